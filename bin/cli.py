@@ -1,0 +1,125 @@
+"""What every binary shares: how it starts, and how a user's mistake ends."""
+
+import contextlib
+import errno
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from logging import WARNING
+
+from absl import app, flags, logging
+
+from tfav import registry
+
+
+def no_arguments(argv: Sequence[str]) -> None:
+    """Refuses words that are not flags, such as a flag written without its dashes."""
+    if len(argv) > 1:
+        raise registry.UserError(
+            f"{argv[1]!r} is not a flag: write --name=value; --help lists the names."
+        )
+
+
+def run(main: Callable[[list[str]], None], config: bool = False) -> None:
+    """Runs `main` and exits: 0 done, 2 a mistake of the user (one sentence), 130 interrupted.
+
+    Args:
+      main: takes the arguments that are not flags.
+      config: let `--config=configs/...` find the installed configs where there are none here.
+    """
+    argv = [_installed_config(a) for a in sys.argv] if config else sys.argv
+    _show_help_of(main.__module__)
+
+    # TensorFlow's Python files log through absl too; what they inform of is not for our users.
+    logging.get_absl_handler().addFilter(
+        lambda record: record.levelno >= WARNING or "tensorflow" not in record.pathname
+    )
+
+    def quiet(arguments: list[str]) -> None:
+        with _no_startup_notes():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        main(arguments)
+
+    try:
+        app.run(quiet, argv=argv, flags_parser=_parse)
+    except registry.UserError as error:
+        _exit(f"error: {error}", 2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "the output"
+        _exit(
+            f"error: the disk is full while writing {where}: free some space and run the same "
+            f"command again.",
+            2,
+        )
+    except KeyboardInterrupt:
+        _exit("interrupted", 130)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses flags; what a config file or an override raises becomes a sentence."""
+    try:
+        rest = app.parse_flags_with_usage(argv)
+        if "config" in flags.FLAGS:
+            flags.FLAGS.config  # noqa: B018 (raises what went wrong while it loaded)
+        return rest
+    except (AttributeError, KeyError) as error:  # ml_collections: a field that is not in the config
+        cause = error.args[0]
+        text = cause.args[0] if isinstance(cause, KeyError) else str(cause)
+        text = " (".join(text.splitlines()) + ")" * text.count("\n")
+        raise registry.UserError(f"--config has no such field: {text}.") from error
+    except OSError as error:
+        raise registry.UserError(
+            f"--config names a file that cannot be read ({str(error).splitlines()[-1].strip()}): "
+            "write --config=FILE:VARIANT."
+        ) from error
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise registry.UserError(f"a --config flag has a wrong value: {error}.") from error
+
+
+def _show_help_of(module: str) -> None:
+    """Lets `--help` of a console script, whose main module is pip's, show our own flags."""
+    if module != "__main__":
+        sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
+        for flag in flags.FLAGS.get_flags_for_module(module):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+
+@contextlib.contextmanager
+def _no_startup_notes():
+    """Sends what TensorFlow's C++ writes while it loads to nowhere: it would drown the messages.
+
+    TensorFlow 2.21 writes some of it past TF_CPP_MIN_LOG_LEVEL. A failed import is a Python
+    exception and is seen all the same.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _installed_config(argument: str) -> str:
+    name, _, value = argument.partition("=")
+    file, colon, variant = value.partition(":")
+    if name.lstrip("-") == "config" and file.startswith("configs/") and not os.path.exists(file):
+        (folder,) = importlib.util.find_spec("tfav.configs").submodule_search_locations
+        found = os.path.join(folder, file[len("configs/") :])
+        if os.path.exists(found):
+            return f"{name}={found}{colon}{variant}"
+    return argument
+
+
+def _exit(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)

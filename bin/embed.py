@@ -1,0 +1,45 @@
+"""Embeds files: sounds and images in, one .npz of unit vectors with their ids out.
+
+    python bin/embed.py --model=runs/demo --inputs=FOLDER --output=embeddings.npz
+
+--model takes a workdir, an exported SavedModel folder or a .tflite file alike.
+"""
+
+from absl import flags
+from tfav.bin import cli
+
+_MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")
+_INPUTS = flags.DEFINE_list(
+    "inputs", None, "Files or folders (searched through) of sounds and images."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "The .npz to write: audio_id, audio, image_id, image."
+)
+_MAX_BAD = flags.DEFINE_float(
+    "max_bad_fraction", 0.0, "Share of unreadable files that may be left out."
+)
+_OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace an existing output.")
+_STREAM = flags.DEFINE_boolean(
+    "stream", False, "Decode sounds inside tf.data with tensorflow-io (addons line)."
+)
+flags.mark_flags_as_required(["model", "inputs", "output"])
+
+
+def main(argv: list[str]) -> None:
+    """Embeds and prints what was written."""
+    cli.no_arguments(argv)
+    from tfav import build
+
+    for line in build.embed(
+        _MODEL.value, _INPUTS.value, _OUTPUT.value, _MAX_BAD.value, _OVERWRITE.value, _STREAM.value
+    ):
+        print(line)
+
+
+def run() -> None:
+    """Is the console command."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,40 @@
+"""Trains a recipe: a config and a workdir become checkpoints, weights.npz, config.json and scalars.
+
+    python bin/train.py --config=configs/voice_face.py:demo --workdir=runs/demo
+        --config.data.directory=DATA
+
+The same command continues a run that was stopped. Any field is set by a flag:
+--config.train.learning_rate=3e-4.
+"""
+
+from absl import flags
+from ml_collections import config_flags
+from tfav.bin import cli
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "FILE:VARIANT of the experiment.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if absent.")
+_STRATEGY = flags.DEFINE_string(
+    "strategy",
+    "auto",
+    "auto, one_device, mirrored (all devices here) or multi_worker (TF_CONFIG names the others).",
+)
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def main(argv: list[str]) -> None:
+    """Trains."""
+    cli.no_arguments(argv)
+    from tfav import build
+
+    build.train(_CONFIG.value, _WORKDIR.value, _STRATEGY.value)
+
+
+def run() -> None:
+    """Is the console command."""
+    cli.run(main, config=True)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Experiments: one short file each, variants by name."""

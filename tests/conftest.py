@@ -1,0 +1,38 @@
+"""Two CPU devices for every test process, and where the numbers to compare with lie."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def golden():
+    """Loads `tests/golden/NAME`: numbers that the authors' released code gave."""
+    return lambda name: dict(np.load(GOLDEN / name))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> pathlib.Path:
+    """The folder of real recordings and photographs that TFAV_REAL_DATA names; skips without it."""
+    folder = os.environ.get("TFAV_REAL_DATA")
+    if not folder or not pathlib.Path(folder).is_dir():
+        pytest.skip("TFAV_REAL_DATA names no folder of real recordings")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mirrored() -> tf.distribute.Strategy:
+    """Two replicas on the two CPU devices."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

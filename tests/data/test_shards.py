@@ -1,0 +1,152 @@
+"""Shards and their index: what is written comes back, from its byte range alone."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfav import registry
+from tfav.data import shards
+
+
+def _records():
+    rows = []
+    for split, count in (("train", 5), ("val", 2)):
+        for i in range(count):
+            rows.append(
+                shards.Record(
+                    id=f"{split}/{i}, with comma",
+                    split=split,
+                    label=f"p{i % 2}",
+                    audio=np.arange(i + 1, dtype=np.int16) - 1 if i % 2 == 0 else None,
+                    image=b"jpeg" * (i + 1) if i % 2 else None,
+                    height=10 * (i % 2),
+                    width=20 * (i % 2),
+                    extra={"gender": "fm"[i % 2]},
+                )
+            )
+    return rows
+
+
+@pytest.fixture
+def directory(tmp_path):
+    shards.write(tmp_path / "set", _records(), source="test", shards=2, columns=["gender"])
+    return tmp_path / "set"
+
+
+def _payload(index, row):
+    """Reads one record from its byte range alone, whatever a TFRecord is."""
+    size = index.shard_bytes[str(index.shard[row])]
+    offset, length = int(index.offset[row]), int(index.length[row])
+    data = tf.data.FixedLengthRecordDataset(
+        str(pathlib.Path(index.directory) / str(index.shard[row])),
+        record_bytes=length,
+        header_bytes=offset,
+        footer_bytes=size - offset - length,
+    )
+    return tf.train.Example.FromString(data.get_single_element().numpy())
+
+
+def test_every_record_comes_back_from_its_byte_range(directory):
+    index = shards.Index.read(directory)
+    for row, record in enumerate(_records()):
+        feature = _payload(index, row).features.feature
+        assert feature["id"].bytes_list.value[0].decode() == record.id == index.id[row]
+        assert sorted(feature) == sorted(["id", "audio" if record.image is None else "image"])
+        if record.image is None:
+            found = np.frombuffer(feature["audio"].bytes_list.value[0], "<i2")
+            np.testing.assert_array_equal(found, record.audio)
+        else:
+            assert feature["image"].bytes_list.value[0] == record.image
+
+
+def test_the_records_are_tfrecords_in_the_order_of_the_index(directory):
+    index = shards.Index.read(directory)
+    names = [str(directory / shard["file"]) for shard in index.info["shards"]]
+    found = [
+        tf.train.Example.FromString(x.numpy()).features.feature["id"].bytes_list.value[0].decode()
+        for x in tf.data.TFRecordDataset(names)
+    ]
+    assert found == list(index.id)
+
+
+def test_the_index_holds_the_columns(directory):
+    index = shards.Index.read(directory)
+    np.testing.assert_array_equal(index.num_samples, [1, 0, 3, 0, 5, 1, 0])
+    np.testing.assert_array_equal(index.height, [0, 10, 0, 10, 0, 0, 10])
+    np.testing.assert_array_equal(index.width, [0, 20, 0, 20, 0, 0, 20])
+    assert list(index.extra["gender"]) == list("fmfmffm")
+    assert index.offset.dtype == np.int64 and len(index) == 7
+    # 5 rows over 2 shards: row i goes to shard i * 2 // 5 = 0 0 0 1 1.
+    assert (
+        list(index.shard[:5])
+        == ["train-00000-of-00002.tfrecord"] * 3 + ["train-00001-of-00002.tfrecord"] * 2
+    )
+
+
+def test_a_split_selects_its_rows_and_its_labels(directory):
+    index = shards.Index.read(directory)
+    assert list(index.select("val").id) == ["val/0, with comma", "val/1, with comma"]
+    assert index.labels("train") == ["p0", "p1"]
+    assert index.info["splits"]["train"] == {
+        "labels": ["p0", "p1"],
+        "audio": 3,
+        "image": 2,
+        "rows": 5,
+    }
+
+
+def test_an_unknown_split_is_answered_with_the_splits_there_are(directory):
+    with pytest.raises(registry.UserError, match="no split 'tst': it has train, val"):
+        shards.Index.read(directory).select("tst")
+
+
+def test_the_same_records_give_the_same_bytes(directory, tmp_path):
+    shards.write(tmp_path / "again", _records(), source="test", shards=2, columns=["gender"])
+    files = sorted(path.name for path in directory.iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "again").iterdir())
+    for name in files:
+        assert (directory / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_shards_that_lost_all_their_rows_exist_and_are_empty(tmp_path):
+    records = _records()[:1]
+    with shards.Writer(tmp_path, source="test", planned={"train": 4}, shards=4) as writer:
+        writer.add(records[0])
+    index = shards.Index.read(tmp_path)
+    assert [shard["records"] for shard in index.info["shards"]] == [1, 0, 0, 0]
+
+
+def test_a_split_that_comes_back_later_is_an_error(tmp_path):
+    train, val = _records()[0], _records()[5]
+    with (
+        pytest.raises(ValueError, match="must follow each other"),
+        shards.Writer(tmp_path, source="test", planned={"train": 2, "val": 1}) as writer,
+    ):
+        for record in (train, val, train):
+            writer.add(record)
+
+
+def test_a_folder_that_is_no_data_set_says_what_to_run(tmp_path):
+    with pytest.raises(registry.UserError, match="no dataset.json.*tfav-prepare"):
+        shards.Index.read(tmp_path)
+
+
+def test_another_format_is_refused(directory):
+    info = json.loads((directory / "dataset.json").read_text())
+    (directory / "dataset.json").write_text(json.dumps({**info, "format": 2}))
+    with pytest.raises(registry.UserError, match="format 2 and this version reads 1"):
+        shards.Index.read(directory)
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_a_shard_cut_short_or_missing_is_named(directory, damage):
+    path = directory / "val-00000-of-00002.tfrecord"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.unlink()
+    with pytest.raises(registry.UserError, match="val-00000-of-00002.tfrecord"):
+        shards.Index.read(directory)

@@ -1,0 +1,86 @@
+"""Intervals: exact against explicit resampling, and about identities rather than trials."""
+
+import numpy as np
+import pytest
+
+from tfav.evaluation import bootstrap, metrics
+
+
+def explicit(statistic, identity, seed, num_resamples=50):
+    """The percentiles of a statistic of repeated trials: `statistic(trial indices)`."""
+    values = []
+    for drawn in bootstrap.resample(int(identity.max()) + 1, num_resamples, seed):
+        trials = np.repeat(np.arange(len(identity)), drawn[identity])
+        values.append(statistic(trials))
+    return tuple(np.percentile(values, [2.5, 97.5]))
+
+
+@pytest.fixture
+def trials():
+    rng = np.random.default_rng(0)
+    identity = np.append(rng.integers(8, size=112), np.arange(8))
+    score = rng.integers(15, size=120) / 15 + 0.1 * identity  # with ties
+    return score, rng.random(120) < 0.5, identity
+
+
+def test_the_interval_of_a_mean_equals_explicit_resampling(trials):
+    score, _, identity = trials
+    expected = explicit(lambda t: score[t].mean(), identity, seed=3)
+    assert bootstrap.mean_interval(score, identity, 50, 3) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("interval", "figure"),
+    [
+        (bootstrap.auc_interval, metrics.roc_auc),
+        (bootstrap.equal_error_interval, metrics.equal_error_rate),
+    ],
+)
+def test_the_interval_of_a_decision_figure_equals_explicit_resampling(trials, interval, figure):
+    score, label, identity = trials
+    expected = explicit(lambda t: figure(score[t], label[t]), identity, seed=4)
+    assert interval(score, label, identity, 50, 4) == pytest.approx(expected, abs=1e-12)
+
+
+def test_identities_are_resampled_and_not_trials():
+    # Two people, 500 trials each, one always right and one always wrong. Whoever is drawn twice
+    # decides: a quarter of the resamples is all right, a quarter all wrong. Trials: 0.5 +- 0.03.
+    hit = np.repeat([1, 0], 500)
+    assert bootstrap.mean_interval(hit, np.repeat([0, 1], 500), 400, 0) == (0.0, 1.0)
+
+
+def test_the_seed_decides_the_interval():
+    rng = np.random.default_rng(1)
+    value, identity = rng.random(100), np.repeat(np.arange(20), 5)
+    first = bootstrap.mean_interval(value, identity, 100, 7)
+    assert bootstrap.mean_interval(value, identity, 100, 7) == first
+    assert bootstrap.mean_interval(value, identity, 100, 8) != first
+
+
+@pytest.mark.parametrize("interval", [bootstrap.auc_interval, bootstrap.equal_error_interval])
+def test_no_interval_is_made_up_without_resamples_or_with_one_identity(interval):
+    score, label = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, False, True, False])
+    assert interval(score, label, np.array([0, 0, 1, 1]), 0, 0) == (None, None)
+    assert interval(score, label, np.zeros(4, int), 100, 0) == (None, None)
+    assert bootstrap.mean_interval(score, np.zeros(4, int), 100, 0) == (None, None)
+
+
+@pytest.mark.parametrize("interval", [bootstrap.auc_interval, bootstrap.equal_error_interval])
+def test_a_resample_that_leaves_one_class_is_dropped(interval):
+    # Person 0 has only right pairs and person 1 only wrong ones: a half of the resamples has one
+    # class, the others both people, whose pairs are told apart perfectly.
+    low, high = interval(np.array([0.9, 0.1]), np.array([True, False]), np.array([0, 1]), 50, 0)
+    assert low == high == (1.0 if interval is bootstrap.auc_interval else 0.0)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    # 30 people of differing ability, 20 trials each, truth 0.7. Trials alone would cover far less.
+    rng = np.random.default_rng(2)
+    covered = 0
+    identity = np.repeat(np.arange(30), 20)
+    for repeat in range(200):
+        ability = rng.beta(3.5, 1.5, size=30)
+        hit = rng.random(600) < ability[identity]
+        low, high = bootstrap.mean_interval(hit, identity, 200, repeat)
+        covered += low <= 0.7 <= high
+    assert 0.87 <= covered / 200 <= 0.99

@@ -1,0 +1,124 @@
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.export import conftest
+from tfav import registry
+from tfav.export import embedders
+from tfav.ops import similarity
+
+
+@pytest.fixture(scope="module")
+def server(published):
+    return embedders.load(published.directory)
+
+
+@pytest.fixture(scope="module")
+def phone(published):
+    return {
+        m: embedders.load(os.path.join(published.directory, f"{m}_float32.tflite"))
+        for m in ("audio", "image")
+    }
+
+
+def batch_of_clips(lengths):
+    random = np.random.default_rng(3)
+    audio = random.uniform(-0.3, 0.3, [len(lengths), max(lengths)]).astype(np.float32)
+    return {"audio": tf.constant(audio), "num_samples": tf.constant(lengths, tf.int32)}
+
+
+def test_all_three_forms_embed_clips_alike(server, phone, recipe):
+    batch = batch_of_clips([2_000, 8_000, 5_001])
+    expected = similarity.normalize(recipe.embed("audio", batch))
+    for embedder in (server, phone["audio"]):
+        found = embedder.embed("audio", batch)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_without_num_samples_all_of_a_clip_is_heard(server, phone, recipe):
+    batch = {"audio": batch_of_clips([6_000, 6_000])["audio"]}
+    expected = similarity.normalize(recipe.embed("audio", batch))
+    for embedder in (server, phone["audio"]):
+        np.testing.assert_allclose(embedder.embed("audio", batch), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("height, width", [(conftest.SIZE, conftest.SIZE), (50, 30)])
+def test_images_of_any_size_are_embedded_alike(server, phone, height, width):
+    image = np.random.default_rng(0).integers(0, 256, [2, height, width, 3], np.uint8)
+    served = server.embed("image", {"image": image})
+    np.testing.assert_allclose(phone["image"].embed("image", {"image": image}), served, atol=1e-5)
+
+
+def test_embedders_say_what_they_hold(server, phone):
+    assert server.modalities == ("audio", "image")
+    assert phone["audio"].modalities == ("audio",)
+    assert phone["image"].modalities == ("image",)
+    assert server.image_size == phone["image"].image_size == conftest.SIZE
+    assert phone["audio"].image_size is None
+    assert phone["audio"].audio_samples == 8_000
+
+
+def test_a_long_clip_is_the_mean_of_its_windows_by_their_samples(phone):
+    clip = batch_of_clips([20_000])["audio"].numpy()[0]
+    # 20 000 samples in windows of 8 000: 8 000 + 8 000 + 4 000
+    parts = [clip[:8_000], clip[8_000:16_000], clip[16_000:]]
+    vectors = [phone["audio"].embed("audio", {"audio": part[np.newaxis]})[0] for part in parts]
+    expected = 8_000 * vectors[0] + 8_000 * vectors[1] + 4_000 * vectors[2]
+    expected /= np.linalg.norm(expected)
+    found = phone["audio"].embed("audio", {"audio": clip[np.newaxis]})
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+
+
+def test_the_newest_version_of_a_folder_is_taken(published, tmp_path):
+    for version in ("9", "10"):
+        shutil.copytree(os.path.join(published.directory, "1"), tmp_path / version)
+    assert embedders.load(str(tmp_path)).path == str(tmp_path / "10")
+    assert embedders.load(str(tmp_path / "9")).path == str(tmp_path / "9")
+
+
+def test_a_modality_that_was_not_exported_is_refused(phone):
+    with pytest.raises(registry.UserError, match="audio_float32.tflite embeds audio and not image"):
+        phone["audio"].embed("image", {"image": np.zeros([1, 32, 32, 3], np.uint8)})
+
+
+def test_a_path_that_is_no_export_is_named(tmp_path):
+    (tmp_path / "model.h5").write_text("")
+    (tmp_path / "empty").mkdir()
+    for name, sentence in (
+        ("absent", "absent does not exist"),
+        ("model.h5", "model.h5 is neither"),
+        ("empty", "empty holds neither saved_model.pb nor a version folder"),
+    ):
+        with pytest.raises(registry.UserError, match=sentence):
+            embedders.load(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 5_000, 200_000, -1_000, -1])
+def test_a_damaged_tflite_is_named(published, tmp_path, keep):
+    path = tmp_path / "audio_float32.tflite"
+    whole = pathlib.Path(published.directory, "audio_float32.tflite").read_bytes()
+    path.write_bytes(whole[:keep])
+    with pytest.raises(registry.UserError, match="audio_float32.tflite is not a whole .tflite"):
+        embedders.load(str(path))
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
+def test_a_damaged_saved_model_is_named(published, tmp_path, name):
+    path = tmp_path / "1"
+    shutil.copytree(os.path.join(published.directory, "1"), path)
+    (path / name).write_bytes((path / name).read_bytes()[:100])
+    with pytest.raises(registry.UserError, match="1 is not a whole SavedModel"):
+        embedders.load(str(path))
+
+
+def test_a_saved_model_of_another_making_is_named(tmp_path):
+    module = tf.Module()
+    tf.saved_model.save(module, str(tmp_path / "1"))
+    with pytest.raises(registry.UserError, match="1 is not a whole SavedModel of ours"):
+        embedders.load(str(tmp_path))

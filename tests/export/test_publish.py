@@ -1,0 +1,116 @@
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from tfav import registry
+from tfav.export import publish, saved_model, tflite
+
+
+def tree(directory):
+    """Returns every file below a folder with its content."""
+    root = pathlib.Path(directory)
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Leaves out what `published` has done once: the fresh process and the TFLite converter."""
+
+    def write(servable, directory, **_):
+        pathlib.Path(directory, "audio_float32.tflite").write_bytes(b"new")
+        return {"audio_float32.tflite": "float32"}
+
+    monkeypatch.setattr(saved_model, "verify", lambda *_: None)
+    monkeypatch.setattr(tflite, "write", write)
+    monkeypatch.setattr(publish.parity, "_on_phone", lambda *_: {})
+    monkeypatch.setattr(publish.parity.embedders, "TFLite", lambda path: None)
+    monkeypatch.setattr(publish.parity.tflite, "describe", lambda content: {})
+
+
+def run(recipe, inputs, directory, **changes):
+    arguments = {"audio_seconds": 0.5, "min_cosine": 0.999, **changes}
+    return publish.publish(recipe, inputs, str(directory), **arguments)
+
+
+def test_the_folder_holds_the_version_the_tflites_and_their_certificate(published):
+    assert sorted(os.listdir(published.directory)) == [
+        "1",
+        "audio_float16.tflite",
+        "audio_float32.tflite",
+        "image_float16.tflite",
+        "image_float32.tflite",
+        "parity.json",
+    ]
+    assert os.listdir(os.path.dirname(published.directory)) == ["demo"]
+    with open(os.path.join(published.directory, "parity.json"), encoding="utf-8") as f:
+        written = json.load(f)
+    assert written == published.certificate
+    assert (written["version"], written["audio_seconds"], written["min_cosine"]) == (1, 0.5, 0.999)
+
+
+def test_a_second_export_adds_a_version_and_replaces_the_files(recipe, inputs, tmp_path, quick):
+    directory = tmp_path / "demo"
+    directory.mkdir()
+    (directory / "audio_float32.tflite").write_bytes(b"old")
+    (directory / "notes.txt").write_bytes(b"mine")
+    assert run(recipe, inputs, directory)["version"] == 1
+    before = tree(directory)
+    assert run(recipe, inputs, directory)["version"] == 2
+    after = tree(directory)
+    assert after["audio_float32.tflite"] == b"new"
+    assert after["notes.txt"] == b"mine"
+    assert json.loads(after["parity.json"])["version"] == 2
+    assert {n: x for n, x in after.items() if n.startswith("1/")} == {
+        n: x for n, x in before.items() if n.startswith("1/")
+    }
+    assert os.listdir(tmp_path) == ["demo"]
+
+
+def test_failed_parity_publishes_nothing_and_leaves_what_was(recipe, inputs, tmp_path, quick):
+    directory = tmp_path / "demo"
+    directory.mkdir()
+    (directory / "audio_float32.tflite").write_bytes(b"old")
+    with pytest.raises(registry.UserError, match="parity failed and nothing was published"):
+        run(recipe, inputs, directory, min_cosine=1.1)
+    assert tree(tmp_path) == {"demo/audio_float32.tflite": b"old"}
+
+
+def test_a_move_that_fails_puts_everything_back(recipe, inputs, tmp_path, quick):
+    directory = tmp_path / "demo"
+    (directory / "parity.json" / "a folder in the way").mkdir(parents=True)  # the last to move
+    (directory / "audio_float32.tflite").write_bytes(b"old")
+    with pytest.raises(registry.UserError, match="nothing was published"):
+        run(recipe, inputs, directory)
+    assert sorted(os.listdir(directory)) == ["audio_float32.tflite", "parity.json"]
+    assert (directory / "audio_float32.tflite").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["demo"]
+
+
+def test_an_interrupt_leaves_nothing(recipe, inputs, tmp_path, quick, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publish.parity, "check", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, inputs, tmp_path / "demo")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_a_clip_length_of_nothing_is_refused(recipe, inputs, tmp_path, seconds):
+    with pytest.raises(registry.UserError, match="--config.export.audio_seconds="):
+        run(recipe, inputs, tmp_path / "demo", audio_seconds=seconds)
+
+
+def test_without_inputs_there_is_no_parity_and_no_export(recipe, inputs, tmp_path):
+    with pytest.raises(registry.UserError, match="no image to compare"):
+        run(recipe, {"audio": inputs["audio"], "image": []}, tmp_path / "demo")
+
+
+def test_an_input_of_nan_is_named(recipe, inputs, tmp_path):
+    broken = [("bad.wav", np.full([800], np.nan, np.float32))]
+    with pytest.raises(registry.UserError, match="bad.wav is empty or holds NaN"):
+        run(recipe, {**inputs, "audio": broken}, tmp_path / "demo")

@@ -1,0 +1,126 @@
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated
+
+from tests.export import conftest
+from tfav import compat, registry
+from tfav.encoders import audio
+from tfav.export import embedders, saved_model, tflite
+from tfav.export import servable as servable_lib
+from tfav.ops import similarity
+from tfav.recipes import base
+
+
+def content(published, name):
+    with open(os.path.join(published.directory, name), "rb") as f:
+        return f.read()
+
+
+def test_each_encoder_has_a_file_of_its_own_in_each_precision(published):
+    names = [n for n in os.listdir(published.directory) if n.endswith(".tflite")]
+    assert sorted(names) == [
+        "audio_float16.tflite",
+        "audio_float32.tflite",
+        "image_float16.tflite",
+        "image_float32.tflite",
+    ]
+    for name in names:
+        described = tflite.describe(content(published, name))
+        assert set(described["signatures"]) == {"embed_" + name.split("_")[0]}
+        builtin = set(vars(schema_py_generated.BuiltinOperator)) - {"CUSTOM", "DELEGATE"}
+        assert set(described["ops"]) <= builtin
+
+
+def test_shapes_are_fixed_and_types_stay_float32_outside(published):
+    artefacts = published.certificate["artefacts"]
+    embedding = {"embedding": {"dtype": "float32", "shape": [1, conftest.EMBEDDING_SIZE]}}
+    for precision in ("float32", "float16"):
+        assert artefacts[f"audio_{precision}.tflite"]["signatures"]["embed_audio"] == {
+            "inputs": {
+                "num_samples": {"dtype": "int32", "shape": [1]},
+                "waveform": {"dtype": "float32", "shape": [1, 8_000]},
+            },
+            "outputs": embedding,
+        }
+        size = conftest.SIZE
+        assert artefacts[f"image_{precision}.tflite"]["signatures"]["embed_image"] == {
+            "inputs": {"image": {"dtype": "uint8", "shape": [1, size, size, 3]}},
+            "outputs": embedding,
+        }
+
+
+def test_float16_halves_the_file(published):
+    for modality in ("audio", "image"):
+        large = len(content(published, f"{modality}_float32.tflite"))
+        small = len(content(published, f"{modality}_float16.tflite"))
+        assert 0.45 * large < small < 0.65 * large
+
+
+def test_a_file_smaller_than_its_kernels_is_refused(published, recipe):
+    whole = content(published, "image_float32.tflite")
+    needed = servable_lib.Servable(recipe).kernel_bytes("image", 4)
+    tflite.check(whole, ["embed_image"], needed)
+    with pytest.raises(ValueError, match="weights are not tracked"):
+        tflite.check(whole, ["embed_image"], 2 * needed)
+
+
+def test_a_missing_signature_is_refused(published):
+    with pytest.raises(ValueError, match="offers no signature embed_audio"):
+        tflite.check(content(published, "image_float32.tflite"), ["embed_audio"], 0)
+
+
+@pytest.mark.parametrize("op", ["VAR_HANDLE", "FlexRFFT2D", "ScaleAndTranslate"])
+def test_an_op_that_is_not_builtin_is_refused(monkeypatch, op):
+    described = {"ops": {"ADD": 1, op: 1}, "signatures": {"embed_audio": {}}}
+    monkeypatch.setattr(tflite, "describe", lambda _: described)
+    with pytest.raises(ValueError, match=op):
+        tflite.check(b"", ["embed_audio"], 0)
+
+
+@pytest.mark.skipif(not compat.KERAS_3, reason="Keras 2 layers are tracked whole")
+def test_keras_layers_in_place_of_tracked_variables_are_found(recipe, tmp_path):
+    servable = servable_lib.Servable(recipe)
+    servable.tracked = []
+    servable.network = list(recipe.encoders.values())
+    path = str(tmp_path / "model")
+    saved_model.save(servable, path, servable.fixed_signatures(8_000))
+    hollow = tflite.convert(path, ["embed_image"], "float32")  # says nothing
+    with pytest.raises(ValueError, match="VAR_HANDLE"):
+        tflite.check(hollow, ["embed_image"], servable.kernel_bytes("image", 4))
+
+
+def test_an_op_without_a_builtin_form_ends_in_a_sentence(recipe, tmp_path):
+    class Resizing(servable_lib.Servable):
+        def _normalized_image(self, image):
+            half = tf.image.resize(image, [16, 16], antialias=True)
+            whole = tf.image.resize(half, [conftest.SIZE, conftest.SIZE])
+            return super()._normalized_image(tf.cast(whole, tf.uint8))
+
+    with pytest.raises(registry.UserError, match="embed_image does not convert .*ScaleAndTransl"):
+        tflite.write(Resizing(recipe), str(tmp_path), audio_samples=8_000)
+
+
+def test_an_unknown_precision_is_refused(recipe, tmp_path):
+    with pytest.raises(registry.UserError, match="'int4': choose from float32, float16"):
+        tflite.write(
+            servable_lib.Servable(recipe), str(tmp_path), audio_samples=400, precisions=("int4",)
+        )
+
+
+def test_the_voice_encoder_of_the_paper_converts_and_agrees(tmp_path):
+    recipe = base.Recipe({"audio": audio.ThinResNet34(32)}, heads={})
+    files = tflite.write(
+        servable_lib.Servable(recipe),
+        str(tmp_path),
+        audio_samples=16_000,
+        precisions=("float16",),
+    )
+    assert files == {"audio_float16.tflite": "float16"}
+    assert os.listdir(tmp_path) == ["audio_float16.tflite"]
+    batch = {"audio": np.random.default_rng(0).normal(0, 0.1, [1, 9_000]).astype(np.float32)}
+    found = embedders.load(str(tmp_path / "audio_float16.tflite")).embed("audio", batch)
+    expected = similarity.normalize(recipe.embed("audio", batch)).numpy()
+    assert (found * expected).sum() > 0.9999

@@ -1,0 +1,146 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfav import compat, weights
+from tfav.layers import blocks
+
+
+def normal(*shape, seed=0):
+    return np.random.RandomState(seed).randn(*shape).astype(np.float32)
+
+
+def test_every_batch_norm_is_synchronized():
+    assert blocks.batch_norm().synchronized
+
+
+def test_batch_norm_of_two_replicas_sees_the_global_batch(mirrored):
+    # Rows 0, 0 | 4, 4: global mean 2, variance 4; alone each replica would have variance 0.
+    x = np.array([[0.0], [0.0], [4.0], [4.0]], np.float32)
+    with mirrored.scope():
+        layer = blocks.batch_norm(epsilon=0.0)
+        layer(x)
+    rows = mirrored.experimental_distribute_values_from_function(
+        lambda c: tf.constant(np.split(x, 2)[c.replica_id_in_sync_group])
+    )
+    result = mirrored.run(tf.function(lambda x: layer(x, training=True)), args=(rows,))
+    result = np.concatenate(mirrored.experimental_local_results(result))
+    np.testing.assert_allclose(result, [[-1.0], [-1.0], [1.0], [1.0]], rtol=1e-5)
+    # Moving statistics: 0.9 * 0 + 0.1 * 2 and 0.9 * 1 + 0.1 * 4.
+    np.testing.assert_allclose(layer.moving_mean.numpy(), [0.2], rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), [1.3], rtol=1e-5)
+
+
+def test_dropout_drops_the_given_share_and_keeps_the_mean():
+    dropped = blocks.SeededDropout(0.25, seed=1)(tf.ones([100, 100]), training=True).numpy()
+    assert set(np.unique(dropped)) == {0.0, np.float32(1 / 0.75)}
+    assert abs((dropped == 0).mean() - 0.25) < 0.02  # standard error 0.0043
+
+
+def test_dropout_is_the_identity_outside_training():
+    layer = blocks.SeededDropout(0.5, seed=1)
+    x = normal(3, 4)
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(blocks.SeededDropout(0.0, seed=1)(x, training=True), x)
+    assert layer.calls.numpy() == 0
+
+
+def test_dropout_masks_follow_seed_and_call_and_a_restored_counter_continues_them():
+    x = tf.ones([4, 64])
+    layer = blocks.SeededDropout(0.5, seed=3)
+    first, second, third = (layer(x, training=True).numpy() for _ in range(3))
+    assert (first != second).any() and (second != third).any()
+    again = blocks.SeededDropout(0.5, seed=3)
+    np.testing.assert_array_equal(again(x, training=True), first)
+    again.calls.assign(2)
+    np.testing.assert_array_equal(again(x, training=True), third)
+    other = blocks.SeededDropout(0.5, seed=4)(x, training=True).numpy()
+    assert (other != first).any()
+
+
+def test_the_dropout_counter_is_a_named_weight():
+    layer = blocks.SeededDropout(0.5, seed=3)
+    assert list(weights.named_weights(layer, "dropout")) == ["dropout/calls"]
+
+
+def test_two_replicas_draw_the_mask_of_one(mirrored):
+    x = np.ones((6, 5), np.float32)
+    alone = blocks.SeededDropout(0.5, seed=7)
+    expected = [alone(x, training=True).numpy() for _ in range(2)]
+    with mirrored.scope():
+        layer = blocks.SeededDropout(0.5, seed=7)
+    rows = mirrored.experimental_distribute_values_from_function(
+        lambda c: tf.constant(np.split(x, 2)[c.replica_id_in_sync_group])
+    )
+
+    @tf.function
+    def step():
+        return mirrored.run(lambda x: layer(x, training=True), args=(rows,))
+
+    for call in range(2):
+        result = np.concatenate(mirrored.experimental_local_results(step()))
+        np.testing.assert_array_equal(result, expected[call])
+    assert layer.calls.numpy() == 2
+
+
+def test_a_strided_convolution_pads_both_sides():
+    # Sum of three neighbours at positions 0 and 2 of 1 2 3 4, one zero outside: 0+1+2 and 2+3+4.
+    # TensorFlow's SAME would start at position 1: 1+2+3 and 3+4+0.
+    layer = blocks.Conv(1, (3, 1), (2, 1), seed=0)
+    x = tf.reshape(tf.constant([1.0, 2.0, 3.0, 4.0]), [1, 4, 1, 1])
+    layer(x)
+    layer.kernel.assign(tf.ones([3, 1, 1, 1]))
+    np.testing.assert_allclose(tf.reshape(layer(x), [-1]), [3.0, 9.0])
+
+
+@pytest.mark.parametrize("kernel, stride", [(1, 1), (1, 2), (3, 1), (3, 2), (5, 2), (7, 3)])
+@pytest.mark.parametrize("length", [1, 2, 5, 8])
+def test_masked_padding_acts_like_the_end_of_the_clip(kernel, stride, length):
+    layer = blocks.Conv(4, (kernel, kernel), (stride, stride), seed=1)
+    x = normal(1, length, 6, 2)
+    alone = layer(x)
+    garbage = np.concatenate([x, 100 * normal(1, 5, 6, 2, seed=1)], axis=1)
+    valid = tf.reshape(tf.constant([1.0] * length + [0.0] * 5), [1, -1, 1, 1])
+    sound = int(tf.reduce_sum(blocks.subsample(valid, stride)))
+    assert alone.shape[1] == sound == -(-length // stride)
+    np.testing.assert_allclose(layer(garbage, valid)[:, :sound], alone, atol=1e-5)
+
+
+def test_the_masked_mean_counts_sound_positions_only():
+    x = np.array([[[[1.0], [3.0]], [[5.0], [7.0]], [[99.0], [99.0]]]], np.float32)  # [1, 3, 2, 1]
+    valid = tf.reshape(tf.constant([1.0, 1.0, 0.0]), [1, 3, 1, 1])
+    np.testing.assert_allclose(blocks.masked_mean(x, valid), [[4.0]])  # (1 + 3 + 5 + 7) / 4
+    np.testing.assert_allclose(blocks.masked_mean(x[:, :2], None), [[4.0]])
+
+
+def test_the_tail_is_norm_relu_dense_dropout_without_bias():
+    layer = blocks.Tail(1, dropout=0.5, seeds=itertools.count())
+    x = np.array([[2.0, -3.0]], np.float32)
+    layer(x)
+    names = weights.named_weights(layer, "tail")
+    assert [name for name in names if name.startswith("tail/dense")] == ["tail/dense/kernel"]
+    names["tail/dense/kernel"].assign([[10.0], [100.0]])
+    # Fresh norm: x / sqrt(1 + 1e-5); ReLU drops -3; 10 * 2.
+    np.testing.assert_allclose(layer(x), [[20.0]], rtol=1e-4)
+    assert float(layer(x, training=True)[0, 0]) == pytest.approx(0.0, abs=1e-6)  # norm of one row
+
+
+def test_the_tail_stays_in_float32_under_bfloat16():
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        layer = blocks.Tail(3, dropout=0.5, seeds=itertools.count())
+        result = layer(tf.cast(normal(4, 8), tf.bfloat16), training=True)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert result.dtype == tf.float32
+
+
+def test_initial_weights_follow_their_seed():
+    first, again, other = (blocks.dense(3, seed) for seed in (1, 1, 2))
+    for layer in (first, again, other):
+        layer(normal(1, 5))
+    np.testing.assert_array_equal(compat.raw(first.kernel), compat.raw(again.kernel))
+    assert (compat.raw(first.kernel).numpy() != compat.raw(other.kernel).numpy()).all()

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfav.ops import signal
+
+
+def test_the_hamming_window_is_periodic():
+    # 0.54 - 0.46 cos(0, 90, 180, 270 degrees): a symmetric window would end where it began.
+    np.testing.assert_allclose(signal.window("hamming", 4), [0.08, 0.54, 1.0, 0.54], atol=1e-12)
+
+
+def test_the_hann_window_is_periodic():
+    np.testing.assert_allclose(signal.window("hann", 4), [0.0, 0.5, 1.0, 0.5], atol=1e-12)
+
+
+def test_an_unknown_window_is_named():
+    with pytest.raises(ValueError, match="blackman"):
+        signal.window("blackman", 4)
+
+
+def test_mel_triangles_equal_the_naive_loop_over_bands_and_bins():
+    def mel(hz):
+        return 2595 * np.log10(1 + hz / 700)
+
+    corners = [700 * (10 ** (m / 2595) - 1) for m in np.linspace(mel(50.0), mel(3000.0), 7)]
+    expected = np.zeros((65, 5))
+    for k in range(65):
+        hz = k * 8000 / 128
+        for band in range(5):
+            low, peak, high = corners[band : band + 3]
+            if low < hz <= peak:
+                expected[k, band] = (hz - low) / (peak - low)
+            elif peak < hz < high:
+                expected[k, band] = (high - hz) / (high - peak)
+    actual = signal.mel_matrix(5, 128, 8000.0, 50.0, 3000.0)
+    np.testing.assert_allclose(actual, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("lower, upper", [(-1.0, 100.0), (200.0, 100.0), (0.0, 4001.0)])
+def test_mel_bands_off_the_spectrum_are_refused(lower, upper):
+    with pytest.raises(ValueError, match="do not fit"):
+        signal.mel_matrix(4, 128, 8000.0, lower, upper)
+
+
+def test_the_dft_matrix_is_the_windowed_fourier_transform():
+    frame = np.random.RandomState(0).randn(6)
+    window = signal.window("hamming", 6)
+    expected = np.fft.rfft(frame * window, 8)
+    real, imaginary = np.split(frame @ signal.dft_matrix(window, 8), 2)
+    np.testing.assert_allclose(real + 1j * imaginary, expected, atol=1e-12)
+
+
+def test_reflection_goes_on_for_ever():
+    # Three samples a b c: ... c b | a b c | b a b c ...
+    position = tf.range(-4, 8)
+    expected = [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1]
+    np.testing.assert_array_equal(signal.reflect(position, 3), expected)
+    np.testing.assert_array_equal(signal.reflect(position, 1), np.zeros(12))
+    np.testing.assert_array_equal(signal.reflect(position, 2), [0, 1] * 6)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 20])
+def test_padding_equals_numpy_reflection_with_and_without_lengths(length):
+    clip = np.random.RandomState(length).randn(1, length).astype(np.float32)
+    expected = np.pad(clip, ((0, 0), (5, 5)), mode="reflect" if length > 1 else "edge")
+    np.testing.assert_array_equal(signal.reflect_pad(tf.constant(clip), 5), expected)
+    longer = np.concatenate([clip, np.full((1, 4), np.nan, np.float32)], axis=1)
+    padded = signal.reflect_pad(tf.constant(longer), 5, tf.constant([length])).numpy()
+    np.testing.assert_array_equal(padded[:, : length + 10], expected)
+    assert np.isfinite(padded).all()
+
+
+def test_both_forms_give_the_power_of_every_frame():
+    waveform = np.random.RandomState(1).randn(2, 50)
+    window = signal.window("hann", 12)
+    expected = np.zeros((2, 5, 9))
+    for b in range(2):
+        for k in range(5):  # (50 - 12) // 8 + 1 = 5 frames
+            expected[b, k] = np.abs(np.fft.rfft(waveform[b, 8 * k : 8 * k + 12] * window, 16)) ** 2
+    x = tf.constant(waveform, tf.float32)
+    np.testing.assert_allclose(signal.power_stft(x, window, 8, 16), expected, rtol=1e-4, atol=1e-5)
+    dft = signal.dft_matrix(window, 16)
+    np.testing.assert_allclose(signal.power_conv(x, dft, 8), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,134 @@
+"""NumPy float64 twins of the losses and heads, each as the naive loop of its equation.
+
+Nothing here is stable or fast: numbers in the tests are kept small enough for that.
+"""
+
+import numpy as np
+
+
+def normalize(x):
+    x = np.asarray(x, np.float64)
+    return np.stack([row / max(np.sqrt(np.sum(row**2)), 1e-12) for row in x])
+
+
+def cross_entropy(logits, label):
+    logits = np.asarray(logits, np.float64)
+    return np.array([np.log(np.sum(np.exp(z))) - z[y] for z, y in zip(logits, label)])
+
+
+def shared_classifier(embedding, kernel, scale=None):
+    """Cosine logits with a scale, plain products without one."""
+    embedding, kernel = np.asarray(embedding, np.float64), np.asarray(kernel, np.float64)
+    if scale is not None:
+        embedding, kernel = scale * normalize(embedding), normalize(kernel)
+    return np.array([[np.sum(x * w) for w in kernel] for x in embedding])
+
+
+def explicit(voice, face, label, m=5.4):
+    """Wen et al., CVPR 2021, explicit loss, mean of the two directions."""
+    voice, face = np.asarray(voice, np.float64), np.asarray(face, np.float64)
+
+    def one_direction(anchor, other):
+        other = normalize(other)
+        rows = []
+        for i in range(len(anchor)):
+            total = m
+            for j in range(len(other)):
+                if label[j] != label[i]:
+                    total += np.exp(anchor[i] @ other[j] - anchor[i] @ other[i])
+            rows.append(np.log(total))
+        return np.array(rows)
+
+    return (one_direction(voice, face) + one_direction(face, voice)) / 2
+
+
+def contrastive(audio, image, label, temperature=0.1, symmetric=False):
+    """MMCosine's L_NCE."""
+
+    def one_direction(anchor, other):
+        cosine = normalize(anchor) @ normalize(other).T
+        rows = []
+        for i in range(len(cosine)):
+            e = np.exp(cosine[i] / temperature)
+            positives, negatives = [], []
+            for j in range(len(e)):
+                if label[j] == label[i]:
+                    positives.append(-np.log(e[j] / np.sum(e)))
+                else:
+                    # 1 - p_j, without the cancellation
+                    negatives.append(-np.log(np.sum(np.delete(e, j)) / np.sum(e)))
+            rows.append(sum(np.mean(x) for x in (positives, negatives) if x))
+        return np.array(rows)
+
+    rows = one_direction(audio, image)
+    return rows + one_direction(image, audio) if symmetric else rows
+
+
+def _distances(audio, image, label):
+    x = np.concatenate([normalize(audio), normalize(image)])
+    distance = np.array([[np.sqrt(np.sum((a - b) ** 2)) for b in x] for a in x])
+    return distance, np.concatenate([label, label])
+
+
+def _pairs(label):
+    """Ordered pairs of two different rows of one identity."""
+    n = range(len(label))
+    return [(i, j) for i in n for j in n if i != j and label[i] == label[j]]
+
+
+def triplet_semihard(audio, image, label, margin=1.0):
+    """Schroff et al., CVPR 2015: the nearest negative beyond the positive, else the farthest."""
+    distance, both = _distances(audio, image, label)
+    terms = []
+    for i, j in _pairs(both):
+        negatives = [distance[i, k] for k in range(len(both)) if both[k] != both[i]]
+        if not negatives:
+            return np.zeros(len(label))
+        beyond = [d for d in negatives if d > distance[i, j]]
+        terms.append(max(margin + distance[i, j] - (min(beyond) if beyond else max(negatives)), 0))
+    return np.full(len(label), np.mean(terms))
+
+
+def lifted_struct(audio, image, label, margin=1.0):
+    """Oh Song et al., CVPR 2016, Eq. 4: half the mean squared hinge over positive pairs."""
+    distance, both = _distances(audio, image, label)
+    terms = []
+    for i, j in _pairs(both):
+        total = sum(
+            np.exp(margin - distance[a, k])
+            for a in (i, j)
+            for k in range(len(both))
+            if both[k] != both[a]
+        )
+        if total == 0:
+            return np.zeros(len(label))
+        terms.append(max(np.log(total) + distance[i, j], 0) ** 2 / 2)
+    return np.full(len(label), np.mean(terms))
+
+
+def npairs(audio, image, label, scale=10.0):
+    """Sohn, NeurIPS 2016: cross-entropy of each audio row against its identity's image rows."""
+    if len(set(label)) == 1:
+        return np.zeros(len(label))
+    logits = scale * normalize(audio) @ normalize(image).T
+    rows = []
+    for i in range(len(logits)):
+        same = [j for j in range(len(logits)) if label[j] == label[i]]
+        rows.append(np.log(np.sum(np.exp(logits[i]))) - np.mean(logits[i, same]))
+    return np.full(len(label), np.mean(rows))
+
+
+def cosine_logits(features, weights, scale):
+    """MMCosine head: one [B, C] per modality."""
+    return [scale * normalize(x) @ normalize(w).T for x, w in zip(features, weights)]
+
+
+def numeric_gradient(function, x, step=1e-6):
+    """Central differences of a scalar function of one float64 array."""
+    x = np.asarray(x, np.float64)
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        shift = np.zeros_like(x)
+        shift[index] = step
+        gradient[index] = (function(x + shift) - function(x - shift)) / (2 * step)
+    return gradient

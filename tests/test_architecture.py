@@ -1,0 +1,96 @@
+"""The house keeps its shape: imports go down, and what a machine can check of the rules holds."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+ROWS = [
+    {"typing", "registry", "config", "compat", "theory", "weights", "lists"},
+    {"ops"},
+    {"losses", "layers", "data", "evaluation"},
+    {"encoders"},
+    {"recipes"},
+    {"training", "export"},
+    {"build"},
+    {"bin", "configs"},
+]
+NUMPY_ONLY = (
+    "theory.py",
+    "lists.py",
+    "evaluation/metrics.py",
+    "evaluation/retrieval.py",
+    "evaluation/protocols.py",
+)
+FILES = sorted(p for folder in ("tfav", "bin", "configs") for p in (ROOT / folder).rglob("*.py"))
+
+
+def _row(part: str) -> int:
+    return next(i for i, row in enumerate(ROWS) if part in row)
+
+
+def _part(file: pathlib.Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return parts[0] if parts[0] in ("bin", "configs") else parts[1]
+
+
+def _imports(file: pathlib.Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _calls(file: pathlib.Path) -> list[str]:
+    calls = [n.func for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call)]
+    return [f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in calls]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_go_down(file):
+    if file.name == "__init__.py" and file.parent.name == "tfav":
+        return
+    mine = _part(file)
+    for name in _imports(file):
+        if not name.startswith("tfav."):
+            continue
+        other = name.split(".")[1]
+        if other == mine or _row(other) == _row(mine) == 0:
+            continue
+        assert _row(other) < _row(mine), f"{file.name} (row of {mine}) imports {name}"
+    if mine == "configs":
+        assert {n for n in _imports(file) if n.startswith("tfav")} <= {"tfav.config"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_each_dependency_stays_where_it_belongs(file):
+    part, imports = _part(file), _imports(file)
+    heads = {name.split(".")[0] for name in imports}
+    if part not in ("bin", "configs"):
+        assert not any(name.startswith("absl.flags") for name in imports)
+    if part not in ("bin", "configs", "config", "build"):
+        assert "ml_collections" not in heads
+    assert not heads & {"tensorflow_addons", "tensorflow_io"}, "ask compat for it"
+    assert "keras.ops" not in file.read_text() and "tf.keras" not in file.read_text()
+    if any(str(file).endswith("tfav/" + name) for name in NUMPY_ONLY):
+        assert not heads & {"tensorflow", "keras"}
+    if str(file).endswith("layers/blocks.py"):
+        return
+    assert "BatchNormalization" not in _calls(file), "blocks.batch_norm makes them, synchronized"
+    assert "Dropout" not in _calls(file), "blocks.SeededDropout is the one that resumes"
+
+
+def test_no_file_has_a_name_that_says_nothing():
+    assert not [f for f in FILES if f.stem in ("utils", "util", "common", "helpers", "misc")]
+
+
+def test_every_package_with_code_is_in_the_wheel():
+    text = (ROOT / "setup.cfg").read_text()
+    packages = {str(f.parent.relative_to(ROOT)).replace("/", ".") for f in FILES}
+    renamed = {"bin": "tfav.bin", "configs": "tfav.configs"}
+    for package in packages:
+        assert f"\n    {renamed.get(package, package)}\n" in text, package

@@ -1,0 +1,79 @@
+"""Every experiment loads, survives a file, and builds; wrong values end in a sentence."""
+
+import importlib
+import pathlib
+
+import pytest
+
+from tfav import build, config, registry
+
+CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
+EXPERIMENTS = [("voice_face", "demo"), ("voice_face", "voices_faces")]
+
+
+def _load(name: str, variant: str):
+    c = importlib.import_module(f"tfav.configs.{name}").get_config(variant)
+    c.data.directory = "somewhere"
+    return c
+
+
+def test_every_config_file_is_listed_here():
+    files = {p.stem for p in CONFIGS.glob("*.py") if p.stem != "__init__"}
+    assert files == {name for name, _ in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("name,variant", EXPERIMENTS)
+def test_config_validates_survives_json_and_builds(name, variant):
+    c = _load(name, variant)
+    config.validate(c)
+    again = config.from_json(config.to_json(c))
+    assert again.to_dict() == c.to_dict()
+    recipe = build.model(again, num_classes=5)
+    assert len(recipe.named_weights()) >= len(recipe.trainable_weights) > 10
+
+
+def test_unknown_variant_names_the_choices():
+    with pytest.raises(registry.UserError, match="no variant 'demon'.*demo, voices_faces"):
+        _load("voice_face", "demon")
+
+
+def test_unknown_field_is_refused():
+    c = config.from_json(config.to_json(_load("voice_face", "demo")))
+    with pytest.raises(AttributeError):
+        c.train.learning_rat = 1.0
+
+
+@pytest.mark.parametrize(
+    "field,value,sentence",
+    [
+        ("data.directory", "", "directory is empty"),
+        ("dtype", "float16", "float32 or mixed_bfloat16"),
+        ("data.audio_seconds", (3.0, 2.0), "shortest <= longest"),
+        ("train.batch_size", 1, "no negatives"),
+        ("train.num_steps", 0, "give 1 or more"),
+    ],
+)
+def test_wrong_value_names_the_field_and_the_fix(field, value, sentence):
+    c = _load("voice_face", "demo")
+    part, _, key = field.rpartition(".")
+    setattr(getattr(c, part) if part else c, key, value)
+    with pytest.raises(registry.UserError, match=sentence):
+        config.validate(c)
+
+
+def test_another_config_does_not_continue_a_run():
+    before, now = _load("voice_face", "demo"), _load("voice_face", "demo")
+    now.train.steps_per_call = 7  # changes no number
+    config.check_resumable(before, now, "w")
+    now.train.learning_rate = 0.5
+    with pytest.raises(registry.UserError, match=r"train.learning_rate=0.002 and this one has 0.5"):
+        config.check_resumable(before, now, "w")
+
+
+def test_a_cosine_run_cannot_be_made_longer_and_a_constant_one_can():
+    before, now = _load("voice_face", "demo"), _load("voice_face", "demo")
+    now.train.num_steps = 2 * before.train.num_steps
+    with pytest.raises(registry.UserError, match="train.num_steps"):
+        config.check_resumable(before, now, "w")
+    before.train.schedule = now.train.schedule = "constant"
+    config.check_resumable(before, now, "w")

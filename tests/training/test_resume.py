@@ -1,0 +1,111 @@
+"""Law: resuming equals not stopping, bit for bit, even after kill -9."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from tfav.training import environment
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STEPS = 120
+
+
+def _start(data: str, workdir: str, *flags: str) -> subprocess.Popen:
+    command = [
+        sys.executable,
+        os.path.join(ROOT, "bin", "train.py"),
+        f"--config={ROOT}/configs/voice_face.py:demo",
+        f"--workdir={workdir}",
+        f"--config.data.directory={data}",
+        "--config.deterministic=True",
+        "--config.data.audio_seconds=(0.4, 0.5)",
+        "--config.embedding_size=8",
+        "--config.image.size=32",
+        "--config.train.batch_size=4",
+        f"--config.train.num_steps={STEPS}",
+        "--config.train.steps_per_call=4",
+        "--config.train.checkpoint_every=20",
+        "--config.train.validate_every=50",
+        *flags,
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+
+
+def _wait_for(path: str, process: subprocess.Popen) -> None:
+    deadline = time.time() + 120
+    while not os.path.exists(path):
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.time() < deadline, f"{path} never came"
+        time.sleep(0.02)
+
+
+def _state(workdir: str) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(os.path.join(workdir, "checkpoints"))
+    names = [
+        n
+        for n in reader.get_variable_to_shape_map()
+        if not n.startswith(("_CHECKPOINTABLE", "save_counter"))
+    ]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> str:
+    return small.write_dataset(str(tmp_path_factory.mktemp("resume") / "data"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory) -> str:
+    workdir = str(tmp_path_factory.mktemp("resume") / "whole")
+    process = _start(data, workdir)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text[-3000:]
+    return workdir
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_and_resumed_run_equals_the_uninterrupted_one(how, data, uninterrupted, tmp_path):
+    workdir = str(tmp_path / "stopped")
+    process = _start(data, workdir)
+    _wait_for(os.path.join(workdir, "checkpoints", "ckpt-20.index"), process)
+    process.send_signal(how)
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == (-9 if how == signal.SIGKILL else 143), text[-2000:]
+    # Another number of steps a call moves no number.
+    process = _start(data, workdir, "--config.train.steps_per_call=7")
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text[-3000:]
+
+    starts = environment.starts(workdir)
+    assert [s["step"] for s in starts][0] == 0 and 20 <= starts[1]["step"] < STEPS
+    whole, resumed = _state(uninterrupted), _state(workdir)
+    assert whole.keys() == resumed.keys() and len(whole) > 40
+    for name, value in whole.items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    with (
+        np.load(os.path.join(uninterrupted, "weights.npz")) as a,
+        np.load(os.path.join(workdir, "weights.npz")) as b,
+    ):
+        assert set(a.files) == set(b.files)
+        for name in a.files:
+            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    text = (tmp_path / "stopped" / "scalars.jsonl").read_text()
+    lines = [json.loads(line)["step"] for line in text.splitlines()]
+    assert lines == sorted(set(lines)) and lines[-1] == STEPS
+
+
+def test_another_config_in_the_same_workdir_is_refused(data, uninterrupted):
+    process = _start(data, uninterrupted, "--config.train.learning_rate=0.5")
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "train.learning_rate=0.002 and this one has 0.5" in text and "Traceback" not in text

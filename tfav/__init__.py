@@ -1,0 +1,10 @@
+"""tfav: sound and sight in one embedding space, in TensorFlow."""
+
+import importlib.util
+
+if importlib.util.find_spec("tensorflow") is None:
+    raise ImportError(
+        "tfav needs TensorFlow and this environment has none: install one line of it, "
+        "pip install 'tfav[cpu]' or 'tfav[gpu]' (TensorFlow 2.21), or 'tfav[addons-cpu]' "
+        "(TensorFlow 2.15 with tensorflow-addons and tensorflow-io, in an environment of its own)."
+    )

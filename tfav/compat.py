@@ -1,0 +1,101 @@
+"""The only module that knows there are two dependency lines.
+
+Current: TensorFlow 2.21 with Keras 3. Addons: TensorFlow 2.15 with Keras 2.15, tensorflow-addons
+and tensorflow-io. Everything else in the house is written once, in the spelling both lines
+understand.
+"""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfav import registry
+
+KERAS_3 = keras.__version__.startswith("3.")
+
+
+def raw(variable: Any) -> tf.Variable:
+    """Returns the `tf.Variable` behind a Keras weight (Keras 3 wraps one, Keras 2 is one)."""
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def path(variable: Any) -> str:
+    """Returns a weight's name for people: `dense/kernel`."""
+    return getattr(variable, "path", None) or variable.name.split(":")[0]
+
+
+def leaf_name(variable: Any) -> str:
+    """Returns the last part of a weight's name, equal on both lines: `kernel`."""
+    return variable.name.split(":")[0].rsplit("/", 1)[-1]
+
+
+def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+    """Applies gradients that are already summed over replicas, as they are.
+
+    Keras 3 clips before it sums over replicas, so the trainer sums and clips itself and the
+    optimizer must not sum again.
+    """
+    pairs = list(zip(gradients, variables))
+    if KERAS_3:
+        optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
+        optimizer.apply_gradients(pairs)
+    else:
+        optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
+
+
+def build_optimizer(optimizer: Any, variables: list[Any]) -> None:
+    """Creates the optimizer's slots. Call in the strategy's scope and before any restore."""
+    if hasattr(optimizer, "build"):
+        optimizer.build(variables)
+    else:  # tensorflow-addons: legacy optimizers
+        optimizer._create_all_weights([raw(v) for v in variables])
+
+
+def optimizer_state(optimizer: Any) -> Any:
+    """Returns the trackable form of an optimizer's state for `tf.train.Checkpoint`.
+
+    Keras 3: the list of raw variables, of which none can be lost. Keras 2: the object, because a
+    flat list would miss the inner slots of tensorflow-addons' Lookahead and moving average.
+    """
+    return [raw(v) for v in optimizer.variables] if KERAS_3 else optimizer
+
+
+def addons(name: str) -> ModuleType:
+    """Imports tensorflow-addons for the feature `name`, or says which extra carries it."""
+    return _extra("tensorflow_addons", name)
+
+
+def tensorflow_io(name: str) -> ModuleType:
+    """Imports tensorflow-io for the feature `name`, or says which extra carries it."""
+    return _extra("tensorflow_io", name)
+
+
+def _extra(module: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.replace("_", "-")
+        raise registry.UserError(
+            f"{name!r} needs {package}, which runs on the addons line only: install "
+            "'tfav[addons-cpu]' or 'tfav[addons]' in an environment of its own (Python 3.10 or "
+            "3.11)."
+        ) from error
+
+
+def lite_interpreter(path: str | None = None, content: bytes | None = None) -> Any:
+    """Returns a single-threaded interpreter: LiteRT's, or TensorFlow 2.15's own on the addons line.
+
+    Args:
+      path: a `.tflite` file, or
+      content: the bytes of one.
+    """
+    try:
+        from ai_edge_litert import interpreter as module
+
+        factory = module.Interpreter
+    except ImportError:
+        factory = tf.lite.Interpreter
+    return factory(model_path=path, model_content=content, num_threads=1)

@@ -1,0 +1,215 @@
+"""One schema for every experiment, and its way to a file and back.
+
+`configs/*.py` start from `base()` and change fields; flags override fields; `build.py` is where a
+config stops: nothing below it has seen one.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+from ml_collections import config_dict
+
+from tfav import registry
+
+# What may differ between a run and its continuation without changing a single number it computes.
+RESUMABLE = (
+    "train.steps_per_call",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "train.init_from",
+    "data.directory",
+    "eval",
+    "export",
+)
+
+
+def base() -> ml_collections.ConfigDict:
+    """Returns the schema: every shared field with its default."""
+    c = ml_collections.ConfigDict()
+    c.recipe = "voice_face"  # a row of recipes.RECIPES or a dotted path
+    c.seed = 0
+    c.dtype = "float32"  # or mixed_bfloat16: encoders compute in bfloat16, losses in float32
+    c.deterministic = False  # bit-for-bit repeatable; up to 10 % slower on a CPU
+    c.embedding_size = 128
+    c.model = ml_collections.ConfigDict()  # arguments of the recipe
+
+    c.audio = ml_collections.ConfigDict()
+    c.audio.encoder = "thin_resnet34"  # a row of AUDIO_ENCODERS or a dotted path
+    c.audio.frontend = ml_collections.ConfigDict()
+    c.audio.frontend.num_mels = 40
+    c.audio.frontend.frame_length_samples = 400
+    c.audio.frontend.frame_step_samples = 160
+    c.audio.frontend.fft_length = 512
+    c.audio.frontend.lower_hz = 0.0
+    c.audio.frontend.upper_hz = 8000.0
+    c.audio.frontend.window = "hamming"
+    c.audio.frontend.power = 2.0
+    c.audio.frontend.log_offset = 1e-6
+    c.audio.frontend.amplitude = 1.0  # 32768: the int16 range the released voice encoder expects
+    c.audio.frontend.form = "stft"  # or conv: for accelerators that must take the whole graph
+
+    c.image = ml_collections.ConfigDict()
+    c.image.encoder = "ir50"  # a row of IMAGE_ENCODERS or a dotted path
+    c.image.size = 112
+
+    c.data = ml_collections.ConfigDict()
+    c.data.directory = ""  # what prepare wrote
+    c.data.train_split = "train"
+    c.data.audio_seconds = (2.5, 5.0)  # a training crop's length is uniform in this range
+    c.data.augment = ()  # rows of augment.IMAGE_AUGMENTATIONS and AUDIO_AUGMENTATIONS, in order
+
+    c.train = ml_collections.ConfigDict()
+    c.train.batch_size = 64  # global: over all replicas
+    c.train.num_steps = 10_000
+    c.train.optimizer = "sgd"  # a row of optimizers.OPTIMIZERS
+    c.train.learning_rate = 0.01
+    c.train.schedule = "step"  # constant, step or cosine
+    c.train.warmup_steps = 0
+    c.train.decay_steps = (2000, 3000)  # schedule=step: where the rate falls
+    c.train.decay_factor = 0.1
+    c.train.momentum = 0.9  # sgd, moving_average and lookahead
+    c.train.weight_decay = 1e-4  # coupled L2 on weights of rank >= 2
+    c.train.clip_norm = 0.0  # of the global gradient; 0: no clipping
+    c.train.steps_per_call = 50  # steps between two looks of the host
+    c.train.checkpoint_every = 500
+    c.train.keep_checkpoints = 3
+    c.train.validate_every = 500  # weights are picked by validation; 0: the last ones
+    c.train.init_from = ""  # a workdir or weights.npz: encoders only
+
+    c.eval = ml_collections.ConfigDict()
+    c.eval.batch_size = 32
+    c.eval.audio_seconds = 10.0  # the first seconds of a clip are heard
+    c.eval.num_bootstrap = 1000
+
+    c.export = ml_collections.ConfigDict()
+    c.export.audio_seconds = 3.0  # fixed clip length of the .tflite; shorter ones pass num_samples
+    c.export.min_cosine = 0.999  # parity below this publishes nothing
+    return c
+
+
+def variant(
+    name: str, table: Mapping[str, Callable[[], ml_collections.ConfigDict]]
+) -> ml_collections.ConfigDict:
+    """Returns the experiment `name` of a config file's table.
+
+    Raises:
+      UserError: no such variant; names the choices.
+    """
+    if name not in table:
+        raise registry.UserError(
+            f"the config has no variant {name!r}: write --config=FILE:VARIANT with one of "
+            f"{', '.join(table)}."
+        )
+    return table[name]()
+
+
+def validate(c: ml_collections.ConfigDict) -> None:
+    """Refuses values that cannot work, each with its fix.
+
+    Raises:
+      UserError: names the field, the value and what to set.
+    """
+    if not c.data.directory:
+        raise registry.UserError(
+            "--config.data.directory is empty: name the folder that prepare wrote, "
+            "--config.data.directory=DIR."
+        )
+    if c.dtype not in ("float32", "mixed_bfloat16"):
+        raise registry.UserError(f"--config.dtype={c.dtype}: use float32 or mixed_bfloat16.")
+    low, high = c.data.audio_seconds
+    if not 0 < low <= high:
+        raise registry.UserError(
+            f"--config.data.audio_seconds=({low}, {high}): give 0 < shortest <= longest, in "
+            f"seconds."
+        )
+    for field in (
+        "batch_size",
+        "num_steps",
+        "steps_per_call",
+        "checkpoint_every",
+        "keep_checkpoints",
+    ):
+        if c.train[field] < 1:
+            raise registry.UserError(f"--config.train.{field}={c.train[field]}: give 1 or more.")
+    if c.train.batch_size < 2:
+        raise registry.UserError(
+            "--config.train.batch_size=1: a batch of one identity has no negatives; give 2 or more."
+        )
+
+
+def to_json(c: ml_collections.ConfigDict) -> str:
+    """Returns the config as indented JSON."""
+    return json.dumps(c.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+    """Returns the locked config of a `to_json` text."""
+
+    def tuples(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(tuples(v) for v in value)
+        if isinstance(value, dict):
+            return {k: tuples(v) for k, v in value.items()}
+        return value
+
+    return ml_collections.ConfigDict(tuples(json.loads(text))).lock()
+
+
+def load(workdir: str) -> ml_collections.ConfigDict:
+    """Reads the config a workdir was trained with.
+
+    Raises:
+      UserError: there is none.
+    """
+    file = os.path.join(workdir, "config.json")
+    try:
+        with open(file, encoding="utf-8") as f:
+            return from_json(f.read())
+    except FileNotFoundError as error:
+        raise registry.UserError(
+            f"{file} does not exist: give the --workdir of a finished train run."
+        ) from error
+    except ValueError as error:
+        raise registry.UserError(
+            f"{file} is not readable JSON ({error}): restore it, or train into a new --workdir."
+        ) from error
+
+
+def check_resumable(
+    before: ml_collections.ConfigDict, now: ml_collections.ConfigDict, workdir: str
+) -> None:
+    """Refuses to continue a run under a config that would compute something else.
+
+    Raises:
+      UserError: names the first field that differs, both values and the fix.
+    """
+    old, new = _flat(before.to_dict()), _flat(now.to_dict())
+    if now.train.schedule != "cosine":  # a cosine's every rate depends on where it ends
+        old["train.num_steps"] = new["train.num_steps"]
+    for field in sorted(old.keys() | new.keys()):
+        if any(field == f or field.startswith(f + ".") for f in RESUMABLE):
+            continue
+        if old.get(field) != new.get(field):
+            raise registry.UserError(
+                f"{workdir} holds a run with {field}={old.get(field)!r} and this one has "
+                f"{new.get(field)!r}: "
+                f"give the old value back, or train into a new --workdir."
+            )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def optional_float() -> Any:
+    """Returns a field that is a number or None, whose default is worked out at build time."""
+    return config_dict.placeholder(float)

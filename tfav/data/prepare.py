@@ -1,0 +1,266 @@
+"""Rows in, a data set on disk out: all of it, or nothing."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import itertools
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import tqdm
+
+from tfav import registry
+from tfav.data import decode, manifest, queries, shards, staging, tally
+
+ROWS_PER_SHARD = 4000
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How rows become a data set.
+
+    Attributes:
+      output: folder to make.
+      source: name of the source, for the record.
+      lists: folder of query lists to use instead of seeded ones, or None.
+      shards: files a split; 0 takes one for every 4000 rows.
+      max_bad_fraction: share of rows that may be unusable, and of list items that may be missing.
+      max_image_side: longest side in pixels that images keep.
+      galleries_per_probe: queries a probe in seeded lists.
+      seed: of the seeded lists.
+      overwrite: replace a data set at `output`, once the new one is complete.
+    """
+
+    output: str
+    source: str = "manifest"
+    lists: str | None = None
+    shards: int = 0
+    max_bad_fraction: float = 0.01
+    max_image_side: int = 512
+    galleries_per_probe: int = queries.GALLERIES_PER_PROBE
+    seed: int = 0
+    overwrite: bool = False
+
+
+def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
+    """Decodes all rows and writes shards, index, query lists and reports to `settings.output`.
+
+    A row is left out when any of its files cannot be used. A row of the training split that a given
+    list names goes to the split `heldout`: an item of an evaluation list never trains. The same
+    rows and settings give the same bytes.
+
+    Returns:
+      the report that is also written as `report.json`.
+
+    Raises:
+      UserError: a setting out of range, an output that exists, too many unusable rows or missing
+        list items, or a full disk. Nothing is written then, and an old data set stays as it was.
+    """
+    _check_output(rows, settings)
+    rows, given = _arrange(rows, settings)
+    missing = _missing(given, (row.id for row in rows))
+    if len(missing) > _allowed(len(queries.named(given)), settings):
+        raise _too_many_missing(missing, given, settings)
+    counts = collections.Counter(row.split for row in rows)
+    count = tally.Tally()
+    with staging.folder(settings.output) as folder:
+        writer = shards.Writer(
+            folder,
+            source=settings.source,
+            planned=counts,
+            shards={s: settings.shards or -(-n // ROWS_PER_SHARD) for s, n in counts.items()},
+            columns=list(rows[0].extra),
+        )
+        with writer:
+            for number, (row, result) in enumerate(_decoded(rows, settings), 1):
+                if isinstance(result, shards.Record):
+                    writer.add(result)
+                    count.add(result)
+                    continue
+                count.skip(row, *result)
+                if len(count.bad) > _allowed(len(rows), settings) or len(count.bad) == len(rows):
+                    raise _too_many_bad(count.bad, number, len(rows), settings)
+        index = shards.Index.read(folder)
+        missing = _missing(given, index.id.tolist())
+        if len(missing) > _allowed(len(queries.named(given)), settings):
+            raise _too_many_missing(missing, given, settings)
+        report = _report(count, missing)
+        report["lists"] = queries.write(
+            os.path.join(folder, "lists"),
+            index,
+            given,
+            set(missing),
+            seed=settings.seed,
+            galleries_per_probe=settings.galleries_per_probe,
+        )
+        count.write_bad_rows(os.path.join(folder, "bad_rows.csv"))
+        _write_json(os.path.join(folder, "report.json"), report)
+        staging.publish(folder, settings.output)
+    return report
+
+
+def check(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
+    """Decodes all rows and reports, without making a data set.
+
+    Writes `OUTPUT-check.json` and `OUTPUT-bad_rows.csv` beside the place of the data set.
+
+    Returns:
+      the report, with `acceptable`: whether `prepare` would take these rows and lists.
+    """
+    rows, given = _arrange(rows, settings)
+    count, good = tally.Tally(), []
+    for row, result in _decoded(rows, settings):
+        if isinstance(result, shards.Record):
+            count.add(result, decode.describe_audio(row.audio) if row.audio else "")
+            good.append(row.id)
+        else:
+            count.skip(row, *result)
+    missing = _missing(given, good)
+    report = _report(count, missing)
+    report["acceptable"] = bool(good) and (
+        len(count.bad) <= _allowed(len(rows), settings)
+        and len(missing) <= _allowed(len(queries.named(given)), settings)
+    )
+    with staging.folder(settings.output) as folder:
+        files = {name: os.path.join(folder, name) for name in ("check.json", "bad_rows.csv")}
+        _write_json(files["check.json"], report)
+        count.write_bad_rows(files["bad_rows.csv"])
+        for name, path in files.items():
+            os.replace(path, f"{os.path.normpath(settings.output)}-{name}")
+    return report
+
+
+def _check_output(rows: Sequence[manifest.Row], settings: Settings) -> None:
+    output = settings.output
+    if not os.path.lexists(output) or (os.path.isdir(output) and not os.listdir(output)):
+        return
+    if not settings.overwrite:
+        raise registry.UserError(
+            f"--output={output} exists: name another folder, or pass --overwrite to replace it "
+            "once the new data set is complete."
+        )
+    if not os.path.exists(os.path.join(output, "dataset.json")):
+        raise registry.UserError(
+            f"--output={output} is no prepared data set, so --overwrite does not delete it: name "
+            "another folder."
+        )
+    inside = os.path.realpath(output) + os.sep
+    for path in (path for row in rows for path in (row.audio, row.image) if path):
+        if os.path.realpath(path).startswith(inside):
+            raise registry.UserError(
+                f"--output={output} holds {path}, which is to be read: name another folder."
+            )
+
+
+def _arrange(
+    rows: Sequence[manifest.Row], settings: Settings
+) -> tuple[list[manifest.Row], dict[str, queries.Given]]:
+    """Checks what can be checked at once; returns the rows split by split, and the given lists."""
+    if "://" in settings.output:
+        raise registry.UserError(
+            f"--output={settings.output} is not a local folder: prepare locally, then copy."
+        )
+    if not 0 <= settings.max_bad_fraction <= 1:
+        raise registry.UserError(
+            f"--max_bad_fraction={settings.max_bad_fraction} is no fraction: give 0 to 1."
+        )
+    for name, least in (("shards", 0), ("max_image_side", decode.MIN_SIDE), ("seed", 0)):
+        if getattr(settings, name) < least:
+            raise registry.UserError(f"--{name}={getattr(settings, name)}: give at least {least}.")
+    if not rows:
+        raise registry.UserError(f"the source {settings.source!r} lists no rows: nothing to do.")
+    twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
+    if twice:
+        raise registry.UserError(f"the id {twice[0]!r} is given twice: every row needs its own.")
+    given = queries.read_given(settings.lists) if settings.lists else {}
+    named = set(queries.named(given))
+    rows = [
+        dataclasses.replace(row, split=tally.HELDOUT)
+        if row.split == "train" and row.id in named
+        else row
+        for row in rows
+    ]
+    order = {split: rank for rank, split in enumerate(dict.fromkeys(row.split for row in rows))}
+    order |= {tally.HELDOUT: len(order)}
+    return sorted(rows, key=lambda row: order[row.split]), given
+
+
+def _decoded(
+    rows: Sequence[manifest.Row], settings: Settings
+) -> Iterator[tuple[manifest.Row, shards.Record | tuple[str, str]]]:
+    """Yields each row, in order, with its record, or with the column and reason of its failure."""
+    workers = len(os.sched_getaffinity(0))
+    bar = tqdm.tqdm(total=len(rows), desc="decoding", unit="row", disable=None)
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    waiting = collections.deque()  # bounded: decoded rows wait in memory for their turn
+    rest = iter(rows)
+    try:
+        while True:
+            for row in itertools.islice(rest, 4 * workers - len(waiting)):
+                waiting.append((row, pool.submit(_decode, row, settings.max_image_side)))
+            if not waiting:
+                return
+            row, future = waiting.popleft()
+            yield row, future.result()
+            bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
+
+
+def _decode(row: manifest.Row, max_side: int) -> shards.Record | tuple[str, str]:
+    audio, image, height, width = None, None, 0, 0
+    column = "audio"
+    try:
+        if row.audio:
+            audio = decode.to_pcm16(decode.read_audio(row.audio, row.channel))
+        column = "image"
+        if row.image:
+            image, height, width = decode.read_image(row.image, max_side)
+    except decode.BadFile as error:
+        return column, error.reason
+    return shards.Record(row.id, row.split, row.label, audio, image, height, width, row.extra)
+
+
+def _missing(given: dict[str, queries.Given], ids: Iterable[str]) -> list[str]:
+    there = set(ids)
+    return [item for item in queries.named(given) if item not in there]
+
+
+def _allowed(total: int, settings: Settings) -> int:
+    return math.floor(settings.max_bad_fraction * total + 1e-9)
+
+
+def _report(count: tally.Tally, missing: Sequence[str]) -> dict[str, Any]:
+    return count.report() | {"missing_list_items": {"count": len(missing), "first": missing[:3]}}
+
+
+def _too_many_bad(
+    bad: Sequence[tally.BadRow], number: int, total: int, settings: Settings
+) -> registry.UserError:
+    so_far = "" if number == total else f" the first {number} of"
+    return registry.UserError(
+        f"{len(bad)} of{so_far} {total} rows cannot be used; --max_bad_fraction="
+        f"{settings.max_bad_fraction:g} allows {_allowed(total, settings)}. The first: "
+        f"{bad[0].file} {bad[0].reason}. Mend or drop such files (--check lists them all) or raise "
+        "the fraction."
+    )
+
+
+def _too_many_missing(
+    missing: Sequence[str], given: dict[str, queries.Given], settings: Settings
+) -> registry.UserError:
+    return registry.UserError(
+        f"{len(missing)} of {len(queries.named(given))} items of the lists in {settings.lists} "
+        f"are not in the data, more than --max_bad_fraction={settings.max_bad_fraction:g} allows "
+        f"(first: {', '.join(missing[:3])}). Give the lists of this data, whose items are the ids "
+        "of usable rows, or raise the fraction."
+    )
+
+
+def _write_json(path: str, value: Any) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,180 @@
+"""Which identities, files and stretches of sound make a batch: pure functions of (seed, step).
+
+Nothing is remembered between steps, so a run that resumes at step s, and any number of input
+pipelines, see the batches an uninterrupted run on one device would have seen.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfav.data import shards
+
+# One stream of random numbers for each decision, so that none depends on another.
+_AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT = range(6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """The identities one can draw, each with at least one row of sound and one of sight.
+
+    Attributes:
+      label: [M] int32, class of each identity: its rank in the split's labels.
+      audio_rows: [A] int64, rows of the index that hold sound, identity by identity.
+      audio_first: [M] int64, where in `audio_rows` an identity begins.
+      audio_count: [M] int64, how many of them are its own.
+      image_rows: [I] int64; likewise `image_first`, `image_count` [M].
+    """
+
+    label: np.ndarray
+    audio_rows: np.ndarray
+    audio_first: np.ndarray
+    audio_count: np.ndarray
+    image_rows: np.ndarray
+    image_first: np.ndarray
+    image_count: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def make_pool(index: shards.Index, labels: Sequence[str]) -> Pool:
+    """Groups the rows of one split by identity, in the order of `labels`.
+
+    Identities with one modality only make no pair: they are left out, and the log counts them.
+
+    Args:
+      index: rows of one split.
+      labels: the split's labels; an identity's class is its rank there.
+    """
+    rank = {label: number for number, label in enumerate(labels)}
+    identity = np.array([rank[label] for label in index.label], np.int64)
+    columns = {}
+    counts = {}
+    for name, has in (("audio", index.num_samples > 0), ("image", index.height > 0)):
+        rows = np.flatnonzero(has)
+        columns[name] = rows[np.argsort(identity[rows], kind="stable")]
+        counts[name] = np.bincount(identity[rows], minlength=len(labels))
+    usable = (counts["audio"] > 0) & (counts["image"] > 0)
+    alone = np.flatnonzero(~usable & (counts["audio"] + counts["image"] > 0))
+    if len(alone):
+        logging.warning(
+            "%s: %d of %d identities have one modality only and are ignored (first: %s)",
+            index.directory,
+            len(alone),
+            len(labels),
+            labels[alone[0]],
+        )
+    first = {name: np.cumsum(count) - count for name, count in counts.items()}
+    return Pool(
+        label=np.flatnonzero(usable).astype(np.int32),
+        audio_rows=columns["audio"],
+        audio_first=first["audio"][usable],
+        audio_count=counts["audio"][usable],
+        image_rows=columns["image"],
+        image_first=first["image"][usable],
+        image_count=counts["image"][usable],
+    )
+
+
+def draw_identities(
+    seed: int, step: tf.Tensor, *, batch_size: int, num_identities: int
+) -> tf.Tensor:
+    """Returns the distinct identities of step `step`: [batch_size] int64 in [0, num_identities).
+
+    An epoch is `num_identities // batch_size` steps and visits every identity once, except the
+    remainder that does not fill a batch; each epoch has its own order.
+
+    Args:
+      seed: of the run.
+      step: [] int64, counted from 0 over the whole run.
+      batch_size: of the global batch, at most `num_identities`.
+      num_identities: M.
+    """
+    steps = num_identities // batch_size
+    position = (step % steps) * batch_size + tf.range(batch_size, dtype=tf.int64)
+    return tf.random.experimental.index_shuffle(
+        position,
+        seed=tf.stack([tf.cast(seed, tf.int64), step // steps]),
+        max_index=num_identities - 1,
+    )
+
+
+def draw_plan(
+    seed: int,
+    step: tf.Tensor,
+    pool: Pool,
+    num_samples: tf.Tensor,
+    *,
+    batch_size: int,
+    length_samples: tuple[int, int],
+) -> dict[str, tf.Tensor]:
+    """Decides everything that is random in the global batch of step `step`.
+
+    Args:
+      seed: of the run.
+      step: [] int64, counted from 0 over the whole run.
+      pool: the identities.
+      num_samples: [N] int64, of every row of the index.
+      batch_size: of the global batch.
+      length_samples: shortest and longest stretch of sound, both included.
+
+    Returns:
+      Tensors of batch_size rows: `label` int32; `audio_row`, `image_row` int64, rows of the index;
+      `length`, `start` int64, the stretch of sound in samples, `length` being the same in all rows;
+      `audio_seed`, `image_seed` [batch_size, 2] int64, for the augmentations.
+    """
+
+    def key(stream: int) -> tf.Tensor:
+        pair = tf.stack([tf.cast(seed, tf.int64), step])
+        return tf.random.experimental.stateless_fold_in(pair, stream)
+
+    identity = draw_identities(seed, step, batch_size=batch_size, num_identities=len(pool))
+    audio_row = _draw_row(
+        key(_AUDIO), identity, pool.audio_rows, pool.audio_first, pool.audio_count
+    )
+    image_row = _draw_row(
+        key(_IMAGE), identity, pool.image_rows, pool.image_first, pool.image_count
+    )
+    low, high = length_samples
+    length = tf.random.stateless_uniform([], key(_LENGTH), low, high + 1, tf.int64)
+    return {
+        "label": tf.gather(pool.label, identity),
+        "audio_row": audio_row,
+        "image_row": image_row,
+        "length": tf.repeat(length, batch_size),
+        "start": draw_starts(key(_START), tf.gather(num_samples, audio_row), length),
+        "audio_seed": tf.random.experimental.stateless_split(key(_AUDIO_AUGMENT), batch_size),
+        "image_seed": tf.random.experimental.stateless_split(key(_IMAGE_AUGMENT), batch_size),
+    }
+
+
+def draw_starts(key: tf.Tensor, num_samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns where each stretch begins: [B] int64, uniform over the places it can.
+
+    A clip shorter than the stretch repeats itself without end: any of its samples can be first.
+
+    Args:
+      key: [2] int64 seed.
+      num_samples: [B] int64, of each clip.
+      length: [] int64, of the stretch.
+    """
+    places = tf.where(num_samples >= length, num_samples - length + 1, num_samples)
+    return _draw_below(key, places)
+
+
+def _draw_row(
+    key: tf.Tensor, identity: tf.Tensor, rows: np.ndarray, first: np.ndarray, count: np.ndarray
+) -> tf.Tensor:
+    chosen = _draw_below(key, tf.gather(count, identity))
+    return tf.gather(rows, tf.gather(first, identity) + chosen)
+
+
+def _draw_below(key: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
+    # Integer draws take one bound for all rows; float64 has room for any count of samples.
+    share = tf.random.stateless_uniform(tf.shape(bound), key, dtype=tf.float64)
+    drawn = tf.cast(share * tf.cast(bound, tf.float64), tf.int64)
+    return tf.minimum(drawn, bound - 1)

@@ -1,0 +1,46 @@
+"""The invented people of `data.synthetic`, written as real files and read like VoxCeleb1."""
+
+import dataclasses
+import os
+
+from tfav import registry
+from tfav.data import manifest, staging, synthetic
+from tfav.data.sources import voxceleb1
+
+_SPLITS = ("train", "val", "test")
+
+
+def rows(options: manifest.Options) -> list[manifest.Row]:
+    """Writes the corpus of `options.identities` people into `options.corpus` and lists its rows.
+
+    Raises:
+      UserError: `corpus` holds something (and `overwrite` is off, or it is not such a corpus), or
+        see `synthetic.write_corpus` and `voxceleb1.rows`.
+    """
+    root = options.corpus
+    if not root:
+        raise registry.UserError("--source=synthetic needs --corpus=FOLDER to write its files to.")
+    csvs = [os.path.join(root, "lists", f"{split}.csv") for split in _SPLITS]
+    if os.path.isfile(root) or (os.path.isdir(root) and os.listdir(root)):
+        if not options.overwrite:
+            raise registry.UserError(
+                f"the synthetic corpus goes to {root}, which exists: pass --overwrite to write it "
+                "anew, or name another folder with --corpus."
+            )
+        if not all(map(os.path.exists, csvs)):
+            raise registry.UserError(
+                f"{root} is no synthetic corpus, so --overwrite does not delete it: name another "
+                "folder with --corpus."
+            )
+    with staging.folder(root) as folder:  # the old corpus stays until the new one is whole
+        made = os.path.join(folder, "corpus")
+        synthetic.write_corpus(made, num_identities=options.identities, seed=options.seed)
+        staging.publish(made, root)
+    return voxceleb1.rows(
+        dataclasses.replace(
+            options,
+            split_csv=csvs,
+            audio_root=os.path.join(root, "wav"),
+            image_root=os.path.join(root, "faces"),
+        )
+    )

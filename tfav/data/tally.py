@@ -1,0 +1,141 @@
+"""What went into a data set and what was left out, counted while it is decoded."""
+
+import collections
+import csv
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfav import typing
+from tfav.data import manifest, shards
+
+HELDOUT = "heldout"
+
+
+class BadRow(NamedTuple):
+    """A line of `bad_rows.csv`: the row's id, the column, its file, and why it was left out."""
+
+    id: str
+    column: str
+    file: str
+    reason: str
+
+
+class Tally:
+    """Counts rows as they come: `add` the good, `skip` the bad, then `report`."""
+
+    def __init__(self):
+        self.bad: list[BadRow] = []
+        self._rows = collections.Counter()
+        self._samples = collections.defaultdict(list)  # split to lengths
+        self._sides = []  # shorter side of each image
+        self._images = collections.Counter()
+        self._formats = collections.Counter()
+        self._modalities = collections.defaultdict(set)  # (split, label) to its modalities
+
+    def add(self, record: shards.Record, audio_format: str = "") -> None:
+        """Counts a decoded row; `audio_format` describes its sound file."""
+        self._rows[record.split] += 1
+        found = self._modalities[record.split, record.label]
+        if record.audio is not None:
+            found.add("audio")
+            self._samples[record.split].append(len(record.audio))
+            if audio_format:
+                self._formats[audio_format] += 1
+        if record.image is not None:
+            found.add("image")
+            self._images[record.split] += 1
+            self._sides.append(min(record.height, record.width))
+
+    def skip(self, row: manifest.Row, column: str, reason: str) -> None:
+        """Counts a row whose file in `column` cannot be used."""
+        self.bad.append(BadRow(row.id, column, getattr(row, column), reason))
+
+    def report(self) -> dict[str, Any]:
+        """Returns all counts as a dict for JSON. Held-out rows do not count as an identity's."""
+        hours = typing.SAMPLE_RATE_HZ * 3600
+        splits = {
+            split: {
+                "rows": count,
+                "identities": sum(s == split for s, _ in self._modalities),
+                "audio": len(self._samples[split]),
+                "hours": round(sum(self._samples[split]) / hours, 4),
+                "image": self._images[split],
+            }
+            for split, count in self._rows.items()
+        }
+        kinds = collections.defaultdict(list)
+        for (split, label), found in self._modalities.items():
+            if split != HELDOUT and len(found) == 1:
+                kinds[f"{min(found)}_only"].append(f"{split}/{label}")
+        people = collections.defaultdict(set)
+        for split, label in self._modalities:
+            if split != HELDOUT:
+                people[split].add(label)
+        shared = {
+            f"{a}, {b}": len(people[a] & people[b])
+            for a, b in itertools.combinations(people, 2)
+            if people[a] & people[b]
+        }
+        seconds = [n / typing.SAMPLE_RATE_HZ for lengths in self._samples.values() for n in lengths]
+        return {
+            "splits": splits,
+            "bad_rows": len(self.bad),
+            "one_modality": {kind: {"count": len(x), "first": x[:3]} for kind, x in kinds.items()},
+            "identities_in_two_splits": shared,
+            "seconds": _spread(seconds),
+            "shorter_side": _spread(self._sides),
+            "audio_formats": dict(sorted(self._formats.items())),
+        }
+
+    def write_bad_rows(self, path: str | os.PathLike) -> None:
+        """Writes `bad_rows.csv`; its header alone when every row was good."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(BadRow._fields)
+            writer.writerows(self.bad)
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Returns `report` as a short table and a few sentences."""
+    lines = [f"{'split':<10}{'rows':>9}{'identities':>12}{'sounds':>9}{'hours':>9}{'images':>9}"]
+    for split, n in report["splits"].items():
+        lines.append(
+            f"{split:<10}{n['rows']:>9}{n['identities']:>12}{n['audio']:>9}{n['hours']:>9.2f}"
+            f"{n['image']:>9}"
+        )
+    for name, unit in (("seconds", "seconds a sound"), ("shorter_side", "pixels, shorter side")):
+        spread = report[name]
+        if spread:
+            low, middle, high = (f"{spread[k]:g}" for k in ("min", "median", "max"))
+            lines.append(f"{unit}: {low} to {high}, median {middle}")
+    for name, count in report["audio_formats"].items():
+        lines.append(f"{count} x {name}")
+    lines.append(f"rows that cannot be used: {report['bad_rows']}")
+    both = all(any(n[m] for n in report["splits"].values()) for m in manifest.MODALITIES)
+    for kind, found in report["one_modality"].items() if both else ():
+        word = {"audio_only": "sound", "image_only": "images"}[kind]
+        lines.append(f"identities with {word} only: {found['count']} ({_some(found['first'])})")
+    if report["missing_list_items"]["count"]:
+        found = report["missing_list_items"]
+        lines.append(f"list items not in the data: {found['count']} ({_some(found['first'])})")
+    for pair, count in report["identities_in_two_splits"].items():
+        lines.append(f"labels in both {pair}: {count} (a leak, if they are identities)")
+    return "\n".join(lines)
+
+
+def _some(names: Sequence[str]) -> str:
+    return "first " + ", ".join(names)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {
+        "min": round(float(np.min(values)), 3),
+        "median": round(float(np.median(values)), 3),
+        "max": round(float(np.max(values)), 3),
+    }

@@ -1,0 +1,1 @@
+"""How an embedding space is judged. NumPy only."""

@@ -1,0 +1,115 @@
+"""Bootstrap intervals that resample identities, not trials.
+
+Trials of one probe identity are not independent: three galleries for each of a hundred utterances
+of one voice are closer to one observation than to three hundred. So a resample draws as many
+identities as there are, with replacement, and takes all trials of each as often as it was drawn.
+The interval is the 95 % percentile interval. The candidates' identities stay as given: it speaks of
+new probes.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tfav.evaluation import metrics
+
+Interval = tuple[float, float] | tuple[None, None]
+
+
+def resample(num_identities: int, num_resamples: int, seed: int) -> np.ndarray:
+    """Returns [R, K] int: how often each of K identities is drawn in each of R resamples."""
+    share = np.full(num_identities, 1.0 / num_identities)
+    return np.random.default_rng(seed).multinomial(num_identities, share, size=num_resamples)
+
+
+def mean_interval(value, identity, num_resamples: int, seed: int) -> Interval:
+    """Returns the interval of the mean over trials.
+
+    Args:
+      value: [T] one number a trial.
+      identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
+      num_resamples: R; 0 gives (None, None), as one identity does.
+      seed: of the resamples.
+    """
+    identity = np.asarray(identity)
+    total = np.bincount(identity, weights=np.asarray(value, np.float64))
+    count = np.bincount(identity)
+    return _interval(
+        lambda drawn: (drawn @ total) / (drawn @ count), len(count), num_resamples, seed
+    )
+
+
+def auc_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
+    """Returns the interval of `metrics.roc_auc`, exact for every resample.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] bool, both classes present.
+      identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
+      num_resamples: R; 0 gives (None, None), as one identity does.
+      seed: of the resamples. One that leaves a single class is dropped.
+    """
+    score, label, identity = np.asarray(score), np.asarray(label, bool), np.asarray(identity)
+    num_identities = int(identity.max()) + 1
+    right_score, right_identity = score[label], identity[label]
+    right_count = np.bincount(right_identity, minlength=num_identities)
+
+    def areas(drawn: np.ndarray) -> np.ndarray:
+        # A resample c wins c' A c pairs: A[k, l] = won by right trials of k over wrong ones of l.
+        won, wrong_total = np.zeros(len(drawn)), np.zeros(len(drawn))
+        for other in range(num_identities):
+            wrong = np.sort(score[~label & (identity == other)])
+            below = np.searchsorted(wrong, right_score, "left").astype(np.float64)
+            below += np.searchsorted(wrong, right_score, "right")
+            column = np.bincount(right_identity, weights=below / 2, minlength=num_identities)
+            won += drawn[:, other] * (drawn @ column)
+            wrong_total += drawn[:, other] * len(wrong)
+        pairs = (drawn @ right_count) * wrong_total
+        return won[pairs > 0] / pairs[pairs > 0]
+
+    return _interval(areas, num_identities, num_resamples, seed)
+
+
+def equal_error_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
+    """Returns the interval of `metrics.equal_error_rate`, exact for every resample.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] bool, both classes present.
+      identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
+      num_resamples: R; 0 gives (None, None), as one identity does.
+      seed: of the resamples. One that leaves a single class is dropped.
+    """
+    order = np.argsort(-np.asarray(score), kind="stable")
+    score, label, identity = (np.asarray(x)[order] for x in (score, label, identity))
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+
+    def rates(drawn: np.ndarray) -> np.ndarray:
+        found = []
+        for count in drawn:
+            weight = count[identity]
+            right = np.cumsum(weight * label)[last]
+            wrong = np.cumsum(weight * ~label)[last]
+            if right[-1] and wrong[-1]:
+                curve = (np.append(0.0, x / x[-1]) for x in (wrong, right))
+                found.append(metrics.equal_error_of_curve(*curve))
+        return np.array(found)
+
+    return _interval(rates, int(identity.max()) + 1, num_resamples, seed)
+
+
+def _interval(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    num_identities: int,
+    num_resamples: int,
+    seed: int,
+) -> Interval:
+    """Returns the 2.5 % and 97.5 % points of `statistic(drawn [R, K] float64) -> [<= R]`."""
+    if num_resamples < 1 or num_identities < 2:
+        return None, None
+    drawn = resample(num_identities, num_resamples, seed)
+    values = statistic(drawn.astype(np.float64))
+    if not len(values):
+        return None, None
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,116 @@
+"""Figures of merit of a scored set of trials, in NumPy float64.
+
+A score is larger for a closer pair; a label is 1 (true) for a right pair and 0 for a wrong one.
+"""
+
+import numpy as np
+
+
+def roc_curve(score, label) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the points of the receiver operating characteristic, one a distinct score.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] 0 or 1.
+
+    Returns:
+      (false_positive_rate [P], true_positive_rate [P], threshold [P]): the rates when every score
+      >= the threshold is accepted, from (0, 0) at +inf to (1, 1). Equal scores move together.
+
+    Raises:
+      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+    """
+    score, label = _trials(score, label)
+    order = np.argsort(-score, kind="stable")
+    score, label = score[order], label[order]
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # last trial of each tie
+    right = np.cumsum(label)[last]
+    wrong = np.cumsum(~label)[last]
+    return (
+        np.append(0.0, wrong / wrong[-1]),
+        np.append(0.0, right / right[-1]),
+        np.append(np.inf, score[last]),
+    )
+
+
+def roc_auc(score, label) -> float:
+    """Returns the area under the ROC: the probability that a right pair scores above a wrong one.
+
+    Mann-Whitney's statistic, exact; a tie counts one half.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] 0 or 1.
+
+    Raises:
+      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+    """
+    score, label = _trials(score, label)
+    wrong = np.sort(score[~label])
+    right = score[label]
+    below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
+    return float(below.sum() / (2 * len(wrong) * len(right)))
+
+
+def equal_error_rate(score, label) -> float:
+    """Returns the rate at which false acceptances and false rejections are equal.
+
+    Exact on the piecewise linear ROC: its crossing with the line FNR = FPR, interpolated between
+    the last point with FNR > FPR and the first with FNR <= FPR.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] 0 or 1.
+
+    Raises:
+      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+    """
+    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
+    return equal_error_of_curve(false_positive_rate, true_positive_rate)
+
+
+def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray) -> float:
+    """Returns where a ROC from (0, 0) to (1, 1), both [P] and ascending, meets FNR = FPR."""
+    false_negative_rate = 1.0 - true_positive_rate
+    gap = false_negative_rate - false_positive_rate  # falls from 1 to -1
+    after = int(np.argmax(gap <= 0))
+    share = gap[after - 1] / (gap[after - 1] - gap[after])
+    start, end = false_positive_rate[after - 1], false_positive_rate[after]
+    return float(start + share * (end - start))
+
+
+def average_precision(score, label) -> float:
+    """Returns AP = (1/R) * sum over the right items' ranks r of (right items in the top r) / r.
+
+    No cut-off, no interpolation. A tie counts against the right item: it ranks behind every wrong
+    item of the same score, so that a collapsed embedding cannot score by the order of the list.
+
+    Args:
+      score: [T] larger = ranked earlier.
+      label: [T] 0 or 1.
+
+    Raises:
+      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+    """
+    score, label = _trials(score, label)
+    wrong = np.sort(score[~label])
+    right = np.sort(score[label])[::-1]
+    found = np.arange(1, len(right) + 1)
+    ahead = len(wrong) - np.searchsorted(wrong, right, "left")
+    return float(np.mean(found / (found + ahead)))
+
+
+def _trials(score, label) -> tuple[np.ndarray, np.ndarray]:
+    """Returns score [T] float64 and label [T] bool, checked."""
+    score = np.asarray(score, np.float64)
+    label = np.asarray(label)
+    if score.ndim != 1 or score.shape != label.shape:
+        raise ValueError(f"score {score.shape} and label {label.shape} must both be [T].")
+    if np.isnan(score).any():
+        raise ValueError(f"{int(np.isnan(score).sum())} of {len(score)} scores are NaN.")
+    if not np.isin(label, (0, 1)).all():
+        raise ValueError(f"labels must be 0 or 1, found {np.unique(label)[:5].tolist()}.")
+    label = label.astype(bool)
+    if label.all() or not label.any():
+        raise ValueError(f"all {len(label)} trials are of one class: the figure needs both.")
+    return score, label

@@ -1,0 +1,161 @@
+"""Exact ranking of a gallery for every query, in memory that does not grow with the queries.
+
+Scores are cosines, computed in float64 and rounded to a multiple of 2^-24 (`rounded`). A tie counts
+against the relevant item: it ranks behind every irrelevant one of the same score, as in
+`metrics.average_precision`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Scores held at a time: 2^20 float64 are 8 MiB, about what a processor caches.
+_BLOCK_SCORES = 2**20
+
+
+class Ranking(NamedTuple):
+    """What the figures of a retrieval need of each query.
+
+    Attributes:
+      average_precision: [Q] float64, 0 for a query without a relevant item.
+      first_rank: [Q] float64, rank of the best relevant item from 1; inf when there is none.
+      num_relevant: [Q] int64.
+      gallery_size: G.
+    """
+
+    average_precision: np.ndarray
+    first_rank: np.ndarray
+    num_relevant: np.ndarray
+    gallery_size: int
+
+
+def normalize(vectors) -> np.ndarray:
+    """Returns [N, D] float64 of unit rows; a zero row stays zero."""
+    vectors = np.asarray(vectors, np.float64)
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norm > 0, norm, 1.0)
+
+
+def rounded(cosine: np.ndarray) -> np.ndarray:
+    """Returns float64 cosines rounded to a multiple of 2^-24, as float32, which holds it exactly.
+
+    Equal vectors then tie whatever order the product was summed in. float32 alone would not do:
+    near zero its steps are finer than the error of the sum.
+    """
+    steps = cosine * 2.0**24
+    np.rint(steps, out=steps)
+    return np.multiply(steps, 2.0**-24, dtype=np.float32, casting="same_kind")
+
+
+def rank(query, gallery, query_label, gallery_label) -> Ranking:
+    """Ranks the gallery by cosine for every query.
+
+    Args:
+      query: [Q, D] embeddings, any norm.
+      gallery: [G, D] embeddings, any norm.
+      query_label: [Q] identities, numbers or strings.
+      gallery_label: [G] identities; an item is relevant when it equals the query's.
+
+    Raises:
+      ValueError: shapes differ, an array is empty or not finite.
+    """
+    query, gallery = np.asarray(query, np.float64), np.asarray(gallery, np.float64)
+    query_code, gallery_code = _codes(query, gallery, query_label, gallery_label)
+    # Sorted by identity, the relevant items of a run of queries are one slice of the gallery.
+    query_order = np.argsort(query_code, kind="stable")
+    gallery_order = np.argsort(gallery_code, kind="stable")
+    query, query_code = normalize(query)[query_order], query_code[query_order]
+    gallery, gallery_code = normalize(gallery)[gallery_order], gallery_code[gallery_order]
+
+    average_precision = np.zeros(len(query))
+    first_rank = np.full(len(query), np.inf)
+    begin = np.searchsorted(gallery_code, query_code, "left")
+    end = np.searchsorted(gallery_code, query_code, "right")
+    rows = max(1, _BLOCK_SCORES // len(gallery))
+    for start in range(0, len(query), rows):
+        block = rounded(query[start : start + rows] @ gallery.T)
+        for i, score in enumerate(block, start=start):
+            if begin[i] == end[i]:
+                continue
+            relevant = np.sort(score[begin[i] : end[i]])[::-1]
+            score[begin[i] : end[i]] = -np.inf  # leaves the irrelevant ones to count
+            score.sort()
+            found = np.arange(1, len(relevant) + 1)
+            ahead = len(score) - np.searchsorted(score, relevant, "left")
+            average_precision[i] = np.mean(found / (found + ahead))
+            first_rank[i] = 1 + ahead[0]
+    back = np.argsort(query_order, kind="stable")
+    return Ranking(average_precision[back], first_rank[back], (end - begin)[back], len(gallery))
+
+
+def mean_average_precision(query, gallery, query_label, gallery_label) -> float:
+    """Returns the mean over queries of the average precision, without cut-off (spec 1c).
+
+    Args:
+      query: [Q, D] embeddings, any norm.
+      gallery: [G, D] embeddings, any norm.
+      query_label: [Q] identities, numbers or strings.
+      gallery_label: [G] identities. A query without a relevant item counts 0.
+
+    Raises:
+      ValueError: shapes differ, an array is empty or not finite.
+    """
+    return float(rank(query, gallery, query_label, gallery_label).average_precision.mean())
+
+
+def recall_at_k(query, gallery, query_label, gallery_label, k: int) -> float:
+    """Returns the share of queries with at least one relevant item among the k closest.
+
+    Args:
+      query: [Q, D] embeddings, any norm.
+      gallery: [G, D] embeddings, any norm.
+      query_label: [Q] identities, numbers or strings.
+      gallery_label: [G] identities. A query without a relevant item is a miss.
+      k: at least 1.
+
+    Raises:
+      ValueError: shapes differ, an array is empty or not finite, or k < 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}.")
+    return float((rank(query, gallery, query_label, gallery_label).first_rank <= k).mean())
+
+
+def chance_average_precision(ranking: Ranking) -> np.ndarray:
+    """Returns [Q] the expected average precision of a random ranking.
+
+    Rank r holds a relevant item with probability R/G, and (r-1)(R-1)/(G-1) more are expected above
+    it, so E[AP] = 1/G sum_r 1/r (1 + (r-1)(R-1)/(G-1)). It lies above the prevalence R/G that
+    papers print as chance: 0.58 against 0.53 % on the official lists, 11 against 8 % for twelve
+    identities of sixteen items.
+    """
+    size = ranking.gallery_size
+    place = np.arange(1, size + 1)
+    more = (ranking.num_relevant - 1) / max(size - 1, 1)
+    expected = (np.sum(1 / place) + more * np.sum((place - 1) / place)) / size
+    return np.where(ranking.num_relevant > 0, expected, 0.0)
+
+
+def chance_recall_at_k(ranking: Ranking, k: int) -> np.ndarray:
+    """Returns [Q] recall@k of a random ranking: 1 - C(G - R, k) / C(G, k)."""
+    left = ranking.gallery_size - np.arange(min(k, ranking.gallery_size))  # items not yet drawn
+    misses = np.clip((left - ranking.num_relevant[:, None]) / left, 0.0, 1.0)
+    return 1.0 - misses.prod(axis=1)
+
+
+def _codes(query, gallery, query_label, gallery_label) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the labels as int codes of one common table, after checking every shape."""
+    query_label, gallery_label = np.asarray(query_label), np.asarray(gallery_label)
+    shapes = f"query {query.shape}, gallery {gallery.shape}"
+    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+        raise ValueError(f"{shapes}: must be [Q, D] and [G, D].")
+    if not len(query) or not len(gallery):
+        raise ValueError(f"{shapes}: neither may be empty.")
+    if query_label.shape != query.shape[:1] or gallery_label.shape != gallery.shape[:1]:
+        raise ValueError(
+            f"{shapes}: labels {query_label.shape} and {gallery_label.shape} must be [Q] and [G]."
+        )
+    if not (np.isfinite(query).all() and np.isfinite(gallery).all()):
+        raise ValueError("an embedding is NaN or infinite.")
+    _, code = np.unique(np.concatenate([query_label, gallery_label]), return_inverse=True)
+    return code[: len(query)], code[len(query) :]

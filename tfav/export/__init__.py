@@ -1,0 +1,1 @@
+"""From a trained recipe to artefacts, each with its parity."""

@@ -1,0 +1,194 @@
+"""Building blocks of the encoders: batch norm, dropout, convolutions and residual blocks.
+
+Time masks: `valid` is [B, T, 1, 1], 1 where a position is sound. It is applied before every op
+that mixes positions, so what pads a clip acts like the zeros beyond its end and never changes an
+embedding.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfav.ops import distributed
+
+
+def batch_norm(**overrides: Any) -> keras.layers.BatchNormalization:
+    """Returns the only batch norm of the house: synchronized, with PyTorch's epsilon and momentum.
+
+    Not synchronized, Keras 3 keeps the moving statistics of replica 0 alone.
+
+    Args:
+      **overrides: further arguments of `keras.layers.BatchNormalization`.
+    """
+    return keras.layers.BatchNormalization(
+        **{"epsilon": 1e-5, "momentum": 0.9, "synchronized": True} | overrides
+    )
+
+
+def dense(units: int, seed: int, use_bias: bool = True, **kwargs: Any) -> keras.layers.Dense:
+    """Returns a dense layer with seeded Xavier-uniform weights.
+
+    Args:
+      units: size of the output.
+      seed: of the initial weights.
+      use_bias: whether a bias is added.
+      **kwargs: further arguments of `keras.layers.Dense`.
+    """
+    initializer = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer, **kwargs)
+
+
+class SeededDropout(keras.layers.Layer):
+    """Dropout whose mask depends on (seed, number of calls) and not on the number of replicas.
+
+    The mask is drawn for the global batch; each replica takes its rows. Keras's own layer gives
+    every replica the same mask and keeps its state out of checkpoints. `calls` counts training
+    calls and is a weight, so a resumed run continues with the masks it would have drawn.
+
+    Args:
+      rate: share of values set to zero, in [0, 1).
+      seed: of the masks.
+      **kwargs: name and dtype, as for any Keras layer.
+    """
+
+    def __init__(self, rate: float, seed: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        self.calls = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            name="calls",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns `x` [b, ...] with values dropped in training, the rest divided by `1 - rate`."""
+        if not training or self.rate == 0.0:
+            return x
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.identity(self.calls)])
+        self.calls.assign_add(1)
+        rows = tf.shape(x)[0]
+        shape = tf.concat([[rows * distributed.num_replicas()], tf.shape(x)[1:]], axis=0)
+        first = rows * distributed.replica_id()
+        draw = tf.random.stateless_uniform(shape, seed)[first : first + rows]
+        keep = tf.cast(draw >= self.rate, x.dtype)
+        return x * keep * tf.cast(1.0 / (1.0 - self.rate), x.dtype)
+
+
+class Conv(keras.layers.Layer):
+    """2-D convolution without bias in PyTorch's geometry: (kernel - 1) / 2 zeros on every side.
+
+    TensorFlow's SAME pads unevenly under a stride, which shifts the grid and ties it to the length
+    of the clip. Odd kernels only.
+
+    Args:
+      filters: output channels.
+      kernel_size: (time or height, frequency or width).
+      strides: likewise.
+      seed: of the Xavier-uniform weights.
+      name: Keras name.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: tuple[int, int],
+        strides: tuple[int, int] = (1, 1),
+        *,
+        seed: int,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.seed = seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates `kernel` [kh, kw, C_in, C_out]."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, input_shape[-1], self.filters),
+            initializer=keras.initializers.GlorotUniform(seed=self.seed),
+            trainable=True,
+        )
+        self.built = True
+
+    def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns [B, ceil(H / stride), ceil(W / stride), filters].
+
+        Args:
+          x: [B, H, W, C].
+          valid: [B, H, 1, 1], or None when every row is sound.
+        """
+        x = mask(tf.cast(x, self.compute_dtype), valid)
+        padding = "SAME"
+        if self.strides != (1, 1):
+            height, width = (size // 2 for size in self.kernel_size)
+            if height or width:
+                x = tf.pad(x, [[0, 0], [height, height], [width, width], [0, 0]])
+            padding = "VALID"
+        return tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, padding)
+
+
+def mask(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    """Returns `x` [B, T, W, C] with the positions where `valid` [B, T, 1, 1] is 0 zeroed."""
+    return x if valid is None else x * tf.cast(valid, x.dtype)
+
+
+def subsample(valid: tf.Tensor | None, stride: int) -> tf.Tensor | None:
+    """Returns the mask after a stride: n sound positions become ceil(n / stride), as in `Conv`."""
+    return valid if valid is None or stride == 1 else valid[:, ::stride]
+
+
+def masked_mean(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    """Returns the mean of [B, T, W, C] over sound time and all of W: [B, C] float32."""
+    x = tf.cast(x, tf.float32)
+    if valid is None:
+        return tf.reduce_mean(x, axis=[1, 2])
+    valid = tf.cast(valid, tf.float32)  # Keras 3 autocasts every float argument of a block
+    total = tf.reduce_sum(tf.reduce_mean(x * valid, axis=2), axis=1)
+    return total / tf.reduce_sum(valid, axis=[1, 2])
+
+
+def flatten(x: tf.Tensor) -> tf.Tensor:
+    """Returns [B, H, W, C] with static H, W, C as [B, H * W * C], the size static too."""
+    return tf.reshape(x, [-1, math.prod(x.shape[1:])])
+
+
+def prelu() -> keras.layers.PReLU:
+    """Returns a PReLU with one slope a channel, 0.25 at first, shared over positions."""
+    return keras.layers.PReLU(
+        alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2]
+    )
+
+
+class Tail(keras.layers.Layer):
+    """The end of every encoder: BN, ReLU, dense without bias, dropout (Wen et al., CVPR 2021).
+
+    Computes in float32 under every policy.
+
+    Args:
+      embedding_size: D.
+      dropout: share of the embedding dropped in training.
+      seeds: numbers for the initial weights and the dropout.
+      name: Keras name.
+    """
+
+    def __init__(
+        self, embedding_size: int, dropout: float, seeds: Iterator[int], name: str | None = None
+    ):
+        super().__init__(name=name, dtype="float32")
+        self.bn = batch_norm(dtype="float32")
+        self.dense = dense(embedding_size, next(seeds), use_bias=False, dtype="float32")
+        self.dropout = SeededDropout(dropout, next(seeds), dtype="float32")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns embeddings [B, D] float32 of features [B, C]."""
+        x = tf.nn.relu(self.bn(x, training=training))
+        return self.dropout(self.dense(x), training=training)

@@ -1,0 +1,93 @@
+"""Pooling over time: [B, T, C] to [B, C'], in float32, over the sound frames only.
+
+`valid` is [B, T, 1], 1 where a frame is sound, or None when all are.
+"""
+
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from tfav.layers import blocks
+
+VARIANCE_FLOOR = 1e-5
+
+
+def mean(x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the mean over time of [B, T, C], [B, C] float32."""
+    return _weighted_sum(x, _uniform(x, valid))
+
+
+def mean_and_deviation(x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns mean and standard deviation over time of [B, T, C] joined, [B, 2C] float32."""
+    return _moments(x, _uniform(x, valid))
+
+
+class SelfAttentivePooling(keras.layers.Layer):
+    """SAP (Cai et al., 2018): sum of `alpha_t x_t`, `alpha = softmax_t(tanh(A x_t + b) . u)`.
+
+    Args:
+      size: C, the features of a frame.
+      seeds: numbers for the initial weights.
+      name: Keras name.
+    """
+
+    def __init__(self, size: int, seeds: Iterator[int], name: str | None = None):
+        super().__init__(name=name, dtype="float32")
+        self.linear = blocks.dense(size, next(seeds), activation="tanh", dtype="float32")
+        self.context = blocks.dense(1, next(seeds), use_bias=False, dtype="float32")
+
+    def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns [B, C] of frames [B, T, C]; `valid` [B, T, 1] or None."""
+        weight = _softmax_over_time(self.context(self.linear(x)), valid)
+        return _weighted_sum(x, weight)
+
+
+class AttentiveStatisticsPooling(keras.layers.Layer):
+    """Attention per channel; weighted mean and deviation, joined (ASP, Okabe et al. 2018).
+
+    Args:
+      size: C, the features of a frame.
+      hidden_size: of the attention's bottleneck.
+      seeds: numbers for the initial weights.
+      name: Keras name.
+    """
+
+    def __init__(self, size: int, hidden_size: int, seeds: Iterator[int], name: str | None = None):
+        super().__init__(name=name, dtype="float32")
+        self.squeeze = blocks.dense(hidden_size, next(seeds), activation="relu", dtype="float32")
+        self.bn = blocks.batch_norm(dtype="float32")
+        self.attend = blocks.dense(size, next(seeds), dtype="float32")
+
+    def call(
+        self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Returns [B, 2C] of frames [B, T, C]; `valid` [B, T, 1] or None."""
+        score = self.attend(self.bn(self.squeeze(x), training=training))
+        return _moments(x, _softmax_over_time(score, valid))
+
+
+def _uniform(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    """Equal weights [B, T, 1] of the sound frames, summing to 1 over time."""
+    if valid is None:
+        return tf.ones_like(x[:, :, :1], tf.float32) / tf.cast(tf.shape(x)[1], tf.float32)
+    return valid / tf.reduce_sum(valid, axis=1, keepdims=True)
+
+
+def _softmax_over_time(score: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    if valid is not None:  # lowest finite score: exactly 0 after the softmax, and no inf * 0
+        score = tf.where(valid > 0.0, score, score.dtype.min)
+    return tf.nn.softmax(score, axis=1)
+
+
+def _weighted_sum(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(x, tf.float32) * weight, axis=1)
+
+
+def _moments(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    x = tf.cast(x, tf.float32)
+    center = tf.reduce_sum(x * weight, axis=1, keepdims=True)
+    variance = _weighted_sum(tf.square(x - center), weight)
+    # A floor under the root: the gradient of sqrt at 0 is infinite.
+    deviation = tf.sqrt(tf.maximum(variance, VARIANCE_FLOOR))
+    return tf.concat([tf.squeeze(center, 1), deviation], axis=1)

@@ -1,0 +1,18 @@
+"""Cross-entropy over classes: the implicit loss of a shared classifier, one row at a time."""
+
+import tensorflow as tf
+
+
+def cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """Returns the implicit loss `lse_j(z_ij) - z_{i, y_i}` of every row, float32 [B].
+
+    Per row and never averaged here: the released code averages before it multiplies with the
+    identity weights, so that its weights cannot tell one row from another.
+
+    Args:
+      logits: [B, C] of any float dtype; computed in float32.
+      label: [B] int class in 0..C-1.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=label, logits=tf.cast(logits, tf.float32)
+    )

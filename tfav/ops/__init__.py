@@ -1,0 +1,1 @@
+"""Functions on tensors that losses and layers share."""

@@ -1,0 +1,7 @@
+"""Papers, each one recipe."""
+
+from tfav.recipes import voice_face
+
+RECIPES = {
+    "voice_face": voice_face.VoiceFace,
+}

@@ -1,0 +1,75 @@
+"""A recipe is one paper: named encoders, heads, and how the losses add up."""
+
+import keras
+import tensorflow as tf
+
+from tfav import compat, typing, weights
+from tfav.encoders import base as encoders_base
+
+
+class Recipe:
+    """What the trainer, the evaluator and the exporter know of a paper.
+
+    Encoders and heads have all their weights from construction, so a recipe made in a strategy's
+    scope is ready to train, to restore into, or to export.
+
+    Subclasses set `scalars`, whose first name is `loss`, and write `compute_losses`.
+
+    Args:
+      encoders: modality to encoder.
+      heads: name to layer, of weights that serve training only.
+    """
+
+    scalars: tuple[str, ...] = ("loss",)
+
+    def __init__(
+        self, encoders: dict[str, encoders_base.Encoder], heads: dict[str, keras.layers.Layer]
+    ):
+        self.encoders = encoders
+        self.heads = heads
+
+    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns one per-example tensor [b] for each of `scalars`.
+
+        The trainer sums each over this replica's rows and divides by the global batch, so a loss
+        that compares examples must take its candidates from the global batch.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its losses add up")
+
+    def between_calls(self, step: int) -> None:
+        """Does what must happen between two calls of the training function; by default nothing."""
+
+    def embed(self, modality: str, batch: typing.Batch, training: bool = False) -> tf.Tensor:
+        """Returns the embeddings [B, D] float32 of one modality of a batch."""
+        encoder = self.encoders[modality]
+        if modality == "audio":
+            return encoder(batch["audio"], batch.get("num_samples"), training=training)
+        return encoder(batch[modality], training=training)
+
+    @property
+    def layers(self) -> dict[str, keras.layers.Layer]:
+        """Returns encoders and heads by name."""
+        return {**self.encoders, **self.heads}
+
+    @property
+    def trainable_weights(self) -> list:
+        """Returns the weights that gradients move, in a fixed order."""
+        return [w for _, layer in sorted(self.layers.items()) for w in layer.trainable_weights]
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """Returns every variable, trained or not, by its structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, layer in sorted(self.layers.items()):
+            names.update(weights.named_weights(layer, name))
+        return names
+
+    def encoder_weights(self) -> dict[str, tf.Variable]:
+        """Returns the variables of the encoders by structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, encoder in sorted(self.encoders.items()):
+            names.update(weights.named_weights(encoder, name))
+        return names
+
+    def decayed(self) -> list[bool]:
+        """Says for each of `trainable_weights` whether weight decay applies: kernels alone."""
+        return [len(compat.raw(w).shape) >= 2 for w in self.trainable_weights]

@@ -1,0 +1,101 @@
+"""What the papers prove, as numbers to compare a run with: NumPy, float64."""
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def implicit_floor(
+    weights: Array,
+    face: Array,
+    voice: Array,
+    label: Array,
+    sample_weight: Array | None = None,
+) -> float:
+    """Returns the implicit loss's lower bound (Wen et al., CVPR 2021, Prop. 1, Corollary 1).
+
+    `mean_i s_i (l_face_i + l_voice_i) >= 2 ln(M) mean_i s_i - Cw / (M N) sum_j D_j` with
+    `Cw = max_j ||w_j||`, `u_i = s_i (x_i + v_i)` and
+    `D_j = ||(M - 1) sum_{y_i = j} u_i - sum_{y_i != j} u_i||`; identities absent from the batch
+    count in the sum over j. Both sides are means over the N rows: the supplement's weighted losses
+    lack the 1/N that its bound has. Holds without a classifier bias.
+
+    Args:
+      weights: [M, D] classifier rows, no bias.
+      face: [N, D] as the classifier sees them.
+      voice: [N, D] likewise.
+      label: [N] int class.
+      sample_weight: [N] not negative; None is all ones (Proposition 1).
+
+    Raises:
+      ValueError: a negative weight, a label outside 0..M-1, or no row.
+    """
+    weights = np.asarray(weights, np.float64)
+    pair = np.asarray(face, np.float64) + np.asarray(voice, np.float64)
+    label = np.asarray(label)
+    num_classes, num_rows = len(weights), len(pair)
+    s = np.ones(num_rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    if num_rows == 0 or s.min() < 0 or label.min() < 0 or label.max() >= num_classes:
+        raise ValueError(
+            f"{num_rows} rows, labels for {num_classes} classes: need at least one row, "
+            "labels in range and weights >= 0"
+        )
+    total = np.zeros_like(weights)
+    np.add.at(total, label, s[:, None] * pair)
+    # (M - 1) own - others = M own - all
+    gap = np.linalg.norm(num_classes * total - total.sum(axis=0), axis=1)
+    norm = np.linalg.norm(weights, axis=1).max()
+    floor = 2.0 * np.log(num_classes) * s.mean() - norm * gap.sum() / (num_classes * num_rows)
+    return float(floor)
+
+
+def cosine_scale_bound(
+    num_classes: int, posterior: float, num_modalities: int = 2, tight: bool = False
+) -> float:
+    """Returns the least scale at which every class can reach `posterior` (MMCosine, ICASSP 2023).
+
+    Paper: `(C - 1) / (n (C - 1 + n)) ln((C - 1) p / (1 - p))` for n modalities. Tight (ours), the
+      only one
+    of the two that can be attained: `(C - 1) / (n C) ln(.)`. Both are necessary, neither is a law
+    of good training: the paper's best scale on CREMA-D lies below its own bound. Warn, never
+    refuse.
+
+    Args:
+      num_classes: C, at least 2.
+      posterior: p in (0, 1).
+      num_modalities: n; 1 gives CosFace's bound.
+      tight: the sharp bound.
+
+    Raises:
+      ValueError: an argument outside its range.
+    """
+    if num_classes < 2 or not 0 < posterior < 1 or num_modalities < 1:
+        raise ValueError(
+            f"num_classes={num_classes}, posterior={posterior}, num_modalities={num_modalities}: "
+            "need at least 2, inside (0, 1), at least 1"
+        )
+    others = num_classes - 1
+    spread = num_classes if tight else others + num_modalities
+    odds = np.log(others * posterior / (1.0 - posterior))
+    return float(others / (num_modalities * spread) * odds)
+
+
+def smooth_max(x: Array, z: float, axis: int = -1) -> Array:
+    """Returns `(1 / z) ln(sum exp(z x))`, float64, at most `ln(n) / z` above `max(x)` (DMC, Eq. 1).
+
+    The smooth minimum is `-smooth_max(-x, z)`.
+
+    Args:
+      x: [..., n, ...] along `axis`.
+      z: sharpness, positive.
+      axis: reduced.
+
+    Raises:
+      ValueError: `z` is not positive.
+    """
+    if not z > 0:
+        raise ValueError(f"z={z} must be positive")
+    x = np.asarray(x, np.float64)
+    top = x.max(axis=axis, keepdims=True)
+    excess = np.log(np.exp(z * (x - top)).sum(axis=axis)) / z
+    return np.squeeze(top, axis=axis) + excess

@@ -1,0 +1,81 @@
+"""What a run ran on and with: the facts a figure needs to be made again."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def _git_revision() -> str | None:
+    """Returns the commit of the sources, marked when changed; None for an installed package."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    try:
+        command = [
+            "git",
+            "-C",
+            folder,
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=40",
+            "--exclude=*",
+        ]
+        return subprocess.run(
+            command, capture_output=True, check=True, text=True, timeout=10
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def facts(**more: Any) -> dict[str, Any]:
+    """Returns versions, devices, revision, command and time, with `more` beside them."""
+    return {
+        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "revision": _git_revision(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "machine": platform.platform(),
+        "devices": [d.name for d in tf.config.list_logical_devices()],
+        **more,
+    }
+
+
+def starts(workdir: str) -> list[dict[str, Any]]:
+    """Returns the facts of every earlier start of a run, oldest first."""
+    try:
+        with open(os.path.join(workdir, "environment.json"), encoding="utf-8") as f:
+            return json.load(f)["starts"]
+    except FileNotFoundError:
+        return []
+
+
+def record(workdir: str, entry: dict[str, Any]) -> None:
+    """Adds the facts of this start to `environment.json`."""
+    write_json(os.path.join(workdir, "environment.json"), {"starts": [*starts(workdir), entry]})
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes JSON whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text file whole or not at all: a full disk leaves the old one."""
+    temporary = path + ".tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)

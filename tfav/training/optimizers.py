@@ -1,0 +1,149 @@
+"""Optimizers by name, and the learning rate over steps.
+
+The rows of the addons line come from tensorflow-addons; where Keras 3 has the same optimizer
+itself, the name works on both lines. All others fail at once with a sentence that names the extra.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfav import compat, registry
+
+Rate = float | keras.optimizers.schedules.LearningRateSchedule
+
+
+def _sgd(rate: Rate, momentum: float) -> Any:
+    return keras.optimizers.SGD(rate, momentum=momentum)
+
+
+def _adam(rate: Rate, momentum: float) -> Any:
+    del momentum
+    return keras.optimizers.Adam(rate)
+
+
+def _lamb(rate: Rate, momentum: float) -> Any:
+    del momentum
+    if compat.KERAS_3:
+        return keras.optimizers.Lamb(rate)
+    return compat.addons("lamb").optimizers.LAMB(rate)
+
+
+def _rectified_adam(rate: Rate, momentum: float) -> Any:
+    del momentum
+    return compat.addons("rectified_adam").optimizers.RectifiedAdam(rate)
+
+
+def _lookahead(rate: Rate, momentum: float) -> Any:
+    addons = compat.addons("lookahead")
+    return addons.optimizers.Lookahead(keras.optimizers.legacy.SGD(rate, momentum=momentum))
+
+
+def _moving_average(rate: Rate, momentum: float) -> Any:
+    addons = compat.addons("moving_average")
+    return addons.optimizers.MovingAverage(keras.optimizers.legacy.SGD(rate, momentum=momentum))
+
+
+# `momentum` reaches the rows built on SGD; the adaptive ones keep their published constants. Weight
+# decay is not here: the trainer adds coupled L2 to the gradient, alike for every optimizer.
+OPTIMIZERS: dict[str, Callable[[Rate, float], Any]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "lamb": _lamb,
+    "rectified_adam": _rectified_adam,
+    "lookahead": _lookahead,
+    "moving_average": _moving_average,
+}
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up; then `factor` at each boundary (`step`), a `cosine`, or a `constant`."""
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        schedule: str,
+        num_steps: int,
+        warmup_steps: int = 0,
+        boundaries: tuple[int, ...] = (),
+        factor: float = 0.1,
+    ):
+        self.rate = rate
+        self.schedule = schedule
+        self.num_steps = num_steps
+        self.warmup_steps = warmup_steps
+        self.boundaries = tuple(boundaries)
+        self.factor = factor
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the rate of a 0-based step."""
+        step = tf.cast(step, tf.float32)
+        rate = tf.constant(self.rate, tf.float32)
+        if self.schedule == "step":
+            for boundary in self.boundaries:
+                rate *= tf.where(step >= boundary, self.factor, 1.0)
+        elif self.schedule == "cosine":
+            span = max(1, self.num_steps - self.warmup_steps)
+            progress = tf.clip_by_value((step - self.warmup_steps) / span, 0.0, 1.0)
+            rate *= 0.5 * (1.0 + tf.cos(3.141592653589793 * progress))
+        if self.warmup_steps:
+            rate *= tf.minimum(1.0, (step + 1.0) / self.warmup_steps)
+        return rate
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "rate": self.rate,
+            "schedule": self.schedule,
+            "num_steps": self.num_steps,
+            "warmup_steps": self.warmup_steps,
+            "boundaries": self.boundaries,
+            "factor": self.factor,
+        }
+
+
+SCHEDULES = ("constant", "step", "cosine")
+
+
+def create(
+    name: str,
+    rate: float,
+    *,
+    schedule: str,
+    num_steps: int,
+    warmup_steps: int = 0,
+    boundaries: tuple[int, ...] = (),
+    factor: float = 0.1,
+    momentum: float = 0.9,
+) -> Any:
+    """Returns an unbuilt optimizer.
+
+    Args:
+      name: a row of `OPTIMIZERS`.
+      rate: peak learning rate.
+      schedule: `constant`, `step` or `cosine`.
+      num_steps: length of the run, where the cosine ends.
+      warmup_steps: steps of linear warm-up.
+      boundaries: steps at which `step` multiplies by `factor`.
+      factor: see `boundaries`.
+      momentum: of the rows built on SGD.
+
+    Raises:
+      UserError: unknown name or schedule, or an optimizer of the other dependency line.
+    """
+    if schedule not in SCHEDULES:
+        raise registry.UserError(
+            f"--config.train.schedule={schedule}: choose one of {', '.join(SCHEDULES)}."
+        )
+    decay = Schedule(
+        rate,
+        schedule=schedule,
+        num_steps=num_steps,
+        warmup_steps=warmup_steps,
+        boundaries=boundaries,
+        factor=factor,
+    )
+    return registry.lookup(OPTIMIZERS, name, "optimizer")(decay, momentum)

@@ -1,0 +1,208 @@
+"""The only training loop of the house. It knows no paper."""
+
+import math
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+import tqdm
+from absl import logging
+
+from tfav import compat, registry, typing
+from tfav.recipes import base
+from tfav.training import checkpoints as checkpoints_lib
+from tfav.training import writer as writer_lib
+
+
+class Trainer:
+    """Runs a recipe's steps under a strategy.
+
+    One step: every replica sums its rows' loss over the *global* batch size; gradients are summed
+    over replicas, clipped by their global norm, joined by coupled L2 (w is added as in the
+    originals' weight decay) and applied as they are. So N replicas compute what one would.
+
+    Args:
+      recipe: a built recipe.
+      optimizer: a built optimizer; its `iterations` are the step.
+      strategy: where the replicas run.
+      batch_size: global.
+      weight_decay: of weights of rank >= 2.
+      clip_norm: of the global gradient; 0 leaves it.
+    """
+
+    def __init__(
+        self,
+        recipe: base.Recipe,
+        optimizer: Any,
+        strategy: tf.distribute.Strategy,
+        *,
+        batch_size: int,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+    ):
+        if batch_size % strategy.num_replicas_in_sync:
+            raise registry.UserError(
+                f"--config.train.batch_size={batch_size} does not divide among "
+                f"{strategy.num_replicas_in_sync} "
+                "replicas: give a multiple of their number."
+            )
+        self.recipe = recipe
+        self.optimizer = optimizer
+        self.strategy = strategy
+        self._batch_size = batch_size
+        self._weight_decay = weight_decay
+        self._clip_norm = clip_norm
+        self._steps = tf.function(self._run_steps)
+
+    @property
+    def step(self) -> int:
+        """Returns how many steps were taken."""
+        return int(self.optimizer.iterations.numpy())
+
+    def gradients(self, batch: typing.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """Returns this replica's share of the scalars, and the gradient summed over replicas."""
+        variables = [compat.raw(w) for w in self.recipe.trainable_weights]
+        with tf.GradientTape() as tape:
+            values = self.recipe.compute_losses(batch, training=True)
+            scalars = {k: tf.reduce_sum(values[k]) / self._batch_size for k in self.recipe.scalars}
+        gradients = tape.gradient(
+            scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        context = tf.distribute.get_replica_context()
+        return scalars, context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+
+    def _replica_step(self, batch: typing.Batch) -> dict[str, tf.Tensor]:
+        scalars, gradients = self.gradients(batch)
+        norm = tf.linalg.global_norm(gradients)
+        if self._clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
+        if self._weight_decay:
+            gradients = [
+                g + self._weight_decay * compat.raw(w) if decayed else g
+                for g, w, decayed in zip(
+                    gradients, self.recipe.trainable_weights, self.recipe.decayed()
+                )
+            ]
+        compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
+        # The norm is the same on every replica and the scalars are summed over them.
+        return {**scalars, "gradient_norm": norm / self.strategy.num_replicas_in_sync}
+
+    def _run_steps(
+        self, iterator: Iterator, num_steps: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        names = (*self.recipe.scalars, "gradient_norm")
+        totals = {name: tf.zeros([]) for name in names}
+        first_bad = tf.constant(-1, tf.int32)
+        for i in tf.range(num_steps):
+            shares = self.strategy.run(self._replica_step, args=(next(iterator),))
+            scalars = {
+                k: self.strategy.reduce(tf.distribute.ReduceOp.SUM, v, axis=None)
+                for k, v in shares.items()
+            }
+            totals = {k: totals[k] + scalars[k] for k in names}
+            bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
+            first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)
+        return totals, first_bad
+
+    def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
+        """Takes `num_steps` steps in one call and returns the mean of each scalar.
+
+        Raises:
+          FloatingPointError: a loss or gradient was not finite; names the step.
+        """
+        start = self.step
+        totals, first_bad = self._steps(iterator, tf.constant(num_steps, tf.int32))
+        bad = int(first_bad.numpy())
+        if bad >= 0:
+            raise FloatingPointError(
+                f"the loss or its gradient is not finite at step {start + bad}"
+            )
+        if self.step != start + num_steps:
+            raise RuntimeError(f"{num_steps} steps moved the step from {start} to {self.step}")
+        return {name: float(total.numpy()) / num_steps for name, total in totals.items()}
+
+
+def _next_stop(step: int, num_steps: int, *periods: int) -> int:
+    """Returns where the next call ends: at the nearest multiple of a period, where work is due."""
+    return min([num_steps, *((step // p + 1) * p for p in periods if p)])
+
+
+def fit(
+    trainer: Trainer,
+    input_fn: Callable[[int], Iterator],
+    checkpoints: checkpoints_lib.Checkpoints,
+    writer: writer_lib.Writer | None,
+    validate: Callable[[], dict[str, float]],
+    keep_best: Callable[[float, int], None],
+    *,
+    num_steps: int,
+    steps_per_call: int,
+    checkpoint_every: int,
+    validate_every: int,
+) -> None:
+    """Trains to `num_steps` from wherever the trainer stands: log, save and validate between calls.
+
+    Args:
+      trainer: the inner loop.
+      input_fn: step to an iterator of the batches from that step on.
+      checkpoints: where the run is kept.
+      writer: where scalars go; None on workers that do not write.
+      validate: returns scalars, of which `val/metric` picks the weights, larger is better.
+      keep_best: called with metric and step when validation beats all before.
+      num_steps: of the whole run.
+      steps_per_call: steps between two looks of the host.
+      checkpoint_every: steps between two checkpoints.
+      validate_every: steps between two validations; 0 keeps the last weights.
+
+    Raises:
+      UserError: the loss is not finite; names the step and what to try.
+      SystemExit: SIGTERM came; the run is saved first.
+    """
+    terminated: list[int] = []
+    previous = signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
+    iterator = input_fn(trainer.step)
+    bar = tqdm.tqdm(
+        total=num_steps,
+        initial=trainer.step,
+        unit="step",
+        desc="train",
+        disable=writer is None,
+        mininterval=0.5,
+    )
+    try:
+        while trainer.step < num_steps:
+            start = trainer.step
+            stop = _next_stop(start, num_steps, steps_per_call, checkpoint_every, validate_every)
+            try:
+                scalars = trainer.run(iterator, stop - start)
+            except FloatingPointError as error:
+                raise registry.UserError(
+                    f"{error}: lower --config.train.learning_rate or set "
+                    f"--config.train.clip_norm=5; "
+                    "the last checkpoint is from before it."
+                ) from error
+            bar.update(stop - start)
+            bar.set_postfix(loss=f"{scalars['loss']:.3f}")
+            trainer.recipe.between_calls(stop)
+            last = stop == num_steps
+            if validate_every and (stop % validate_every == 0 or last):
+                scalars.update(validate())
+                metric = scalars["val/metric"]
+                if metric > float(checkpoints.best.numpy()):
+                    checkpoints.best.assign(metric)
+                    keep_best(metric, stop)
+            elif last and not validate_every:
+                keep_best(math.nan, stop)
+            if writer is not None:
+                writer.write(stop, scalars)
+            if stop % checkpoint_every == 0 or last or terminated:
+                checkpoints.save(stop)
+            if terminated:
+                logging.warning(
+                    "SIGTERM: saved step %d; the same command continues from there", stop
+                )
+                raise SystemExit(128 + terminated[0])
+    finally:
+        bar.close()
+        signal.signal(signal.SIGTERM, previous)
