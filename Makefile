@@ -1,8 +1,9 @@
-# The README's commands. Everything they need is installed into .venv first.
+# The README's commands. What they need is installed into .venv first.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRA ?= cpu
 RUN ?= runs/demo
+EXPORT ?= exports/voice_face
 BIN = $(VENV)/bin
 READY = $(VENV)/ready-$(EXTRA)
 
@@ -10,9 +11,13 @@ READY = $(VENV)/ready-$(EXTRA)
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --output=$(RUN)/data --overwrite
-	$(BIN)/python bin/train.py --config=configs/voice_face.py:demo --workdir=$(RUN)/run --config.data.directory=$(RUN)/data
-	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=exports/voice_face
+	$(BIN)/python bin/train.py --config=configs/voice_face.py:demo --workdir=$(RUN)/run \
+	  --config.data.directory=$(RUN)/data
+	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=$(EXPORT)
 	$(BIN)/python bin/eval.py --workdir=$(RUN)/run
+	@echo "data      $(RUN)/data"
+	@echo "run       $(RUN)/run (tensorboard --logdir $(RUN)/run)"
+	@echo "artefacts $(EXPORT)"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -24,6 +29,9 @@ lint: $(READY)
 install: $(READY)
 
 $(READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "error: $(PYTHON) must be Python 3.10 or newer with venv: on Debian apt-get install python3-venv," \
+	  "or name another with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),test]'
 	touch $@
