@@ -4,15 +4,16 @@ VENV ?= .venv
 EXTRA ?= cpu
 RUN ?= runs/demo
 EXPORT ?= exports/voice_face
+SEED ?= 0
 BIN = $(VENV)/bin
 READY = $(VENV)/ready-$(EXTRA)
 
 .PHONY: demo test lint install clean
 
 demo: $(READY)
-	$(BIN)/python bin/prepare.py --source=synthetic --output=$(RUN)/data --overwrite
+	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
 	$(BIN)/python bin/train.py --config=configs/voice_face.py:demo --workdir=$(RUN)/run \
-	  --config.data.directory=$(RUN)/data
+	  --config.data.directory=$(RUN)/data --config.seed=$(SEED)
 	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=$(EXPORT)
 	$(BIN)/python bin/eval.py --workdir=$(RUN)/run
 	@echo "data      $(RUN)/data"

@@ -6,6 +6,7 @@
 """
 
 from absl import flags
+
 from tfav.bin import cli
 
 _MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")

@@ -6,9 +6,12 @@ Writes metrics.json and plots into the workdir and prints a table.
 """
 
 from absl import flags
+
 from tfav.bin import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
+_WORKDIR = flags.DEFINE_list(
+    "workdir", None, "Folder of a finished train run; several: a table of their spread follows."
+)
 _TAGS = flags.DEFINE_list("tags", ["test"], "Which query lists: the last word of their file names.")
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")

@@ -6,6 +6,7 @@ Nothing is published when an artefact's embeddings differ from the checkpoint's.
 """
 
 from absl import flags
+
 from tfav.bin import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")

@@ -13,6 +13,7 @@ import os
 import sys
 
 from absl import flags
+
 from tfav.bin import cli
 
 _SOURCE = flags.DEFINE_string(

@@ -9,6 +9,7 @@ The same command continues a run that was stopped. Any field is set by a flag:
 
 from absl import flags
 from ml_collections import config_flags
+
 from tfav.bin import cli
 
 _CONFIG = config_flags.DEFINE_config_file(

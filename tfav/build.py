@@ -234,42 +234,53 @@ def trained(workdir: str) -> tuple[ml_collections.ConfigDict, base.Recipe, dict[
 
 
 def evaluate(
-    workdir: str, tags: Sequence[str], lists_dir: str = "", directory: str = "", seed: int = 0
-) -> list[str]:
-    """Judges a run on query lists; writes `metrics.json` and plots, returns the table's lines.
+    workdirs: Sequence[str],
+    tags: Sequence[str],
+    lists_dir: str = "",
+    directory: str = "",
+    seed: int = 0,
+) -> Iterator[str]:
+    """Judges runs on query lists: writes `metrics.json` and plots into each, yields text to print.
 
     Args:
-      workdir: of a finished run.
+      workdirs: of finished runs. Of several a table of their spread follows.
       tags: which lists, such as `test`.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
       seed: of the bootstrap.
     """
+    runs = []
+    for workdir in workdirs:
+        results, pictures, about = _judge(workdir, tags, lists_dir, directory, seed)
+        path = os.path.join(workdir, "metrics.json")
+        environment.write_text(path, report.to_json(results, about))
+        yield report.text_table(results)
+        yield from (f"wrote {p}" for p in [*pictures, path])
+        runs.append(results)
+    if len(runs) > 1:
+        yield report.spread_table(runs)
+
+
+def _judge(
+    workdir: str, tags: Sequence[str], lists_dir: str, directory: str, seed: int
+) -> tuple[list[dict[str, Any]], list[os.PathLike], dict[str, Any]]:
+    """Returns a run's figures, the pictures drawn, and what they are about."""
     c, recipe, facts = trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
     lists_dir = lists_dir or os.path.join(index.directory, "lists")
-    found = {tag: lists.find(lists_dir, tag) for tag in tags}
-    every = [item for items in found.values() for item in items]
-    vectors = _embeddings(c, recipe, index.directory, lists.items(every))
+    found = [item for tag in tags for item in lists.find(lists_dir, tag)]
+    vectors = _embeddings(c, recipe, index.directory, lists.items(found))
     labels = dict(zip(index.id, index.label))
-    lines: list[str] = []
-    metrics: dict[str, Any] = {
-        "weights": facts,
-        "data": index.directory,
-        "lists": lists_dir,
-        "tags": {},
-    }
+    results, pictures = [], []
     for tag in tags:
-        results = protocols.evaluate(
+        of_tag = protocols.evaluate(
             lists_dir, tag, vectors, labels, num_bootstrap=c.eval.num_bootstrap, seed=seed
         )
-        metrics["tags"][tag] = results
         scores = protocols.verification_scores(lists_dir, tag, vectors, labels)
-        pictures = report.plots(results, scores, os.path.join(workdir, "plots", tag))
-        lines += [report.text_table(results), *[f"wrote {p}" for p in pictures]]
-    path = os.path.join(workdir, "metrics.json")
-    environment.write_json(path, metrics)
-    return [*lines, f"wrote {path}"]
+        pictures += report.plots(of_tag, scores, os.path.join(workdir, "plots", tag))
+        results += of_tag
+    about = {"weights": facts, "data": index.directory, "lists": lists_dir, "seed": seed}
+    return results, pictures, about
 
 
 def _parity_inputs(

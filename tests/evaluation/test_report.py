@@ -62,11 +62,21 @@ def test_rows_stand_under_their_stratum_and_columns_under_their_direction(result
     assert max(map(len, lines)) <= 100
 
 
-def test_every_list_stands_once_with_its_trials_identities_and_hash(results):
-    table = report.list_table([*results, results[0]])
-    for line in results:
-        (row,) = [x for x in table.splitlines() if x.startswith(f"{line['list']} ")]
-        assert row.split()[1:] == ["65,550", "189", line["sha256"]]
+def test_several_runs_stand_as_mean_least_and_greatest():
+    def run(value):
+        figure = {
+            "tag": "test",
+            "stratum": "same_gender",
+            "metric": "accuracy",
+            "n": 2,
+            "chance": 0.5,
+        }
+        return [{**figure, "direction": "v2f", "value": value}]
+
+    # (60 + 70 + 95) / 3 = 75
+    table = report.spread_table([run(0.6), run(0.95), run(0.7)])
+    assert "| test, same-gender: 1:2 matching | 75.0 [60.0, 95.0] |  | 50.0 |" in table
+    assert "mean of 3 runs" in table
 
 
 def test_a_figure_without_interval_shows_dashes(results):

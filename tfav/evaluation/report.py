@@ -31,7 +31,7 @@ _NAME_WIDTH, _CELL_WIDTH = 26, 37
 def text_table(results: Results) -> str:
     """Returns a fixed-width table in percent: a block a tag and stratum, a row a metric.
 
-    Each cell is `value [low, high] chance trials`. What it was measured on is `list_table`'s.
+    Each cell is `value [low, high] chance trials`.
     """
     lines = []
     for tag, stratum in dict.fromkeys((r["tag"], r["stratum"]) for r in results):
@@ -50,13 +50,36 @@ def text_table(results: Results) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def list_table(results: Results) -> str:
-    """Returns what was measured on: a line a list with its trials, identities and SHA-256."""
-    rows = [("list", "trials", "identities", "sha256")]
-    for r in {r["list"]: r for r in results}.values():
-        rows.append((r["list"], f"{r['num_trials']:,}", f"{r['num_identities']:,}", r["sha256"]))
-    width = max(len(row[0]) for row in rows)
-    return "".join(f"{row[0]:<{width}} {row[1]:>9} {row[2]:>10}  {row[3]}\n" for row in rows)
+def spread_table(runs: Sequence[Results]) -> str:
+    """Returns a Markdown table of several runs: the mean of each figure, its least, its greatest.
+
+    Args:
+      runs: the results of each run; only figures that all runs have are shown.
+    """
+    keys = [(r["tag"], r["stratum"], r["metric"], r["n"], r["direction"]) for r in runs[0]]
+    tables = [dict(zip(keys, runs[0]))]
+    for run in runs[1:]:
+        tables.append(
+            {(r["tag"], r["stratum"], r["metric"], r["n"], r["direction"]): r for r in run}
+        )
+    lines = [
+        f"| %, mean of {len(runs)} runs [least, greatest] | V->F | F->V | chance |",
+        "|---|---|---|---|",
+    ]
+    for tag, stratum, metric, n in dict.fromkeys(key[:4] for key in keys):
+        cells, chance = [], ""
+        for direction in HEADS:
+            found = [t.get((tag, stratum, metric, n, direction)) for t in tables]
+            if None in found:
+                cells.append("")
+                continue
+            values = [100 * r["value"] for r in found]
+            cells.append(f"{np.mean(values):.1f} [{min(values):.1f}, {max(values):.1f}]")
+            chance = f"{100 * np.mean([r['chance'] for r in found]):.1f}"
+        if any(cells):
+            name = f"{tag}, {stratum.replace('_', '-')}: {METRICS[metric].format(n=n)}"
+            lines.append(f"| {name} | {' | '.join(cells)} | {chance} |")
+    return "\n".join(lines) + "\n"
 
 
 def to_json(results: Results, about: Mapping[str, Any] | None = None) -> str:
@@ -132,7 +155,7 @@ def _roc(results: Results, scores: Mapping[str, tuple[np.ndarray, np.ndarray]]):
             axes.plot(false_positive_rate, true_positive_rate, label=label, **_style(result))
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":", label="chance")
     axes.plot([0, 1], [1, 0], color="grey", linewidth=0.5)
-    axes.annotate("equal error", (0.02, 0.98), (4, -10), textcoords="offset points", fontsize=8)
+    axes.annotate("equal error", (0.64, 0.36), (4, 2), textcoords="offset points", fontsize=8)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.legend(loc="lower right", fontsize=8)
