@@ -4,6 +4,7 @@ import contextlib
 import errno
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from logging import WARNING
@@ -41,44 +42,68 @@ def run(main: Callable[[list[str]], None], config: bool = False) -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        main(arguments)
+        try:
+            main(arguments)
+        except tf.errors.ResourceExhaustedError as error:
+            full = re.search(r"(\S+); No space left on device", error.message)
+            if not full:
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
+        sys.stdout.flush()
 
     try:
         app.run(quiet, argv=argv, flags_parser=_parse)
     except registry.UserError as error:
         _exit(f"error: {error}", 2)
+    except BrokenPipeError:  # who reads our table, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
         where = error.filename or "the output"
-        _exit(
-            f"error: the disk is full while writing {where}: free some space and run the same "
-            f"command again.",
-            2,
-        )
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _exit(
+                f"error: the disk is full while writing {where}: free some space and run the same "
+                "command again.",
+                2,
+            )
+        if error.filename is None:
+            raise
+        _exit(f"error: {where}: {error.strerror}: mend that path or name another.", 2)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 
 
 def _parse(argv: list[str]) -> list[str]:
-    """Parses flags; what a config file or an override raises becomes a sentence."""
+    """Parses flags; what is wrong with one, or with a config file, becomes a sentence."""
     try:
-        rest = app.parse_flags_with_usage(argv)
+        rest = flags.FLAGS(argv)
         if "config" in flags.FLAGS:
-            flags.FLAGS.config  # noqa: B018 (raises what went wrong while it loaded)
+            if flags.FLAGS.config is None:
+                raise registry.UserError("get_config of the --config file returns nothing: mend it.")
+            flags.FLAGS.config.to_dict  # noqa: B018 (raises what went wrong while it loaded)
         return rest
+    except SystemExit:  # --help, which absl ends with 1
+        sys.exit(0)
     except (AttributeError, KeyError) as error:  # ml_collections: a field that is not in the config
         cause = error.args[0]
         text = cause.args[0] if isinstance(cause, KeyError) else str(cause)
         text = " (".join(text.splitlines()) + ")" * text.count("\n")
         raise registry.UserError(f"--config has no such field: {text}.") from error
-    except OSError as error:
+    except flags.Error as error:
+        missing = re.match(r"flag --(\w+)=None: ", str(error))
+        if missing:
+            raise registry.UserError(
+                f"--{missing[1]} is missing: give --{missing[1]}=VALUE; --help lists the flags."
+            ) from error
+        # What a config file raises comes with its whole traceback, the error last.
+        last = str(error).strip().splitlines()[-1].strip()
+        raise registry.UserError(f"{last.rstrip('.')}; --help lists the flags.") from error
+    except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
+        last = str(error).strip().splitlines()[-1].strip()
         raise registry.UserError(
-            f"--config names a file that cannot be read ({str(error).splitlines()[-1].strip()}): "
-            "write --config=FILE:VARIANT."
+            f"the file of --config cannot be loaded ({last}): write --config=FILE:VARIANT, and "
+            "mend that file."
         ) from error
-    except (TypeError, ValueError, SyntaxError) as error:
-        raise registry.UserError(f"a --config flag has a wrong value: {error}.") from error
 
 
 def _show_help_of(module: str) -> None:

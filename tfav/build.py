@@ -193,13 +193,14 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
         )
         return iter(replicas.distribute_datasets_from_function(make))
 
-    def keep_best(metric: float, step: int) -> None:
+    def keep_best(metric: float | None, step: int) -> None:
+        facts = {} if metric is None else {"metric": metric}
         checkpoints_lib.save_weights(
             os.path.join(workdir, checkpoints_lib.WEIGHTS_FILE),
             recipe.named_weights(),
             write=chief,
             step=step,
-            metric=metric,
+            **facts,
         )
 
     trainer.fit(

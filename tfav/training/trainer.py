@@ -1,6 +1,5 @@
 """The only training loop of the house. It knows no paper."""
 
-import math
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -134,7 +133,7 @@ def fit(
     checkpoints: checkpoints_lib.Checkpoints,
     writer: writer_lib.Writer | None,
     validate: Callable[[], dict[str, float]],
-    keep_best: Callable[[float, int], None],
+    keep_best: Callable[[float | None, int], None],
     *,
     num_steps: int,
     steps_per_call: int,
@@ -149,7 +148,8 @@ def fit(
       checkpoints: where the run is kept.
       writer: where scalars go; None on workers that do not write.
       validate: returns scalars, of which `val/metric` picks the weights, larger is better.
-      keep_best: called with metric and step when validation beats all before.
+      keep_best: called with metric and step when validation beats all before; at the end with None
+        when there is no validation.
       num_steps: of the whole run.
       steps_per_call: steps between two looks of the host.
       checkpoint_every: steps between two checkpoints.
@@ -193,7 +193,7 @@ def fit(
                     checkpoints.best.assign(metric)
                     keep_best(metric, stop)
             elif last and not validate_every:
-                keep_best(math.nan, stop)
+                keep_best(None, stop)
             if writer is not None:
                 writer.write(stop, scalars)
             if stop % checkpoint_every == 0 or last or terminated:
