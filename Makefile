@@ -15,7 +15,9 @@ demo: $(READY)
 	$(BIN)/python bin/train.py --config=configs/voice_face.py:demo --workdir=$(RUN)/run \
 	  --config.data.directory=$(RUN)/data --config.seed=$(SEED)
 	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=$(EXPORT)
+	$(BIN)/python bin/report.py --workdir=$(RUN)/run
 	$(BIN)/python bin/eval.py --workdir=$(RUN)/run
+	@echo "page      $(RUN)/run/report.html"
 	@echo "data      $(RUN)/data"
 	@echo "run       $(RUN)/run (tensorboard --logdir $(RUN)/run)"
 	@echo "artefacts $(EXPORT)"

@@ -44,11 +44,16 @@ def run(main: Callable[[list[str]], None], config: bool = False) -> None:
             tf.config.list_physical_devices()
         try:
             main(arguments)
-        except tf.errors.ResourceExhaustedError as error:
+        except tf.errors.OpError as error:
             full = re.search(r"(\S+); No space left on device", error.message)
-            if not full:
-                raise
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
+            if full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
+            if isinstance(error, tf.errors.UnavailableError):
+                raise registry.UserError(
+                    "another worker is gone: start all of them again with the same commands, and "
+                    "they continue from the last checkpoint."
+                ) from error
+            raise
         sys.stdout.flush()
 
     try:
@@ -78,8 +83,6 @@ def _parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
         if "config" in flags.FLAGS:
-            if flags.FLAGS.config is None:
-                raise registry.UserError("get_config of the --config file returns nothing: mend it.")
             flags.FLAGS.config.to_dict  # noqa: B018 (raises what went wrong while it loaded)
         return rest
     except SystemExit:  # --help, which absl ends with 1
@@ -98,8 +101,10 @@ def _parse(argv: list[str]) -> list[str]:
         # What a config file raises comes with its whole traceback, the error last.
         last = str(error).strip().splitlines()[-1].strip()
         raise registry.UserError(f"{last.rstrip('.')}; --help lists the flags.") from error
-    except (OSError, ImportError, SyntaxError, TypeError, ValueError) as error:
-        last = str(error).strip().splitlines()[-1].strip()
+    except (TypeError, ValueError) as error:
+        raise registry.UserError(f"a --config flag has a wrong value: {error}.") from error
+    except (OSError, ImportError, SyntaxError) as error:
+        last = str(error.__cause__ or error).strip().splitlines()[-1].strip().rstrip(".")
         raise registry.UserError(
             f"the file of --config cannot be loaded ({last}): write --config=FILE:VARIANT, and "
             "mend that file."

@@ -17,7 +17,11 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "The .npz to write: audio_id, audio, image_id, image."
 )
 _MAX_BAD = flags.DEFINE_float(
-    "max_bad_fraction", 0.0, "Share of unreadable files that may be left out."
+    "max_bad_fraction",
+    0.0,
+    "Share of unreadable files that may be left out.",
+    lower_bound=0.0,
+    upper_bound=1.0,
 )
 _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace an existing output.")
 _STREAM = flags.DEFINE_boolean(

@@ -1,12 +1,14 @@
 """Judges a trained run on query lists: matching, verification and retrieval, both directions.
 
     python bin/eval.py --workdir=runs/demo
+    python bin/eval.py --released=FILE.pth.tar --data=DIR --output=DIR
 
-Writes metrics.json and plots into the workdir and prints a table.
+Writes metrics.json and plots into the workdir (or the output) and prints a table.
 """
 
 from absl import flags
 
+from tfav import registry
 from tfav.bin import cli
 
 _WORKDIR = flags.DEFINE_list(
@@ -15,16 +17,30 @@ _WORKDIR = flags.DEFINE_list(
 _TAGS = flags.DEFINE_list("tags", ["test"], "Which query lists: the last word of their file names.")
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.")
-flags.mark_flag_as_required("workdir")
+_RELEASED = flags.DEFINE_string(
+    "released", None, "The authors' PyTorch checkpoint, judged like a run; needs the extra torch."
+)
+_OUTPUT = flags.DEFINE_string("output", "", "With --released: the folder to write into.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
     """Evaluates and prints the table."""
     cli.no_arguments(argv)
+    if (_WORKDIR.value is None) == (_RELEASED.value is None):
+        raise registry.UserError(
+            "--workdir is missing: give --workdir=RUN, or --released=FILE instead of it."
+            if _WORKDIR.value is None
+            else "--workdir and --released are two things to judge: give one of them."
+        )
     from tfav import build
 
-    for line in build.evaluate(_WORKDIR.value, _TAGS.value, _LISTS.value, _DATA.value, _SEED.value):
+    rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value)
+    if _RELEASED.value is None:
+        lines = build.evaluate(_WORKDIR.value, *rest)
+    else:
+        lines = build.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
+    for line in lines:
         print(line)
 
 

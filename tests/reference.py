@@ -64,6 +64,52 @@ def contrastive(audio, image, label, temperature=0.1, symmetric=False):
     return rows + one_direction(image, audio) if symmetric else rows
 
 
+def n_pair(audio, image, label, norm_weight=5e-4):
+    """Sohn, NeurIPS 2016, Eq. 6, between modalities, mean of the directions, plus its penalty."""
+    audio, image = np.asarray(audio, np.float64), np.asarray(image, np.float64)
+    rows = []
+    for i in range(len(audio)):
+        one, other = 1.0, 1.0
+        for j in range(len(audio)):
+            if label[j] != label[i]:
+                one += np.exp(audio[i] @ image[j] - audio[i] @ image[i])
+                other += np.exp(image[i] @ audio[j] - image[i] @ audio[i])
+        penalty = norm_weight * (np.sum(audio[i] ** 2) + np.sum(image[i] ** 2))
+        rows.append((np.log(one) + np.log(other)) / 2 + penalty)
+    return np.array(rows)
+
+
+def triplet(audio, image, label, margin=0.2):
+    """Hinges of cosines that are violated, their mean; Hermans et al. 2017, "batch all"."""
+
+    def one_direction(anchor, other):
+        cosine = normalize(anchor) @ normalize(other).T
+        rows = []
+        for i in range(len(cosine)):
+            negatives = [j for j in range(len(cosine)) if label[j] != label[i]]
+            violated = [margin + cosine[i, j] - cosine[i, i] for j in negatives]
+            violated = [x for x in violated if x > 0]
+            rows.append(np.mean(violated) if violated else 0.0)
+        return np.array(rows)
+
+    return (one_direction(audio, image) + one_direction(image, audio)) / 2
+
+
+def supervised_contrastive(audio, image, label, temperature=0.1):
+    """Khosla et al., NeurIPS 2020, L_out, between the modalities, mean of the two directions."""
+
+    def one_direction(anchor, other):
+        cosine = normalize(anchor) @ normalize(other).T
+        rows = []
+        for i in range(len(cosine)):
+            e = np.exp(cosine[i] / temperature)
+            positives = [j for j in range(len(e)) if label[j] == label[i]]
+            rows.append(np.mean([-np.log(e[j] / np.sum(e)) for j in positives]))
+        return np.array(rows)
+
+    return (one_direction(audio, image) + one_direction(image, audio)) / 2
+
+
 def _distances(audio, image, label):
     x = np.concatenate([normalize(audio), normalize(image)])
     distance = np.array([[np.sqrt(np.sum((a - b) ** 2)) for b in x] for a in x])

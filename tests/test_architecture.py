@@ -13,7 +13,7 @@ ROWS = [
     {"encoders"},
     {"recipes"},
     {"training", "export"},
-    {"build"},
+    {"build", "compare"},
     {"bin", "configs"},
 ]
 NUMPY_ONLY = (

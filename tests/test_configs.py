@@ -8,7 +8,16 @@ import pytest
 from tfav import build, config, registry
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
-EXPERIMENTS = [("voice_face", "demo"), ("voice_face", "voices_faces")]
+ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
+EXPERIMENTS = [
+    ("voice_face", "demo"),
+    ("voice_face", "voices_faces"),
+    ("voice_face", "reweighted"),
+    ("voice_face", "ablation_reweighted"),
+    ("voice_face", "vox1"),
+    ("voice_face", "vox1_normalized"),
+    *[("voice_face", f"ablation_{row}") for row in ABLATIONS],
+]
 
 
 def _load(name: str, variant: str):
@@ -30,6 +39,14 @@ def test_config_validates_survives_json_and_builds(name, variant):
     assert again.to_dict() == c.to_dict()
     recipe = build.model(again, num_classes=5)
     assert len(recipe.named_weights()) >= len(recipe.trainable_weights) > 10
+
+
+def test_the_papers_run_has_the_released_phases():
+    c = _load("voice_face", "vox1")
+    first = config.first_phase(c)
+    assert (first.train.num_steps, first.train.decay_steps) == (2400, (1000, 2000))
+    assert (c.train.num_steps, c.train.decay_steps) == (10_000, (2000, 3000))
+    assert (first.model.reweighting, c.model.reweighting) == ("grow", "frozen")
 
 
 def test_unknown_variant_names_the_choices():

@@ -3,8 +3,12 @@
 Each public function below `model` is one binary's work.
 """
 
+import contextlib
 import functools
+import itertools
 import os
+import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,9 +24,9 @@ from tfav.data import pipeline, shards
 from tfav.encoders import audio as audio_encoders
 from tfav.encoders import image as image_encoders
 from tfav.evaluation import embed as embed_lib
-from tfav.evaluation import protocols, report
+from tfav.evaluation import film, media, page, protocols, report, showcase
 from tfav.evaluation import space as spaces
-from tfav.export import embedders, files, publish
+from tfav.export import embedders, files, publish, pytorch, torch_file
 from tfav.recipes import base
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import environment, optimizers, strategy, trainer, writer
@@ -54,15 +58,27 @@ def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
     return recipe_class(encoders, num_classes, seed=c.seed, **c.model.to_dict())
 
 
+@contextlib.contextmanager
+def _reading(directory: str) -> Iterator[None]:
+    """Makes of a damaged record in the data set `directory` a sentence."""
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        where = re.search(r"corrupted record at \d+|truncated record at \d+", error.message)
+        raise registry.UserError(
+            f"a shard in {directory} is damaged ({where[0] if where else 'it cannot be read'}): "
+            f"copy it again, or make it again with tfav-prepare --output={directory} --overwrite."
+        ) from error
+
+
 def _embeddings(
     c: ml_collections.ConfigDict,
-    recipe: base.Recipe,
+    embedder: files.Run,
     directory: str,
     ids: dict[str, Sequence[str]],
 ) -> dict[str, dict[str, np.ndarray]]:
     """Embeds each modality's items once: modality -> id -> unit vector."""
     vectors = {}
-    embedder = files.Run(recipe)
     for modality, names in ids.items():
         batches = pipeline.evaluation_batches(
             directory,
@@ -73,18 +89,16 @@ def _embeddings(
             image_size=c.image.size,
         )
         embed_fn = functools.partial(embedder.embed, modality)
-        found, matrix = embed_lib.collect(
-            batches, embed_fn, total=len(names), description=f"embed {modality}"
-        )
+        with _reading(directory):
+            found, matrix = embed_lib.collect(
+                batches, embed_fn, total=len(names), description=f"embed {modality}"
+            )
         vectors[modality] = dict(zip(found, matrix))
     return vectors
 
 
-def _validation(
-    c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
-) -> dict[str, float]:
-    """Returns 1:2 accuracy on the validation lists, each direction and their mean `val/metric`."""
-    folder = os.path.join(c.data.directory, "lists")
+def _validation_lists(directory: str) -> list[tuple[lists.ListName, pathlib.Path]]:
+    folder = os.path.join(directory, "lists")
     found = [
         (name, path)
         for name, path in lists.find(folder, "val")
@@ -96,7 +110,15 @@ def _validation(
             f"by: prepare a val "
             "split, or keep the last weights with --config.train.validate_every=0."
         )
-    vectors = _embeddings(c, recipe, index.directory, lists.items(found))
+    return found
+
+
+def _validation(
+    c: ml_collections.ConfigDict, embedder: files.Run, index: shards.Index
+) -> dict[str, float]:
+    """Returns 1:2 accuracy on the validation lists, each direction and their mean `val/metric`."""
+    found = _validation_lists(index.directory)
+    vectors = _embeddings(c, embedder, index.directory, lists.items(found))
     space = spaces.Space(vectors, dict(zip(index.id, index.label)))
     values = {
         f"val/matching_{name.direction}": protocols.matching(path, space, name.direction, 0, 0)[
@@ -110,7 +132,9 @@ def _validation(
 def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto") -> None:
     """Trains to `c.train.num_steps`.
 
-    Starts from (1) the workdir's latest checkpoint, (2) `init_from`, encoders only, (3) scratch.
+    Starts from (1) the workdir's latest checkpoint, (2) `init_from`, encoders only, (3) scratch,
+    with the released encoders that `init` names. A config with a `first_phase` trains that first,
+    in `workdir/first_phase`, and takes its tables over; each phase is continued where it stopped.
 
     Args:
       c: the experiment.
@@ -120,12 +144,25 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
     Raises:
       UserError: something in the config, the data or the workdir does not fit; names value and fix.
     """
-    config_lib.validate(c)
-    if os.path.exists(os.path.join(workdir, "config.json")):
-        config_lib.check_resumable(config_lib.load(workdir), c, workdir)
+    phases = [(c, workdir)]
+    if c.first_phase:
+        folder = os.path.join(workdir, "first_phase")
+        with c.unlocked():
+            c.train.tables_from = folder
+        phases.insert(0, (config_lib.first_phase(c), folder))
+    for phase, folder in phases:
+        config_lib.validate(phase)
+        if os.path.exists(os.path.join(folder, "config.json")):
+            config_lib.check_resumable(config_lib.load(folder), phase, folder)
     if c.deterministic:
         tf.config.experimental.enable_op_determinism()
     replicas = strategy.create(strategy_name)  # before anything makes a tensor
+    for phase, folder in phases:
+        _train(phase, folder, replicas)
+
+
+def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.Strategy) -> None:
+    """Trains one phase to its end, from wherever it stands."""
     chief = strategy.is_chief(replicas)
     index = shards.Index.read(c.data.directory)
     data_sha256 = lists.sha256(os.path.join(c.data.directory, "index.csv"))
@@ -163,11 +200,21 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
     )
     if checkpoints.restore():
         logging.info("resume: step %d of %s", loop.step, workdir)
-    elif c.train.init_from:
-        checkpoints_lib.load_weights(c.train.init_from, recipe.encoder_weights())
-        logging.info("start: encoders of %s", c.train.init_from)
     else:
-        logging.info("start: scratch")
+        _start(c, recipe)
+    # Before anything is written: what the data cannot serve leaves no workdir behind.
+    if c.train.validate_every:
+        _validation_lists(index.directory)
+    batches = pipeline.identity_batches(
+        c.data.directory,
+        c.data.train_split,
+        batch_size=c.train.batch_size,
+        seed=c.seed,
+        audio_seconds=c.data.audio_seconds,
+        image_size=c.image.size,
+        augment=c.data.augment,
+        start_step=loop.step,
+    )
     if chief:
         os.makedirs(workdir, exist_ok=True)
         environment.write_text(os.path.join(workdir, "config.json"), config_lib.to_json(c))
@@ -180,19 +227,6 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
         )
         environment.record(workdir, facts)
 
-    def batches(step: int) -> Iterator:
-        make = pipeline.identity_batches(
-            c.data.directory,
-            c.data.train_split,
-            batch_size=c.train.batch_size,
-            seed=c.seed,
-            audio_seconds=c.data.audio_seconds,
-            image_size=c.image.size,
-            augment=c.data.augment,
-            start_step=step,
-        )
-        return iter(replicas.distribute_datasets_from_function(make))
-
     def keep_best(metric: float | None, step: int) -> None:
         facts = {} if metric is None else {"metric": metric}
         checkpoints_lib.save_weights(
@@ -203,18 +237,41 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
             **facts,
         )
 
-    trainer.fit(
-        loop,
-        batches,
-        checkpoints,
-        writer.Writer(workdir, loop.step) if chief else None,
-        lambda: _validation(c, recipe, index),
-        keep_best,
-        num_steps=c.train.num_steps,
-        steps_per_call=c.train.steps_per_call,
-        checkpoint_every=c.train.checkpoint_every,
-        validate_every=c.train.validate_every,
+    with _reading(c.data.directory):
+        trainer.fit(
+            loop,
+            iter(replicas.distribute_datasets_from_function(batches)),
+            checkpoints,
+            writer.Writer(workdir, loop.step) if chief else None,
+            functools.partial(_validation, c, files.Run(recipe), index),
+            keep_best,
+            num_steps=c.train.num_steps,
+            steps_per_call=c.train.steps_per_call,
+            checkpoint_every=c.train.checkpoint_every,
+            validate_every=c.train.validate_every,
+        )
+
+
+def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
+    """Gives a run that has no checkpoint what it starts from."""
+    if c.train.init_from:
+        checkpoints_lib.load_weights(c.train.init_from, recipe.encoder_weights())
+    logging.info(
+        "start: %s", f"encoders of {c.train.init_from}" if c.train.init_from else "scratch"
     )
+    for modality, path in sorted(c.init.items()):
+        if path:
+            pytorch.assign(recipe.encoders[modality], torch_file.read(path), path)
+            logging.info("start: released %s encoder of %s", modality, path)
+    if recipe.needs_tables:
+        if not c.train.tables_from:
+            raise registry.UserError(
+                "this recipe uses identity weights that another run has grown and "
+                "--config.train.tables_from names none: name that run's workdir, or give the "
+                "config a first_phase that grows them."
+            )
+        checkpoints_lib.load_weights(c.train.tables_from, recipe.table_weights())
+        logging.info("start: tables of %s", c.train.tables_from)
 
 
 def trained(workdir: str) -> tuple[ml_collections.ConfigDict, base.Recipe, dict[str, float]]:
@@ -252,25 +309,62 @@ def evaluate(
     """
     runs = []
     for workdir in workdirs:
-        results, pictures, about = _judge(workdir, tags, lists_dir, directory, seed)
-        path = os.path.join(workdir, "metrics.json")
-        environment.write_text(path, report.to_json(results, about))
+        c, recipe, facts = trained(workdir)
+        data = directory or c.data.directory
+        results, written = _judge(c, recipe, facts, workdir, tags, lists_dir, data, seed)
         yield report.text_table(results)
-        yield from (f"wrote {p}" for p in [*pictures, path])
+        yield from (f"wrote {path}" for path in written)
         runs.append(results)
     if len(runs) > 1:
         yield report.spread_table(runs)
 
 
+def evaluate_released(
+    released: str,
+    output: str,
+    tags: Sequence[str],
+    lists_dir: str = "",
+    directory: str = "",
+    seed: int = 0,
+) -> Iterator[str]:
+    """Judges the authors' training checkpoint like a run of ours, see `evaluate`.
+
+    Args:
+      released: their `.pth.tar` file.
+      output: folder for `metrics.json` and plots, made if absent.
+      tags: which lists, such as `test`.
+      lists_dir: folder of lists; empty: beside the data.
+      directory: the data.
+      seed: of the bootstrap.
+    """
+    for flag, value in (("data", directory), ("output", output)):
+        if not value:
+            raise registry.UserError(f"--{flag} is missing: with --released give --{flag}=DIR.")
+    c = config_lib.base()  # images of 112 pixels and ten seconds of sound, as they evaluate
+    encoders = {m: pytorch.load_released(released, m, whole=True) for m in pytorch.RELEASED}
+    recipe = base.Recipe(encoders, heads={})
+    facts = {"released": released, "sha256": lists.sha256(released)}
+    os.makedirs(output, exist_ok=True)
+    results, written = _judge(c, recipe, facts, output, tags, lists_dir, directory, seed)
+    yield report.text_table(results)
+    yield from (f"wrote {path}" for path in written)
+
+
 def _judge(
-    workdir: str, tags: Sequence[str], lists_dir: str, directory: str, seed: int
-) -> tuple[list[dict[str, Any]], list[os.PathLike], dict[str, Any]]:
-    """Returns a run's figures, the pictures drawn, and what they are about."""
-    c, recipe, facts = trained(workdir)
-    index = shards.Index.read(directory or c.data.directory)
+    c: ml_collections.ConfigDict,
+    recipe: base.Recipe,
+    facts: dict[str, Any],
+    output: str,
+    tags: Sequence[str],
+    lists_dir: str,
+    directory: str,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
+    """Writes `metrics.json` and plots into the folder `output`; returns figures and files."""
+    index = shards.Index.read(directory)
     lists_dir = lists_dir or os.path.join(index.directory, "lists")
     found = [item for tag in tags for item in lists.find(lists_dir, tag)]
-    vectors = _embeddings(c, recipe, index.directory, lists.items(found))
+    vectors = _embeddings(c, files.Run(recipe), index.directory, lists.items(found))
     labels = dict(zip(index.id, index.label))
     results, pictures = [], []
     for tag in tags:
@@ -278,10 +372,12 @@ def _judge(
             lists_dir, tag, vectors, labels, num_bootstrap=c.eval.num_bootstrap, seed=seed
         )
         scores = protocols.verification_scores(lists_dir, tag, vectors, labels)
-        pictures += report.plots(of_tag, scores, os.path.join(workdir, "plots", tag))
+        pictures += report.plots(of_tag, scores, os.path.join(output, "plots", tag))
         results += of_tag
     about = {"weights": facts, "data": index.directory, "lists": lists_dir, "seed": seed}
-    return results, pictures, about
+    path = os.path.join(output, "metrics.json")
+    environment.write_text(path, report.to_json(results, about))
+    return results, [*pictures, path]
 
 
 def _parity_inputs(
@@ -302,9 +398,10 @@ def _parity_inputs(
             max_seconds=c.eval.audio_seconds,
             image_size=c.image.size,
         )
-        inputs[modality] = [
-            (b["id"][0].decode(), b[modality][0]) for b in batches.as_numpy_iterator()
-        ]
+        with _reading(index.directory):
+            inputs[modality] = [
+                (b["id"][0].decode(), b[modality][0]) for b in batches.as_numpy_iterator()
+            ]
     return inputs
 
 
@@ -370,12 +467,13 @@ def embed(
     if os.path.exists(output) and not overwrite:
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
     found = files.find(inputs)
-    settings = config_lib.base().eval
+    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     if os.path.exists(os.path.join(source, "config.json")):
-        c, recipe, _ = trained(source)
-        embedder, settings = files.Run(recipe), c.eval
+        embedder = files.Run(trained(source)[1])
     else:
         embedder = embedders.load(source)
+    # Not the run's own: a SavedModel does not know them, and must hear as much of a clip.
+    settings = config_lib.base().eval
     arrays, bad = files.embed(
         embedder,
         found,
@@ -390,3 +488,162 @@ def embed(
         f"{m}: {arrays[m].shape[0]} x {arrays[m].shape[1]}" for m in files.SUFFIXES if m in arrays
     ]
     return [*lines, f"wrote {output}"]
+
+
+def make_report(
+    workdir: str,
+    tags: Sequence[str],
+    output: str = "",
+    *,
+    num_probes: int = 30,
+    max_megabytes: float = 20.0,
+    video: str = "",
+    lists_dir: str = "",
+    directory: str = "",
+    seed: int = 0,
+) -> Iterator[str]:
+    """Writes the page that a run can be judged by ear and eye on; yields lines that say so.
+
+    Args:
+      workdir: of a finished run.
+      tags: which lists; the retrieval is that of their retrieval lists, or over the split so named.
+      output: the page; empty: `report.html` in the workdir. An older one is replaced.
+      num_probes: probes to show of each retrieval.
+      max_megabytes: the page is no larger.
+      video: also writes this film of the voice probes; empty: none.
+      lists_dir: folder of lists; empty: beside the data.
+      directory: the data; empty: that of the run.
+      seed: of the probes drawn at random and of the bootstrap.
+    """
+    tags = list(dict.fromkeys(tags))
+    if not tags:
+        raise registry.UserError("--tags is empty: name which query lists to show, such as test.")
+    output = output or os.path.join(workdir, "report.html")
+    for flag, path in (("output", output), ("video", video)):
+        if os.path.isdir(path):
+            raise registry.UserError(f"--{flag}={path} is a folder: name a file.")
+    if video:
+        if not video.endswith(".mp4"):
+            raise registry.UserError(f"--video={video}: films are written as .mp4, name such one.")
+        film.find_ffmpeg()
+    c, recipe, facts = trained(workdir)
+    index = shards.Index.read(directory or c.data.directory)
+    lists_dir = lists_dir or os.path.join(index.directory, "lists")
+    found = [item for tag in tags for item in _lists_of(lists_dir, tag)]
+    asked = [task for tag in tags for task in _retrievals(lists_dir, tag, index)]
+    if video and all(name.direction != "v2f" for name, *_ in asked):
+        raise registry.UserError(
+            f"--video={video}: {', '.join(tags)} has no retrieval from voice to face to film."
+        )
+    wanted = {m: dict.fromkeys(names) for m, names in lists.items(found).items()}
+    for name, _, galleries in asked:
+        for modality, ids in zip(lists.MODALITIES[name.direction], zip(*galleries)):
+            wanted.setdefault(modality, {}).update(dict.fromkeys(itertools.chain(*ids)))
+    vectors = _embeddings(c, recipe, index.directory, {m: list(v) for m, v in wanted.items()})
+    labels = dict(zip(index.id, index.label))
+    space = spaces.Space(vectors, labels)
+    tasks = [
+        showcase.task(name, galleries, space, origin=origin, num_probes=num_probes, seed=seed)
+        for name, origin, galleries in asked
+    ]
+    results, scores = [], {}
+    for tag in dict.fromkeys(name.tag for name, _ in found):
+        results += protocols.evaluate(
+            lists_dir, tag, vectors, labels, num_bootstrap=c.eval.num_bootstrap, seed=seed
+        )
+        scores |= protocols.verification_scores(lists_dir, tag, vectors, labels)
+    run = os.path.basename(os.path.abspath(workdir))
+    items = _items(index, tasks)
+    text = page.build(
+        tasks,
+        results,
+        scores,
+        items,
+        title=f"Voices and faces: {run}",
+        about={
+            "Run": f"{run}, recipe {c.recipe}, seed {c.seed}",
+            "Weights": ", ".join(f"{name} {value:.6g}" for name, value in sorted(facts.items())),
+            "Data": os.path.basename(os.path.abspath(index.directory)),
+        },
+        max_megabytes=max_megabytes,
+    )
+    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
+    environment.write_text(output, text)
+    size = len(text.encode()) / 1e6
+    yield f"wrote {output} ({size:.1f} MB): open {pathlib.Path(output).resolve().as_uri()}"
+    if video:
+        probes = [probe for task in tasks if task.direction == "v2f" for probe in task.in_groups()]
+        os.makedirs(os.path.dirname(os.path.abspath(video)), exist_ok=True)
+        with environment.whole(video) as temporary:
+            seconds = film.write(temporary, probes, items["audio"], items["image"], title=run)
+        yield f"wrote {video} ({seconds:.0f} seconds)"
+
+
+def _lists_of(folder: str, tag: str) -> list[tuple[lists.ListName, pathlib.Path]]:
+    """Returns the lists of a tag, none when there are none."""
+    if not os.path.isdir(folder) or not any(map(lists.is_list, os.listdir(folder))):
+        return []
+    return [item for item in lists.find(folder) if item[0].tag == tag]
+
+
+def _retrievals(
+    lists_dir: str, tag: str, index: shards.Index
+) -> list[tuple[lists.ListName, str, list[lists.Gallery]]]:
+    """Returns (name, where from, galleries) of a tag's retrieval lists, or over the split so named.
+
+    Raises:
+      UserError: there is neither.
+    """
+    found = [
+        (name, os.fspath(path), lists.read_retrieval(path))
+        for name, path in _lists_of(lists_dir, tag)
+        if name.protocol == "retrieval"
+    ]
+    if found:
+        return found
+    part = index.take(np.flatnonzero(index.split == tag))
+    held = {
+        "audio": part.id[part.num_samples > 0].tolist(),
+        "image": part.id[part.height > 0].tolist(),
+    }
+    lacking = [modality for modality, ids in held.items() if not ids]
+    if lacking:
+        splits = index.info["splits"]
+        what = f"has {lacking[0]}" if tag in splits else "is there"
+        raise registry.UserError(
+            f"{lists_dir} holds no retrieval list of tag {tag!r}, and no split of that name in "
+            f"{index.directory} {what}: name another of --tags (splits: {', '.join(splits)})."
+        )
+    return [
+        (
+            lists.ListName("retrieval", lists.STRATA[0], direction, None, tag),
+            f"split {tag}",
+            [lists.Gallery(held[probe], held[item])],
+        )
+        for direction, (probe, item) in lists.MODALITIES.items()
+    ]
+
+
+def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dict[str, media.Item]]:
+    """Returns what the tasks show, read from the shards: modality -> id -> item."""
+    rows = {
+        "audio": {index.id[row]: row for row in np.flatnonzero(index.num_samples > 0)},
+        "image": {index.id[row]: row for row in np.flatnonzero(index.height > 0)},
+    }
+    gender = index.extra.get("gender", np.full(len(index), ""))
+    items: dict[str, dict[str, media.Item]] = {"audio": {}, "image": {}}
+    for task in tasks:
+        probe_modality, item_modality = lists.MODALITIES[task.direction]
+        shown = [(probe_modality, probe.id) for probe in task.probes]
+        shown += [(item_modality, hit.id) for probe in task.probes for hit in probe.hits]
+        for modality, name in shown:
+            if name in items[modality]:
+                continue
+            row = rows[modality][name]
+            # Embedded a moment ago, when the record's checksum was verified.
+            with tf.io.gfile.GFile(os.path.join(index.directory, index.shard[row]), "rb") as file:
+                file.seek(int(index.offset[row]))
+                record = tf.train.Example.FromString(file.read(int(index.length[row])))
+            content = record.features.feature[modality].bytes_list.value[0]
+            items[modality][name] = media.Item(content, str(index.label[row]), str(gender[row]))
+    return items

@@ -20,6 +20,8 @@ RESUMABLE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "train.init_from",
+    "train.tables_from",
+    "init",
     "data.directory",
     "eval",
     "export",
@@ -35,6 +37,10 @@ def base() -> ml_collections.ConfigDict:
     c.deterministic = False  # bit-for-bit repeatable; up to 10 % slower on a CPU
     c.embedding_size = 128
     c.model = ml_collections.ConfigDict()  # arguments of the recipe
+
+    # What differs in a run before this one, whose tables (identity weights) this one takes over;
+    # empty: no such run. It lives in WORKDIR/first_phase and starts from the same fresh encoders.
+    c.first_phase = ml_collections.ConfigDict()
 
     c.audio = ml_collections.ConfigDict()
     c.audio.encoder = "thin_resnet34"  # a row of AUDIO_ENCODERS or a dotted path
@@ -54,6 +60,10 @@ def base() -> ml_collections.ConfigDict:
     c.image = ml_collections.ConfigDict()
     c.image.encoder = "ir50"  # a row of IMAGE_ENCODERS or a dotted path
     c.image.size = 112
+
+    c.init = ml_collections.ConfigDict()  # weights of the authors' PyTorch files, for a fresh start
+    c.init.audio = ""  # .model or .pth.tar, for thin_resnet34
+    c.init.image = ""  # .pth or .pth.tar, for ir50
 
     c.data = ml_collections.ConfigDict()
     c.data.directory = ""  # what prepare wrote
@@ -78,6 +88,7 @@ def base() -> ml_collections.ConfigDict:
     c.train.keep_checkpoints = 3
     c.train.validate_every = 500  # weights are picked by validation; 0: the last ones
     c.train.init_from = ""  # a workdir or weights.npz: encoders only
+    c.train.tables_from = ""  # a workdir or weights.npz: identity weights; set by first_phase
 
     c.eval = ml_collections.ConfigDict()
     c.eval.batch_size = 32
@@ -134,6 +145,12 @@ def validate(c: ml_collections.ConfigDict) -> None:
     ):
         if c.train[field] < 1:
             raise registry.UserError(f"--config.train.{field}={c.train[field]}: give 1 or more.")
+    released = c.init.audio or c.init.image
+    if c.train.init_from and released:
+        raise registry.UserError(
+            f"--config.train.init_from={c.train.init_from} and --config.init name weights "
+            f"({released}) for the same encoders: give one of them."
+        )
     if c.train.batch_size < 2:
         raise registry.UserError(
             "--config.train.batch_size=1: a batch of one identity has no negatives; give 2 or more."
@@ -143,6 +160,14 @@ def validate(c: ml_collections.ConfigDict) -> None:
 def to_json(c: ml_collections.ConfigDict) -> str:
     """Returns the config as indented JSON."""
     return json.dumps(c.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def first_phase(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Returns the first phase's whole config: `c` with the fields that `c.first_phase` names."""
+    phase = ml_collections.ConfigDict(c.to_dict())
+    phase.first_phase = ml_collections.ConfigDict()
+    phase.update(c.first_phase)
+    return phase.lock()
 
 
 def from_json(text: str) -> ml_collections.ConfigDict:

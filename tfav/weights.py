@@ -26,7 +26,7 @@ def _children(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _walk(
-    layer: keras.layers.Layer, prefix: str, seen: set[int]
+    layer: keras.layers.Layer | tf.Module, prefix: str, seen: set[int]
 ) -> Iterator[tuple[str, tf.Variable]]:
     if id(layer) in seen:
         return
@@ -46,7 +46,7 @@ def _walk(
                 below.update(id(compat.raw(w)) for w in child.weights)
                 yield from _walk(child, f"{prefix}/{name}", seen)
     found: set[int] = set()
-    for weight in layer.weights:
+    for weight in layer.weights if isinstance(layer, keras.layers.Layer) else ():
         variable = compat.raw(weight)
         if id(variable) not in below and id(variable) not in found:
             found.add(id(variable))
@@ -61,11 +61,12 @@ def _walk(
             yield f"{prefix}/{compat.leaf_name(value)}", value
 
 
-def named_weights(layer: keras.layers.Layer, prefix: str) -> dict[str, tf.Variable]:
+def named_weights(layer: keras.layers.Layer | tf.Module, prefix: str) -> dict[str, tf.Variable]:
     """Returns every variable below a built layer by its structural name.
 
     Args:
-      layer: a built Keras layer; sublayers may sit in lists and dicts.
+      layer: a built Keras layer, or a module of raw variables; sublayers may sit in lists and
+        dicts.
       prefix: first part of each name.
 
     Raises:

@@ -38,10 +38,6 @@ def options(tmp_path):
     )
 
 
-def test_every_source_is_in_the_table():
-    assert sorted(sources.SOURCES) == ["manifest", "synthetic", "voxceleb1"]
-
-
 def test_voxceleb1_lists_identities_in_csv_order_and_files_sorted(options):
     rows = voxceleb1.rows(options)
     assert [row.id for row in rows] == [
@@ -146,11 +142,6 @@ def test_the_official_split_files_give_924_112_and_189_identities(real_data, tmp
         115,
         74,
     ]
-
-
-def test_the_manifest_source_needs_its_flag():
-    with pytest.raises(registry.UserError, match="needs --manifest"):
-        sources.SOURCES["manifest"](manifest.Options())
 
 
 @pytest.fixture(scope="module")

@@ -113,15 +113,6 @@ def random_space(num_identities, per_identity, noise, seed=0):
     return voices, faces, labels, texts
 
 
-def test_perfect_embeddings_reach_the_best_of_every_figure(tmp_path):
-    voices, faces, labels, texts = random_space(6, 3, noise=0.0)
-    results = judge(write_lists(tmp_path, texts), voices, faces, labels)
-    worst = {"eer": 0.0}
-    assert all(r["value"] == worst.get(r["metric"], 1.0) for r in results)
-    assert all(r["low"] == r["high"] == r["value"] for r in results)
-    assert {r["stratum"] for r in results} == {"same_gender", "unrestricted"}
-
-
 def test_collapsed_embeddings_score_nothing_wherever_the_positive_stands(tmp_path):
     # All equal: every comparison ties. The released code (argmax == 0) would call matching perfect.
     voices, faces, labels, texts = random_space(6, 3, noise=0.0)
@@ -134,16 +125,6 @@ def test_collapsed_embeddings_score_nothing_wherever_the_positive_stands(tmp_pat
     # Three relevant behind fifteen others: ranks 16, 17, 18.
     assert value["map", "v2f"] == pytest.approx((1 / 16 + 2 / 17 + 3 / 18) / 3, abs=1e-12)
     assert value["recall@10", "v2f"] == 0.0
-
-
-def test_unrelated_embeddings_are_at_chance_within_the_interval(tmp_path):
-    voices, faces, labels, texts = random_space(30, 4, noise=0.0)
-    rng = np.random.default_rng(2)
-    voices = {name: rng.normal(size=16) for name in voices}
-    for result in judge(write_lists(tmp_path, texts), voices, faces, labels, num_bootstrap=200):
-        assert result["low"] <= result["value"] <= result["high"]
-        if result["protocol"] != "retrieval":
-            assert result["low"] <= 0.5 <= result["high"]
 
 
 def test_the_seed_fixes_the_intervals_and_zero_resamples_leaves_them_out(tmp_path):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests import reference
 from tfav import registry
-from tfav.losses import alignment, softmax
+from tfav.losses import addons, alignment, softmax
 
 GOLDEN = ["ssos_mmcosine_a.npz", "ssos_mmcosine_b.npz"]
 HAS_ADDONS = importlib.util.find_spec("tensorflow_addons") is not None
@@ -153,8 +153,60 @@ def test_contrastive_loss_stays_exact_where_one_minus_p_rounds_to_zero():
     np.testing.assert_allclose(gradient[:, 0], [-200.0, 0.0], atol=1e-3)
 
 
+def test_n_pair_loss_of_two_people_by_hand():
+    # a = (1, 0), (0, 2); v = (2, 0), (0, 1): the own product is 2 in both rows and the other one 0,
+    # in both directions: ln(1 + e^-2) = 0.1269280. Cosines would give ln(1 + e^-1).
+    audio, image = [[1.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 1.0]]
+    loss = alignment.n_pair(audio, image, [0, 1], norm_weight=0.0)
+    np.testing.assert_allclose(loss, [0.1269280] * 2, atol=1e-6)
+    # The penalty: 0.1 * (1 + 4).
+    loss = alignment.n_pair(audio, image, [0, 1], norm_weight=0.1)
+    np.testing.assert_allclose(loss, [0.6269280] * 2, atol=1e-6)
+
+
+def test_triplet_loss_by_hand_counts_only_violated_hinges():
+    # Unit rows at 0, 90 and 180 degrees; image 0 lies at 90, the others on their audio.
+    # Audio 0: own cosine 0; image 1 at cosine 0: hinge 0.2; image 2 at -1: none. Mean 0.2.
+    # Audio 1: own 1; image 0 at 1: hinge 0.2; image 2 at 0: none. Audio 2: own 1, others 0: none.
+    # Image 0: own 0; audio 1 at 1: hinge 1.2; audio 2 at 0: hinge 0.2. Mean 0.7.
+    # Image 1: own 1, others 0: none. Image 2: own 1, others -1 and 0: none.
+    audio = [[3.0, 0.0], [0.0, 1.0], [-2.0, 0.0]]
+    image = [[0.0, 5.0], [0.0, 1.0], [-1.0, 0.0]]
+    loss = alignment.triplet(audio, image, [0, 1, 2])
+    np.testing.assert_allclose(loss, [(0.2 + 0.7) / 2, (0.2 + 0) / 2, 0.0], atol=1e-6)
+
+
+def test_supervised_contrastive_loss_by_hand():
+    # cosines [[1, 0], [0, 1]] / 0.5: -ln(e^2 / (e^2 + 1)) = 0.1269280.
+    eye = [[1.0, 0.0], [0.0, 1.0]]
+    loss = alignment.supervised_contrastive(eye, eye, [0, 1], temperature=0.5)
+    np.testing.assert_allclose(loss, [0.1269280] * 2, atol=1e-6)
+    # Both are one person: the mean of 0.1269280 and -ln(1 / (e^2 + 1)) = 2.1269280.
+    loss = alignment.supervised_contrastive(eye, eye, [4, 4], temperature=0.5)
+    np.testing.assert_allclose(loss, [1.1269280] * 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("label", [[4], [4, 4, 4]])
+@pytest.mark.parametrize("name", ["n_pair", "triplet"])
+def test_without_a_negative_there_is_nothing_to_learn(name, label):
+    x = tf.constant(np.random.default_rng(0).normal(size=(len(label), 3)), tf.float32)
+    arguments = {"norm_weight": 0.0} if name == "n_pair" else {}
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = alignment.ALIGNMENT[name](x, 2 * x + 1, tf.constant(label), **arguments)
+    np.testing.assert_array_equal(loss, np.zeros(len(label)))
+    np.testing.assert_array_equal(tape.gradient(loss, x), np.zeros([len(label), 3]))
+
+
 @pytest.mark.parametrize(
-    "name, arguments", [("explicit", {"m": 0.0}), ("contrastive", {"temperature": -1.0})]
+    "name, arguments",
+    [
+        ("explicit", {"m": 0.0}),
+        ("contrastive", {"temperature": -1.0}),
+        ("n_pair", {"norm_weight": -1e-3}),
+        ("triplet", {"margin": 0.0}),
+        ("supervised_contrastive", {"temperature": 0.0}),
+    ],
 )
 def test_a_constant_that_makes_no_sense_is_refused_by_name(name, arguments):
     x = tf.eye(2)
@@ -169,7 +221,7 @@ def test_resolve_binds_the_arguments_of_a_config():
 
 
 def test_resolve_names_the_choices_for_an_unknown_loss():
-    with pytest.raises(registry.UserError, match="contrastive, explicit, lifted_struct, npairs"):
+    with pytest.raises(registry.UserError, match="contrastive, explicit, lifted_struct, n_pair"):
         alignment.resolve("explict")
 
 
@@ -212,6 +264,6 @@ def test_the_semi_hard_triplet_loss_by_hand():
     # Loss: 1 + 0 - 1.4142 < 0 with margin 1; with margin 2: 0.5857864.
     x = tf.constant([[5.0, 0.0], [0.0, 3.0]])
     label = tf.constant([0, 1])
-    np.testing.assert_allclose(alignment.triplet_semihard(x, x, label), [0, 0], atol=1e-6)
-    loss = alignment.triplet_semihard(x, x, label, margin=2.0)
+    np.testing.assert_allclose(addons.triplet_semihard(x, x, label), [0, 0], atol=1e-6)
+    loss = addons.triplet_semihard(x, x, label, margin=2.0)
     np.testing.assert_allclose(loss, [2 - math.sqrt(2)] * 2, atol=1e-6)

@@ -12,17 +12,18 @@ import pytest
 import tensorflow as tf
 
 from tests import small
+from tfav import build, registry
 from tfav.training import environment
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STEPS = 120
 
 
-def _start(data: str, workdir: str, *flags: str) -> subprocess.Popen:
+def _start(data: str, workdir: str, *flags: str, variant: str = "demo") -> subprocess.Popen:
     command = [
         sys.executable,
         os.path.join(ROOT, "bin", "train.py"),
-        f"--config={ROOT}/configs/voice_face.py:demo",
+        f"--config={ROOT}/configs/voice_face.py:{variant}",
         f"--workdir={workdir}",
         f"--config.data.directory={data}",
         "--config.deterministic=True",
@@ -77,7 +78,7 @@ def uninterrupted(data, tmp_path_factory) -> str:
 def test_stopped_and_resumed_run_equals_the_uninterrupted_one(how, data, uninterrupted, tmp_path):
     workdir = str(tmp_path / "stopped")
     process = _start(data, workdir)
-    _wait_for(os.path.join(workdir, "checkpoints", "ckpt-20.index"), process)
+    _wait_for(os.path.join(workdir, "checkpoints", "checkpoint"), process)
     process.send_signal(how)
     text, _ = process.communicate(timeout=120)
     assert process.returncode == (-9 if how == signal.SIGKILL else 143), text[-2000:]
@@ -109,3 +110,62 @@ def test_another_config_in_the_same_workdir_is_refused(data, uninterrupted):
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "train.learning_rate=0.002 and this one has 0.5" in text and "Traceback" not in text
+
+
+PHASES = (
+    "--config.train.num_steps=40",
+    "--config.train.checkpoint_every=10",
+    "--config.train.steps_per_call=5",
+    "--config.model.grow_from=28",
+    "--config.model.grow_every=4",
+)
+
+
+@pytest.fixture(scope="module")
+def two_phases(data, tmp_path_factory) -> str:
+    workdir = str(tmp_path_factory.mktemp("phases") / "whole")
+    process = _start(data, workdir, *PHASES, variant="reweighted")
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text[-3000:]
+    return workdir
+
+
+@pytest.mark.parametrize("phase", ["first_phase", ""])
+def test_a_run_of_two_phases_resumes_in_either(phase, data, two_phases, tmp_path):
+    workdir = str(tmp_path / "stopped")
+    process = _start(data, workdir, *PHASES, variant="reweighted")
+    _wait_for(os.path.join(workdir, phase, "checkpoints", "checkpoint"), process)
+    process.kill()
+    process.communicate(timeout=120)
+    process = _start(
+        data, workdir, *PHASES, "--config.train.steps_per_call=7", variant="reweighted"
+    )
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text[-3000:]
+    for folder in ("first_phase", ""):
+        whole = _state(os.path.join(two_phases, folder))
+        resumed = _state(os.path.join(workdir, folder))
+        assert whole.keys() == resumed.keys() and any("identity" in name for name in whole)
+        for name, value in whole.items():
+            np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+
+
+def test_the_second_phase_starts_fresh_with_the_table_of_the_first(two_phases):
+    with (
+        np.load(os.path.join(two_phases, "first_phase", "weights.npz")) as first,
+        np.load(os.path.join(two_phases, "weights.npz")) as second,
+    ):
+        weight = first["identity/weight"]
+        assert 0 < (weight > 0).mean() < 1  # it has grown, and not to all
+        np.testing.assert_array_equal(second["identity/weight"], weight)
+        assert not np.array_equal(second["classifier/kernel"], first["classifier/kernel"])
+
+
+def test_a_missing_table_of_weights_is_an_error_and_never_silence(data, tmp_path):
+    c = small.config(data)
+    c.model.reweighting = "frozen"
+    with pytest.raises(registry.UserError, match="tables_from names none"):
+        build.train(c, str(tmp_path / "a"))
+    c.train.tables_from = str(tmp_path / "nowhere.npz")
+    with pytest.raises(registry.UserError, match="nowhere.npz does not exist"):
+        build.train(c, str(tmp_path / "b"))

@@ -6,6 +6,7 @@ that learns the association on some people can match others it has never met, al
 
 import csv
 import dataclasses
+import io
 import os
 import pathlib
 import shutil
@@ -192,10 +193,9 @@ def _write_person(
         )  # two from each recording
         folder.mkdir(parents=True, exist_ok=True)
         wave = synthetic_voice.speak(manner, _generator(seed, someone.index, 1, number), seconds)
-        with open(folder / f"{number + 1:05d}.wav", "wb") as file:
-            soundfile.write(
-                file, wave, synthetic_voice.SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV"
-            )
+        file = io.BytesIO()  # a full disk ends soundfile in an assertion and not in an OSError
+        soundfile.write(file, wave, synthetic_voice.SAMPLE_RATE_HZ, subtype="PCM_16", format="WAV")
+        (folder / f"{number + 1:05d}.wav").write_bytes(file.getvalue())
     folder = root / "faces" / someone.face_id
     folder.mkdir(parents=True)
     for number in range(images):

@@ -1,7 +1,7 @@
 """Embeddings of sound and image files, by a run, a SavedModel or a `.tflite`."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -138,6 +138,17 @@ def _batches(
         yield {"id": names, "audio": audio, "num_samples": num_samples}
 
 
+def _decoding(batches: Iterable) -> Iterator:
+    """Makes a sentence of what tensorflow-io says of a damaged file, which it does not name."""
+    try:
+        yield from batches
+    except tf.errors.OpError as error:
+        raise registry.UserError(
+            "tensorflow-io cannot decode one of the sounds in --inputs: leave --stream out, then "
+            "that file is named."
+        ) from error
+
+
 def embed(
     embedder: embedders.Embedder,
     found: dict[str, list[Item]],
@@ -162,7 +173,8 @@ def embed(
       such a file; and (path, reason) of every file left out.
 
     Raises:
-      UserError: no file for the encoders at hand, or too many unreadable ones.
+      UserError: no file for the encoders at hand, too many unreadable ones or nothing else, or an
+        embedding that is NaN or infinite.
     """
     for modality, items in found.items():
         if items and modality not in embedder.modalities:
@@ -190,7 +202,7 @@ def embed(
                 batches = _batches(modality, items, embedder, batch_size, samples, bad)
             ids: list[str] = []
             vectors: list[np.ndarray] = []
-            for batch in batches:
+            for batch in _decoding(batches) if stream else batches:
                 vectors.append(embedder.embed(modality, batch))
                 ids += [
                     n.decode() if isinstance(n, bytes) else n
@@ -199,7 +211,7 @@ def embed(
                 bar.update(len(vectors[-1]))
                 if len(bad) > max_bad_fraction * total:
                     break
-            if len(bad) > max_bad_fraction * total:
+            if len(bad) > max_bad_fraction * total or len(bad) == total:
                 path, reason = bad[0]
                 raise registry.UserError(
                     f"{path} {reason} ({len(bad)} of {total} files so far): mend or remove it, "
@@ -208,4 +220,10 @@ def embed(
                 )
             if vectors:
                 arrays |= {f"{modality}_id": np.array(ids), modality: np.concatenate(vectors)}
+                finite = np.isfinite(arrays[modality]).all(axis=1)
+                if not finite.all():
+                    raise registry.UserError(
+                        f"the embedding of {ids[int(np.argmin(finite))]} is NaN or infinite: look "
+                        "at that file and at the model's weights."
+                    )
     return arrays, bad

@@ -100,6 +100,11 @@ def staging(directory: str) -> Iterator[str]:
         with staging_lib.beside(directory, hidden=True) as stage:
             yield stage
     except OSError as error:
+        if "No space left on device" in str(error):
+            raise registry.UserError(
+                f"the disk is full: nothing was published to {directory}. Free some space, or "
+                "export to another disk."
+            ) from error
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             reason = "something else has taken that name: export again"
         else:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated
 
 from tfav import compat, registry
+from tfav.data import staging
 from tfav.export import saved_model
 from tfav.export import servable as servable_lib
 
@@ -40,6 +41,7 @@ def write(
     Raises:
       UserError: an unknown precision, or an encoder that TFLite's builtin ops cannot express.
       ValueError: a converted file that is not whole.
+      OSError: `directory` cannot be written.
     """
     for precision in precisions:
         if precision not in PRECISIONS:
@@ -47,7 +49,7 @@ def write(
                 f"unknown precision {precision!r}: choose from {', '.join(PRECISIONS)}."
             )
     files = {}
-    with saved_model.staging(os.path.join(directory, "fixed")) as stage:
+    with staging.beside(os.path.join(directory, "fixed"), hidden=True) as stage:
         model = os.path.join(stage, "model")
         saved_model.save(servable, model, servable.fixed_signatures(audio_samples))
         for modality in servable.modalities:

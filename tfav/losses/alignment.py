@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfav import compat, registry
+from tfav.losses import addons
 from tfav.ops import distributed, similarity
 
 # Far below any logit, and finite: the gradient of a masked entry is an exact zero, never NaN.
@@ -53,14 +54,21 @@ def _same_label(label: tf.Tensor) -> tf.Tensor:
 
 
 def _saturated(anchor: tf.Tensor, other: tf.Tensor, negative: tf.Tensor, m: float) -> tf.Tensor:
-    own = similarity.normalize(other)
-    similarities = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
-    excess = similarities - tf.reduce_sum(anchor * own, axis=1, keepdims=True)
+    return _soft_floor(anchor, similarity.normalize(other), negative, m)
+
+
+def _soft_floor(anchor: tf.Tensor, own: tf.Tensor, negative: tf.Tensor, m: float) -> tf.Tensor:
+    """Returns `log(m + sum of exp(excess) over negatives)`, [b]."""
     floor = tf.fill([tf.shape(anchor)[0], 1], tf.constant(math.log(m), tf.float32))
     # log m joins the log-sum-exp: log(m + sum exp) overflows once an anchor's norm passes 88.
-    return tf.reduce_logsumexp(
-        tf.concat([floor, tf.where(negative, excess, _MASKED)], axis=1), axis=1
-    )
+    excess = tf.where(negative, _excess(anchor, own), _MASKED)
+    return tf.reduce_logsumexp(tf.concat([floor, excess], axis=1), axis=1)
+
+
+def _excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+    """Returns how much closer each candidate of the global batch is than the own, [b, N * b]."""
+    products = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
+    return products - tf.reduce_sum(anchor * own, axis=1, keepdims=True)
 
 
 def contrastive(
@@ -101,9 +109,7 @@ def contrastive(
 def _noise_contrast(
     anchor: tf.Tensor, other: tf.Tensor, positive: tf.Tensor, temperature: float
 ) -> tf.Tensor:
-    candidates = distributed.gather(similarity.normalize(other))
-    cosines = tf.matmul(similarity.normalize(anchor), candidates, transpose_b=True)
-    logits = cosines / temperature
+    logits = _cosines(anchor, other) / temperature
     total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
     log_p = logits - total
     # ln(1 - p) is exact as log1p(-p) while p <= 1/2. Only the largest entry of a row can be above
@@ -114,100 +120,113 @@ def _noise_contrast(
     return -_masked_mean(log_p, positive) - _masked_mean(log_not_p, ~positive)
 
 
+def _cosines(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    candidates = distributed.gather(similarity.normalize(other))
+    return tf.matmul(similarity.normalize(anchor), candidates, transpose_b=True)
+
+
 def _masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     count = tf.reduce_sum(tf.cast(mask, x.dtype), axis=1)
     return tf.math.divide_no_nan(tf.reduce_sum(tf.where(mask, x, 0.0), axis=1), count)
 
 
-def triplet_semihard(
-    audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float = 1.0
+def n_pair(
+    audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, norm_weight: float = 5e-4
 ) -> tf.Tensor:
-    """Returns tensorflow-addons' semi-hard triplet loss of the global batch, float32 [b].
+    """Returns Sohn's multi-class N-pair loss (NeurIPS 2016, Eq. 6) across modalities, float32 [b].
 
-    The 2 * N * b unit embeddings of both modalities are one set, so a triplet may also lie within
-    one modality. The loss belongs to the batch and not to a row: each row holds it whole, so the
-    mean over the global batch is the loss, and per-sample weights scale it by their mean. The addon
-    needs `(2 N b)^3` floats of memory. A batch of one identity gives 0.
+    `l_i = log(1 + sum_{j: y_j != y_i} exp(a_i . v_j - a_i . v_i))`, mean of both directions, plus
+    `norm_weight * (|a_i|^2 + |v_i|^2)`. Plain inner products, as the paper has them: a unit length
+    would cap what they can tell apart, so only the penalty of its section 3.2.2 holds the norms.
+
+    Args:
+      audio: [b, D], not normalised.
+      image: [b, D], not normalised; row i is the pair of row i of `audio`.
+      label: [b] int identity; rows of the same identity are no negatives.
+      norm_weight: of the squared norms; the default is tf.contrib's 0.25 * 0.002.
+
+    Raises:
+      UserError: `norm_weight` is negative.
+    """
+    if norm_weight < 0:
+        raise registry.UserError(
+            f"norm_weight={norm_weight} of the N-pair loss must not be negative: default 5e-4."
+        )
+    audio, image = tf.cast(audio, tf.float32), tf.cast(image, tf.float32)
+    negative = ~_same_label(label)
+    ways = _soft_floor(audio, image, negative, 1.0) + _soft_floor(image, audio, negative, 1.0)
+    return 0.5 * ways + norm_weight * tf.reduce_sum(tf.square(audio) + tf.square(image), axis=1)
+
+
+def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float = 0.2) -> tf.Tensor:
+    """Returns the cross-modal triplet loss over cosines, mean of both directions, float32 [b].
+
+    `l_i` is the mean of the positive ones among `margin + cos(a_i, v_j) - cos(a_i, v_i)` over all
+    `j: y_j != y_i` of the global batch ("batch all" of Hermans et al. 2017), 0 when none is: a mean
+    over all of them would fade as training sorts out the easy ones.
 
     Args:
       audio: [b, D].
-      image: [b, D].
-      label: [b] int identity.
-      margin: of the Euclidean distance between unit vectors.
+      image: [b, D]; row i is the pair of row i of `audio`.
+      label: [b] int identity; rows of the same identity are no negatives.
+      margin: between cosines, positive.
 
     Raises:
-      UserError: no tensorflow-addons here (current line).
+      UserError: `margin` is not positive.
     """
-    loss = compat.addons("triplet_semihard").losses.triplet_semihard_loss
-    embedding, both = _union(audio, image, label)
-    return _fill(label, both, lambda: loss(both, embedding, margin=margin))
+    if not margin > 0:
+        raise registry.UserError(
+            f"margin={margin} of the triplet loss must be positive: the default is 0.2."
+        )
+    negative = ~_same_label(label)
+    audio, image = similarity.normalize(audio), similarity.normalize(image)
+
+    def one_direction(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        hinge = margin + _excess(anchor, own)
+        return _masked_mean(hinge, negative & (hinge > 0))
+
+    return 0.5 * (one_direction(audio, image) + one_direction(image, audio))
 
 
-def lifted_struct(
-    audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float = 1.0
+def supervised_contrastive(
+    audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, temperature: float = 0.1
 ) -> tf.Tensor:
-    """Returns tensorflow-addons' lifted structured loss of the global batch, float32 [b].
+    """Returns the supervised contrastive loss L_out of Khosla et al. (2020), float32 [b].
 
-    Same set, rows and cost as `triplet_semihard`. The embeddings are unit vectors here, as
-    everywhere they are compared, although the original leaves their norm free.
-
-    Args:
-      audio: [b, D].
-      image: [b, D].
-      label: [b] int identity.
-      margin: of the Euclidean distance between unit vectors.
-
-    Raises:
-      UserError: no tensorflow-addons here (current line).
-    """
-    loss = compat.addons("lifted_struct").losses.lifted_struct_loss
-    embedding, both = _union(audio, image, label)
-    return _fill(label, both, lambda: loss(both, embedding, margin=margin))
-
-
-def npairs(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, scale: float = 10.0) -> tf.Tensor:
-    """Returns tensorflow-addons' N-pairs loss of the global batch, float32 [b].
-
-    Audio rows are the anchors, image rows the candidates, `scale * cosine` the similarity: the
-    addon takes the matrix as logits, which plain cosines would leave almost flat. Rows as
-    `triplet_semihard`.
+    `l_i` is the mean over `p: y_p = y_i` of `-ln softmax_p(cos(a_i, v_j) / temperature)`, mean of
+    both directions. Across modalities: positives and candidates are rows of the other one.
 
     Args:
       audio: [b, D].
       image: [b, D].
-      label: [b] int identity.
-      scale: of the cosines; 10 is the inverse of `contrastive`'s temperature.
+      label: [b] int identity; all rows of one identity are positives.
+      temperature: positive.
 
     Raises:
-      UserError: no tensorflow-addons here (current line).
+      UserError: `temperature` is not positive.
     """
-    loss = compat.addons("npairs").losses.npairs_loss
-    everyone = distributed.gather(label)
-    logits = scale * similarity.cosine_matrix(
-        distributed.gather(tf.cast(audio, tf.float32)),
-        distributed.gather(tf.cast(image, tf.float32)),
-    )
-    return _fill(label, everyone, lambda: loss(everyone, logits))
+    if not temperature > 0:
+        raise registry.UserError(
+            f"temperature={temperature} of the supervised contrastive loss must be positive: "
+            "default 0.1."
+        )
+    positive = _same_label(label)
 
+    def one_direction(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        return -_masked_mean(tf.nn.log_softmax(_cosines(anchor, other) / temperature), positive)
 
-def _union(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    both = [distributed.gather(similarity.normalize(x)) for x in (audio, image)]
-    return tf.concat(both, axis=0), tf.tile(distributed.gather(label), [2])
-
-
-def _fill(label: tf.Tensor, everyone: tf.Tensor, loss: Callable[[], tf.Tensor]) -> tf.Tensor:
-    # Without a negative there is nothing to tell apart, and the addon's lifted loss is NaN.
-    one_identity = tf.reduce_all(everyone == everyone[0])
-    value = tf.cond(one_identity, lambda: tf.constant(0.0), loss)
-    return tf.fill([tf.shape(label)[0]], value)
+    return 0.5 * (one_direction(audio, image) + one_direction(image, audio))
 
 
 ALIGNMENT: dict[str, Callable[..., tf.Tensor]] = {
     "explicit": explicit,
     "contrastive": contrastive,
-    "triplet_semihard": triplet_semihard,
-    "lifted_struct": lifted_struct,
-    "npairs": npairs,
+    "n_pair": n_pair,
+    "triplet": triplet,
+    "supervised_contrastive": supervised_contrastive,
+    "triplet_semihard": addons.triplet_semihard,
+    "lifted_struct": addons.lifted_struct,
+    "npairs": addons.npairs,
 }
 
 # Rows of the table that only the addons line can compute.

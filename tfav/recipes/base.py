@@ -18,15 +18,24 @@ class Recipe:
     Args:
       encoders: modality to encoder.
       heads: name to layer, of weights that serve training only.
+      tables: name to module, of state that no gradient moves.
     """
 
     scalars: tuple[str, ...] = ("loss",)
+    # The trainer returns to the host at every multiple of this many steps; 0: when it likes.
+    host_every: int = 0
+    # Whether a fresh start must take its tables from another run.
+    needs_tables: bool = False
 
     def __init__(
-        self, encoders: dict[str, encoders_base.Encoder], heads: dict[str, keras.layers.Layer]
+        self,
+        encoders: dict[str, encoders_base.Encoder],
+        heads: dict[str, keras.layers.Layer],
+        tables: dict[str, tf.Module] | None = None,
     ):
         self.encoders = encoders
         self.heads = heads
+        self.tables = tables or {}
 
     def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns one per-example tensor [b] for each of `scalars`.
@@ -61,6 +70,13 @@ class Recipe:
         names: dict[str, tf.Variable] = {}
         for name, layer in sorted(self.layers.items()):
             names.update(weights.named_weights(layer, name))
+        return names | self.table_weights()
+
+    def table_weights(self) -> dict[str, tf.Variable]:
+        """Returns the variables of the tables by structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, table in sorted(self.tables.items()):
+            names.update(weights.named_weights(table, name))
         return names
 
     def encoder_weights(self) -> dict[str, tf.Variable]:

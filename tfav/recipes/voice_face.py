@@ -4,18 +4,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import typing
+from tfav import registry, typing
 from tfav.encoders import base as encoders_base
-from tfav.layers import classifiers
+from tfav.layers import classifiers, identity
 from tfav.losses import alignment as alignments
-from tfav.losses import softmax
+from tfav.losses import bounds, softmax
+from tfav.ops import distributed, similarity
 from tfav.recipes import base
+
+REWEIGHTING = ("off", "grow", "frozen")
 
 
 class VoiceFace(base.Recipe):
     """A shared classifier aligns both modalities implicitly, a pairwise loss explicitly.
 
-    loss_i = implicit_weight * (l_face_i + l_voice_i) + explicit_weight * l_explicit_i
+    loss_i = w_i * (implicit_weight * (l_face_i + l_voice_i) + explicit_weight * l_explicit_i)
 
     Args:
       encoders: `audio` (voice) and `image` (face) encoders of one embedding size.
@@ -27,10 +30,18 @@ class VoiceFace(base.Recipe):
       alignment_args: arguments of that loss, such as `{"m": 5.4}`.
       implicit_weight: factor of the two classification terms.
       explicit_weight: factor of the alignment term.
+      reweighting: of identities. `off`: w = 1. `grow`: the table grows from the easiest on while
+        training. `frozen`: the table another run has grown, see `config.first_phase`.
+      reweighting_args: arguments of `identity.IdentityWeights`.
+      grow_from: step of the first growth (`grow`).
+      grow_every: steps between two growths.
+      legacy_weighting: the released code's mistake: the implicit loss is averaged over the batch
+        before it is weighted.
       seed: of the classifier's weights.
-    """
 
-    scalars = ("loss", "implicit", "explicit", "accuracy")
+    Raises:
+      UserError: an unknown `reweighting`; what the classifier, the table or the loss refuse.
+    """
 
     def __init__(
         self,
@@ -43,6 +54,11 @@ class VoiceFace(base.Recipe):
         alignment_args: dict[str, Any] | None = None,
         implicit_weight: float = 1.0,
         explicit_weight: float = 1.0,
+        reweighting: str = "off",
+        reweighting_args: dict[str, Any] | None = None,
+        grow_from: int = 500,
+        grow_every: int = 100,
+        legacy_weighting: bool = False,
         seed: int = 0,
     ):
         classifier = classifiers.SharedClassifier(
@@ -52,13 +68,30 @@ class VoiceFace(base.Recipe):
             scale="auto" if scale is None else scale,
             seed=seed,
         )
-        super().__init__(encoders, heads={"classifier": classifier})
+        if reweighting not in REWEIGHTING:
+            raise registry.UserError(
+                f"reweighting={reweighting!r}: choose one of {', '.join(REWEIGHTING)}."
+            )
+        tables = {}
+        if reweighting != "off":
+            tables["identity"] = identity.IdentityWeights(num_classes, **(reweighting_args or {}))
+        super().__init__(encoders, heads={"classifier": classifier}, tables=tables)
         self.alignment = alignments.resolve(alignment, **(alignment_args or {}))
+        self.hinge_m = (alignment_args or {}).get("m", 5.4) if alignment == "explicit" else None
         self.implicit_weight = implicit_weight
         self.explicit_weight = explicit_weight
+        self.reweighting = reweighting
+        self.needs_tables = reweighting == "frozen"
+        self.legacy_weighting = legacy_weighting
+        self.grow_from = grow_from
+        if reweighting == "grow":
+            self.host_every = grow_every
+        self.scalars = ("loss", "implicit", "implicit_floor", "explicit")
+        self.scalars += ("explicit_hinge",) if self.hinge_m else ()
+        self.scalars += ("accuracy",) + (("active",) if tables else ())
 
     def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns `loss`, `implicit`, `explicit` and `accuracy`, each [b]."""
+        """Returns each of `scalars` as [b]; `implicit` and `explicit` weighted, as in `loss`."""
         label = batch["label"]
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
@@ -66,10 +99,41 @@ class VoiceFace(base.Recipe):
         logits = [classifier(voice), classifier(face)]  # one weight matrix, two modalities
         implicit = tf.add_n([softmax.cross_entropy(x, label) for x in logits])
         explicit = self.alignment(voice, face, label)
+        weight = tf.ones_like(implicit)
+        if self.tables:
+            weight = self.tables["identity"].observe(label, hardness=implicit)
+        if self.legacy_weighting:
+            mean = tf.reduce_mean(distributed.gather(implicit))
+            implicit = tf.fill(tf.shape(implicit), mean)
+        implicit, explicit = weight * implicit, weight * explicit
         hits = [tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), tf.float32) for x in logits]
-        return {
+        losses = {
             "loss": self.implicit_weight * implicit + self.explicit_weight * explicit,
             "implicit": implicit,
+            "implicit_floor": tf.ones_like(weight) * self._floor(voice, face, label, weight),
             "explicit": explicit,
             "accuracy": tf.add_n(hits) / len(hits),
         }
+        if self.hinge_m:
+            losses["explicit_hinge"] = weight * bounds.explicit_hinge(
+                voice, face, label, self.hinge_m
+            )
+        if self.tables:
+            losses["active"] = tf.cast(weight > 0, tf.float32)
+        return losses
+
+    def _floor(
+        self, voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, weight: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the floor of the implicit loss (Proposition 1, Corollary 1), []."""
+        classifier = self.heads["classifier"]
+        kernel = tf.convert_to_tensor(classifier.kernel)
+        if classifier.normalized:
+            kernel = classifier.scale * similarity.normalize(kernel)
+            voice, face = similarity.normalize(voice), similarity.normalize(face)
+        return bounds.implicit_floor(kernel, voice, face, label, weight)
+
+    def between_calls(self, step: int) -> None:
+        """Grows the set of active identities where it is due, before iteration `step`."""
+        if self.reweighting == "grow" and step >= self.grow_from and step % self.host_every == 0:
+            self.tables["identity"].update()

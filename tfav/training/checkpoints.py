@@ -4,6 +4,7 @@ Both are made from the flat dict of named raw variables (see `tfav.weights`), so
 Keras 3 and a weights file of one dependency line loads on the other.
 """
 
+import errno
 import os
 import zipfile
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.recipes import base
+from tfav.training import environment
 from tfav.training import strategy as strategies
 
 WEIGHTS_FILE = "weights.npz"
@@ -40,14 +42,18 @@ class Checkpoints:
         strategy: tf.distribute.Strategy,
         keep: int,
     ):
-        self.best = tf.Variable(-np.inf, dtype=tf.float32, trainable=False, name="best")
+        # float64, as metrics are: a tie must not pass for a gain.
+        self.best = tf.Variable(-np.inf, dtype=tf.float64, trainable=False, name="best")
         self._weights = recipe.named_weights()
         self._checkpoint = tf.train.Checkpoint(
             weights=self._weights, optimizer=compat.optimizer_state(optimizer), best=self.best
         )
+        self._workdir = workdir
         self._shared = os.path.join(workdir, "checkpoints")
         self._chief = strategies.is_chief(strategy)
-        folder = self._shared if self._chief else os.path.join(workdir, f".worker-{os.getpid()}")
+        folder = self._shared
+        if not self._chief:
+            folder = os.path.join(workdir, f".worker-{strategy.cluster_resolver.task_id}")
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
     def restore(self) -> bool:
@@ -56,25 +62,58 @@ class Checkpoints:
         Raises:
           UserError: the checkpoint does not fit this recipe, or is damaged.
         """
-        latest = tf.train.latest_checkpoint(self._shared)
+        if self._chief:  # what a killed run has left; no worker saves before all have started
+            _remove(self._workdir, ".worker-*", "checkpoints/ckpt-*_temp")
+        latest = self._latest()
         if latest is None:
             return False
         try:
-            status = self._checkpoint.restore(latest)
-            status.assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            self._checkpoint.restore(latest).assert_existing_objects_matched()
+        except (AssertionError, ValueError) as error:
             raise registry.UserError(
-                f"{latest} cannot be restored ({str(error).splitlines()[0]}): delete that "
-                f"checkpoint to continue "
-                "from the one before, or train into a new --workdir."
+                f"{latest} holds other variables than this experiment has (other encoders, another "
+                "optimizer or the other dependency line): train into a new --workdir."
+            ) from error
+        except tf.errors.OpError as error:
+            raise registry.UserError(
+                f"{latest} is damaged ({error.message.splitlines()[0]}): delete {latest}.* to "
+                "continue from the checkpoint before, or train into a new --workdir."
             ) from error
         return True
 
+    def _latest(self) -> str | None:
+        """Returns the newest checkpoint that is still there: a user may have deleted a bad one."""
+        state = tf.train.get_checkpoint_state(self._shared)
+        paths = state.all_model_checkpoint_paths if state else []
+        return next((p for p in reversed(paths) if tf.io.gfile.exists(p + ".index")), None)
+
     def save(self, step: int) -> None:
-        """Saves the run as it stands after `step` steps."""
-        self._manager.save(checkpoint_number=step)
-        if not self._chief:
-            tf.io.gfile.rmtree(self._manager.directory)
+        """Saves the run as it stands after `step` steps, whole or not at all.
+
+        Raises:
+          OSError: the disk is full; names the folder.
+        """
+        folder = self._manager.directory
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (OSError, tf.errors.OpError) as error:
+            if tf.train.latest_checkpoint(folder) != os.path.join(folder, f"ckpt-{step}"):
+                _remove(folder, f"ckpt-{step}.*", f"ckpt-{step}_temp", "checkpoint.tmp*")
+            if "No space left on device" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+        finally:
+            if not self._chief:
+                _remove(self._workdir, os.path.basename(folder))
+
+
+def _remove(folder: str, *patterns: str) -> None:
+    for pattern in patterns:
+        for path in tf.io.gfile.glob(os.path.join(folder, pattern)):
+            if tf.io.gfile.isdir(path):
+                tf.io.gfile.rmtree(path)
+            else:
+                tf.io.gfile.remove(path)
 
 
 def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **facts: float) -> None:
@@ -93,15 +132,14 @@ def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **fac
 
 
 def write_npz(path: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays as one `.npz`, whole or not at all: a full disk leaves what was there."""
-    temporary = path + ".tmp"
-    try:
-        with open(temporary, "wb") as f:
-            np.savez(f, **arrays)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    """Writes arrays as one `.npz`, whole or not at all: a full disk leaves what was there.
+
+    `np.savez` would leave its archive open on a full disk, and a traceback at the process's end.
+    """
+    with environment.whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as f:
+                np.lib.format.write_array(f, np.asanyarray(array), allow_pickle=False)
 
 
 def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:

@@ -1,16 +1,20 @@
 """What a run ran on and with: the facts a figure needs to be made again."""
 
+import contextlib
 import datetime
 import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tfav import registry
 
 
 def _git_revision() -> str | None:
@@ -51,12 +55,21 @@ def facts(**more: Any) -> dict[str, Any]:
 
 
 def starts(workdir: str) -> list[dict[str, Any]]:
-    """Returns the facts of every earlier start of a run, oldest first."""
+    """Returns the facts of every earlier start of a run, oldest first.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    path = os.path.join(workdir, "environment.json")
     try:
-        with open(os.path.join(workdir, "environment.json"), encoding="utf-8") as f:
+        with open(path, encoding="utf-8") as f:
             return json.load(f)["starts"]
     except FileNotFoundError:
         return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise registry.UserError(
+            f"{path} is damaged ({error}): restore it, or train into a new --workdir."
+        ) from error
 
 
 def record(workdir: str, entry: dict[str, Any]) -> None:
@@ -70,12 +83,25 @@ def write_json(path: str, value: Any) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Writes a text file whole or not at all: a full disk leaves the old one."""
+    """Writes a text file whole or not at all."""
+    with whole(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+@contextlib.contextmanager
+def whole(path: str) -> Iterator[str]:
+    """Yields the name of a temporary file that becomes `path` once it is written, or goes.
+
+    Raises:
+      OSError: it cannot be written; names `path`, as a full disk names no file. What was at `path`
+        is unchanged.
+    """
     temporary = path + ".tmp"
     try:
-        with open(temporary, "w", encoding="utf-8") as f:
-            f.write(text)
+        yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
     finally:
-        if os.path.exists(temporary):
+        with contextlib.suppress(OSError):
             os.remove(temporary)

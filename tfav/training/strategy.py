@@ -7,10 +7,23 @@ import tensorflow as tf
 
 from tfav import registry
 
+_EXAMPLE = '{"cluster": {"worker": ["host:port"]}, "task": {"type": "worker", "index": 0}}'
+
 
 def _num_workers() -> int:
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
-    return len(cluster.get("worker", [])) + len(cluster.get("chief", []))
+    """Returns how many workers TF_CONFIG names; 0 without it."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        found = json.loads(text)
+        cluster, task = found.get("cluster", {}), found.get("task", {})
+        workers = {kind: cluster.get(kind, []) for kind in ("chief", "worker")}
+        if cluster:
+            workers[task["type"]][task["index"]]  # noqa: B018 (this process's own address)
+        return sum(map(len, workers.values()))
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        raise registry.UserError(
+            f"TF_CONFIG={text} does not say who this worker is: set it like {_EXAMPLE}."
+        ) from error
 
 
 def _one_device() -> tf.distribute.Strategy:
@@ -21,7 +34,7 @@ def _one_device() -> tf.distribute.Strategy:
 def _mirrored() -> tf.distribute.Strategy:
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     return tf.distribute.MirroredStrategy(
-        [f"{kind}:{d.name[-1]}" for d in tf.config.list_logical_devices(kind)]
+        [f"{kind}:{d.name.rsplit(':', 1)[-1]}" for d in tf.config.list_logical_devices(kind)]
     )
 
 
@@ -29,7 +42,7 @@ def _multi_worker() -> tf.distribute.Strategy:
     if not _num_workers():
         raise registry.UserError(
             "--strategy=multi_worker finds no TF_CONFIG in the environment: set it on every worker "
-            'to {"cluster": {"worker": ["host:port"]}, "task": {"type": "worker", "index": 0}}.'
+            f"to {_EXAMPLE}."
         )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
@@ -64,3 +77,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     has_chief = "chief" in resolver.cluster_spec().jobs
     return resolver.task_type == "chief" or (not has_chief and resolver.task_id == 0)
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """Returns how many processes train together."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return 1
+    jobs = resolver.cluster_spec().as_dict()
+    return sum(len(jobs.get(kind, [])) for kind in ("chief", "worker"))

@@ -11,6 +11,7 @@ from absl import logging
 from tfav import compat, registry, typing
 from tfav.recipes import base
 from tfav.training import checkpoints as checkpoints_lib
+from tfav.training import strategy as strategies
 from tfav.training import writer as writer_lib
 
 
@@ -53,6 +54,11 @@ class Trainer:
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
         self._steps = tf.function(self._run_steps)
+        self._workers_mean = tf.function(
+            lambda x: strategy.reduce(
+                tf.distribute.ReduceOp.MEAN, strategy.run(tf.identity, args=(x,)), axis=None
+            )
+        )
 
     @property
     def step(self) -> int:
@@ -121,6 +127,15 @@ class Trainer:
             raise RuntimeError(f"{num_steps} steps moved the step from {start} to {self.step}")
         return {name: float(total.numpy()) / num_steps for name, total in totals.items()}
 
+    def workers_mean(self, value: float) -> float:
+        """Returns the mean of the workers' values: what is decided by it, all decide alike.
+
+        A worker that acted alone, on a signal or on a metric's last bit, would hang the others.
+        """
+        if strategies.num_workers(self.strategy) == 1:
+            return value
+        return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
+
 
 def _next_stop(step: int, num_steps: int, *periods: int) -> int:
     """Returns where the next call ends: at the nearest multiple of a period, where work is due."""
@@ -129,7 +144,7 @@ def _next_stop(step: int, num_steps: int, *periods: int) -> int:
 
 def fit(
     trainer: Trainer,
-    input_fn: Callable[[int], Iterator],
+    batches: Iterator,
     checkpoints: checkpoints_lib.Checkpoints,
     writer: writer_lib.Writer | None,
     validate: Callable[[], dict[str, float]],
@@ -144,7 +159,7 @@ def fit(
 
     Args:
       trainer: the inner loop.
-      input_fn: step to an iterator of the batches from that step on.
+      batches: distributed, from the trainer's step on.
       checkpoints: where the run is kept.
       writer: where scalars go; None on workers that do not write.
       validate: returns scalars, of which `val/metric` picks the weights, larger is better.
@@ -159,9 +174,13 @@ def fit(
       UserError: the loss is not finite; names the step and what to try.
       SystemExit: SIGTERM came; the run is saved first.
     """
+    if trainer.workers_mean(trainer.step) != trainer.step:
+        raise registry.UserError(
+            f"the workers do not stand at the same step (this one at {trainer.step}): give all of "
+            "them one --workdir, in a folder that they share."
+        )
     terminated: list[int] = []
     previous = signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
-    iterator = input_fn(trainer.step)
     bar = tqdm.tqdm(
         total=num_steps,
         initial=trainer.step,
@@ -173,14 +192,20 @@ def fit(
     try:
         while trainer.step < num_steps:
             start = trainer.step
-            stop = _next_stop(start, num_steps, steps_per_call, checkpoint_every, validate_every)
+            stop = _next_stop(
+                start,
+                num_steps,
+                steps_per_call,
+                checkpoint_every,
+                validate_every,
+                trainer.recipe.host_every,
+            )
             try:
-                scalars = trainer.run(iterator, stop - start)
+                scalars = trainer.run(batches, stop - start)
             except FloatingPointError as error:
                 raise registry.UserError(
-                    f"{error}: lower --config.train.learning_rate or set "
-                    f"--config.train.clip_norm=5; "
-                    "the last checkpoint is from before it."
+                    f"{error}: train into a new --workdir with a lower "
+                    "--config.train.learning_rate or with --config.train.clip_norm=5."
                 ) from error
             bar.update(stop - start)
             bar.set_postfix(loss=f"{scalars['loss']:.3f}")
@@ -188,7 +213,7 @@ def fit(
             last = stop == num_steps
             if validate_every and (stop % validate_every == 0 or last):
                 scalars.update(validate())
-                metric = scalars["val/metric"]
+                metric = trainer.workers_mean(scalars["val/metric"])
                 if metric > float(checkpoints.best.numpy()):
                     checkpoints.best.assign(metric)
                     keep_best(metric, stop)
@@ -196,13 +221,14 @@ def fit(
                 keep_best(None, stop)
             if writer is not None:
                 writer.write(stop, scalars)
-            if stop % checkpoint_every == 0 or last or terminated:
+            stopping = trainer.workers_mean(len(terminated)) > 0
+            if stop % checkpoint_every == 0 or last or stopping:
                 checkpoints.save(stop)
-            if terminated:
+            if stopping:
                 logging.warning(
                     "SIGTERM: saved step %d; the same command continues from there", stop
                 )
-                raise SystemExit(128 + terminated[0])
+                raise SystemExit(128 + signal.SIGTERM)
     finally:
         bar.close()
         signal.signal(signal.SIGTERM, previous)

@@ -1,9 +1,13 @@
 """What a run leaves to read: scalars as JSON lines and for TensorBoard."""
 
+import errno
 import json
 import os
 
 import tensorflow as tf
+
+from tfav import registry
+from tfav.training import environment
 
 
 class Writer:
@@ -21,20 +25,29 @@ class Writer:
         kept = []
         if os.path.exists(self._path):
             with open(self._path, encoding="utf-8") as f:
-                kept = [
-                    line for line in f if line.endswith("\n") and json.loads(line)["step"] <= step
-                ]
-        temporary = self._path + ".tmp"
-        with open(temporary, "w", encoding="utf-8") as f:
-            f.writelines(kept)
-        os.replace(temporary, self._path)
+                # A line without its end is what a kill left of one.
+                kept = [line for line in f if line.endswith("\n") and self._step(line) <= step]
+        environment.write_text(self._path, "".join(kept))
         self._events = tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
 
     def write(self, step: int, scalars: dict[str, float]) -> None:
         """Writes one line, `{"step": step, name: value, ...}`."""
-        with open(self._path, "a", encoding="utf-8") as f:
-            f.write(json.dumps({"step": step, **scalars}) + "\n")
+        line = (json.dumps({"step": step, **scalars}) + "\n").encode()
+        with open(self._path, "ab", buffering=0) as f:
+            size = f.tell()
+            if f.write(line) < len(line):
+                f.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         with self._events.as_default():
             for name, value in scalars.items():
                 tf.summary.scalar(name, value, step=step)
         self._events.flush()
+
+    def _step(self, line: str) -> int:
+        try:
+            return json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise registry.UserError(
+                f"{self._path} has the line {line.strip()[:60]!r}, which is no JSON with a step: "
+                "remove that line."
+            ) from error

@@ -1,4 +1,4 @@
-"""Every row of `ALIGNMENT` keeps the promises of a loss: what a new row must pass."""
+"""Every row of `ALIGNMENT` keeps the promises of a loss."""
 
 import importlib.util
 
@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from tests import reference
+from tests.conformance import replicas, walk
 from tfav.losses import alignment
 
 HAS_ADDONS = importlib.util.find_spec("tensorflow_addons") is not None
-ROWS = [name for name in alignment.ALIGNMENT if HAS_ADDONS or name not in alignment.ADDONS]
+TWINS = [name for name in alignment.ALIGNMENT if hasattr(reference, name)]
+ROWS = [name for name in TWINS if HAS_ADDONS or name not in alignment.ADDONS]
 # Distinct identities, as the reader feeds them, and a batch that repeats some, over both halves.
 LABELS = [np.array([3, 0, 7, 5], np.int32), np.array([3, 0, 3, 0], np.int32)]
 
@@ -30,8 +32,13 @@ def _value_and_gradients(loss, audio, image, label, num_rows=None):
     return [rows, *tape.gradient(value, [audio, image])]
 
 
-@pytest.mark.parametrize("name", list(alignment.ALIGNMENT))
-def test_every_row_has_a_twin_with_the_same_arguments(name):
+def test_every_row_has_a_twin():
+    add = "write its equation as a naive NumPy loop of the same arguments: ROW in reference.py."
+    walk.check_complete(alignment.ALIGNMENT, TWINS, "ALIGNMENT", add)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_twin_has_the_same_arguments(name):
     twin, loss = getattr(reference, name), alignment.ALIGNMENT[name]
     names = [f.__code__.co_varnames[: f.__code__.co_argcount] for f in (twin, loss)]
     assert names[0] == names[1]
@@ -115,16 +122,10 @@ def test_two_replicas_equal_one_in_value_and_gradient(name, label, mirrored):
     audio, image = _inputs()
     loss = alignment.ALIGNMENT[name]
 
-    def part(x):
-        return mirrored.experimental_distribute_values_from_function(
-            lambda context: tf.constant(np.split(x, 2)[context.replica_id_in_sync_group])
-        )
-
     def step(*batch):
         return mirrored.run(lambda *x: _value_and_gradients(loss, *x, num_rows=4), args=batch)
 
-    parts = tf.function(step)(part(audio), part(image), part(label))
+    halves = [replicas.halves(mirrored, x) for x in (audio, image, label)]
     expected = _value_and_gradients(loss, audio, image, label)
-    for value, one in zip(parts, expected):
-        together = tf.concat(mirrored.experimental_local_results(value), axis=0)
-        np.testing.assert_allclose(together, one, rtol=1e-5, atol=1e-6)
+    for value, one in zip(tf.function(step)(*halves), expected):
+        np.testing.assert_allclose(replicas.joined(mirrored, value), one, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,62 @@
+"""Trains variants of one experiment over seeds and prints their figures side by side.
+
+    python bin/compare.py --config=configs/voice_face.py --output=runs/ablation
+        --variants=ablation_explicit,ablation_triplet --seeds=0,1,2 --data=runs/demo{seed}/data
+
+Every run goes to OUTPUT/VARIANT/seedN, its log beside it; the tables to OUTPUT/table.md and
+OUTPUT/results.json. The same command continues where it was stopped. Any field of all variants is
+set by a flag, as in train: --config.train.num_steps=400.
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from tfav.bin import cli
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE of the variants.", lock_config=True)
+_VARIANTS = flags.DEFINE_list("variants", None, "Variants of that file: the table's rows.")
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "A run of every variant for each.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and the tables; made if absent.")
+_DATA = flags.DEFINE_string(
+    "data", None, "What prepare wrote; {seed} in it stands for the seed, for data of its own."
+)
+_TAGS = flags.DEFINE_list("tags", ["test"], "Which query lists: the last word of their file names.")
+_BASELINE = flags.DEFINE_string(
+    "baseline", "", "The variant that differences are taken from; the first when not given."
+)
+flags.mark_flags_as_required(["config", "variants", "output", "data"])
+
+
+def main(argv: list[str]) -> None:
+    """Runs what is left to run and prints the tables."""
+    cli.no_arguments(argv)
+    from tfav import compare, registry
+
+    if not _VARIANTS.value or not all(seed.isdecimal() for seed in _SEEDS.value):
+        raise registry.UserError(
+            f"--variants={','.join(_VARIANTS.value)} --seeds={','.join(_SEEDS.value)}: give at "
+            "least one variant, and seeds as whole numbers separated by commas."
+        )
+    config = flags.FLAGS["config"]
+    print(
+        compare.compare(
+            config_flags.get_config_filename(config).partition(":")[0],
+            _VARIANTS.value,
+            [int(seed) for seed in _SEEDS.value],
+            _OUTPUT.value,
+            _DATA.value,
+            _TAGS.value,
+            config_flags.get_override_values(config),
+            _BASELINE.value,
+        ),
+        end="",
+    )
+
+
+def run() -> None:
+    """Is the console command."""
+    cli.run(main, config=True)
+
+
+if __name__ == "__main__":
+    run()

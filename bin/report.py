@@ -1,0 +1,60 @@
+"""Makes a page to judge a trained run by ear and eye: one HTML file that needs no network.
+
+    python bin/report.py --workdir=runs/demo
+
+Probes of both directions, the best, the worst and some at random, each with the closest ten of its
+gallery; curves; results. --video adds a film of the voice probes, with sound.
+"""
+
+from absl import flags
+
+from tfav.bin import cli
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
+_TAGS = flags.DEFINE_list(
+    "tags", ["test"], "Which query lists, or else splits: the last word of the lists' file names."
+)
+_OUTPUT = flags.DEFINE_string("output", "", "The page; default: report.html in the workdir.")
+_PROBES = flags.DEFINE_integer(
+    "probes",
+    30,
+    "How many probes to show of each direction: a third the best, a third the worst, the rest "
+    "drawn at random.",
+    lower_bound=1,
+)
+_MAX_MB = flags.DEFINE_float(
+    "max_mb", 20.0, "The page is no larger: smaller pictures, then fewer probes.", lower_bound=0.0
+)
+_VIDEO = flags.DEFINE_string("video", "", "Also a film with sound, such as retrieval_result.mp4.")
+_LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
+_DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of the random probes and of the bootstrap.", lower_bound=0)
+flags.mark_flag_as_required("workdir")
+
+
+def main(argv: list[str]) -> None:
+    """Writes the page and says where it is."""
+    cli.no_arguments(argv)
+    from tfav import build
+
+    for line in build.make_report(
+        _WORKDIR.value,
+        _TAGS.value,
+        _OUTPUT.value,
+        num_probes=_PROBES.value,
+        max_megabytes=_MAX_MB.value,
+        video=_VIDEO.value,
+        lists_dir=_LISTS.value,
+        directory=_DATA.value,
+        seed=_SEED.value,
+    ):
+        print(line)
+
+
+def run() -> None:
+    """Is the console command."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,97 @@
+"""The rows that `test_encoders` walks: what it must know of each, and small encoders to test."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from tests.conformance import walk
+from tfav import weights
+from tfav.encoders import audio, image
+
+EMBEDDING_SIZE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What the tests must know of an encoder.
+
+    Attributes:
+      arguments: of its constructor, to make it as small as it allows.
+      convert: whether it is converted to TFLite here: seconds for a small one.
+      runs_in: name of the row that has all of its code, and so takes the slow tests for both.
+    """
+
+    arguments: dict = dataclasses.field(default_factory=dict)
+    convert: bool = True
+    runs_in: str = ""
+
+
+AUDIO = {
+    "tiny": Expected(),
+    "thin_resnet34": Expected(convert=False),  # tests/export/test_tflite.py does
+}
+# IR nets at 16 x 16, where the last map is one position: the same weights but for `fc`.
+IMAGE = {
+    "tiny": Expected({"image_size": 32}),
+    "ir50": Expected({"image_size": 16}, runs_in="ir_se50"),
+    "ir_se50": Expected({"image_size": 16}),
+}
+TABLES = {"audio": (audio.AUDIO_ENCODERS, AUDIO), "image": (image.IMAGE_ENCODERS, IMAGE)}
+ROWS = [(kind, name) for kind, (table, known) in TABLES.items() for name in walk.rows(table, known)]
+
+
+def parametrize(rows):
+    return pytest.mark.parametrize("row", rows, ids="-".join)
+
+
+def expected(row):
+    kind, name = row
+    return TABLES[kind][1][name]
+
+
+every = parametrize(ROWS)
+sounds = parametrize([row for row in ROWS if row[0] == "audio"])
+images = parametrize([row for row in ROWS if row[0] == "image"])
+slow = parametrize([row for row in ROWS if not expected(row).runs_in])
+converted = parametrize([r for r in ROWS if expected(r).convert and not expected(r).runs_in])
+
+
+def make(kind, name, seed=1):
+    arguments = expected((kind, name)).arguments
+    return TABLES[kind][0][name](embedding_size=EMBEDDING_SIZE, seed=seed, **arguments)
+
+
+def noise(*shape, seed=0):
+    """Uniform in [-1, 1], float32."""
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def batch(encoder, rows, samples=3200, seed=0):
+    """Clips of `samples` samples, or images."""
+    if encoder.modality == "audio":
+        return noise(rows, samples, seed=seed)
+    side = encoder.image_size
+    return np.random.default_rng(seed).integers(0, 256, [rows, side, side, 3], np.uint8)
+
+
+def as_if_trained(encoder):
+    """Fresh norms shift nothing, which hides a missing mask or weight: gives all of them a value.
+
+    Biases are positive, so that the few ReLUs of a squeeze-excite gate are not all dead.
+    """
+    random = np.random.default_rng(5)
+    for name, variable in weights.named_weights(encoder, "x").items():
+        if name.endswith(("beta", "moving_mean")):
+            variable.assign(random.normal(0.0, 0.3, variable.shape))
+        elif name.endswith(("gamma", "moving_variance", "bias")):
+            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+
+
+@functools.cache
+def trained(row):
+    """The encoder that the tests share: none of them may leave it changed."""
+    encoder = make(*row)
+    as_if_trained(encoder)
+    return encoder

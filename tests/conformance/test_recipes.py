@@ -1,0 +1,102 @@
+"""Every row of `RECIPES` keeps the promises of a recipe."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small
+from tests.conformance import replicas, walk
+from tfav import build, compat, recipes
+from tfav.training import trainer
+
+NUM_CLASSES = 5
+# What differs from the configuration in tests/small.py, the smallest voice-face experiment.
+SETTINGS = {"voice_face": {}}
+ROWS = walk.rows(recipes.RECIPES, SETTINGS)
+
+
+def test_every_row_has_settings():
+    add = (
+        "add 'ROW': {'model.some_field': value, ...}, its smallest experiment, to SETTINGS in "
+        "tests/conformance/test_recipes.py."
+    )
+    walk.check_complete(recipes.RECIPES, SETTINGS, "RECIPES", add)
+
+
+def config(name, directory="unused"):
+    c = small.config(directory)
+    c.recipe = name
+    c.update_from_flattened_dict(SETTINGS[name])
+    return c
+
+
+def batch(c, rows=4):
+    random = np.random.default_rng(0)
+    side = c.image.size
+    return {
+        "audio": random.uniform(-0.3, 0.3, [rows, 3200]).astype(np.float32),
+        "image": random.integers(0, 256, [rows, side, side, 3], np.uint8),
+        "label": np.arange(rows, dtype=np.int32) % NUM_CLASSES,
+    }
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ROWS)
+def test_all_scalars_come_back_one_number_a_row_the_loss_first(name, training):
+    recipe = build.model(config(name), NUM_CLASSES)
+    assert recipe.scalars[0] == "loss"
+    losses = recipe.compute_losses(batch(config(name)), training=training)
+    assert set(losses) == set(recipe.scalars)
+    for scalar, value in losses.items():
+        assert value.shape == [4] and value.dtype == tf.float32, scalar
+        assert np.isfinite(value).all(), scalar
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_loss_reaches_every_weight(name):
+    recipe = build.model(config(name), NUM_CLASSES)
+    variables = [compat.raw(w) for w in recipe.trainable_weights]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(recipe.compute_losses(batch(config(name)), training=True)["loss"])
+    for variable, gradient in zip(variables, tape.gradient(loss, variables)):
+        assert gradient is not None and np.isfinite(gradient).all(), variable.name
+    named = recipe.named_weights()
+    assert {id(v) for v in variables} <= {id(v) for v in named.values()}
+    assert len(variables) == len({id(v) for v in variables})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_two_replicas_have_the_scalars_and_gradients_of_one(name, mirrored):
+    given = batch(config(name))
+
+    def loop(strategy):
+        with strategy.scope():
+            recipe = build.model(config(name), NUM_CLASSES)
+        return trainer.Trainer(recipe, None, strategy, batch_size=4)
+
+    one = tf.distribute.OneDeviceStrategy("CPU:0")
+    expected, gradients = one.run(loop(one).gradients, args=(given,))
+    halves = {key: replicas.halves(mirrored, x) for key, x in given.items()}
+    scalars, copies = mirrored.run(loop(mirrored).gradients, args=(halves,))
+    for scalar, value in expected.items():
+        np.testing.assert_allclose(
+            replicas.summed(mirrored, scalars[scalar]), value, rtol=1e-4, err_msg=scalar
+        )
+    for whole, copy in zip(gradients, copies):
+        for gradient in mirrored.experimental_local_results(copy):  # summed, on every replica
+            error = np.linalg.norm(gradient - whole)
+            assert error <= 1e-3 * np.linalg.norm(whole) + 1e-4
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_loss_falls_in_fifty_steps(name, tmp_path):
+    c = config(name, small.write_dataset(str(tmp_path / "data")))
+    c.train.num_steps = c.train.checkpoint_every = 50
+    c.train.optimizer, c.train.learning_rate = "adam", 0.003
+    c.train.steps_per_call = 10
+    build.train(c, str(tmp_path / "run"))
+    lines = (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert len(losses) == 5 and losses[-1] < 0.8 * losses[0]

@@ -1,0 +1,486 @@
+"""The whole job, as a user runs it: prepare, train, kill, resume, evaluate, export, embed.
+
+And every mistake we know of: it ends in one sentence, with code 2, and leaves nothing behind.
+"""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from tests import forked
+from tfav.training import environment
+
+ROOT = pathlib.Path(__file__).parent.parent
+BINARIES = sorted(p.stem for p in (ROOT / "bin").glob("*.py") if "def run() ->" in p.read_text())
+DEMO = f"--config={ROOT}/configs/voice_face.py:demo"
+STEPS = 60
+
+
+class Job:
+    """Where the job's files lie, and the parent of the processes that run it."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.server = forked.Server(folder)
+        self.data, self.run, self.exports = (folder / n for n in ("data", "run", "exports"))
+        self.media = folder / "media"
+        self.train_flags = (
+            DEMO,
+            f"--config.data.directory={self.data}",
+            "--config.train.batch_size=24",
+            f"--config.train.num_steps={STEPS}",
+            "--config.train.checkpoint_every=20",
+            "--config.train.validate_every=30",
+            "--config.eval.num_bootstrap=100",
+        )
+
+    def done(self, binary: str, *flags: object) -> str:
+        """Runs a command that must succeed; returns what it printed."""
+        code, stdout, stderr = self.server.run(binary, *flags)
+        assert code == 0, stderr[-3000:]
+        return stdout
+
+    def tree(self) -> dict[str, tuple[int, int]]:
+        """Returns size and time of change of every file, but for what the processes print."""
+        found = [p for p in self.folder.rglob("*") if p.name not in ("stdout", "stderr")]
+        return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in found if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> Job:
+    """A prepared data set of 40 invented people, 8 of them for the test."""
+    made = Job(tmp_path_factory.mktemp("job"))
+    flags = ("--source=synthetic", "--identities=40", "--galleries_per_probe=1")
+    text = made.done("prepare", *flags, f"--output={made.data}")
+    assert re.search(r"train +280 +28 +140 .* 140\n", text) and f"written: {made.data}/" in text
+    yield made
+    made.server.close()
+
+
+@pytest.fixture(scope="module")
+def trained(job) -> Job:
+    """The run of `job`, killed after its first checkpoint and resumed."""
+    command = [sys.executable, ROOT / "bin" / "train.py", f"--workdir={job.run}", *job.train_flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    state = job.run / "checkpoints" / "checkpoint"
+    deadline = time.time() + 240
+    while not state.exists():
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.time() < deadline, "no checkpoint ever came"
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    job.done("train", f"--workdir={job.run}", *job.train_flags)
+    return job
+
+
+@pytest.fixture(scope="module")
+def published(trained) -> Job:
+    """The export of `trained`, and five files to embed."""
+    text = trained.done("export", f"--workdir={trained.run}", f"--output={trained.exports}")
+    assert text.count("cosine >= ") == 7 and "wrote" in text
+    trained.media.mkdir()
+    corpus = trained.folder / "data-corpus"
+    sounds, faces = (sorted(corpus.rglob(f"*.{suffix}")) for suffix in ("wav", "jpg"))
+    shutil.copy(sounds[0], trained.media / "long.wav")
+    wave, rate = soundfile.read(sounds[-1], dtype="int16")
+    soundfile.write(trained.media / "short.wav", wave[: int(1.3 * rate)], rate)
+    soundfile.write(trained.media / "two_windows.wav", np.tile(wave, 2)[: 5 * rate], rate)
+    shutil.copy(faces[0], trained.media / "face.jpg")
+    Image.open(faces[-1]).resize((90, 60)).save(trained.media / "wide.png")
+    return trained
+
+
+# The job ----------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_resumes_where_it_was_saved_and_finishes(trained):
+    starts = environment.starts(str(trained.run))
+    assert starts[0]["step"] == 0 and starts[1]["step"] in (20, 40, STEPS)
+    lines = [json.loads(x) for x in (trained.run / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [20, 30, 40, 60]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert sorted(os.listdir(trained.run))[:5] == [
+        "checkpoints",
+        "config.json",
+        "environment.json",
+        "scalars.jsonl",
+        "tensorboard",
+    ]
+
+
+def test_people_never_seen_are_matched_better_than_by_chance(trained):
+    text = trained.done("eval", f"--workdir={trained.run}")
+    metrics = json.loads((trained.run / "metrics.json").read_text())
+    about, results = metrics["about"], metrics["results"]
+    assert about["data"] == str(trained.data) and about["weights"]["step"] in (30, 60)
+    asked = {(r["protocol"], r["direction"], r["stratum"]) for r in results}
+    both = [("v2f", "f2v"), ("unrestricted", "same_gender")]
+    for protocol in ("matching", "verification"):
+        assert {(protocol, d, s) for d in both[0] for s in both[1]} <= asked
+    assert {("retrieval", d, "unrestricted") for d in both[0]} <= asked
+    for result in results:
+        assert result["low"] <= result["value"] <= result["high"]
+        assert result["num_identities"] == 8 and len(result["sha256"]) == 64
+    for direction in both[0]:
+        (auc,) = (
+            r["value"]
+            for r in results
+            if (r["metric"], r["direction"], r["stratum"]) == ("auc", direction, "unrestricted")
+        )
+        assert auc > 0.65, f"{direction}: chance is 0.5"
+        assert f"{100 * auc:.1f}" in text
+    assert (trained.run / "plots" / "test" / "roc.png").stat().st_size > 10_000
+
+
+def test_a_file_has_one_vector_whichever_form_of_the_model_embeds_it(published):
+    models = {"run": published.run, "saved_model": published.exports}
+    models |= {p.name: p for p in sorted(published.exports.glob("*.tflite"))}
+    assert len(models) == 6
+    vectors = {}
+    for name, model in models.items():
+        output = published.folder / "vectors" / f"{name}.npz"
+        flags = (f"--model={model}", f"--inputs={published.media}", f"--output={output}")
+        assert f"wrote {output}" in published.done("embed", *flags)
+        with np.load(output) as file:
+            vectors[name] = {key: file[key] for key in file.files}
+    run = vectors["run"]
+    assert run["audio_id"].tolist() == ["long.wav", "short.wav", "two_windows.wav"]
+    assert run["image_id"].tolist() == ["face.jpg", "wide.png"]
+    for name, found in vectors.items():
+        precise = 1e-3 if "float16" in name else 1e-5
+        modalities = [m for m in ("audio", "image") if m in found]
+        assert modalities == (name.split("_")[:1] if "tflite" in name else ["audio", "image"])
+        for modality in modalities:
+            assert found[f"{modality}_id"].tolist() == run[f"{modality}_id"].tolist()
+            np.testing.assert_allclose(np.linalg.norm(found[modality], axis=1), 1, atol=1e-3)
+            # A clip longer than a .tflite's 3 seconds is the mean of its windows there.
+            rows = slice(2 if "tflite" in name else None)
+            np.testing.assert_allclose(
+                found[modality][rows], run[modality][rows], atol=precise, err_msg=name
+            )
+    assert np.abs(run["audio"][0] - run["audio"][1]).max() > 1e-2
+
+
+# --help -----------------------------------------------------------------------------------------
+
+
+def _scripts() -> dict[str, str]:
+    """Returns what to run for `--help`: every file of bin/ and every installed console script."""
+    folder = pathlib.Path(sys.executable).parent
+    points = importlib.metadata.distribution("tfav").entry_points
+    names = {p.name: p.value.split(":")[0].split(".")[-1] for p in points}
+    assert {f"tfav-{b}" for b in ("prepare", "train", "eval", "export", "embed")} <= set(names)
+    scripts = {str(folder / name): binary for name, binary in names.items()}
+    return scripts | {str(ROOT / "bin" / f"{binary}.py"): binary for binary in BINARIES}
+
+
+@pytest.mark.parametrize(
+    "script,binary", _scripts().items(), ids=[pathlib.Path(s).name for s in _scripts()]
+)
+def test_help_lists_the_flags_at_once_and_without_tensorflow(script, binary, tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, script, "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0 and done.stderr == ""
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    source = (ROOT / "bin" / f"{binary}.py").read_text()
+    flags = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)
+    assert len(flags) >= 2
+    for flag in flags:
+        assert re.search(rf"^  --(\[no\])?{flag}: ", done.stdout, re.MULTILINE), flag
+    assert source.split('"""')[1].splitlines()[0] in done.stdout
+
+
+# Mistakes ---------------------------------------------------------------------------------------
+
+
+def _refused(job: Job, sentence: str, binary: str, *flags: object) -> None:
+    """Runs a command that must end in a sentence like `sentence` and change no file."""
+    before = job.tree()
+    code, stdout, stderr = job.server.run(binary, *flags)
+    assert code == 2, stderr[-3000:]
+    errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and stderr.splitlines()[-1] == errors[0], stderr[-3000:]
+    assert re.search(sentence, errors[0]), errors[0]
+    assert "Traceback" not in stderr and stdout == ""
+    assert job.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["train"], "'train' is not a flag: write --name=value"),
+        (["--workdri=x"], "Unknown command line flag 'workdri'. Did you mean: workdir"),
+        (["--config.train.learning_rat=1"], "no such field: 'learning_rat' .*learning_rate"),
+        (["--config.model.depth=1"], "no such field: 'depth'"),
+        (["--config.train.batch_size=many"], "--config.train.batch_size=many: invalid literal"),
+        (["--config.train.batch_size=64"], "28 identities .* takes 64 distinct ones: set"),
+        (["--config.data.directory="], "data.directory is empty: name the folder that prepare"),
+        (["--config.data.directory=/no/where"], "/no/where is not a prepared data set"),
+        (["--config.data.train_split=dev"], "no split 'dev': it has train, val, test"),
+        (["--config.audio.encoder=big"], "unknown audio encoder 'big': choose one of .*tiny"),
+        (["--config.train.optimizer=adamax"], "unknown optimizer 'adamax': choose one of adam"),
+        (["--config.train.init_from=/no/where"], "/no/where does not exist: train first"),
+        (["--strategy=tpu"], "unknown --strategy 'tpu': choose one of auto"),
+        (["--strategy=multi_worker"], "finds no TF_CONFIG in the environment"),
+        (["--workdir=/dev/null/run"], "/dev/null/run.*: Not a directory"),
+    ],
+)
+def test_a_wrong_flag_of_train_is_named(job, flags, sentence):
+    _refused(job, sentence, "train", f"--workdir={job.folder}/none", *job.train_flags, *flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, r"--config cannot be loaded \(\[Errno 2\] No such file or directory: .*mine.py"),
+        ("def get_config(:", r"--config cannot be loaded \(.*mine.py, line 1"),
+        ("import nothing_here", "--config cannot be loaded .No module named 'nothing_here'"),
+        ("C = 1", "has no attribute 'get_config'"),
+        ("def get_config(v):\n    raise ValueError('no such v')", "ValueError: no such v"),
+    ],
+)
+def test_a_config_file_that_does_not_load_is_a_sentence(job, tmp_path, text, sentence):
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    _refused(job, sentence, "train", f"--config={tmp_path}/mine.py:v", f"--workdir={tmp_path}/run")
+
+
+def test_a_variant_that_is_not_there_names_those_that_are(job):
+    flags = (f"{DEMO}n", f"--workdir={job.folder}/none")
+    _refused(
+        job, "no variant 'demon': write --config=FILE:VARIANT with one of demo", "train", *flags
+    )
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+def test_a_required_flag_that_is_missing_is_named(job, binary):
+    _refused(job, "--[a-z]+ is missing: give --[a-z]+=", binary)
+
+
+def test_a_run_under_another_config_is_refused(trained, tmp_path):
+    flags = (f"--workdir={trained.run}", *trained.train_flags)
+    other = "--config.embedding_size=16"
+    _refused(trained, "embedding_size=64 and this one has 16: give", "train", *flags, other)
+    shutil.copytree(trained.run, tmp_path / "run")
+    for name in ("config.json", "environment.json"):  # a checkpoint of whatever
+        (tmp_path / "run" / name).unlink()
+    flags = (f"--workdir={tmp_path}/run", *trained.train_flags, other)
+    _refused(trained, "ckpt-60 holds other variables than this experiment has", "train", *flags)
+
+
+@pytest.mark.parametrize(
+    ("binary", "flags", "sentence"),
+    [
+        ("eval", ["--workdir={0}/none"], "none/config.json does not exist: give the --workdir"),
+        ("eval", ["--workdir={0}/data"], "data/config.json does not exist"),
+        ("eval", ["--workdir={0}/run", "--tags=dev"], "no query list of tag 'dev'; tags there"),
+        ("eval", ["--workdir={0}/run", "--lists={0}/none"], "none is no folder"),
+        ("eval", ["--workdir={0}/run", "--data={0}/none"], "none is not a prepared data set"),
+        ("eval", ["--workdir={0}/run", "--seed=-1"], "--seed=-1: -1 is not a non-negative"),
+        ("export", ["--workdir={0}/none", "--output={0}/x"], "none/config.json does not exist"),
+        ("export", ["--workdir={0}/run", "--output={0}/exports", "--version=v1"], "=v1 is not a"),
+        ("export", ["--workdir={0}/run", "--output={0}/exports", "--version=1"], "1 exists: leave"),
+        (
+            "export",
+            ["--workdir={0}/run", "--output={0}/exports", "--min_cosine=1.1"],
+            "parity failed and nothing was published: embed_audio .* below 1.1",
+        ),
+        ("embed", ["--model={0}/none", "--output={0}/x.npz"], "none does not exist: name a"),
+        ("embed", ["--model={0}/data", "--output={0}/x.npz"], "neither saved_model.pb nor a"),
+        ("embed", ["--model={0}/run", "--output={0}/x.npy"], "x.npy: embeddings are written as"),
+        ("embed", ["--model={0}/run", "--output={0}/old.npz"], "old.npz exists: name another"),
+        (
+            "embed",
+            ["--model={0}/run", "--output={0}/x.npz", "--max_bad_fraction=2"],
+            "--max_bad_fraction=2: 2.0 is not a number in the range",
+        ),
+        (
+            "prepare",
+            ["--source=synthetic", "--output={0}/data"],
+            "goes to .*/data-corpus, which exists: pass --overwrite",
+        ),
+        (
+            "prepare",
+            [
+                "--source=voxceleb1",
+                "--audio_root={0}/data-corpus/wav",
+                "--image_root={0}/data-corpus/faces",
+                "--split_csv={0}/data-corpus/lists/train.csv",
+                "--output={0}/data",
+            ],
+            "--output=.*/data exists: name another folder, or pass --overwrite",
+        ),
+        ("prepare", ["--source=synthetic", "--output={0}/x", "--identities=7"], "an even number"),
+        ("prepare", ["--manifest={0}/none.csv", "--output={0}/x"], "none.csv does not exist: mend"),
+        ("prepare", ["--source=films", "--output={0}/x"], "unknown source 'films': choose"),
+    ],
+)
+def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence):
+    (published.folder / "old.npz").touch()
+    flags = [flag.format(published.folder) for flag in flags]
+    if binary == "embed":
+        flags.append(f"--inputs={published.media}")
+    _refused(published, sentence, binary, *flags)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("cut.wav", "cut.wav is not readable as sound .*: mend or remove it"),
+        ("dot.png", "dot.png has 1x1 pixels"),
+        ("words.jpg", "words.jpg is not readable as an image .unknown format"),
+        ("words.txt", "words.txt is neither sound nor image: --inputs takes .wav"),
+        ("empty", "no sound or image in .*empty: --inputs takes .wav"),
+        ("gone.wav", "gone.wav does not exist: mend --inputs"),
+    ],
+)
+def test_inputs_that_cannot_be_embedded_are_named(published, tmp_path, name, sentence):
+    (tmp_path / "cut.wav").write_bytes((published.media / "long.wav").read_bytes()[:40])
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    for text in ("words.txt", "words.jpg"):
+        (tmp_path / text).write_text("words")
+    (tmp_path / "empty").mkdir()
+    flags = (f"--model={published.run}", f"--output={published.folder}/x.npz")
+    _refused(published, sentence, "embed", *flags, f"--inputs={tmp_path / name}")
+
+
+def test_a_damaged_record_names_the_shards_and_prepare(trained, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(trained.data, data)
+    for shard in data.glob("*.tfrecord"):
+        content = bytearray(shard.read_bytes())
+        content[1000::1500] = bytes(byte ^ 0xFF for byte in content[1000::1500])
+        shard.write_bytes(content)
+    sentence = f"a shard in {data} is damaged .corrupted record.*tfav-prepare --output={data}"
+    _refused(trained, sentence, "eval", f"--workdir={trained.run}", f"--data={data}")
+    flags = (f"--workdir={trained.run}", f"--data={data}", f"--output={trained.folder}/x")
+    _refused(trained, sentence, "export", *flags)
+    flags = (*trained.train_flags, f"--config.data.directory={data}")
+    _refused(trained, sentence, "train", f"--workdir={tmp_path}/run", *flags)
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+def test_a_reader_of_the_table_may_leave_early(trained):
+    command = (
+        f"{sys.executable} {ROOT}/bin/eval.py --workdir={trained.run} | true; exit $PIPESTATUS"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0 and "Error" not in done.stderr
+
+
+# A full disk ------------------------------------------------------------------------------------
+
+
+class SmallDisk:
+    """A file system of 3 MB that only the processes of `server` see; needs no privileges."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.path = folder / "disk"
+        self.path.mkdir()
+        mount = f"mount -t tmpfs -o size=3m tmpfs {self.path} && exec "
+        prefix = [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            mount + '"$@"',
+            "sh",
+        ]
+        try:
+            done = subprocess.run([*prefix, "true"], capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("no unshare here")
+        if done.returncode:
+            pytest.skip("no user namespaces here")
+        self.server = forked.Server(folder, prefix)
+        assert self.server.run("train", "--help").code == 0
+        self._seen = pathlib.Path(f"/proc/{self.server.pid}/root{self.path}")
+
+    def files(self) -> list[str]:
+        """Returns what is on it."""
+        return sorted(str(p.relative_to(self._seen)) for p in self._seen.rglob("*") if p.is_file())
+
+    def fill(self) -> None:
+        """Leaves no room."""
+        with open(self._seen / "filler", "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(4096))
+            except OSError:
+                pass
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory) -> SmallDisk:
+    made = SmallDisk(tmp_path_factory.mktemp("full"))
+    yield made
+    made.server.close()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(published, disk):
+    def full(sentence, binary, *flags):
+        code, _, stderr = disk.server.run(binary, *flags)
+        assert code == 2 and "Traceback" not in stderr, stderr[-3000:]
+        assert re.search(sentence, stderr.splitlines()[-1]), stderr[-3000:]
+
+    place = disk.path
+    synthetic = ("--source=synthetic", "--identities=12", f"--output={place}/data")
+    full("^error: .*synthetic corpus could not be written.*No space left", "prepare", *synthetic)
+    assert disk.files() == []
+    corpus = f"--corpus={published.folder}/another"
+    full(f"^error: the disk is full: {place}/data was not written", "prepare", *synthetic, corpus)
+    assert disk.files() == []
+    run = (f"--workdir={published.run}", f"--output={place}/exports")
+    full(f"^error: the disk is full: nothing was published to {place}/exports", "export", *run)
+    assert disk.files() == []
+    train = (f"--workdir={place}/run", *published.train_flags, "--config.train.num_steps=4")
+    full(f"^error: the disk is full while writing {place}/run/checkpoints", "train", *train)
+    left = [name for name in disk.files() if "tensorboard" not in name]
+    whole = ["config.json", "environment.json", "scalars.jsonl", "weights.npz"]
+    assert left == [f"run/{name}" for name in whole]
+    disk.fill()
+    before = disk.files()
+    embed = (f"--model={published.run}", f"--inputs={published.media}", f"--output={place}/x.npz")
+    full(f"^error: the disk is full while writing {place}/x.npz", "embed", *embed)
+    assert disk.files() == before
+
+
+def test_a_full_disk_at_the_last_weights_keeps_the_run(trained, tmp_path):
+    """Without namespaces: the file that becomes weights.npz lies on the kernel's full device."""
+    (tmp_path / "run").mkdir()
+    os.symlink("/dev/full", tmp_path / "run" / "weights.npz.tmp")
+    flags = (
+        f"--workdir={tmp_path}/run",
+        *trained.train_flags,
+        "--config.train.num_steps=2",
+        "--config.train.validate_every=0",
+    )
+    sentence = f"the disk is full while writing {tmp_path}/run/weights.npz: free some space"
+    _refused(trained, sentence, "train", *flags)
+    assert "weights.npz" not in " ".join(os.listdir(tmp_path / "run"))
+    trained.done("train", *flags)
+    assert (tmp_path / "run" / "weights.npz").exists()

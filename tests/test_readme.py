@@ -1,0 +1,164 @@
+"""What the README and exports/README.md tell a reader to type works, in order, in one folder.
+
+Every ```bash and ```python block runs, but for those that begin with `# not run:`, with `make` or
+with `git clone`; of these, targets, flags and config fields are checked. The folder holds what the
+README says a reader has: `bin/`, `configs/`, and `mine.csv` with its sounds and pictures.
+"""
+
+import configparser
+import csv
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from tfav import config
+
+ROOT = pathlib.Path(__file__).parent.parent
+BIN = os.path.dirname(sys.executable)  # of the environment: not resolved
+COMMANDS = ("README.md", "exports/README.md")
+LINKING = (*COMMANDS, "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
+
+
+class Block(NamedTuple):
+    where: str
+    language: str
+    code: str
+
+    @property
+    def runs(self) -> bool:
+        return not self.code.startswith(("# not run:", "make", "git clone"))
+
+
+def _blocks() -> list[Block]:
+    found = []
+    for document in COMMANDS:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for match in re.finditer(r"^```(bash|python)\n(.*?)^```$", text, re.S | re.M):
+            line = text.count("\n", 0, match.start()) + 1
+            found.append(Block(f"{document}:{line}", *match.groups()))
+    return found
+
+
+BLOCKS = _blocks()
+
+
+def _commands(block: Block) -> list[list[str]]:
+    """The words of each line, lines that end in a backslash joined."""
+    lines = block.code.replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.split("#")[0].strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    """A reader's folder: 70 people, each with two sounds of a second and two small pictures."""
+    folder = tmp_path_factory.mktemp("reader")
+    for name in ("bin", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "exports").mkdir()
+    random = np.random.default_rng(0)
+    time = np.arange(16_000) / 16_000
+    rows = []
+    for k in range(70):
+        split = "train" if k < 34 else "val" if k < 48 else "test"
+        for i in range(2):
+            sound, picture = f"sounds/{k}/{i}.wav", f"pictures/{k}/{i}.jpg"
+            for path in (sound, picture):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            hum = 0.3 * np.sin(2 * np.pi * (100 + 5 * k) * time)
+            soundfile.write(folder / sound, hum + 0.01 * random.normal(size=16_000), 16_000)
+            pixels = random.integers(0, 50, (40, 32, 3)) + np.array([2 * k, 180 - 2 * k, 90])
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / picture)
+            gender = "fm"[k % 2]
+            rows.append([f"{k}/{i}.wav", split, f"person{k}", sound, "", gender])
+            rows.append([f"{k}/{i}.jpg", split, f"person{k}", "", picture, gender])
+    with open(folder / "mine.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["id", "split", "label", "audio", "image", "gender"], *rows])
+    return folder
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.runs], ids=lambda b: b.where)
+def test_block_runs(block, folder):
+    for module in re.findall(r"^(?:from|import) (ai_edge_litert)\b", block.code, re.M):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"no {module} on this dependency line")
+    interpreter = {"bash": ["bash", "-e", "-c"], "python": ["python", "-c"]}[block.language]
+    environment = {**os.environ, "PATH": os.pathsep.join([BIN, os.environ["PATH"]])}
+    done = subprocess.run(
+        [*interpreter, block.code],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{block.where}\n{block.code}\n{done.stdout[-3000:]}"
+
+
+def test_every_command_of_the_package_is_told_of_and_the_main_ones_run():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    scripts = setup["options.entry_points"]["console_scripts"].strip().splitlines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for script in scripts:
+        assert script.split(" = ")[0] in text, "README.md does not tell of it"
+    run = {words[0] for b in BLOCKS if b.runs and b.language == "bash" for words in _commands(b)}
+    assert run >= {"tfav-prepare", "tfav-train", "tfav-eval", "tfav-export", "tfav-embed"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_every_make_target_exists():
+    making = [words for b in BLOCKS for words in _commands(b) if words[0] == "make"]
+    assert {target for words in making for target in words[1:]} >= {"demo", "test"}
+    # A make that runs the tests hands its own variables down.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    for words in making:
+        done = subprocess.run(
+            [words[0], "-n", *words[1:]], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if not b.runs and b.language == "bash"],
+    ids=lambda b: b.where,
+)
+def test_every_flag_of_a_block_that_is_not_run_exists(block):
+    fields = config.base()
+    for words in _commands(block):
+        if not words[0].startswith("tfav-"):
+            continue
+        command = os.path.join(BIN, words[0])
+        known = subprocess.run([command, "--helpfull"], capture_output=True, text=True).stdout
+        for word in words[1:]:
+            flag = word.partition("=")[0].lstrip("-")
+            if flag.startswith("config."):
+                field = fields
+                for part in flag.split(".")[1:]:
+                    assert part in field, f"{block.where}: no field {flag}"
+                    field = field[part]
+            else:
+                assert re.search(rf"--(\[no\])?{flag}\b", known), f"{block.where}: no flag {flag}"
+
+
+@pytest.mark.parametrize("document", LINKING)
+def test_every_relative_link_and_picture_exists(document):
+    file = ROOT / document
+    text = re.sub(r"^```.*?^```$", "", file.read_text(encoding="utf-8"), flags=re.S | re.M)
+    links = re.findall(r"\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"", text)
+    for link in map("".join, links):
+        path = link.partition("#")[0]
+        if path and not re.match(r"[a-z]+:", path):
+            assert (file.parent / path).exists(), f"{document} leads to {link}, which is not there"

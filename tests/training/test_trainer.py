@@ -1,0 +1,303 @@
+"""The loop, worked out by hand on a line of three numbers; then a real recipe in bfloat16."""
+
+import json
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import forked, small
+from tests.training import toy
+from tfav import build, compat, registry
+from tfav.training import checkpoints as checkpoints_lib
+from tfav.training import trainer, writer
+
+# Rows [1, 0] and [0, 4/3], kernel [3, 1], bias 2: predictions 5 and 10/3. With targets 2 and 19/3
+# the errors are 3 and -3, the loss (9 + 9) / 2 = 9, and its gradient 2 error x / 2 summed over
+# rows is [3, -4] for the kernel, of norm 5, and 3 - 3 = 0 for the bias.
+STEP = ([[1.0, 0.0], [0.0, 4 / 3]], [2.0, 19 / 3])
+
+
+@pytest.fixture(params=["one device", "two replicas"])
+def strategy(request):
+    if request.param == "one device":
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    return request.getfixturevalue("mirrored")
+
+
+def _weights(loop):
+    names = loop.recipe.named_weights()
+    return names["line/kernel"].numpy()[:, 0], names["line/bias"].numpy()[0]
+
+
+def test_a_step_reports_the_mean_over_the_global_batch(strategy):
+    scalars = toy.make(strategy).run(toy.batches(strategy, [STEP]), 1)
+    assert scalars == pytest.approx({"loss": 9.0, "error": 0.0, "gradient_norm": 5.0}, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "kernel"),
+    [
+        ({}, [0.0, 5.0]),  # [3, 1] - [3, -4]
+        ({"clip_norm": 1.0}, [2.4, 1.8]),  # [3, 1] - [0.6, -0.8]
+        ({"clip_norm": 6.0}, [0.0, 5.0]),  # the norm is below it
+        ({"weight_decay": 0.1}, [-0.3, 4.9]),  # [3, 1] - ([3, -4] + [0.3, 0.1])
+        # Decay comes after clipping: [3, 1] - ([0.6, -0.8] + [0.3, 0.1]).
+        ({"clip_norm": 1.0, "weight_decay": 0.1}, [2.1, 1.7]),
+    ],
+)
+def test_one_step_clips_the_global_gradient_and_decays_kernels_alone(strategy, options, kernel):
+    loop = toy.make(strategy, **options)
+    loop.run(toy.batches(strategy, [STEP]), 1)
+    found, bias = _weights(loop)
+    np.testing.assert_allclose(found, kernel, atol=1e-5)
+    assert bias == pytest.approx(2.0, abs=1e-6)  # its gradient is 0, and decay passes it by
+    assert loop.step == 1
+
+
+def test_scalars_of_a_call_are_means_over_its_steps():
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    loop = toy.make(strategy, rate=0.0)
+    # Errors of the second step: 5 - 1 and 10/3 - 7/3, so 16 and 1, mean 8.5; the first gives 9.
+    steps = [STEP, (STEP[0], [1.0, 7 / 3])]
+    scalars = loop.run(toy.batches(strategy, steps), 2)
+    assert scalars["loss"] == pytest.approx(8.75, abs=1e-5)
+    assert scalars["error"] == pytest.approx(1.25, abs=1e-5)  # means 0 and 2.5
+
+
+def test_a_batch_that_does_not_divide_among_replicas_is_refused(mirrored):
+    with pytest.raises(registry.UserError, match="batch_size=3 does not divide among 2 replicas"):
+        toy.make(mirrored, batch_size=3)
+
+
+def test_a_loss_that_is_not_finite_names_its_step(strategy):
+    bad = (STEP[0], [np.nan, 0.0])
+    loop = toy.make(strategy, rate=1e-3)
+    iterator = toy.batches(strategy, [STEP] * 5 + [bad, STEP])
+    loop.run(iterator, 3)
+    with pytest.raises(FloatingPointError, match="not finite at step 5"):
+        loop.run(iterator, 4)
+
+
+def test_steps_that_do_not_move_the_step_are_an_error(monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    loop = toy.make(strategy)
+    monkeypatch.setattr(loop, "_steps", lambda *_: ({}, tf.constant(-1)))
+    with pytest.raises(RuntimeError, match="2 steps moved the step from 0 to 0"):
+        loop.run(toy.batches(strategy, [STEP] * 2), 2)
+
+
+# The outer loop ---------------------------------------------------------------------------------
+
+
+class Fit:
+    """A run of the toy in a folder; keeps what the loop asked for."""
+
+    def __init__(self, folder, metrics=(), steps=(STEP,) * 20):
+        self.strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+        self.folder = str(folder)
+        self.loop = toy.make(self.strategy, rate=1e-3)
+        self.checkpoints = checkpoints_lib.Checkpoints(
+            self.loop.recipe, self.loop.optimizer, self.folder, self.strategy, keep=9
+        )
+        self.checkpoints.restore()
+        self.kept = []
+        self._metrics = iter(metrics)
+        self._batches = toy.batches(self.strategy, steps)
+
+    def fit(self, **options):
+        periods = {"steps_per_call": 3, "checkpoint_every": 5, "validate_every": 0} | options
+        trainer.fit(
+            self.loop,
+            self._batches,
+            self.checkpoints,
+            writer.Writer(self.folder, self.loop.step),
+            lambda: {"val/metric": next(self._metrics)},
+            lambda metric, step: self.kept.append((metric, step)),
+            **periods,
+        )
+
+    def lines(self):
+        with open(os.path.join(self.folder, "scalars.jsonl"), encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def saved(self):
+        names = os.listdir(os.path.join(self.folder, "checkpoints"))
+        return sorted(int(n.split("-")[1].split(".")[0]) for n in names if n.endswith(".index"))
+
+
+def test_the_loop_stops_where_work_is_due_and_nowhere_else(tmp_path):
+    run = Fit(tmp_path)
+    run.fit(num_steps=11)
+    # Calls end at multiples of 3 (steps_per_call), of 5 (checkpoints) and at the end.
+    assert run.loop.recipe.stops == [3, 5, 6, 9, 10, 11]
+    assert [line["step"] for line in run.lines()] == run.loop.recipe.stops
+    assert run.saved() == [5, 10, 11]
+    assert run.kept == [(None, 11)]  # without validation the last weights are kept
+
+
+def test_weights_are_kept_when_validation_beats_all_before_also_across_a_resume(tmp_path):
+    run = Fit(tmp_path, metrics=[0.5, 0.7, 0.6])
+    run.fit(num_steps=6, validate_every=2)
+    assert run.kept == [(0.5, 2), (0.7, 4)]
+    resumed = Fit(tmp_path, metrics=[0.7, 0.8])
+    assert resumed.loop.step == 6
+    resumed.fit(num_steps=10, validate_every=2)
+    assert resumed.kept == [(0.8, 10)]
+    metrics = [line.get("val/metric") for line in resumed.lines()]
+    assert [m for m in metrics if m is not None] == [0.5, 0.7, 0.6, 0.7, 0.8]
+
+
+def test_a_finished_run_is_left_alone(tmp_path):
+    Fit(tmp_path).fit(num_steps=4)
+    again = Fit(tmp_path)
+    again.fit(num_steps=4)
+    assert again.kept == [] and again.loop.recipe.stops == []
+
+
+def test_a_loss_that_is_not_finite_is_a_sentence_and_saves_nothing_after_it(tmp_path):
+    run = Fit(tmp_path, steps=[STEP] * 7 + [(STEP[0], [np.inf, 0.0])] + [STEP] * 9)
+    with pytest.raises(registry.UserError, match="at step 7: .*lower --config.train.learning_rate"):
+        run.fit(num_steps=12)
+    assert run.saved() == [5]
+    assert [line["step"] for line in run.lines()] == [3, 5, 6]
+
+
+def test_workers_at_different_steps_are_refused(tmp_path, monkeypatch):
+    run = Fit(tmp_path)
+    monkeypatch.setattr(run.loop, "workers_mean", lambda value: value + 3.0)
+    with pytest.raises(
+        registry.UserError, match="not stand at the same step .this one at 0.*share"
+    ):
+        run.fit(num_steps=3)
+    assert run.loop.recipe.stops == []
+
+
+def test_sigterm_saves_where_the_call_ends_and_exits_as_killed(tmp_path, monkeypatch):
+    run = Fit(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    stop = lambda step: step == 6 and os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr(run.loop.recipe, "between_calls", stop)
+    with pytest.raises(SystemExit) as ended:
+        run.fit(num_steps=12)
+    assert ended.value.code == 128 + 15
+    assert run.saved() == [5, 6] and Fit(tmp_path).loop.step == 6
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+# A real recipe ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return small.write_dataset(str(tmp_path_factory.mktemp("trainer") / "data"))
+
+
+@pytest.fixture
+def policy():
+    yield
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def _last(workdir):
+    with open(os.path.join(workdir, "scalars.jsonl"), encoding="utf-8") as f:
+        return json.loads(f.readlines()[-1])
+
+
+def test_bfloat16_trains_like_float32(data, tmp_path, policy):
+    losses = {}
+    for dtype in ("float32", "mixed_bfloat16"):
+        c = small.config(data)
+        c.dtype = dtype
+        build.train(c, str(tmp_path / dtype))
+        losses[dtype] = _last(tmp_path / dtype)
+        assert losses[dtype]["step"] == 10
+    for name in ("loss", "implicit", "explicit"):
+        assert losses["mixed_bfloat16"][name] == pytest.approx(losses["float32"][name], rel=0.05)
+    with np.load(tmp_path / "mixed_bfloat16" / "weights.npz") as file:
+        # Weights stay float32; float32 itself would give a loss that is equal.
+        assert file["image/fc/kernel"].dtype == np.float32
+    assert losses["mixed_bfloat16"]["loss"] != losses["float32"]["loss"]
+
+
+def test_a_rate_that_blows_up_ends_in_a_sentence(data, tmp_path):
+    c = small.config(data)
+    c.train.learning_rate = 1e30
+    with pytest.raises(registry.UserError, match="not finite at step [1-9]"):
+        build.train(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run" / "weights.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["lamb", "rectified_adam", "lookahead", "moving_average"])
+def test_optimizers_of_the_tables_train_or_name_their_extra(data, tmp_path, name):
+    c = small.config(data)
+    c.train.optimizer = name
+    c.train.num_steps = 5
+    if compat.KERAS_3 and name != "lamb":
+        with pytest.raises(registry.UserError, match=f"'{name}' needs tensorflow-addons"):
+            build.train(c, str(tmp_path / "run"))
+        assert not (tmp_path / "run").exists()
+        return
+    build.train(c, str(tmp_path / "run"))
+    assert _last(tmp_path / "run")["step"] == 5
+    with np.load(tmp_path / "run" / "weights.npz") as file:
+        trained = file["classifier/kernel"]
+    fresh = build.model(c, 8).named_weights()["classifier/kernel"].numpy()
+    assert np.isfinite(trained).all() and np.abs(trained - fresh).max() > 1e-4
+
+
+def test_init_from_takes_the_encoders_and_leaves_the_heads(data, tmp_path):
+    first = small.config(data)
+    first.train.num_steps = 5
+    build.train(first, str(tmp_path / "first"))
+    second = small.config(data)
+    second.seed = 7
+    second.train.num_steps = 1
+    second.train.learning_rate = 0.0
+    second.train.init_from = str(tmp_path / "first")
+    build.train(second, str(tmp_path / "second"))
+    with (
+        np.load(tmp_path / "first" / "weights.npz") as a,
+        np.load(tmp_path / "second" / "weights.npz") as b,
+    ):
+        kernels = [name for name in a.files if name.endswith("kernel")]
+        same = {name for name in kernels if np.array_equal(a[name], b[name])}
+    assert same == {name for name in kernels if name.startswith(("audio/", "image/"))}
+    assert len(same) > 10
+
+
+@pytest.mark.parametrize("name", ["lookahead", "moving_average"])
+def test_optimizers_that_keep_more_than_slots_resume_bit_for_bit(data, tmp_path, name):
+    if compat.KERAS_3:
+        pytest.skip("tensorflow-addons runs on the addons line only")
+    server = forked.Server(tmp_path)
+    for workdir, steps in (("whole", 10), ("stopped", 4), ("stopped", 10)):
+        done = server.run(
+            "train",
+            f"--config={forked.ROOT}/configs/voice_face.py:demo",
+            f"--workdir={tmp_path}/{workdir}",
+            f"--config.data.directory={data}",
+            "--config.deterministic=True",
+            f"--config.train.optimizer={name}",
+            "--config.train.schedule=constant",
+            f"--config.train.num_steps={steps}",
+            "--config.train.batch_size=4",
+            "--config.train.validate_every=0",
+            "--config.data.audio_seconds=(0.5, 0.5)",
+        )
+        assert done.code == 0, done.stderr[-3000:]
+    server.close()
+    readers = [
+        tf.train.load_checkpoint(str(tmp_path / workdir / "checkpoints"))
+        for workdir in ("whole", "stopped")
+    ]
+    names = [n for n in readers[0].get_variable_to_shape_map() if not n.startswith("_CHECK")]
+    slots = "slow" if name == "lookahead" else "average"
+    assert sum(slots in n for n in names) > 10  # they are in the checkpoint at all
+    for n in names:
+        if not n.startswith("save_counter"):
+            whole, stopped = (reader.get_tensor(n) for reader in readers)
+            np.testing.assert_array_equal(stopped, whole, err_msg=n)
