@@ -52,6 +52,23 @@ def test_optimizer_descends_and_its_state_survives_a_checkpoint(name, tmp_path):
     np.testing.assert_array_equal(again.kernel.numpy(), layer.kernel.numpy())
 
 
+@pytest.mark.skipif(not ADDONS_LINE, reason="tensorflow-addons runs on the addons line only")
+def test_averages_stand_in_for_the_weights_while_they_are_judged_and_kept():
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    layer.build((None, 1))
+    optimizer = optimizers.create("moving_average", 0.1, schedule="constant", num_steps=9)
+    compat.build_optimizer(optimizer, layer.trainable_weights)
+    seen = []
+    for _ in range(3):
+        compat.reduced_apply(optimizer, [tf.ones([1, 1])], layer.trainable_weights)
+        seen.append(float(layer.kernel.numpy()[0, 0]))
+    with compat.averaged(optimizer, layer.trainable_weights):
+        average = float(layer.kernel.numpy()[0, 0])
+    # SGD with momentum only falls here, so an average of the past lies above the last weight.
+    assert seen[2] < average < 1.0
+    assert float(layer.kernel.numpy()[0, 0]) == seen[2]
+
+
 @pytest.mark.skipif(ADDONS_LINE, reason="tensorflow-addons is here")
 @pytest.mark.parametrize("name", ADDONS_ONLY)
 def test_optimizer_of_the_other_line_names_the_extra(name):

@@ -5,7 +5,9 @@ and tensorflow-io. Everything else in the house is written once, in the spelling
 understand.
 """
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -61,6 +63,25 @@ def optimizer_state(optimizer: Any) -> Any:
     flat list would miss the inner slots of tensorflow-addons' Lookahead and moving average.
     """
     return [raw(v) for v in optimizer.variables] if KERAS_3 else optimizer
+
+
+@contextlib.contextmanager
+def averaged(optimizer: Any, variables: list[Any]) -> Iterator[None]:
+    """Holds an averaging optimizer's averages in the weights for the block; others change nothing.
+
+    tensorflow-addons' moving average keeps them beside the weights, where they would serve nobody.
+    """
+    if not hasattr(optimizer, "assign_average_vars"):
+        yield
+        return
+    weights = [raw(v) for v in variables]
+    kept = [v.numpy() for v in weights]
+    optimizer.assign_average_vars(weights)
+    try:
+        yield
+    finally:
+        for variable, value in zip(weights, kept):
+            variable.assign(value)
 
 
 def addons(name: str) -> ModuleType:

@@ -130,11 +130,10 @@ def validate(c: ml_collections.ConfigDict) -> None:
         )
     if c.dtype not in ("float32", "mixed_bfloat16"):
         raise registry.UserError(f"--config.dtype={c.dtype}: use float32 or mixed_bfloat16.")
-    low, high = c.data.audio_seconds
-    if not 0 < low <= high:
+    seconds = tuple(c.data.audio_seconds)
+    if len(seconds) != 2 or not 0 < seconds[0] <= seconds[1]:
         raise registry.UserError(
-            f"--config.data.audio_seconds=({low}, {high}): give 0 < shortest <= longest, in "
-            f"seconds."
+            f"--config.data.audio_seconds={seconds}: give 0 < shortest <= longest, in seconds."
         )
     for field in (
         "batch_size",

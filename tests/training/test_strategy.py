@@ -193,18 +193,23 @@ class Pair:
     def wait_for_checkpoint(self):
         """Returns when they have saved one step further than where they began."""
         deadline = time.time() + 240
-        while self._latest() <= self._first:
-            codes = [w.poll() for w in self.workers]
-            assert codes == [None, None], (codes, self.text(0)[-3000:], self.text(1)[-3000:])
-            assert time.time() < deadline, "no checkpoint ever came"
-            time.sleep(0.02)
+        try:
+            while self._latest() <= self._first:
+                codes = [w.poll() for w in self.workers]
+                assert codes == [None, None], (codes, self.text(0)[-3000:], self.text(1)[-3000:])
+                assert time.time() < deadline, "no checkpoint ever came"
+                time.sleep(0.02)
+        except BaseException:
+            self.end(seconds=0)
+            raise
 
     def end(self, seconds=240):
         try:
             return [w.wait(timeout=seconds) for w in self.workers]
-        finally:
+        except subprocess.TimeoutExpired:
             for w in self.workers:
                 w.kill()
+            return [w.wait() for w in self.workers]
 
 
 @pytest.fixture(scope="module")

@@ -246,7 +246,9 @@ def test_optimizers_of_the_tables_train_or_name_their_extra(data, tmp_path, name
     with np.load(tmp_path / "run" / "weights.npz") as file:
         trained = file["classifier/kernel"]
     fresh = build.model(c, 8).named_weights()["classifier/kernel"].numpy()
-    assert np.isfinite(trained).all() and np.abs(trained - fresh).max() > 1e-4
+    # What is kept of a moving average are the averages, which move by 1 % of the way a step.
+    least = 1e-6 if name == "moving_average" else 1e-4
+    assert np.isfinite(trained).all() and np.abs(trained - fresh).max() > least
 
 
 def test_init_from_takes_the_encoders_and_leaves_the_heads(data, tmp_path):

@@ -211,14 +211,16 @@ def fit(
             bar.set_postfix(loss=f"{scalars['loss']:.3f}")
             trainer.recipe.between_calls(stop)
             last = stop == num_steps
-            if validate_every and (stop % validate_every == 0 or last):
-                scalars.update(validate())
-                metric = trainer.workers_mean(scalars["val/metric"])
-                if metric > float(checkpoints.best.numpy()):
-                    checkpoints.best.assign(metric)
-                    keep_best(metric, stop)
-            elif last and not validate_every:
-                keep_best(None, stop)
+            # An averaging optimizer's averages are what is judged and kept.
+            with compat.averaged(trainer.optimizer, trainer.recipe.trainable_weights):
+                if validate_every and (stop % validate_every == 0 or last):
+                    scalars.update(validate())
+                    metric = trainer.workers_mean(scalars["val/metric"])
+                    if metric > float(checkpoints.best.numpy()):
+                        checkpoints.best.assign(metric)
+                        keep_best(metric, stop)
+                elif last and not validate_every:
+                    keep_best(None, stop)
             if writer is not None:
                 writer.write(stop, scalars)
             stopping = trainer.workers_mean(len(terminated)) > 0
