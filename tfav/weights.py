@@ -37,8 +37,7 @@ def _walk(
             if isinstance(value, keras.layers.Layer):
                 raise ValueError(
                     f"{layer.name}.{attribute} is a layer under a private name, its weights "
-                    f"would be "
-                    f"called {prefix}/...: hold it in a public attribute"
+                    f"would be called {prefix}/...: hold it in a public attribute"
                 )
             continue
         for name, child in _children(value, attribute):

@@ -246,19 +246,6 @@ def test_without_pytorch_and_with_an_unsafe_one_the_extra_is_named(monkeypatch, 
         torch_file.read(tmp_path / "x.pth")
 
 
-def test_the_tables_beside_the_encoders_are_read(torch, checkpoint, tmp_path):
-    tables = pytorch.training_tables(checkpoint)
-    assert {name: value.shape for name, value in tables.items()} == {
-        "classifier": (IDENTITIES, 128),
-        "hardness": (IDENTITIES,),
-        "weight": (IDENTITIES,),
-    }
-    assert tables["hardness"][0] == 3.0 and tables["weight"][5] == 5.0
-    torch.save({"center.weight": torch.ones(3)}, tmp_path / "id_weight.pth")
-    with pytest.raises(registry.UserError, match="has no F.cls.weight, center.loss_mean"):
-        pytorch.training_tables(tmp_path / "id_weight.pth")
-
-
 def test_a_fresh_start_loads_what_init_names_and_a_resumed_one_does_not(
     checkpoint, voice, encoder, tmp_path, monkeypatch
 ):

@@ -128,29 +128,6 @@ def load_released(path: str | os.PathLike, modality: str, whole: bool = False) -
     return encoder
 
 
-def training_tables(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Returns what a training checkpoint holds beside the encoders.
-
-    Args:
-      path: the authors' `.pth.tar` file.
-
-    Returns:
-      `classifier` [M, D], the shared class weights; `hardness` [M] and `weight` [M] of the
-      identities. All float32.
-
-    Raises:
-      UserError: not such a file, or one of the three is missing.
-    """
-    names = {"F.cls.weight": 2, "center.loss_mean": 1, "center.weight": 1}
-    entries = {_WRAPPERS.sub(r"\1", name): value for name, value in torch_file.read(path).items()}
-    missing = [n for n, rank in names.items() if n not in entries or entries[n].ndim != rank]
-    if missing:
-        raise registry.UserError(
-            f"{path} has no {_listed(missing)}: give a whole training checkpoint (.pth.tar)."
-        )
-    return dict(zip(("classifier", "hardness", "weight"), (entries[n] for n in names)))
-
-
 def assign(
     encoder: base.Encoder, entries: Mapping[str, np.ndarray], source: str, whole: bool = False
 ) -> None:
