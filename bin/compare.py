@@ -6,6 +6,12 @@
 Every run goes to OUTPUT/VARIANT/seedN, its log beside it; the tables to OUTPUT/table.md and
 OUTPUT/results.json. The same command continues where it was stopped. Any field of all variants is
 set by a flag, as in train: --config.train.num_steps=400.
+
+    python bin/compare.py --config=configs/mmcosine.py:demo --sweep=loss.scale:2,5,10,30
+        --output=runs/scale --data=runs/demo{seed}/data
+
+trains a variant with each value of a field and draws OUTPUT/sensitivity.png. With --variants the
+first of them is swept, and the others are trained as they are: lines to compare with.
 """
 
 from absl import flags
@@ -14,17 +20,26 @@ from ml_collections import config_flags
 from tfav.bin import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE of the variants.", lock_config=True)
-_VARIANTS = flags.DEFINE_list("variants", None, "Variants of that file: the table's rows.")
+_VARIANTS = flags.DEFINE_list(
+    "variants",
+    None,
+    "Variants of that file: the table's rows; with --sweep, that of --config when not given.",
+)
+_SWEEP = flags.DEFINE_string(
+    "sweep", "", "FIELD:VALUE,VALUE,... of the config: a row for each, such as loss.scale:2,5,10."
+)
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "A run of every variant for each.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and the tables; made if absent.")
 _DATA = flags.DEFINE_string(
     "data", None, "What prepare wrote; {seed} in it stands for the seed, for data of its own."
 )
-_TAGS = flags.DEFINE_list("tags", ["test"], "Which query lists: the last word of their file names.")
-_BASELINE = flags.DEFINE_string(
-    "baseline", "", "The variant that differences are taken from; the first when not given."
+_TAGS = flags.DEFINE_list(
+    "tags", ["test"], "Which query lists (the last word of their names) or splits."
 )
-flags.mark_flags_as_required(["config", "variants", "output", "data"])
+_BASELINE = flags.DEFINE_string(
+    "baseline", "", "The row that differences are taken from; the first when not given."
+)
+flags.mark_flags_as_required(["config", "output", "data"])
 
 
 def main(argv: list[str]) -> None:
@@ -32,22 +47,32 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     from tfav import compare, registry
 
-    if not _VARIANTS.value or not all(seed.isdecimal() for seed in _SEEDS.value):
+    config = flags.FLAGS["config"]
+    file, _, variant = config_flags.get_config_filename(config).partition(":")
+    variants = _VARIANTS.value
+    if variants is None:
+        variants = [variant] if _SWEEP.value and variant else None
+    if variants is None:
         raise registry.UserError(
-            f"--variants={','.join(_VARIANTS.value)} --seeds={','.join(_SEEDS.value)}: give at "
+            "--variants is missing: give --variants=NAME,NAME, or --config=FILE:VARIANT with "
+            "--sweep=FIELD:VALUE,VALUE."
+        )
+    if not variants or not all(seed.isdecimal() for seed in _SEEDS.value):
+        raise registry.UserError(
+            f"--variants={','.join(variants)} --seeds={','.join(_SEEDS.value)}: give at "
             "least one variant, and seeds as whole numbers separated by commas."
         )
-    config = flags.FLAGS["config"]
     print(
         compare.compare(
-            config_flags.get_config_filename(config).partition(":")[0],
-            _VARIANTS.value,
+            file,
+            variants,
             [int(seed) for seed in _SEEDS.value],
             _OUTPUT.value,
             _DATA.value,
             _TAGS.value,
             config_flags.get_override_values(config),
             _BASELINE.value,
+            _SWEEP.value,
         ),
         end="",
     )

@@ -2,7 +2,8 @@
 
     python bin/embed.py --model=runs/demo --inputs=FOLDER --output=embeddings.npz
 
---model takes a workdir, an exported SavedModel folder or a .tflite file alike.
+--model takes a workdir, an exported SavedModel folder or a .tflite file alike. Files with the same
+`embedding_space` hold vectors that can be compared.
 """
 
 from absl import flags
@@ -14,7 +15,7 @@ _INPUTS = flags.DEFINE_list(
     "inputs", None, "Files or folders (searched through) of sounds and images."
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The .npz to write: audio_id, audio, image_id, image."
+    "output", None, "The .npz to write: audio_id, audio, image_id, image, embedding_space."
 )
 _MAX_BAD = flags.DEFINE_float(
     "max_bad_fraction",

@@ -2,7 +2,7 @@
 
     python bin/export.py --workdir=runs/demo --output=exports/voice_face
 
-Nothing is published when an artefact's embeddings differ from the checkpoint's.
+Nothing is published when an artefact's embeddings or classes differ from the checkpoint's.
 """
 
 from absl import flags
@@ -11,7 +11,9 @@ from tfav.bin import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder of the model: holds VERSION/, *.tflite, parity.json."
+    "output",
+    None,
+    "Folder of the model: holds VERSION/, *.tflite, parity.json, perhaps labels.txt.",
 )
 _VERSION = flags.DEFINE_string(
     "version", "", "Integer version directory; default: the next free one."

@@ -3,7 +3,8 @@
     python bin/report.py --workdir=runs/demo
 
 Probes of both directions, the best, the worst and some at random, each with the closest ten of its
-gallery; curves; results. --video adds a film of the voice probes, with sound.
+gallery; curves; results. --video adds a film of the voice probes, with sound. Of a run that tells
+classes apart: figures, confusion, calibration, and what each modality did.
 """
 
 from absl import flags
@@ -26,6 +27,9 @@ _MAX_MB = flags.DEFINE_float(
     "max_mb", 20.0, "The page is no larger: smaller pictures, then fewer probes.", lower_bound=0.0
 )
 _VIDEO = flags.DEFINE_string("video", "", "Also a film with sound, such as retrieval_result.mp4.")
+_BASELINE = flags.DEFINE_string(
+    "baseline", "", "Of classes: another run, whose balance of modalities stands beside this one's."
+)
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the random probes and of the bootstrap.", lower_bound=0)
@@ -44,6 +48,7 @@ def main(argv: list[str]) -> None:
         num_probes=_PROBES.value,
         max_megabytes=_MAX_MB.value,
         video=_VIDEO.value,
+        baseline=_BASELINE.value,
         lists_dir=_LISTS.value,
         directory=_DATA.value,
         seed=_SEED.value,

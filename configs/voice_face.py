@@ -144,8 +144,7 @@ def vox1():
     Where it differs from their code: identity weights act on every sample (theirs:
     `model.legacy_weighting=True`). Rows of a batch share the length of their crops and not its
     start. Weight decay spares biases and batch norms. Validation counts both directions where both
-    lists are there (theirs: voice to face), and also the last step. Clips of less than ten seconds
-    are judged as they are; theirs repeat up to ten.
+    lists are there (theirs: voice to face), and also the last step.
     """
     c = config.base()
     c.model.normalized = False
@@ -181,6 +180,7 @@ def vox1():
     c.train.validate_every = 2000
 
     c.eval.audio_seconds = 10.0
+    c.eval.min_seconds = 10.0
 
     c.first_phase.model = {"reweighting": "grow"}
     c.first_phase.train = {"num_steps": 2400, "decay_steps": (1000, 2000), "validate_every": 0}

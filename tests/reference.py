@@ -169,6 +169,63 @@ def cosine_logits(features, weights, scale):
     return [scale * normalize(x) @ normalize(w).T for x, w in zip(features, weights)]
 
 
+def concat_logits(features, weights, bias):
+    """Vanilla head: one [B, C] per modality, each with its part of the bias."""
+    return [
+        np.array([[np.sum(row * w) + b / len(features) for w, b in zip(weight, bias)] for row in x])
+        for x, weight in zip(features, weights)
+    ]
+
+
+def _others(values, k):
+    return sum(v for i, v in enumerate(values) if i != k) / (len(values) - 1)
+
+
+def gated(features, weights, biases):
+    """Symmetric gates: p = U x + c; each times the mean of the others' sigmoids."""
+    p = [x @ w + c for x, w, c in zip(features, weights, biases)]
+    gates = [1 / (1 + np.exp(-v)) for v in p]
+    return [v * _others(gates, k) for k, v in enumerate(p)]
+
+
+def film(features, weights, biases):
+    """Symmetric FiLM: gamma and beta are the two halves of what the others say."""
+    said = [np.split(x @ w + c, 2, axis=1) for x, w, c in zip(features, weights, biases)]
+    gamma, beta = [h[0] for h in said], [h[1] for h in said]
+    return [_others(gamma, k) * x + _others(beta, k) for k, x in enumerate(features)]
+
+
+def softmax(logits):
+    e = np.exp(np.asarray(logits, np.float64))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def agreement(one, other):
+    """Sum of the two Kullback-Leibler divergences, row by row."""
+    p, q = softmax(one), softmax(other)
+    return np.array([np.sum(a * np.log(a / b)) + np.sum(b * np.log(b / a)) for a, b in zip(p, q)])
+
+
+def margin_shares(logits, label):
+    """Per modality [B]: |true logit - mean of the others|, over the sum of all modalities'."""
+    margins = []
+    for z in logits:
+        rows = [abs(row[y] - np.mean(np.delete(row, y))) for row, y in zip(z, label)]
+        margins.append(np.array(rows))
+    return [d / sum(margins) for d in margins]
+
+
+def modulation(logits, label, alpha):
+    """OGM's factors of Peng et al., CVPR 2022; of more than two the mean of the ratios."""
+    scores = [sum(softmax(z)[i][y] for i, y in enumerate(label)) for z in logits]
+    factors = []
+    for m, score in enumerate(scores):
+        ratios = [score / other for k, other in enumerate(scores) if k != m]
+        rho = sum(ratios) / len(ratios)
+        factors.append(1 - np.tanh(alpha * max(rho, 0)) if rho > 1 else 1.0)
+    return factors
+
+
 def numeric_gradient(function, x, step=1e-6):
     """Central differences of a scalar function of one float64 array."""
     x = np.asarray(x, np.float64)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 ROWS = [
-    {"typing", "registry", "config", "compat", "theory", "weights", "lists"},
+    {"typing", "registry", "config", "compat", "theory", "weights", "lists", "boxes"},
     {"ops"},
     {"losses", "layers", "data", "evaluation"},
     {"encoders"},
@@ -19,9 +19,15 @@ ROWS = [
 NUMPY_ONLY = (
     "theory.py",
     "lists.py",
+    "boxes.py",
     "evaluation/metrics.py",
     "evaluation/retrieval.py",
     "evaluation/protocols.py",
+    "evaluation/classification.py",
+    "evaluation/correspondence.py",
+    "evaluation/linear_probe.py",
+    "evaluation/localisation.py",
+    "evaluation/trials.py",
 )
 FILES = sorted(p for folder in ("tfav", "bin", "configs") for p in (ROOT / folder).rglob("*.py"))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ SMALL = {
     "eval.num_bootstrap": 0,
 }
 
+NO_SIZE = {"embedding_size": None}  # given by a sweep
+
 
 def _start(folder, *flags: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "tfav.bin.compare", "--config=configs/voice_face.py"]
@@ -38,7 +41,7 @@ def _start(folder, *flags: str) -> subprocess.Popen:
 
 
 def _compare(folder, variants=VARIANTS, seeds=(7, 8), overrides=None, **more) -> str:
-    fields = {**SMALL, **(overrides or {})}
+    fields = {k: v for k, v in {**SMALL, **(overrides or {})}.items() if v is not None}
     output, data = str(folder / "out"), f"{folder}/data{{seed}}"
     return compare.compare(CONFIG, variants, seeds, output, data, overrides=fields, **more)
 
@@ -189,6 +192,98 @@ def test_a_wrong_name_is_a_sentence_before_anything_runs(folder, calls, argument
     with pytest.raises(registry.UserError, match=sentence):
         _compare(folder, **arguments)
     assert not calls
+
+
+# Sweeps ------------------------------------------------------------------------------------------
+
+
+def _swept(folder, sweep, variants=VARIANTS, **more):
+    return _compare(folder, variants, sweep=sweep, **more)
+
+
+def test_a_sweep_has_a_row_a_value_beside_the_other_variants(folder, calls):
+    text = _swept(folder, "model.explicit_weight:0.5, 2")
+    rows = ["ablation_triplet", "model.explicit_weight=0.5", "model.explicit_weight=2"]
+    assert calls == [
+        (binary, row, seed) for seed in (7, 8) for row in rows for binary in ("train", "eval")
+    ]
+    found = [line.split(" | ")[0][2:] for line in text.splitlines()[2:5]]
+    assert found == rows and "difference to ablation_triplet" in text
+    out = folder / "out"
+    assert (out / "sensitivity.png").read_bytes().startswith(b"\x89PNG")
+    stamp = out / "ablation_implicit" / "model.explicit_weight=2" / "seed7" / "compare.json"
+    assert json.loads(stamp.read_text())["trained"]["experiment"]["model"]["explicit_weight"] == 2.0
+    stamp = out / "ablation_triplet" / "seed7" / "compare.json"
+    assert json.loads(stamp.read_text())["trained"]["experiment"]["model"]["explicit_weight"] == 1.0
+    results = json.loads((out / "results.json").read_text())
+    assert results["about"]["sweep"] == "model.explicit_weight:0.5, 2"
+
+
+def test_a_sweep_goes_on_where_it_was_and_a_further_value_runs_alone(folder, calls):
+    first = _swept(folder, "embedding_size:8,16", ["ablation_implicit"], overrides=NO_SIZE)
+    assert "difference to embedding_size=8" in first
+    calls.clear()
+    again = _swept(folder, "embedding_size:8,16", ["ablation_implicit"], overrides=NO_SIZE)
+    assert again == first and not calls
+    _swept(folder, "embedding_size:8,16,32", ["ablation_implicit"], overrides=NO_SIZE)
+    assert {row for _, row, _ in calls} == {"embedding_size=32"} and len(calls) == 4
+    calls.clear()
+    _compare(folder, ["ablation_implicit"])  # is not one of the rows of the sweep
+    assert len(calls) == 4
+
+
+def test_values_are_of_the_fields_type_and_each_is_run_once(folder, calls):
+    _swept(folder, "model.scale:2,2.0,1e1", ["ablation_implicit"], seeds=(7,))  # None till now
+    assert [row for _, row, _ in calls[::2]] == ["model.scale=2", "model.scale=1e1"]
+    calls.clear()
+    _swept(folder, "model.normalized:True,false", ["ablation_implicit"], seeds=(7,))
+    _swept(folder, "image.encoder:tiny,a/b", ["ablation_implicit"], seeds=(7,))
+    assert len(calls) == 8
+    assert (folder / "out" / "ablation_implicit" / "image.encoder=a%2Fb" / "seed7").is_dir()
+
+
+@pytest.mark.parametrize(
+    "sweep, sentence",
+    [
+        ("model.scale", "--sweep=model.scale: write FIELD:VALUE,VALUE"),
+        ("model.scale:", "write FIELD:VALUE,VALUE"),
+        ("model.scale:1,,2", "write FIELD:VALUE,VALUE"),
+        (":1", "write FIELD:VALUE,VALUE"),
+        ("model.scales:1", "variant ablation_implicit of .* has no field model.scales: name one"),
+        ("modle.scale:1", "has no field modle.scale"),
+        ("seed.scale:1", "has no field seed.scale"),
+        ("model:1", "model holds no single value .ConfigDict."),
+        ("data.augment:flip", "data.augment holds no single value .tuple."),
+        ("model.scale:2,high", "'high' is no value of model.scale: give numbers"),
+        ("model.scale:nan", "'nan' is no value of model.scale: give numbers"),
+        ("train.decay_factor:0.1,x", "'x' is no value of train.decay_factor"),
+        ("train.num_steps:2.5", "'2.5' is no value of train.num_steps: give whole numbers"),
+        ("model.normalized:1", "'1' is no value of model.normalized: give true or false"),
+        ("seed:1,2", "seed is what --seeds gives"),
+        ("data.directory:a", "data.directory is what --data gives"),
+        ("embedding_size:8", "--config.embedding_size and --sweep=.*leave one of them out"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_a_sentence_before_anything_runs(folder, calls, sweep, sentence):
+    with pytest.raises(registry.UserError, match=sentence):
+        _swept(folder, sweep, overrides={"train.num_steps": None})
+    assert not calls
+
+
+def test_a_sweep_takes_the_variant_of_the_config_and_says_what_is_missing(folder):
+    command = [sys.executable, "-m", "tfav.bin.compare", f"--output={folder / 'out'}"]
+    command += [f"--data={folder}/data{{seed}}", "--seeds=7"]
+    for config, more, sentence in (
+        (CONFIG, "--sweep=model.scale:5", "--variants is missing: give --variants=NAME,NAME, or"),
+        (f"{CONFIG}:demo", "--baseline=", "--variants is missing"),
+        (f"{CONFIG}:demo", "--sweep=model.scale:x", "'x' is no value of model.scale"),
+    ):
+        done = subprocess.run(
+            [*command, f"--config={config}", more], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 2 and not done.stdout
+        (line,) = done.stderr.strip().splitlines()
+        assert re.search(sentence, line)
 
 
 def test_a_seed_that_is_no_number_is_a_sentence(folder):

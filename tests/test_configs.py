@@ -9,6 +9,9 @@ from tfav import build, config, registry
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
+MULTIMODAL = ("", "_vanilla", "_contrastive", "_vanilla_contrastive", "_gblend", "_cosine_gblend")
+MULTIMODAL += ("_ogm_ge", "_cosine_ogm_ge")
+PAPERS = ("av_digits", "crema_d", "ssw60", "voxceleb2", "ucf101", "ucf101_two")
 EXPERIMENTS = [
     ("voice_face", "demo"),
     ("voice_face", "voices_faces"),
@@ -17,6 +20,12 @@ EXPERIMENTS = [
     ("voice_face", "vox1"),
     ("voice_face", "vox1_normalized"),
     *[("voice_face", f"ablation_{row}") for row in ABLATIONS],
+    *[("mmcosine", f"demo{row}") for row in MULTIMODAL],
+    *[("mmcosine", paper) for paper in PAPERS],
+    *[("mmcosine", f"{paper}_vanilla") for paper in ("voxceleb2", "ucf101")],
+    ("mmcosine", "crema_d_vanilla_contrastive"),
+    *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
+    *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
 ]
 
 
@@ -49,6 +58,18 @@ def test_the_papers_run_has_the_released_phases():
     assert (first.model.reweighting, c.model.reweighting) == ("grow", "frozen")
 
 
+def test_a_row_changes_its_head_and_losses_and_nothing_else():
+    demo = _load("mmcosine", "demo").to_dict()
+    for row in MULTIMODAL[1:]:
+        c = _load("mmcosine", f"demo{row}")
+        assert c.to_dict() != demo
+        for part in demo.keys() - {"model", "loss", "first_phase"}:
+            assert c.to_dict()[part] == demo[part], (row, part)
+    first = config.first_phase(_load("mmcosine", "demo_gblend"))
+    assert (first.loss.blending, first.model.head, first.loss.scale) == ("equal", "vanilla", None)
+    assert 0 < first.train.validate_every <= first.train.num_steps // 2  # blending compares two
+
+
 def test_unknown_variant_names_the_choices():
     with pytest.raises(registry.UserError, match="no variant 'demon'.*demo, voices_faces"):
         _load("voice_face", "demon")
@@ -68,6 +89,12 @@ def test_unknown_field_is_refused():
         ("data.audio_seconds", (3.0, 2.0), "shortest <= longest"),
         ("train.batch_size", 1, "no negatives"),
         ("train.num_steps", 0, "give 1 or more"),
+        ("modalities", ("audio", "flow"), r"\('audio', 'flow'\).*config.further"),
+        ("modalities", (), "name each once"),
+        ("modalities", ("audio", "audio"), "name each once"),
+        ("data.sampling", "random", "identities or rows"),
+        ("eval.protocols", (), "protocols is empty"),
+        ("image.num_frames", 0, "num_frames of image"),
     ],
 )
 def test_wrong_value_names_the_field_and_the_fix(field, value, sentence):

@@ -42,7 +42,7 @@ def run(tmp_path_factory):
     os.makedirs(workdir)
     c = small.config(data)
     environment.write_text(os.path.join(workdir, "config.json"), config_lib.to_json(c))
-    environment.record(workdir, environment.facts(num_classes=3))
+    environment.record(workdir, environment.facts(labels=["a", "b", "c"]))
     recipe = build.model(c, 3)
     checkpoints.save_weights(
         os.path.join(workdir, checkpoints.WEIGHTS_FILE), recipe.named_weights(), write=True, step=7

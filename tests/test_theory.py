@@ -243,6 +243,64 @@ def test_a_bound_without_meaning_is_refused(arguments):
         theory.cosine_scale_bound(*arguments)
 
 
+# Gradient blending.
+
+
+def test_the_weights_of_blended_losses_by_hand():
+    # fused: G = 2.0 - 1.0 = 1, O = (1.0 - 0.5) - (2.0 - 2.0) = 0.5: 1 / 0.25 = 4.
+    # audio: G = 2.0 - 1.5 = 0.5, O = (1.5 - 0.5) - 0 = 1: 0.5. image: V rose: 0. Sum 4.5.
+    weights = theory.blending_weights(
+        {"fused": (2.0, 0.5), "audio": (2.0, 0.5), "image": (2.0, 1.0)},
+        {"image": (2.0, 2.5), "fused": (2.0, 1.0), "audio": (2.0, 1.5)},
+    )
+    assert weights == pytest.approx({"fused": 8 / 9, "audio": 1 / 9, "image": 0.0})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_weights_of_blended_losses_follow_their_ratio_and_sum_to_one(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"m{i}" for i in range(rng.integers(1, 5))]
+    train = {k: tuple(rng.uniform(0, 3, 2)) for k in names}
+    validation = {k: tuple(rng.uniform(0, 3, 2)) for k in names}
+    weights = theory.blending_weights(train, validation)
+    assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) >= 0
+    value = {}
+    for k in names:
+        gained = validation[k][0] - validation[k][1]
+        grown = (validation[k][1] - train[k][1]) - (validation[k][0] - train[k][0])
+        value[k] = max(gained, 0) / max(abs(grown), 1e-3) ** 2
+    for k in names:
+        expected = value[k] / sum(value.values()) if any(value.values()) else 1 / len(names)
+        assert weights[k] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_no_overfitting_and_no_gain_are_no_division_by_zero():
+    # The gap of `fused` did not grow: O counts as 0.1, and its weight is 1 / 0.01 = 100 to 1.
+    weights = theory.blending_weights(
+        {"fused": (2.0, 1.0), "audio": (2.0, 0.0)},
+        {"fused": (2.0, 1.0), "audio": (2.0, 1.0)},
+        least_overfitting=0.1,
+    )
+    assert weights == pytest.approx({"fused": 100 / 101, "audio": 1 / 101})
+    # Nothing generalised: equal weights.
+    worse = {"fused": (1.0, 2.0), "audio": (1.0, 1.0)}
+    assert theory.blending_weights(worse, worse) == {"fused": 0.5, "audio": 0.5}
+
+
+@pytest.mark.parametrize(
+    "train, validation, least",
+    [
+        ({}, {}, 1e-3),
+        ({"fused": (1.0, 0.0)}, {"audio": (1.0, 0.0)}, 1e-3),
+        ({"fused": (1.0, math.nan)}, {"fused": (1.0, 0.0)}, 1e-3),
+        ({"fused": (1.0, 0.0)}, {"fused": (1.0, 0.0)}, 0.0),
+    ],
+)
+def test_blending_weights_without_meaning_are_refused(train, validation, least):
+    with pytest.raises(ValueError):
+        theory.blending_weights(train, validation, least)
+
+
 # P6: smooth extremum.
 
 

@@ -36,7 +36,9 @@ def base() -> ml_collections.ConfigDict:
     c.dtype = "float32"  # or mixed_bfloat16: encoders compute in bfloat16, losses in float32
     c.deterministic = False  # bit-for-bit repeatable; up to 10 % slower on a CPU
     c.embedding_size = 128
-    c.model = ml_collections.ConfigDict()  # arguments of the recipe
+    c.model = ml_collections.ConfigDict()  # arguments of the recipe: its heads
+    c.loss = ml_collections.ConfigDict()  # arguments of the recipe: its losses
+    c.modalities = ("audio", "image")  # what the recipe has encoders of
 
     # What differs in a run before this one, whose tables (identity weights) this one takes over;
     # empty: no such run. It lives in WORKDIR/first_phase and starts from the same fresh encoders.
@@ -44,6 +46,8 @@ def base() -> ml_collections.ConfigDict:
 
     c.audio = ml_collections.ConfigDict()
     c.audio.encoder = "thin_resnet34"  # a row of AUDIO_ENCODERS or a dotted path
+    c.audio.arguments = ml_collections.ConfigDict()  # further ones of the encoder
+    # Arguments of layers.audio.LogMel; of another front-end, or as a preset: replace the whole.
     c.audio.frontend = ml_collections.ConfigDict()
     c.audio.frontend.num_mels = 40
     c.audio.frontend.frame_length_samples = 400
@@ -60,14 +64,21 @@ def base() -> ml_collections.ConfigDict:
     c.image = ml_collections.ConfigDict()
     c.image.encoder = "ir50"  # a row of IMAGE_ENCODERS or a dotted path
     c.image.size = 112
+    c.image.arguments = ml_collections.ConfigDict()  # further ones of the encoder
+    c.image.num_frames = 1  # several: of a row's pictures, spread evenly; embeddings are averaged
 
-    c.init = ml_collections.ConfigDict()  # weights of the authors' PyTorch files, for a fresh start
+    # Further modalities made of pictures, such as optical flow: name to encoder, size, num_frames
+    # and augment, as `further` makes it. Each is also named in `modalities`.
+    c.further = ml_collections.ConfigDict()
+
+    c.init = ml_collections.ConfigDict()  # files with weights of others, for a fresh start
     c.init.audio = ""  # .model or .pth.tar, for thin_resnet34
-    c.init.image = ""  # .pth or .pth.tar, for ir50
+    c.init.image = ""  # .pth or .pth.tar, for ir50; for vgg16 what Keras has saved
 
     c.data = ml_collections.ConfigDict()
     c.data.directory = ""  # what prepare wrote
     c.data.train_split = "train"
+    c.data.sampling = "identities"  # a batch of distinct identities; or rows: every row in turn
     c.data.audio_seconds = (2.5, 5.0)  # a training crop's length is uniform in this range
     c.data.augment = ()  # rows of augment.IMAGE_AUGMENTATIONS and AUDIO_AUGMENTATIONS, in order
 
@@ -91,14 +102,39 @@ def base() -> ml_collections.ConfigDict:
     c.train.tables_from = ""  # a workdir or weights.npz: identity weights; set by first_phase
 
     c.eval = ml_collections.ConfigDict()
+    c.eval.protocols = ("lists",)  # rows of judging.JUDGES; the first one validates too
+    c.eval.groups = ""  # classification: the column whose values are resampled for intervals
     c.eval.batch_size = 32
     c.eval.audio_seconds = 10.0  # the first seconds of a clip are heard
+    c.eval.min_seconds = 0.0  # shorter clips repeat up to it
     c.eval.num_bootstrap = 1000
 
     c.export = ml_collections.ConfigDict()
     c.export.audio_seconds = 3.0  # fixed clip length of the .tflite; shorter ones pass num_samples
     c.export.min_cosine = 0.999  # parity below this publishes nothing
     return c
+
+
+def further(
+    encoder: str, size: int, num_frames: int = 1, augment: tuple[str, ...] = ()
+) -> ml_collections.ConfigDict:
+    """Returns an entry of `c.further`: a modality made of pictures.
+
+    Args:
+      encoder: a row of IMAGE_ENCODERS or a dotted path.
+      size: height and width in pixels.
+      num_frames: of a row's pictures, spread evenly.
+      augment: rows of augment.IMAGE_AUGMENTATIONS, in order.
+    """
+    return ml_collections.ConfigDict(
+        {
+            "encoder": encoder,
+            "size": size,
+            "arguments": {},
+            "num_frames": num_frames,
+            "augment": augment,
+        }
+    )
 
 
 def variant(
@@ -130,6 +166,19 @@ def validate(c: ml_collections.ConfigDict) -> None:
         )
     if c.dtype not in ("float32", "mixed_bfloat16"):
         raise registry.UserError(f"--config.dtype={c.dtype}: use float32 or mixed_bfloat16.")
+    unknown = [m for m in c.modalities if m not in ("audio", "image", *c.further)]
+    if unknown or not c.modalities or len(set(c.modalities)) < len(c.modalities):
+        raise registry.UserError(
+            f"--config.modalities={tuple(c.modalities)}: name each once, of audio, image and what "
+            "config.further says of others."
+        )
+    if c.data.sampling not in ("identities", "rows"):
+        raise registry.UserError(f"--config.data.sampling={c.data.sampling}: identities or rows.")
+    if not c.eval.protocols:
+        raise registry.UserError("--config.eval.protocols is empty: name how the run is judged.")
+    for name in c.modalities:
+        if name != "audio" and (c.image if name == "image" else c.further[name]).num_frames < 1:
+            raise registry.UserError(f"num_frames of {name} is below 1: give 1 or more.")
     seconds = tuple(c.data.audio_seconds)
     if len(seconds) != 2 or not 0 < seconds[0] <= seconds[1]:
         raise registry.UserError(

@@ -1,5 +1,7 @@
 """What the papers prove, as numbers to compare a run with: NumPy, float64."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 Array = np.ndarray
@@ -55,10 +57,9 @@ def cosine_scale_bound(
     """Returns the least scale at which every class can reach `posterior` (MMCosine, ICASSP 2023).
 
     Paper: `(C - 1) / (n (C - 1 + n)) ln((C - 1) p / (1 - p))` for n modalities. Tight (ours), the
-      only one
-    of the two that can be attained: `(C - 1) / (n C) ln(.)`. Both are necessary, neither is a law
-    of good training: the paper's best scale on CREMA-D lies below its own bound. Warn, never
-    refuse.
+    only one of the two that can be attained: `(C - 1) / (n C) ln(.)`. Both are necessary, neither
+    is a law of good training: the paper's best scale on CREMA-D lies below its own bound. Warn,
+    never refuse.
 
     Args:
       num_classes: C, at least 2.
@@ -78,6 +79,44 @@ def cosine_scale_bound(
     spread = num_classes if tight else others + num_modalities
     odds = np.log(others * posterior / (1.0 - posterior))
     return float(others / (num_modalities * spread) * odds)
+
+
+def blending_weights(
+    train: Mapping[str, tuple[float, float]],
+    validation: Mapping[str, tuple[float, float]],
+    least_overfitting: float = 1e-3,
+) -> dict[str, float]:
+    """Returns the weights of gradient blending (Wang, Tran, Feiszli, CVPR 2020), summing to 1.
+
+    `w_k` is proportional to `G_k / O_k^2`: the generalisation gained, `G = V_before - V_after`,
+    over the square of the overfitting grown, `O = (V - T)_after - (V - T)_before`. A loss whose
+    validation did not fall gets 0. When none fell, all weigh the same.
+
+    Args:
+      train: loss (`fused` and each modality) to its value on the training split before and after.
+      validation: the same losses on the validation split.
+      least_overfitting: what a smaller `|O|` counts as, in nats: a gap that did not grow would take
+        all the weight.
+
+    Raises:
+      ValueError: other losses in one than in the other, a value that is not finite, or a
+        `least_overfitting` that is not positive.
+    """
+    if not train or set(train) != set(validation) or not least_overfitting > 0:
+        raise ValueError(
+            f"training losses {sorted(train)}, validation losses {sorted(validation)}, "
+            f"least_overfitting={least_overfitting}: need the same names and a positive number"
+        )
+    names = tuple(train)
+    t, v = (np.array([losses[k] for k in names], np.float64) for losses in (train, validation))
+    if not (np.isfinite(t).all() and np.isfinite(v).all()):
+        raise ValueError(f"losses are not finite: {dict(train)}, {dict(validation)}")
+    gained = np.maximum(v[:, 0] - v[:, 1], 0.0)
+    grown = np.abs((v - t)[:, 1] - (v - t)[:, 0])
+    weight = gained / np.square(np.maximum(grown, least_overfitting))
+    if not weight.sum() > 0:
+        weight = np.ones(len(names))
+    return dict(zip(names, (weight / weight.sum()).tolist()))
 
 
 def smooth_max(x: Array, z: float, axis: int = -1) -> Array:

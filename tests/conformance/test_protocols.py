@@ -5,7 +5,7 @@ import pytest
 
 from tests.conformance import walk
 from tfav import lists
-from tfav.evaluation import protocols, space
+from tfav.evaluation import classification, protocols, report, space, trials
 
 NUM_IDENTITIES, PER_IDENTITY = 30, 4
 VOICES = [f"{k}/{i}.wav" for k in range(NUM_IDENTITIES) for i in range(PER_IDENTITY)]
@@ -89,3 +89,35 @@ def test_unrelated_embeddings_are_at_chance(name, tmp_path):
     for metric, figure in figures.items():
         # 120 probes of 30 identities: one standard deviation is at most sqrt(0.25 / 30) = 0.09.
         assert abs(figure.value - figure.chance) < 0.18, metric
+
+
+def test_every_way_to_judge_gives_the_same_keys_and_metrics_that_have_a_name(tmp_path):
+    file, lines, _ = EXPECTED["verification"]
+    (tmp_path / file).write_text("\n".join(lines()) + "\n")
+    random = np.random.default_rng(3)
+    vectors = {item: random.normal(size=16) for item in LABELS}
+    of_lists = protocols.evaluate(tmp_path, "test", {"audio": vectors, "image": vectors}, LABELS)
+    logits, label = {"fused": random.normal(size=(20, 3))}, np.arange(20) % 3
+    of_classes = classification.evaluate(logits, label, class_names=["a", "b", "c"])
+    (tmp_path / "pairs.csv").write_text("1,0/a,0/b\n0,0/a,1/a\n1,1/a,1/b\n0,1/b,0/b\n")
+    ids = ["0/a", "0/b", "1/a", "1/b"]
+    of_trials = trials.evaluate(tmp_path / "pairs.csv", ids, {"fused": random.normal(size=(4, 3))})
+    for result in (*of_lists, *of_classes, *of_trials):
+        assert sorted(result) == sorted(of_lists[0])
+        assert report.metric_name(result["metric"], result["n"])
+    metrics = {r["metric"] for r in (*of_classes, *of_trials)}
+    assert metrics >= set(report.LOWER_IS_BETTER)
+    assert set(report.METRICS) == metrics | {m for _, _, best in EXPECTED.values() for m in best}
+
+
+def test_perfect_logits_reach_the_best_value_and_unrelated_ones_are_at_chance():
+    random = np.random.default_rng(4)
+    label = random.permutation(np.arange(600) % 4)
+    logits = {"fused": 50 * np.eye(4)[label], "audio": random.normal(size=(600, 4))}
+    results = classification.evaluate(logits, label, class_names=list("abcd"))
+    found = {(r["direction"], r["metric"]): r for r in results}
+    for metric, best in (("accuracy", 1.0), ("ece", 0.0), ("nll", 0.0)):
+        assert abs(found["fused", metric]["value"] - best) < 1e-12
+    accuracy = found["audio", "accuracy"]  # one standard deviation is sqrt(0.19 / 600) = 0.018
+    assert accuracy["chance"] == 0.25 and abs(accuracy["value"] - 0.25) < 0.06
+    assert found["audio", "nll"]["value"] > found["audio", "nll"]["chance"]

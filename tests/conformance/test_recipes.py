@@ -2,6 +2,7 @@
 
 import json
 
+import ml_collections
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,14 +13,31 @@ from tfav import build, compat, recipes
 from tfav.training import trainer
 
 NUM_CLASSES = 5
-# What differs from the configuration in tests/small.py, the smallest voice-face experiment.
-SETTINGS = {"voice_face": {}}
+# What differs from the configuration in tests/small.py, the smallest voice-face experiment: the
+# parts of a config that are another recipe's own.
+SETTINGS = {
+    "voice_face": {},
+    "mmcosine": {
+        "model": {"head": "cosine", "fusion": "concat"},
+        "loss": {
+            "contrastive_weight": 1.0,
+            "agreement_weight": 0.5,
+            "blending": "equal",
+            "modulation": "ogm_ge",
+        },
+    },
+    "dmc": {
+        "model": {"num_clusters": 4, "cluster_size": 8},
+        "loss": {"margin": 0.5, "negatives": "all"},
+    },
+    "l3": {"model": {"hidden_size": 32}},
+}
 ROWS = walk.rows(recipes.RECIPES, SETTINGS)
 
 
 def test_every_row_has_settings():
     add = (
-        "add 'ROW': {'model.some_field': value, ...}, its smallest experiment, to SETTINGS in "
+        "add 'ROW': {'model': {...}, 'loss': {...}}, its smallest experiment, to SETTINGS in "
         "tests/conformance/test_recipes.py."
     )
     walk.check_complete(recipes.RECIPES, SETTINGS, "RECIPES", add)
@@ -28,7 +46,8 @@ def test_every_row_has_settings():
 def config(name, directory="unused"):
     c = small.config(directory)
     c.recipe = name
-    c.update_from_flattened_dict(SETTINGS[name])
+    for part, fields in SETTINGS[name].items():
+        c[part] = ml_collections.ConfigDict(fields)
     return c
 
 

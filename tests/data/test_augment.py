@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfav import compat, registry
-from tfav.data import augment
+from tfav.data import augment, crops
 
 ADDONS_ONLY = ("cutout", "blur")
 addons_line = pytest.mark.skipif(compat.KERAS_3, reason="tensorflow-addons")
@@ -21,12 +21,12 @@ def photograph(size=16):
 
 
 def test_fit_leaves_an_image_of_the_right_size_alone():
-    np.testing.assert_array_equal(augment.fit(photograph(16), 16), photograph(16))
+    np.testing.assert_array_equal(crops.fit(photograph(16), 16), photograph(16))
 
 
 def test_fit_keeps_the_aspect_and_pads_both_sides_with_grey():
     image = np.full((40, 20, 3), 200, np.uint8)
-    fitted = augment.fit(image, 10).numpy()  # scale 1/4: 10 x 5, so 2 columns before and 3 after
+    fitted = crops.fit(image, 10).numpy()  # scale 1/4: 10 x 5, so 2 columns before and 3 after
     assert fitted.dtype == np.uint8
     expected = np.full((10, 10, 3), 127)
     expected[:, 2:7] = 200
@@ -36,13 +36,13 @@ def test_fit_keeps_the_aspect_and_pads_both_sides_with_grey():
 def test_fit_averages_when_it_shrinks():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, 3::8] = stripes[:, 4::8] = 200  # all that a bilinear look every 8 pixels would see
-    fitted = augment.fit(stripes, 8).numpy().astype(int)
+    fitted = crops.fit(stripes, 8).numpy().astype(int)
     assert abs(fitted - 50).max() <= 8  # two columns of eight: 200 / 4
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (7, 5)])
 def test_fit_takes_any_shape(shape):
-    fitted = augment.fit(np.full((*shape, 3), 9, np.uint8), 8).numpy()
+    fitted = crops.fit(np.full((*shape, 3), 9, np.uint8), 8).numpy()
     assert fitted.shape == (8, 8, 3)
     assert set(np.unique(fitted).tolist()) <= {9, 127} and (fitted == 9).any()
 
@@ -54,6 +54,74 @@ def test_flip_mirrors_half_of_the_images():
     same = [np.array_equal(flipped, image) for flipped in flips]
     assert all(a != b for a, b in zip(mirrored, same))
     assert 30 <= sum(mirrored) <= 70  # 50 expected, 4 standard deviations
+
+
+def test_flip_flow_mirrors_with_flip_and_turns_the_horizontal_motion_around():
+    flow = photograph()
+    for number in range(40):
+        turned = augment.flip_flow(flow, seed(number)).numpy()
+        if np.array_equal(augment.flip(flow, seed(number)), flow):
+            np.testing.assert_array_equal(turned, flow)
+            continue
+        np.testing.assert_array_equal(turned[..., 1:], flow[:, ::-1, 1:])
+        # 128 is no motion: 28 to the left of it (100) becomes 28 to the right (156), 0 is clipped.
+        expected = np.minimum(256 - flow[:, ::-1, 0].astype(int), 255)
+        np.testing.assert_array_equal(turned[..., 0], expected)
+
+
+def test_resized_crop_stretches_a_part_to_the_square():
+    ramp = np.zeros((40, 60, 3), np.float32)
+    ramp[..., 0] = np.arange(60) * 4  # tells the column, and the other channel the row
+    ramp[..., 1] = np.arange(40)[:, None] * 4
+    for number in range(20):
+        part = crops.resized_crop(tf.constant(ramp), seed(number), size=10).numpy() / 4
+        top, left, height, width = crops.crop_region(tf.constant([40, 60]), seed(number))
+        # The middle of the first and last of 10 pixels lie 1/20 of the part from its edges.
+        columns = int(left) + np.array([0.05, 0.95]) * int(width) - 0.5
+        rows = int(top) + np.array([0.05, 0.95]) * int(height) - 0.5
+        np.testing.assert_allclose(part[5, [0, -1], 0], columns, atol=0.6)
+        np.testing.assert_allclose(part[[0, -1], 5, 1], rows, atol=0.6)
+
+
+def test_resized_crop_without_a_size_keeps_that_of_the_image():
+    assert crops.resized_crop(tf.constant(photograph()), seed(0)).shape == (16, 16, 3)
+
+
+def test_crop_regions_have_the_area_and_aspect_of_torchvision():
+    regions = np.array(
+        [[int(v) for v in crops.crop_region(tf.constant([300, 400]), seed(n))] for n in range(300)]
+    )
+    top, left, height, width = regions.T
+    assert min(top.min(), left.min()) >= 0
+    assert (top + height).max() <= 300 and (left + width).max() <= 400
+    area, log_aspect = height * width / (300 * 400), np.log(width / height)
+    assert 0.079 < area.min() < 0.12 and 0.9 < area.max() <= 1.001
+    bound = math.log(4 / 3) + 0.02
+    assert -bound < log_aspect.min() < -0.2 and 0.2 < log_aspect.max() < bound
+    # Of one shape but another size, the same seed gives the same part.
+    half = [[int(v) for v in crops.crop_region(tf.constant([150, 200]), seed(n))] for n in range(9)]
+    np.testing.assert_allclose(np.array(half) * 2, regions[:9], atol=3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "region"),
+    # No part of a strip can have 8 % of its area and an aspect up to 4/3: the central one of the
+    # nearest allowed aspect is taken: 9 * 4/3 = 12 wide, or 9 / (3/4) = 12 high.
+    [((9, 1000), (0, 494, 9, 12)), ((1000, 9), (494, 0, 12, 9))],
+)
+def test_a_strip_gives_its_central_part(shape, region):
+    assert tuple(int(v) for v in crops.crop_region(tf.constant(shape), seed(3))) == region
+
+
+def test_picture_fits_the_photograph_unless_the_first_function_makes_the_square():
+    wide = np.full((20, 40, 3), 200, np.uint8)
+    fitted = augment.picture([augment.flip], tf.constant(wide), 8, seed(0)).numpy()
+    assert fitted.dtype == np.uint8 and (fitted[0] == 127).all()  # grey above
+    cropped = augment.picture([crops.resized_crop, augment.flip], tf.constant(wide), 8, seed(0))
+    assert cropped.dtype == tf.uint8 and cropped.shape == (8, 8, 3)
+    np.testing.assert_array_equal(cropped, 200)  # no grey: cut from the photograph itself
+    late = augment.picture([augment.flip, crops.resized_crop], tf.constant(wide), 8, seed(1))
+    assert late.dtype == tf.uint8 and late.shape == (8, 8, 3)
 
 
 def test_rotate_by_a_quarter_is_a_quarter_counterclockwise():

@@ -222,10 +222,37 @@ def test_what_follows_the_end_marker_is_dropped(tmp_path):
     assert jpeg.endswith(b"\xff\xd9") and _decoded(jpeg).shape == (30, 40, 3)
 
 
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_a_part_of_a_sound(tmp_path, rate):
+    time = np.arange(2 * rate) / rate
+    soundfile.write(tmp_path / "x.wav", np.where(time < 1, 0.25, 0.5), rate, subtype="PCM_24")
+    whole = decode.read_audio(tmp_path / "x.wav")
+    part = decode.read_audio(tmp_path / "x.wav", start_seconds=0.75, length_seconds=0.5)
+    assert len(part) == 8000
+    np.testing.assert_allclose(part[40:-40], whole[12_040:19_960], atol=2e-3)
+    assert len(decode.read_audio(tmp_path / "x.wav", start_seconds=1.75)) == 4000
+    with pytest.raises(decode.BadFile, match="has no sound from 2 s on"):
+        decode.read_audio(tmp_path / "x.wav", start_seconds=2.0)
+
+
 def test_a_sound_file_that_ends_early_is_a_shorter_clip(tmp_path):
     soundfile.write(tmp_path / "x.wav", _tone(), RATE, subtype="PCM_16")
     (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[: 44 + 2 * 5000])
     np.testing.assert_allclose(decode.read_audio(tmp_path / "x.wav"), _tone()[:5000], atol=1e-4)
+
+
+def test_a_folder_stands_for_its_pictures_by_number(tmp_path):
+    for name in ("10.jpg", "2.JPG", "2b.png", "001.jpg", ".hidden.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    found = decode.picture_files(["first.png", str(tmp_path)])
+    names = ["001.jpg", "2.JPG", "2b.png", "10.jpg"]
+    assert found == ["first.png", *(str(tmp_path / name) for name in names)]
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(decode.BadFile, match=r"folder without pictures \(\.jpg"):
+        decode.picture_files([str(tmp_path)])
 
 
 def _cut(name):

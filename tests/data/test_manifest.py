@@ -55,7 +55,8 @@ def test_one_modality_needs_one_column_only(tmp_path):
         (HEADER + ",audio", ["a,train,x,a,b,c"], "the column 'audio' twice"),
         (HEADER + ",offset", ["a,train,x,a,b,c"], "column 'offset', a name.*rename"),
         (HEADER, [], "has a header but no rows"),
-        (HEADER, ["a,train,x,,"], r"line 2 \(id 'a'\) has neither audio nor image"),
+        (HEADER, ["a,train,x,,"], r"line 2 \(id 'a'\) names no file: fill in audio or image"),
+        (HEADER + ",num_frames", ["a,train,x,a,b,c"], "column 'num_frames', a name.*rename"),
         (HEADER, ["a,train,x,a.wav,", "a,val,y,b.wav,"], "line 3 repeats the id 'a' of line 2"),
         (HEADER, ["a,train,,a.wav,"], "line 2 has an empty 'label'"),
         (HEADER, ["a,,x,a.wav,"], "line 2 has an empty 'split'"),
@@ -95,3 +96,44 @@ def test_a_file_that_cannot_be_read_is_answered_with_one_sentence(tmp_path, cont
         path.write_bytes(content)
     with pytest.raises(registry.UserError, match=r"mine\.csv " + message):
         manifest.read(path)
+
+
+def test_videos_and_further_modalities_have_columns_of_their_own(tmp_path):
+    header = "id,split,label,video,flow,depth,fold"
+    lines = ["a,train,x,a.mp4,,,1", "b,train,x,,b.jpg,/far/b,2", "c,val,x,c.mp4,c,c.png,3"]
+    rows = manifest.read(_write(tmp_path, *lines, header=header), modalities=["flow", "depth"])
+    here = str(tmp_path)
+    assert [(row.video, dict(row.further)) for row in rows] == [
+        (f"{here}/a.mp4", {}),
+        (None, {"flow": (f"{here}/b.jpg",), "depth": ("/far/b",)}),
+        (f"{here}/c.mp4", {"flow": (f"{here}/c",), "depth": (f"{here}/c.png",)}),
+    ]
+    assert [row.extra for row in rows] == [{"fold": "1"}, {"fold": "2"}, {"fold": "3"}]
+    assert rows[2].paths == [f"{here}/c.mp4", f"{here}/c", f"{here}/c.png"]
+
+
+def test_a_picture_column_that_is_not_named_passes_through(tmp_path):
+    rows = manifest.read(_write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow"))
+    assert rows[0].further == {} and rows[0].extra == {"flow": "f.jpg"}
+
+
+def test_one_image_and_several_are_pictures_alike():
+    assert manifest.Row("a", "train", "x", image="a.jpg").pictures == {"image": ("a.jpg",)}
+    row = manifest.Row("a", "train", "x", image=("1.jpg", "2.jpg"), further={"flow": ("f.jpg",)})
+    assert row.pictures == {"image": ("1.jpg", "2.jpg"), "flow": ("f.jpg",)}
+    assert manifest.Row("a", "train", "x", audio="a.wav").pictures == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["flow", "depth"], "--modalities=flow,depth: .*mine.csv has no column 'depth'"),
+        (["image"], "--modalities=image: 'image' cannot be the name"),
+        (["label"], "--modalities=label: 'label' cannot be the name"),
+        (["Optical Flow"], "'Optical Flow' cannot be the name.*small letters"),
+    ],
+)
+def test_a_modality_that_cannot_be_is_answered_with_one_sentence(tmp_path, names, message):
+    path = _write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow")
+    with pytest.raises(registry.UserError, match=message):
+        manifest.read(path, modalities=names)

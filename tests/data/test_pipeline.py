@@ -320,6 +320,6 @@ def test_evaluation_of_a_split_without_the_modality_says_so(directory):
         evaluate(directory, "test", "audio")
 
 
-def test_evaluation_of_another_modality_is_a_programming_error(directory):
-    with pytest.raises(ValueError, match="smell"):
+def test_evaluation_of_a_modality_that_the_data_lacks_names_it(directory):
+    with pytest.raises(registry.UserError, match="'train' .* holds no smell"):
         evaluate(directory, "train", "smell")

@@ -16,6 +16,7 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
+from tests import clips
 from tfav import lists, registry
 from tfav.data import manifest, prepare, shards, tally
 
@@ -219,6 +220,8 @@ def test_no_usable_row_at_all_is_an_error_whatever_is_allowed(tmp_path):
     [
         ({"max_bad_fraction": 1.5}, "--max_bad_fraction=1.5 is no fraction"),
         ({"max_image_side": 4}, "--max_image_side=4: give at least 16"),
+        ({"num_frames": 0}, "--num_frames=0: give at least 1"),
+        ({"fps": float("nan")}, "--fps=nan: give at least 0"),
         ({"shards": -1}, "--shards=-1: give at least 0"),
         ({"lists": "/no/where"}, "/no/where is no folder"),
     ],
@@ -448,3 +451,106 @@ def test_the_binary_prepares_a_manifest_and_prints_a_summary(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "train" in done.stdout and f"written: {tmp_path}/set/" in done.stdout
     assert list(shards.Index.read(tmp_path / "set").id) == ["a"]
+
+
+# Videos -------------------------------------------------------------------------------------------
+
+
+def _clips(tmp_path, *names):
+    """A row for each name; `mute` has no sound, `broken` is no video."""
+    rows = []
+    for number, name in enumerate(names):
+        path = tmp_path / f"{name}.mov"
+        clips.write(path, 6, 5, sound=None if name == "mute" else clips.chirp(1.2))
+        if name == "broken":
+            path.write_bytes(b"no video at all")
+        split = "test" if number % 2 else "train"
+        rows.append(manifest.Row(name, split, f"p{number // 2}", video=str(path)))
+    return rows
+
+
+def test_videos_become_sound_frames_and_derived_modalities(tmp_path):
+    rows = _clips(tmp_path, "a", "b", "mute", "d")
+    settings = _settings(tmp_path, num_frames=3, derive=("flow", "diff"), draw_lists=False)
+    report = prepare.prepare(rows, settings)
+    index = shards.Index.read(tmp_path / "out" / "set")
+    assert list(index.id) == ["a", "mute", "b", "d"]
+    assert {name: list(counts) for name, counts in index.frames.items()} == {
+        "image": [3, 3, 3, 3],
+        "flow": [3, 3, 3, 3],
+        "diff": [3, 3, 3, 3],
+    }
+    assert list(index.num_samples) == [19_200, 0, 19_200, 19_200]
+    assert report["splits"]["train"] == {
+        "rows": 2,
+        "identities": 2,
+        "audio": 1,
+        "hours": round(1.2 / 3600, 4),
+        "image": 2,
+        "flow": 2,
+        "diff": 2,
+    }
+    assert report["videos_without"] == {"audio": {"count": 1, "first": ["mute"]}}
+    assert report["frames"]["flow"] == {"min": 3, "median": 3, "max": 3}
+    assert report["bad_rows"] == 0 and report["lists"] == {}
+    assert not (tmp_path / "out" / "set" / "lists").exists()
+    text = tally.summary(report)
+    assert "videos without audio: 1 (first mute)" in text
+    assert "frames of flow: 3 to 3, median 3" in text
+
+
+def test_videos_give_the_same_bytes_again(tmp_path):
+    rows = _clips(tmp_path, "a", "b", "c", "d")
+    for name in ("one", "two"):
+        prepare.prepare(rows, prepare.Settings(str(tmp_path / name), fps=4, derive=("flow",)))
+    assert _files(tmp_path / "one") == _files(tmp_path / "two")
+
+
+def test_a_broken_video_is_a_bad_row(tmp_path):
+    rows = _clips(tmp_path, "a", "b", "c", "broken")
+    report = prepare.prepare(rows, _settings(tmp_path, max_bad_fraction=0.25))
+    assert report["bad_rows"] == 1
+    bad = _bad(tmp_path)[0]
+    assert bad["column"] == "video" and "not readable as a video" in bad["reason"]
+    checked = prepare.check(rows, _settings(tmp_path))
+    assert checked["audio_formats"] == {"16000 Hz, 2 channels, pcm_s16le": 3}
+    assert checked["acceptable"] is False
+
+
+def test_deriving_without_videos_or_what_nobody_can_draw_is_refused(tmp_path):
+    face = manifest.Row("a", "train", "x", image=_face(tmp_path / "a.jpg"))
+    with pytest.raises(registry.UserError, match="--derive=flow needs videos.*column 'video'"):
+        prepare.prepare([face], _settings(tmp_path, derive=("flow",)))
+    for derive in (("depth",), ("flow", "flow")):
+        with pytest.raises(registry.UserError, match="name each once, of flow, diff"):
+            prepare.prepare(_clips(tmp_path, "a"), _settings(tmp_path, derive=derive))
+
+
+def test_the_output_may_not_hold_a_video_or_folder_that_is_to_be_read(tmp_path):
+    prepare.prepare(_clips(tmp_path, "a"), _settings(tmp_path))
+    inside = str(tmp_path / "out" / "set" / "x.mov")
+    for row in (
+        manifest.Row("a", "train", "x", video=inside),
+        manifest.Row("a", "train", "x", further={"flow": (inside,)}),
+    ):
+        with pytest.raises(registry.UserError, match="x.mov, which is to be read"):
+            prepare.prepare([row], _settings(tmp_path, overwrite=True))
+
+
+def test_the_binary_takes_videos(tmp_path):
+    _clips(tmp_path, "a", "mute")
+    _face(tmp_path / "depth" / "1.png")
+    lines = ["id,split,label,video,depth", "a,train,x,a.mov,depth", "b,train,x,mute.mov,"]
+    (tmp_path / "mine.csv").write_text("\n".join(lines) + "\n")
+    flags = (f"--manifest={tmp_path}/mine.csv", f"--output={tmp_path}/set", "--lists=none")
+    done, _ = _binary(*flags, "--fps=2.5", "--derive=diff", "--modalities=depth")
+    assert done.returncode == 0, done.stderr
+    index = shards.Index.read(tmp_path / "set")
+    assert {name: list(counts) for name, counts in index.frames.items()} == {
+        "image": [3, 3],  # 1.2 s
+        "depth": [1, 0],
+        "diff": [3, 3],
+    }
+    assert "videos without audio: 1 (first b)" in done.stdout
+    done, _ = _binary(*flags, "--fps=2.5", "--num_frames=4")
+    assert done.returncode == 2 and "no --num_frames beside it" in done.stderr

@@ -20,6 +20,7 @@ def make_index(label, num_samples, height):
         num_samples=np.array(num_samples),
         height=np.array(height),
         width=np.array(height),
+        frames={"image": (np.array(height) > 0).astype(np.int64)},
         extra={},
         info={},
     )
@@ -33,12 +34,8 @@ INDEX = make_index(
 
 
 def draw(seed, step, num_identities=10, batch_size=3):
-    return sampling.draw_identities(
-        seed,
-        tf.constant(step, tf.int64),
-        batch_size=batch_size,
-        num_identities=num_identities,
-    ).numpy()
+    step = tf.constant(step, tf.int64)
+    return sampling.draw_items(seed, step, batch_size=batch_size, num_items=num_identities).numpy()
 
 
 def test_a_pool_groups_rows_by_identity_and_leaves_out_who_has_one_modality():
@@ -91,7 +88,7 @@ def test_one_identity_alone_makes_a_batch_of_one():
 def plan(seed, step, low=10, high=20, batch_size=2):
     return {
         name: value.numpy()
-        for name, value in sampling.draw_plan(
+        for name, value in sampling.draw_identities(
             seed,
             tf.constant(step, tf.int64),
             sampling.make_pool(INDEX, LABELS),
@@ -107,7 +104,7 @@ def test_a_plan_pairs_rows_of_the_same_identity():
         drawn = plan(3, step)
         for label, audio, image in zip(drawn["label"], drawn["audio_row"], drawn["image_row"]):
             assert INDEX.label[audio] == INDEX.label[image] == LABELS[label]
-            assert INDEX.num_samples[audio] > 0 and INDEX.height[image] > 0
+            assert INDEX.held("audio")[audio] and INDEX.held("image")[image]
 
 
 def test_a_plan_is_a_function_of_seed_and_step():
@@ -153,5 +150,47 @@ def test_rows_start_independently():
 
 @pytest.mark.parametrize("step", [0, 10**12])
 def test_draws_work_in_a_graph_at_any_step(step):
-    drawn = tf.function(lambda s: sampling.draw_identities(1, s, batch_size=3, num_identities=10))
+    drawn = tf.function(lambda s: sampling.draw_items(1, s, batch_size=3, num_items=10))
     np.testing.assert_array_equal(drawn(tf.constant(step, tf.int64)), draw(1, step))
+
+
+def test_draw_frames_takes_one_of_each_part_by_its_share():
+    def frames(share, num_stored):
+        return sampling.draw_frames(tf.constant(share, tf.float64), tf.constant(num_stored)).numpy()
+
+    # 7 frames in 3 parts: 0 1 | 2 3 | 4 5 6.
+    np.testing.assert_array_equal(frames([0.0, 0.0, 0.0], 7), [0, 2, 4])
+    np.testing.assert_array_equal(frames([0.5, 0.49, 0.67], 7), [1, 2, 6])
+    np.testing.assert_array_equal(frames([np.nextafter(1, 0)] * 3, 7), [1, 3, 6])
+    np.testing.assert_array_equal(frames([0.9] * 3, 3), [0, 1, 2])
+
+
+def test_middle_frames_are_the_middles_of_equal_parts_and_few_frames_repeat():
+    def frames(num_stored, num_frames):
+        return sampling.middle_frames(tf.constant(num_stored), num_frames).numpy().tolist()
+
+    assert frames(7, 1) == [3]
+    assert frames(6, 2) == [1, 4]
+    assert frames(1, 3) == [0, 0, 0]
+    assert frames(2, 3) == [0, 1, 1]  # 2, 6, 10 over 6
+
+
+def test_rows_of_a_batch_are_distinct_and_keep_their_class():
+    rows, label = np.array([4, 5, 9, 11]), np.array([0, 3, 1, 2], np.int32)
+    seen = []
+    for step in range(6):
+        drawn = sampling.draw_rows(
+            1,
+            tf.constant(step, tf.int64),
+            rows,
+            label,
+            tf.range(12, dtype=tf.int64) + 1,
+            batch_size=2,
+            length_samples=(3, 3),
+            num_frames=2,
+        )
+        assert drawn["frame_share"].shape == [2, 2]
+        for row, number in zip(drawn["row"].numpy(), drawn["label"].numpy()):
+            assert label[rows.tolist().index(row)] == number
+        seen.append(drawn["row"].numpy())
+    assert all(sorted(np.concatenate(seen[i : i + 2])) == [4, 5, 9, 11] for i in (0, 2, 4))

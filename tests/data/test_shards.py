@@ -86,6 +86,65 @@ def test_the_index_holds_the_columns(directory):
     )
 
 
+def _moving():
+    """A row with two frames and three of flow, one with a single frame, one with sound alone."""
+    frames = {"image": [b"one", b"two"], "height": 10, "width": 20, "further": {"flow": [b"f"] * 3}}
+    yield shards.Record("clip", "train", "a", **frames)
+    yield shards.Record("photo", "train", "a", image=b"p", height=10, width=10)
+    yield shards.Record("sound", "test", "b", audio=np.ones(4, np.int16))
+
+
+def test_frames_and_further_modalities_come_back(tmp_path):
+    shards.write(tmp_path, _moving(), modalities=["flow", "diff"])
+    index = shards.Index.read(tmp_path)
+    assert index.info["modalities"] == ["flow", "diff"]
+    assert {name: list(counts) for name, counts in index.frames.items()} == {
+        "image": [2, 1, 0],
+        "flow": [3, 0, 0],
+        "diff": [0, 0, 0],
+    }
+    feature = _payload(index, 0).features.feature
+    assert list(feature["image"].bytes_list.value) == [b"one", b"two"]
+    assert list(feature["flow"].bytes_list.value) == [b"f", b"f", b"f"]
+    assert index.info["splits"]["train"] == {
+        "labels": ["a"],
+        "audio": 0,
+        "image": 2,
+        "flow": 1,
+        "diff": 0,
+        "rows": 2,
+    }
+    assert (
+        (tmp_path / "index.csv")
+        .read_text()
+        .startswith(
+            "id,split,label,shard,offset,length,num_samples,height,width,num_frames,num_frames_flow,"
+            "num_frames_diff\n"
+        )
+    )
+
+
+def test_the_index_says_who_holds_what(tmp_path):
+    shards.write(tmp_path, _moving(), modalities=["flow", "diff"])
+    index = shards.Index.read(tmp_path)
+    held = {name: list(index.held(name)) for name in ("audio", "image", "flow", "diff", "depth")}
+    assert held == {
+        "audio": [False, False, True],
+        "image": [True, True, False],
+        "flow": [True, False, False],
+        "diff": [False, False, False],
+        "depth": [False, False, False],
+    }
+    assert index.modalities == ("audio", "image", "flow")
+    assert index.select("test").modalities == ("audio",)
+    assert list(index.take(np.array([1, 0])).frames["image"]) == [1, 2]
+
+
+def test_a_modality_that_was_not_announced_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="clip has {'flow'}"):
+        shards.write(tmp_path, _moving(), modalities=["diff"])
+
+
 def test_a_split_selects_its_rows_and_its_labels(directory):
     index = shards.Index.read(directory)
     assert list(index.select("val").id) == ["val/0, with comma", "val/1, with comma"]
@@ -136,8 +195,8 @@ def test_a_folder_that_is_no_data_set_says_what_to_run(tmp_path):
 
 def test_another_format_is_refused(directory):
     info = json.loads((directory / "dataset.json").read_text())
-    (directory / "dataset.json").write_text(json.dumps({**info, "format": 2}))
-    with pytest.raises(registry.UserError, match="format 2 and this version reads 1"):
+    (directory / "dataset.json").write_text(json.dumps({**info, "format": 1}))
+    with pytest.raises(registry.UserError, match="format 1 and this version reads 2"):
         shards.Index.read(directory)
 
 

@@ -7,8 +7,10 @@ from tfav.encoders import audio
 
 def test_the_front_end_takes_its_arguments():
     encoder = audio.Tiny(frontend={"num_mels": 24, "form": "conv"})
-    assert encoder.frontend.num_mels == 24
+    assert encoder.frontend.num_bands == 24
     assert encoder(np.zeros([1, 1600], np.float32)).shape == (1, 128)
+    spectral = audio.Tiny(frontend={"kind": "spectrogram"})
+    assert spectral.frontend.num_bands == 257
 
 
 def test_thin_resnet34_has_the_shape_of_the_paper():

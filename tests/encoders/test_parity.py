@@ -11,6 +11,7 @@ from tests import released as released_weights
 from tfav.encoders import audio, image
 from tfav.export import pytorch
 from tfav.layers import audio as front_end
+from tfav.layers import frontend
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def relative(actual, expected) -> float:
     return float(np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.parametrize("form", front_end.FORMS)
+@pytest.mark.parametrize("form", frontend.FORMS)
 def test_log_mel_equals_the_released_front_end(released, form):
     waveform = released["waveform_int16"].astype(np.float32) / 32768
     layer = front_end.LogMel(amplitude=32768.0, instance_norm=False, form=form)

@@ -5,6 +5,8 @@ import pytest
 
 from tfav.evaluation import bootstrap, metrics
 
+INTERVALS = [bootstrap.auc_interval, bootstrap.equal_error_interval, bootstrap.min_dcf_interval]
+
 
 def explicit(statistic, identity, seed, num_resamples=50):
     """The percentiles of a statistic of repeated trials: `statistic(trial indices)`."""
@@ -34,6 +36,7 @@ def test_the_interval_of_a_mean_equals_explicit_resampling(trials):
     [
         (bootstrap.auc_interval, metrics.roc_auc),
         (bootstrap.equal_error_interval, metrics.equal_error_rate),
+        (bootstrap.min_dcf_interval, metrics.min_dcf),
     ],
 )
 def test_the_interval_of_a_decision_figure_equals_explicit_resampling(trials, interval, figure):
@@ -49,6 +52,16 @@ def test_identities_are_resampled_and_not_trials():
     assert bootstrap.mean_interval(hit, np.repeat([0, 1], 500), 400, 0) == (0.0, 1.0)
 
 
+def test_parts_of_the_resamples_change_nothing(monkeypatch):
+    rng = np.random.default_rng(1)
+    value, identity = rng.random(100), np.repeat(np.arange(20), 5)
+    whole = bootstrap.resample(20, 100, 7), bootstrap.mean_interval(value, identity, 100, 7)
+    monkeypatch.setattr(bootstrap, "_BLOCK_COUNTS", 20 * 7)
+    np.testing.assert_array_equal(bootstrap.resample(20, 100, 7), whole[0])
+    found = bootstrap.mean_interval(value, identity, 100, 7)
+    assert found == pytest.approx(whole[1], abs=1e-15)
+
+
 def test_the_seed_decides_the_interval():
     rng = np.random.default_rng(1)
     value, identity = rng.random(100), np.repeat(np.arange(20), 5)
@@ -57,7 +70,7 @@ def test_the_seed_decides_the_interval():
     assert bootstrap.mean_interval(value, identity, 100, 8) != first
 
 
-@pytest.mark.parametrize("interval", [bootstrap.auc_interval, bootstrap.equal_error_interval])
+@pytest.mark.parametrize("interval", INTERVALS)
 def test_no_interval_is_made_up_without_resamples_or_with_one_identity(interval):
     score, label = np.array([0.1, 0.2, 0.3, 0.4]), np.array([True, False, True, False])
     assert interval(score, label, np.array([0, 0, 1, 1]), 0, 0) == (None, None)
@@ -65,7 +78,7 @@ def test_no_interval_is_made_up_without_resamples_or_with_one_identity(interval)
     assert bootstrap.mean_interval(score, np.zeros(4, int), 100, 0) == (None, None)
 
 
-@pytest.mark.parametrize("interval", [bootstrap.auc_interval, bootstrap.equal_error_interval])
+@pytest.mark.parametrize("interval", INTERVALS)
 def test_a_resample_that_leaves_one_class_is_dropped(interval):
     # Person 0 has only right pairs and person 1 only wrong ones: a half of the resamples has one
     # class, the others both people, whose pairs are told apart perfectly.

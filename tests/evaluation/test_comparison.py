@@ -95,3 +95,57 @@ def test_a_column_that_one_run_lacks_is_left_out_and_none_at_all_is_refused(runs
     del runs["ours"][0][3]
     with pytest.raises(registry.UserError, match="no figure in common.*--tags"):
         comparison.summarise(runs, "ours")
+
+
+def classes(fused, audio, image, nll):
+    return [
+        {**result("accuracy", "fused", fused), "chance": 0.1},
+        {**result("ece", "fused", 0.05), "chance": None},
+        {**result("nll", "fused", nll), "chance": 2.3},
+        {**result("accuracy", "audio", audio), "chance": 0.1},
+        {**result("nll", "audio", 9.0), "chance": 2.3},
+        {**result("accuracy", "image", image), "chance": 0.1},
+    ]
+
+
+def test_classes_have_fused_figures_single_accuracies_and_their_gap():
+    runs = {
+        "vanilla": [classes(0.80, 0.75, 0.35, 0.7), classes(0.82, 0.77, 0.37, 0.7)],
+        "cosine": [classes(0.86, 0.75, 0.65, 0.5), classes(0.84, 0.73, 0.63, 0.6)],
+    }
+    lines = comparison.table(comparison.summarise(runs, "vanilla"), "vanilla").splitlines()
+    heads = "fused accuracy | audio accuracy | image accuracy | uni-modal gap"
+    heads += " | fused calibration error ↓ | fused NLL (nats) ↓"
+    ece = "**5.0** [5.0, 5.0]"
+    assert lines[:5] == [
+        f"| test, %, 2 seeds: mean [least, greatest] | {heads} |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| vanilla | 81.0 [80.0, 82.0] | **76.0** [75.0, 77.0] | 36.0 [35.0, 37.0] | "
+        f"40.0 [40.0, 40.0] | {ece} | 0.700 [0.700, 0.700] |",
+        "| cosine | **85.0** [84.0, 86.0] | 74.0 [73.0, 75.0] | **64.0** [63.0, 65.0] | "
+        f"10.0 [10.0, 10.0] | {ece} | **0.550** [0.500, 0.600] |",
+        "| chance | 10.0 | 10.0 | 10.0 |  |  | 2.300 |",
+    ]
+    # NLL: 0.5 - 0.7 = -0.2 and -0.1: mean -0.15, error 0.05, times 12.706.
+    assert lines[8].endswith("| -30.0 ± 0.0 | +0.0 ± 0.0 | -0.150 ± 0.635 |")
+    legend = " ".join(lines[10:])
+    assert "↓: lower is better." in legend and "uni-modal gap is the best less the" in legend
+    assert "same gender" not in legend
+
+
+def test_a_sweep_is_drawn_with_a_line_for_what_is_not_swept():
+    runs = {
+        "vanilla": [classes(0.80, 0.75, 0.35, 0.7)],
+        **{f"s={s}": [classes(0.8 + s / 200, 0.7, 0.6, 0.5)] for s in (10, 2)},
+    }
+    figures = comparison.summarise(runs, "vanilla")
+    swept = {"s=10": 10.0, "s=2": 2.0}
+    picture = comparison.sensitivity_plot(figures, "loss.scale", swept)
+    assert picture.startswith(b"\x89PNG")
+    assert picture == comparison.sensitivity_plot(
+        figures, "loss.scale", dict([*swept.items()][::-1])
+    )
+    changed = comparison.summarise({**runs, "vanilla": [classes(0.5, 0.5, 0.5, 2.0)]}, "vanilla")
+    assert picture != comparison.sensitivity_plot(changed, "loss.scale", swept)
+    words = {"s=10": "sgd", "s=2": "adam"}
+    assert comparison.sensitivity_plot(figures, "$f", words).startswith(b"\x89PNG")

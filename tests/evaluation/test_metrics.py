@@ -5,7 +5,7 @@ import pytest
 
 from tfav.evaluation import metrics
 
-FIGURES = [metrics.roc_auc, metrics.equal_error_rate, metrics.average_precision]
+FIGURES = [metrics.min_dcf, metrics.roc_auc, metrics.equal_error_rate, metrics.average_precision]
 
 
 def naive_auc(score, label):
@@ -97,6 +97,34 @@ def test_auc_is_the_trapezoid_under_the_roc_curve():
     assert (false_positive_rate[0], true_positive_rate[0], threshold[0]) == (0, 0, np.inf)
     assert (false_positive_rate[-1], true_positive_rate[-1]) == (1, 1)
     assert len(threshold) == 1 + len(set(score.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("p_target", "expected"),
+    [
+        # Of scores 4 3 2 1 0 with labels 1 1 0 1 0: (FNR, FPR) is (1, 0), (2/3, 0), (1/3, 0),
+        # (1/3, 1/2), (0, 1/2), (0, 1).
+        (0.01, 1 / 3),  # (0.01 / 3 + 0) / 0.01; to accept the fourth costs 0.99 / 2 / 0.01 = 49.5
+        (0.9, 0.5),  # 0.1 * 1/2 / 0.1 at (0, 1/2); at (1/3, 0) it is 0.9 / 3 / 0.1 = 3
+    ],
+)
+def test_min_dcf_by_hand(p_target, expected):
+    found = metrics.min_dcf([4, 3, 2, 1, 0], [1, 1, 0, 1, 0], p_target)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_min_dcf_is_the_released_codes_formula_and_rejecting_all_costs_one():
+    rng = np.random.default_rng(2)
+    label = rng.random(200) < 0.4
+    score = rng.normal(size=200) + label
+    costs = [
+        100 * (0.01 * np.mean(score[label] < t) + 0.99 * np.mean(score[~label] >= t))
+        for t in [*score, np.inf]
+    ]
+    assert metrics.min_dcf(score, label) == pytest.approx(min(costs), abs=1e-12)
+    assert metrics.min_dcf([1, 2], [1, 0]) == 1.0 and metrics.min_dcf([2, 1], [1, 0]) == 0.0
+    with pytest.raises(ValueError, match="p_target"):
+        metrics.min_dcf([2, 1], [1, 0], 0.0)
 
 
 def test_the_roc_curve_moves_through_a_tie_in_one_step():

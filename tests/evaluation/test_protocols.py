@@ -163,6 +163,65 @@ def test_listed_items_without_an_embedding_are_counted_and_three_are_named(folde
         judge(folder)
 
 
+def test_a_few_items_without_an_embedding_are_left_out_counted_and_named(tmp_path):
+    voices, faces, labels, texts = random_space(10, 5, noise=1.0)
+    folder = write_lists(tmp_path, texts)
+    del voices["3/1.wav"], faces["4/2.jpg"]
+    # 50 voices and 50 faces: one of each is 2 %.
+    with pytest.raises(registry.UserError, match="1 of its 50 audio items .*more than the 1 % "):
+        judge(folder, voices, faces, labels)
+    options = {"num_bootstrap": 0, "max_missing_fraction": 0.02}
+    results = judge(folder, voices, faces, labels, **options)
+    lost = {"match_g_v2f_2_test.txt": 0, "verify_g_v2f_test.txt": 0}
+    for name in lost:
+        kept = [
+            line
+            for line in texts[name].splitlines()
+            if "3/1.wav" not in line and "4/2.jpg" not in line
+        ]
+        total = len(texts[name].splitlines())
+        found = [r for r in results if r["list"] == name]
+        assert {r["num_trials"] for r in found} == {len(kept)} and len(kept) < total
+        note = (
+            f"{name}: 2 of its items are not in the data (first: 3/1.wav, 4/2.jpg); "
+            f"{total - len(kept)} of {total} trials that name them are left out."
+        )
+        assert all(r["notes"] == [note] for r in found)
+        (tmp_path / name).write_text("\n".join(kept))
+    (retrieved, *_) = [r for r in results if r["metric"] == "map"]
+    assert retrieved["num_trials"] == 49 and "they are left out." in retrieved["notes"][0]
+    # The figures are those of lists without such lines.
+    (tmp_path / "retrieval_v2f_test.txt").write_text(" ".join(voices) + "\n" + " ".join(faces))
+    whole = judge(folder, voices, faces, labels, num_bootstrap=0)
+    assert [r["value"] for r in results] == [r["value"] for r in whole]
+    assert not any("notes" in r for r in whole)
+    scores = protocols.verification_scores(
+        folder, "test", {"audio": voices, "image": faces}, labels, max_missing_fraction=0.02
+    )
+    assert len(scores["verify_g_v2f_test.txt"][0]) == whole[1]["num_trials"]
+
+
+def test_what_the_missing_items_leave_must_be_something(tmp_path):
+    folder = write_lists(tmp_path, {"match_v2f_2_test.txt": "x.wav A.jpg B.jpg\n"})
+    with pytest.raises(registry.UserError, match="first: x.wav.*; 1 of 1 trials"):
+        judge(folder, max_missing_fraction=1.0)
+    write_lists(tmp_path, {"match_v2f_2_test.txt": LISTS["match_v2f_2_test.txt"]})
+    write_lists(tmp_path, {"retrieval_v2f_test.txt": "x.wav\nA.jpg B.jpg\n"})
+    with pytest.raises(registry.UserError, match="leaves a gallery or its probes empty"):
+        judge(folder, max_missing_fraction=1.0)
+
+
+def test_probes_without_a_relevant_item_count_zero_aloud_and_none_with_one_is_refused(tmp_path):
+    folder = write_lists(tmp_path, {"retrieval_v2f_test.txt": "a.wav b.wav\nB.jpg\n"})
+    results = judge(folder)
+    assert pick(results)["map", "v2f"] == 0.5  # b finds B; a has nobody to find
+    note = "1 of 2 probes have no item of their identity in the gallery and count 0."
+    assert results[0]["notes"] == [f"retrieval_v2f_test.txt: {note}"]
+    write_lists(tmp_path, {"retrieval_v2f_test.txt": "a.wav\nB.jpg\n"})
+    with pytest.raises(registry.UserError, match="none of its 1 probes has an item of its ident"):
+        judge(folder)
+
+
 def test_an_item_without_identity_and_a_modality_without_embeddings_are_named(folder):
     labels = {name: who for name, who in LABELS.items() if name != "B.jpg"}
     with pytest.raises(registry.UserError, match="1 of its 2 image items have no identity .*B.jpg"):
@@ -199,7 +258,8 @@ def test_a_verification_list_of_right_pairs_alone_is_refused(folder):
 def test_judging_needs_numpy_and_no_tensorflow():
     code = (
         "import sys\n"
-        "from tfav.evaluation import embed, protocols, report\n"
+        "from tfav.evaluation import balance, classification_page, comparison, embed, protocols\n"
+        "from tfav.evaluation import classification, report, trials\n"
         "print(*{'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -62,6 +62,79 @@ def test_rows_stand_under_their_stratum_and_columns_under_their_direction(result
     assert max(map(len, lines)) <= 100
 
 
+def test_the_definition_of_map_stands_below_the_figure_and_only_there(results):
+    text = " ".join(report.text_table(results).split())
+    for words in ("mean over the probes of average precision", "No cut-off", "a tie counts"):
+        assert words in text
+    assert "chance is the expected value of a random order" in text
+    note = "Intervals resample the probes' identities. In EER alone lower is better.\n"
+    without = report.text_table(results[:4])
+    assert without.endswith(f"\n\n{note}") and "mAP" not in without
+
+
+def test_notes_stand_below_the_table_each_once(results):
+    noted = [{**r, "notes": ["x.txt: 2 items are not in the data."]} for r in results]
+    assert report.text_table(noted).count("x.txt: 2 items are not in the data.") == 1
+
+
+def of_classes(metric, direction, value, chance=0.1, low=None, **more):
+    figure = result(metric, direction, value, chance=chance)
+    ends = {"low": low, "high": low and value + 0.02}
+    return {**figure, **ends, "protocol": "classification", "list": None, **more}
+
+
+def test_other_directions_have_a_row_each_in_their_own_units():
+    rows = [
+        of_classes("accuracy", "fused", 0.871, low=0.85),
+        of_classes("ece", "fused", 0.0312, chance=None),
+        of_classes("nll", "fused", 0.4123, chance=2.3026),
+        of_classes("accuracy", "image", 0.5),
+        of_classes("min_dcf", "fused", 0.42, chance=1.0, protocol="trials", num_identities=40),
+    ]
+    text = report.text_table(rows)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[:6] == [
+        "test (%) value [95 %] chance trials",
+        "accuracy, fused 87.1 [85.0, 89.1] 10.00 65,550",
+        "accuracy, image 50.0 [-, -] 10.00 65,550",
+        "verification minDCF, fused 0.420 [-, -] 1.000 65,550",
+        "calibration error, fused 3.1 [-, -] - 65,550",
+        "NLL (nats), fused 0.412 [-, -] 2.303 65,550",
+    ]
+    assert "Lower is better in minDCF, calibration error, NLL." in " ".join(lines)
+    assert "most frequent class's share" in " ".join(lines) and "mAP" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_voices_and_faces_and_classes_stand_apart(results):
+    both = [*results, of_classes("accuracy", "fused", 0.871)]
+    text = report.text_table(both)
+    apart = report.text_table(results)
+    assert text.startswith(apart[: apart.index("Intervals")])
+    table = report.spread_table([both, both])
+    assert "| test: accuracy | 87.1 [87.1, 87.1] | 10.0 |" in table
+    assert table.startswith(report.spread_table([results, results]))
+
+
+def test_a_spread_of_classes_has_a_column_a_direction():
+    runs = [
+        [
+            of_classes("accuracy", "fused", value),
+            of_classes("accuracy", "flow", value - 0.1),
+            of_classes("nll", "fused", value, chance=2.3),
+            of_classes("ece", "fused", value, chance=None),
+        ]
+        for value in (0.6, 0.8)
+    ]
+    assert report.spread_table(runs).splitlines() == [
+        "| %, mean of 2 runs [least, greatest] | fused | flow | chance |",
+        "|---|---|---|---|",
+        "| test: accuracy | 70.0 [60.0, 80.0] | 60.0 [50.0, 70.0] | 10.0 |",
+        "| test: NLL (nats) | 0.700 [0.600, 0.800] |  | 2.300 |",
+        "| test: calibration error | 70.0 [60.0, 80.0] |  |  |",
+    ]
+
+
 def test_several_runs_stand_as_mean_least_and_greatest():
     def run(value):
         figure = {
@@ -86,7 +159,9 @@ def test_a_figure_without_interval_shows_dashes(results):
 
 def test_json_keeps_every_figure_and_refuses_nan(results):
     document = json.loads(report.to_json(results, {"checkpoint": "step 10"}))
-    assert document == {"about": {"checkpoint": "step 10"}, "results": results}
+    definitions = {"map": report.DEFINITIONS["map"]}
+    about = {"checkpoint": "step 10"}
+    assert document == {"about": about, "definitions": definitions, "results": results}
     with pytest.raises(ValueError):
         report.to_json([{**results[0], "value": float("nan")}])
 

@@ -1,4 +1,4 @@
-"""One small recipe, published once for all tests of this folder."""
+"""Two small recipes, each published once for all tests of this folder."""
 
 import collections
 
@@ -7,29 +7,70 @@ import pytest
 
 from tfav.encoders import audio, image
 from tfav.export import publish
+from tfav.layers import classifiers
 from tfav.recipes import base
 
 SIZE = 32
 EMBEDDING_SIZE = 16
+CLASSES = ("nought", "one", "two")
+FRAMES = 2
 
 Published = collections.namedtuple("Published", "directory certificate")
 
 
-@pytest.fixture(scope="session")
-def recipe() -> base.Recipe:
-    """Tiny encoders; batch norms as if trained, so that folding them wrongly shows."""
-    encoders = {
-        "audio": audio.Tiny(EMBEDDING_SIZE, dropout=0.5),
-        "image": image.Tiny(EMBEDDING_SIZE, SIZE, dropout=0.5),
-    }
-    made = base.Recipe(encoders, heads={})
+class Classifying(base.Recipe):
+    """A classifier a modality, of embedding sizes of their own; their logits add up."""
+
+    def __init__(self, encoders):
+        heads = {
+            f"{name}_head": classifiers.SharedClassifier(
+                len(CLASSES), embedding_size=encoder.embedding_size, seed=seed
+            )
+            for seed, (name, encoder) in enumerate(encoders.items())
+        }
+        # Of a size that a .tflite without it would seem to have lost weights.
+        heads["training_only"] = classifiers.SharedClassifier(1_000, embedding_size=1_000)
+        super().__init__(encoders, heads)
+        self.num_classes = len(CLASSES)
+
+    def features(self, batch, training=False):
+        return {name: self.embed(name, batch, training) for name in self.encoders}
+
+    def logits(self, features):
+        found = {name: self.heads[f"{name}_head"](value) for name, value in features.items()}
+        return {"fused": sum(found.values()), **found}
+
+
+def settle(encoders):
+    """Gives batch norms values as if trained, so that folding them wrongly shows."""
     random = np.random.default_rng(0)
-    for name, variable in made.encoder_weights().items():
+    for name, variable in base.Recipe(encoders, heads={}).encoder_weights().items():
         if name.endswith(("gamma", "moving_variance")):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
         elif name.endswith(("beta", "moving_mean")):
             variable.assign(random.normal(0.0, 0.1, variable.shape))
-    return made
+    return encoders
+
+
+@pytest.fixture(scope="session")
+def recipe() -> base.Recipe:
+    """Tiny encoders of one embedding size."""
+    encoders = {
+        "audio": audio.Tiny(EMBEDDING_SIZE, dropout=0.5),
+        "image": image.Tiny(EMBEDDING_SIZE, SIZE, dropout=0.5),
+    }
+    return base.Recipe(settle(encoders), heads={})
+
+
+@pytest.fixture(scope="session")
+def classifying() -> Classifying:
+    """Sound, a picture and two frames of a third modality; three classes."""
+    encoders = {
+        "audio": audio.Tiny(EMBEDDING_SIZE),
+        "image": image.Tiny(EMBEDDING_SIZE, SIZE),
+        "flow": image.Tiny(8, 16, name="flow"),
+    }
+    return Classifying(settle(encoders))
 
 
 @pytest.fixture(scope="session")
@@ -50,4 +91,35 @@ def published(recipe, inputs, tmp_path_factory) -> Published:
     """What `publish` writes and returns; read only."""
     directory = str(tmp_path_factory.mktemp("exports") / "demo")
     certificate = publish.publish(recipe, inputs, directory, audio_seconds=0.5, min_cosine=0.999)
+    return Published(directory, certificate)
+
+
+@pytest.fixture(scope="session")
+def rows(inputs) -> list:
+    """Rows of all three modalities."""
+    random = np.random.default_rng(2)
+    flow = random.integers(0, 256, [3, FRAMES, 16, 16, 3], np.uint8)
+    return [
+        (
+            f"row{i}",
+            {"audio": inputs["audio"][i][1], "image": inputs["image"][i][1], "flow": flow[i]},
+        )
+        for i in range(3)
+    ]
+
+
+@pytest.fixture(scope="session")
+def classified(classifying, rows, tmp_path_factory) -> Published:
+    """What `publish` writes and returns of a recipe that classifies; read only."""
+    directory = str(tmp_path_factory.mktemp("exports") / "classes")
+    certificate = publish.publish(
+        classifying,
+        {},
+        directory,
+        audio_seconds=0.5,
+        min_cosine=0.999,
+        num_frames={"flow": FRAMES},
+        classes=CLASSES,
+        rows=rows,
+    )
     return Published(directory, certificate)

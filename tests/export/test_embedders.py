@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.export import conftest
 from tfav import registry
-from tfav.export import embedders
+from tfav.export import answers, embedders, saved_model
 from tfav.ops import similarity
 
 
@@ -54,12 +54,15 @@ def test_images_of_any_size_are_embedded_alike(server, phone, height, width):
     np.testing.assert_allclose(phone["image"].embed("image", {"image": image}), served, atol=1e-5)
 
 
-def test_embedders_say_what_they_hold(server, phone):
+def test_embedders_say_what_they_hold(server, phone, recipe):
     assert server.modalities == ("audio", "image")
     assert phone["audio"].modalities == ("audio",)
     assert phone["image"].modalities == ("image",)
-    assert server.image_size == phone["image"].image_size == conftest.SIZE
-    assert phone["audio"].image_size is None
+    assert server.image_size == phone["image"].image_size == {"image": conftest.SIZE}
+    assert phone["audio"].image_size == {}
+    space = answers.embedding_space(recipe)
+    assert server.embedding_space == space
+    assert phone["audio"].embedding_space == phone["image"].embedding_space == space
     assert phone["audio"].audio_samples == 8_000
 
 
@@ -115,6 +118,13 @@ def test_a_damaged_saved_model_is_named(published, tmp_path, name):
     (path / name).write_bytes((path / name).read_bytes()[:100])
     with pytest.raises(registry.UserError, match="1 is not a whole SavedModel"):
         embedders.load(str(path))
+
+
+def test_a_saved_model_of_an_older_tfav_is_named(published, tmp_path):
+    shutil.copytree(os.path.join(published.directory, "1"), tmp_path / "1")
+    (tmp_path / "1" / saved_model.FACTS_FILE).write_text('{"format": 1}')
+    with pytest.raises(registry.UserError, match="another version of tfav made it.: export again"):
+        embedders.load(str(tmp_path))
 
 
 def test_a_saved_model_of_another_making_is_named(tmp_path):

@@ -82,7 +82,14 @@ def test_two_files_of_one_name_are_refused(media):
 
 def test_every_file_gets_one_unit_vector_whatever_the_batch(media, embedder):
     arrays, bad = _embed(embedder, media)
-    assert bad == [] and sorted(arrays) == ["audio", "audio_id", "image", "image_id"]
+    assert bad == [] and sorted(arrays) == [
+        "audio",
+        "audio_id",
+        "embedding_space",
+        "image",
+        "image_id",
+    ]
+    assert arrays["embedding_space"] == embedder.embedding_space
     assert arrays["audio_id"].tolist() == ["a.wav", "b/one.FLAC", "b/two.wav"]
     assert arrays["image_id"].tolist() == ["face.jpg", "b/wide.PNG"]
     for modality, count in (("audio", 3), ("image", 2)):
@@ -131,14 +138,15 @@ def test_all_clip_lengths_share_one_trace(recipe):
     for samples in (4_000, 9_001, 12_345):
         batch = {"audio": np.zeros([1, samples], np.float32), "num_samples": [samples]}
         run.embed("audio", batch)
-    assert run._functions["audio"].experimental_get_tracing_count() == 1
+    assert run._functions["audio", 2].experimental_get_tracing_count() == 1
 
 
 class OneSided:
     """Hears only; its vectors are what it is told."""
 
     modalities = ("audio",)
-    image_size = None
+    image_size = {}
+    embedding_space = "0123456789abcdef"
 
     def __init__(self, value=1.0):
         self._value = value
@@ -153,10 +161,17 @@ class OneSided:
 def test_what_the_model_has_no_encoder_for_is_left_out_with_a_warning(media, caplog):
     with caplog.at_level(logging.WARNING):
         arrays, bad = _embed(OneSided(), media)
-    assert sorted(arrays) == ["audio", "audio_id"] and bad == []
+    assert sorted(arrays) == ["audio", "audio_id", "embedding_space"] and bad == []
     assert "2 image files left out" in caplog.text
     with pytest.raises(registry.UserError, match="embeds audio and --inputs holds none of it"):
         _embed(OneSided(), media / "face.jpg")
+
+
+def test_a_model_that_only_classifies_is_refused(media):
+    classifier = OneSided()
+    classifier.modalities = ()
+    with pytest.raises(registry.UserError, match="classifies and embeds nothing: name another"):
+        _embed(classifier, media)
 
 
 def test_an_embedding_that_is_not_finite_is_no_result(media):
@@ -194,7 +209,7 @@ def test_allowed_unreadable_files_are_left_out_and_told(media, embedder):
 def test_a_modality_of_unreadable_files_alone_has_no_rows(media, embedder):
     _spoil(media, ["face.jpg", "b/wide.PNG"])
     arrays, bad = _embed(embedder, media, max_bad_fraction=0.4)
-    assert sorted(arrays) == ["audio", "audio_id"] and len(bad) == 2
+    assert sorted(arrays) == ["audio", "audio_id", "embedding_space"] and len(bad) == 2
 
 
 def test_nothing_but_unreadable_files_is_an_error_whatever_is_allowed(media, embedder):

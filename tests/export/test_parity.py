@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.export import parity
+from tfav.export import agreement, answers, parity
 
 
 def certificate(cosine):
@@ -16,7 +16,7 @@ def certificate(cosine):
 def test_agreement_is_that_of_the_worst_item():
     reference = np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32)
     artefact = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
-    found = parity.compare(["a", "b", "c"], reference, artefact)
+    found = agreement.compare(["a", "b", "c"], reference, artefact)
     # b: 0.6 * 0.8 + 0.8 * 0.6 = 0.96, off by 0.2 in each coordinate; mean (1 + 0.96 + 1) / 3
     assert found["worst_item"] == "b"
     assert found["num_items"] == 3
@@ -27,7 +27,7 @@ def test_agreement_is_that_of_the_worst_item():
 
 def test_an_embedding_of_nan_is_the_worst_item_and_fails():
     reference = np.array([[1, 0], [0, 1]], np.float32)
-    found = parity.compare(["a", "b"], reference, np.array([[0, 1], [np.nan, 0]], np.float32))
+    found = agreement.compare(["a", "b"], reference, np.array([[0, 1], [np.nan, 0]], np.float32))
     assert found["worst_item"] == "b"
     with pytest.raises(registry.UserError, match="cosine nan"):
         parity.check(certificate(found["cosine_min"]), 0.9)
@@ -38,6 +38,62 @@ def test_parity_below_the_gate_names_artefact_item_value_and_switch():
     sentence = "embed_audio of audio_float16.tflite has cosine 0.969000 .*a/b.wav.*--min_cosine"
     with pytest.raises(registry.UserError, match=sentence):
         parity.check(certificate(0.969), 0.97)
+
+
+# Logits -----------------------------------------------------------------------------------------
+
+
+def logits_of(artefact, precision="float32"):
+    reference = np.array([[0, 1, 2], [0, 10, 9.995], [0, 0, 0]], np.float32)
+    return agreement.compare_logits(["a", "b", "c"], reference, np.float32(artefact), precision)
+
+
+def test_equal_logits_agree_zeros_too():
+    found = logits_of([[0, 1, 2], [0, 10, 9.995], [0, 0, 0]])
+    assert (found["cosine_min"], found["max_abs_error"], found["argmax_agreement"]) == (1, 0, 1)
+
+
+def test_another_class_is_a_tie_only_where_the_checkpoint_hardly_decides():
+    # b: 10 and 9.995 of a spread of 10 are 0.0005 apart, below 0.001.
+    found = logits_of([[0, 1, 2], [0, 9.996, 9.998], [0, 0, 0]])
+    assert (found["argmax_ties"], found["argmax_flips"]) == (["b"], [])
+    assert found["argmax_agreement"] == pytest.approx(2 / 3)
+    # a: 2 and 1 of a spread of 2 are half of it apart.
+    found = logits_of([[0, 2, 1], [0, 10, 9.995], [0, 0, 0]], "float16")
+    assert (found["argmax_ties"], found["argmax_flips"]) == ([], ["a"])
+
+
+def test_rounding_to_float16_ties_more_than_float32():
+    reference, artefact = np.array([[0, 1, 0.995]]), np.array([[0, 0.995, 1]])
+    for precision, ties in (("float32", []), ("float16", ["x"])):  # 0.005 of a spread of 1
+        found = agreement.compare_logits(["x"], reference, artefact, precision)
+        assert found["argmax_ties"] == ties
+        assert found["argmax_flips"] == ([] if ties else ["x"])
+
+
+def test_another_class_publishes_nothing():
+    found = {"cosine_min": 1.0, "cosine_mean": 1.0, "worst_item": "a", "argmax_flips": ["b", "c"]}
+    artefacts = {"classifier_float16.tflite": {"parity": {"classify": found}}}
+    sentence = "nothing was published: classify of classifier_float16.tflite takes b for another"
+    with pytest.raises(registry.UserError, match=sentence):
+        parity.check({"artefacts": artefacts}, 0.9)
+
+
+# What is written --------------------------------------------------------------------------------
+
+
+def test_the_space_is_known_by_the_encoders_weights(published, recipe):
+    found = published.certificate["embedding_space"]
+    assert len(found) == 16 and found == answers.embedding_space(recipe)
+    calls = recipe.encoders["audio"].tail.dropout.calls
+    kernel = next(v for n, v in recipe.encoder_weights().items() if n.endswith("kernel"))
+    before = kernel.numpy()
+    calls.assign_add(1)
+    assert answers.embedding_space(recipe) == found  # a counter changes no embedding
+    calls.assign_sub(1)
+    kernel.assign(before + 1e-6)
+    assert answers.embedding_space(recipe) != found
+    kernel.assign(before)
 
 
 def test_the_certificate_covers_every_artefact_and_signature(published):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import pathlib
@@ -69,6 +70,32 @@ def test_a_second_export_adds_a_version_and_replaces_the_files(recipe, inputs, t
     assert os.listdir(tmp_path) == ["demo"]
 
 
+def test_what_the_last_export_left_and_this_one_lacks_goes(recipe, inputs, tmp_path, quick):
+    directory = tmp_path / "demo"
+    directory.mkdir()
+
+    def leave():
+        hashes = {}
+        for name in ("audio_float32.tflite", "audio_int8.tflite", "mine.tflite", "labels.txt"):
+            (directory / name).write_bytes(b"one\n")
+            hashes[name] = {"files": {name: {"sha256": hashlib.sha256(b"one\n").hexdigest()}}}
+        hashes["mine.tflite"] = {"files": {"mine.tflite": {"sha256": "another"}}}
+        del hashes["labels.txt"]
+        hashes["1"] = {"files": {}}
+        hashes["../out.tflite"] = {"files": {}}
+        text = json.dumps({"classes": ["one"], "artefacts": hashes})
+        (directory / "parity.json").write_text(text)
+
+    leave()
+    before = tree(directory)
+    with pytest.raises(registry.UserError, match="parity failed"):
+        run(recipe, inputs, directory, min_cosine=1.1)
+    assert tree(directory) == before
+    run(recipe, inputs, directory)
+    kept = {n for n in tree(directory) if not n.startswith("1/")}
+    assert kept == {"audio_float32.tflite", "mine.tflite", "parity.json"}
+
+
 def test_failed_parity_publishes_nothing_and_leaves_what_was(recipe, inputs, tmp_path, quick):
     directory = tmp_path / "demo"
     directory.mkdir()
@@ -87,6 +114,18 @@ def test_a_move_that_fails_puts_everything_back(recipe, inputs, tmp_path, quick)
     assert sorted(os.listdir(directory)) == ["audio_float32.tflite", "parity.json"]
     assert (directory / "audio_float32.tflite").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["demo"]
+
+
+def test_a_removal_that_fails_puts_everything_back(tmp_path):
+    stage, directory = tmp_path / "stage", tmp_path / "demo"
+    for folder, names in ((stage, ("new", "both")), (directory, ("both", "old", "older"))):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(f"{folder.name} {name}")
+    before = tree(directory)
+    with pytest.raises(FileNotFoundError):
+        publish._move(str(stage), str(directory), ["new", "both"], ["old", "older", "absent"])
+    assert tree(directory) == before
 
 
 def test_an_interrupt_leaves_nothing(recipe, inputs, tmp_path, quick, monkeypatch):

@@ -11,6 +11,7 @@ from absl import logging as absl_logging
 
 from tests import released, small
 from tfav import build, config, lists, registry, weights
+from tfav.build import training
 from tfav.encoders import audio
 from tfav.export import pytorch, torch_file
 
@@ -260,7 +261,7 @@ def test_a_fresh_start_loads_what_init_names_and_a_resumed_one_does_not(
         kept.append(loop.recipe.encoders["audio"])
         checkpoints.save(0)
 
-    monkeypatch.setattr(build.trainer, "fit", fit)
+    monkeypatch.setattr(training.trainer, "fit", fit)
     build.train(c, str(tmp_path / "run"), "one_device")
     pytorch.assign(encoder, voice, "arrays")
     expected = values(encoder)

@@ -39,6 +39,13 @@ def test_names_types_and_shapes_of_the_signatures_are_fixed(published):
             },
             "outputs": {"score": tensor("float32", None)},
         },
+        "serving_default": {
+            "inputs": {
+                "num_samples": tensor("int32", None),
+                "waveform": tensor("float32", None, None),
+            },
+            "outputs": embedding,
+        },
     }
 
 
@@ -53,9 +60,11 @@ def test_an_encoder_with_an_op_of_tensorflow_io_is_refused(recipe, tmp_path):
     audio = compat.tensorflow_io("a test").audio
 
     class Resampling(servable_lib.Servable):
-        def _embed_audio(self, waveform, num_samples):
-            resampled = tf.ensure_shape(audio.resample(waveform, 8000, 16000), [None, None])
-            return super()._embed_audio(resampled, num_samples)
+        def _embed(self, **inputs):
+            if "waveform" in inputs:
+                resampled = audio.resample(inputs["waveform"], 8000, 16000)
+                inputs["waveform"] = tf.ensure_shape(resampled, [None, None])
+            return super()._embed(**inputs)
 
     resampling = Resampling(recipe)
     with pytest.raises(registry.UserError, match="IO>AudioResample.*no server has"):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.export import conftest
-from tfav.data import augment, pipeline
+from tfav.data import crops, pipeline
 from tfav.encoders import audio
 from tfav.export import servable as servable_lib
 from tfav.ops import similarity
@@ -40,14 +40,15 @@ def test_what_pads_a_clip_never_changes_its_embedding(signatures):
     clip = random.uniform(-0.5, 0.5, [1, 5_000]).astype(np.float32)
     noise = random.uniform(-0.5, 0.5, [1, 3_000]).astype(np.float32)
     embed = signatures["embed_audio"]
-    alone = embed(clip, np.array([5_000], np.int32))["embedding"]
-    padded = embed(np.concatenate([clip, noise], 1), np.array([5_000], np.int32))["embedding"]
+    length = np.array([5_000], np.int32)
+    alone = embed(waveform=clip, num_samples=length)["embedding"]
+    padded = embed(waveform=np.concatenate([clip, noise], 1), num_samples=length)["embedding"]
     np.testing.assert_allclose(padded, alone, atol=1e-6)
 
 
 def test_a_clip_of_one_sample_has_a_finite_embedding(signatures):
-    embedding = signatures["embed_audio"](np.array([[0.5]], np.float32), np.array([1], np.int32))
-    assert np.isfinite(embedding["embedding"]).all()
+    inputs = {"waveform": np.array([[0.5]], np.float32), "num_samples": np.array([1], np.int32)}
+    assert np.isfinite(signatures["embed_audio"](**inputs)["embedding"]).all()
 
 
 @pytest.mark.parametrize(
@@ -62,19 +63,23 @@ def test_a_clip_of_one_sample_has_a_finite_embedding(signatures):
 )
 def test_a_bad_clip_is_refused_with_a_sentence(signatures, waveform, num_samples, sentence):
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"embed_audio: .*{sentence}"):
-        signatures["embed_audio"](waveform.astype(np.float32), np.array(num_samples, np.int32))
+        signatures["embed_audio"](
+            waveform=tf.constant(waveform, tf.float32), num_samples=tf.constant(num_samples)
+        )
 
 
 def test_an_image_without_pixels_is_refused_with_a_sentence(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError, match="embed_image: image has no pixels"):
-        signatures["embed_image"](np.zeros([1, 0, 5, 3], np.uint8))
+        signatures["embed_image"](image=np.zeros([1, 0, 5, 3], np.uint8))
 
 
 def test_an_image_of_another_size_is_fitted_as_the_reader_fits_it(signatures, recipe):
     image = np.random.default_rng(0).integers(0, 256, [2, 20, 45, 3], np.uint8)
-    fitted = np.stack([augment.fit(one, conftest.SIZE) for one in image])
+    fitted = np.stack([crops.fit(one, conftest.SIZE) for one in image])
     expected = similarity.normalize(recipe.embed("image", {"image": fitted}))
-    np.testing.assert_allclose(signatures["embed_image"](image)["embedding"], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        signatures["embed_image"](image=image)["embedding"], expected, atol=1e-6
+    )
 
 
 def test_jpeg_bytes_are_decoded_as_the_reader_decodes_them(signatures, recipe):
@@ -85,7 +90,7 @@ def test_jpeg_bytes_are_decoded_as_the_reader_decodes_them(signatures, recipe):
     ]
     decoded = np.stack([pipeline.decode_image(one, conftest.SIZE) for one in jpeg])
     expected = similarity.normalize(recipe.embed("image", {"image": decoded}))
-    found = signatures["embed_jpeg"](tf.constant(jpeg))["embedding"]
+    found = signatures["embed_jpeg"](jpeg=tf.constant(jpeg))["embedding"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -100,8 +105,15 @@ def test_score_is_the_cosine_of_each_row(signatures):
 def test_a_recipe_of_one_modality_offers_no_score():
     only_audio = base.Recipe({"audio": audio.Tiny(4)}, heads={})
     servable = servable_lib.Servable(only_audio)
-    assert set(servable.signatures()) == set(servable.examples()) == {"embed_audio"}
-    assert servable.image_size is None
+    names = {"embed_audio", "serving_default"}
+    assert set(servable.signatures()) == set(servable.examples()) == names
+    assert servable.image_size == {}
+
+
+def test_sound_under_another_name_has_no_signature():
+    recipe = base.Recipe({"speech": audio.Tiny(4)}, heads={})
+    with pytest.raises(ValueError, match="'speech' encodes audio: no signature"):
+        servable_lib.Servable(recipe)
 
 
 def test_an_encoder_in_bfloat16_is_refused():

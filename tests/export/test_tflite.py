@@ -19,6 +19,10 @@ def content(published, name):
         return f.read()
 
 
+def kernel_bytes(servable, signature):
+    return servable_lib.kernel_bytes(servable.fixed_signatures(8_000)[signature], 4)
+
+
 def test_each_encoder_has_a_file_of_its_own_in_each_precision(published):
     names = [n for n in os.listdir(published.directory) if n.endswith(".tflite")]
     assert sorted(names) == [
@@ -61,7 +65,7 @@ def test_float16_halves_the_file(published):
 
 def test_a_file_smaller_than_its_kernels_is_refused(published, recipe):
     whole = content(published, "image_float32.tflite")
-    needed = servable_lib.Servable(recipe).kernel_bytes("image", 4)
+    needed = kernel_bytes(servable_lib.Servable(recipe), "embed_image")
     tflite.check(whole, ["embed_image"], needed)
     with pytest.raises(ValueError, match="weights are not tracked"):
         tflite.check(whole, ["embed_image"], 2 * needed)
@@ -89,18 +93,41 @@ def test_keras_layers_in_place_of_tracked_variables_are_found(recipe, tmp_path):
     saved_model.save(servable, path, servable.fixed_signatures(8_000))
     hollow = tflite.convert(path, ["embed_image"], "float32")  # says nothing
     with pytest.raises(ValueError, match="VAR_HANDLE"):
-        tflite.check(hollow, ["embed_image"], servable.kernel_bytes("image", 4))
+        tflite.check(hollow, ["embed_image"], kernel_bytes(servable, "embed_image"))
 
 
 def test_an_op_without_a_builtin_form_ends_in_a_sentence(recipe, tmp_path):
     class Resizing(servable_lib.Servable):
-        def _normalized_image(self, image):
-            half = tf.image.resize(image, [16, 16], antialias=True)
-            whole = tf.image.resize(half, [conftest.SIZE, conftest.SIZE])
-            return super()._normalized_image(tf.cast(whole, tf.uint8))
+        def _embed(self, **inputs):
+            if "image" in inputs:
+                half = tf.image.resize(inputs["image"], [16, 16], antialias=True)
+                whole = tf.image.resize(half, [conftest.SIZE, conftest.SIZE])
+                inputs["image"] = tf.cast(whole, tf.uint8)
+            return super()._embed(**inputs)
 
     with pytest.raises(registry.UserError, match="embed_image does not convert .*ScaleAndTransl"):
         tflite.write(Resizing(recipe), str(tmp_path), audio_samples=8_000)
+
+
+def test_a_conversion_is_quiet_unless_it_fails(capfd):
+    with tflite._quiet():
+        os.write(2, b"noise\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match="broken"), tflite._quiet():
+        os.write(2, b"the reason\n")
+        raise ValueError("broken")
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_what_is_stamped_on_a_file_is_read_from_it_and_changes_no_answer(published):
+    whole = content(published, "image_float32.tflite")
+    stamped = tflite.stamp(whole, {"a": 1})
+    assert tflite.read_facts(whole)["modalities"] == ["audio", "image"]
+    assert tflite.describe(stamped) == tflite.describe(whole)
+    again = compat.lite_interpreter(content=stamped).get_signature_runner("embed_image")
+    first = compat.lite_interpreter(content=whole).get_signature_runner("embed_image")
+    image = np.random.default_rng(0).integers(0, 256, [1, 32, 32, 3], np.uint8)
+    np.testing.assert_array_equal(again(image=image)["embedding"], first(image=image)["embedding"])
 
 
 def test_an_unknown_precision_is_refused(recipe, tmp_path):

@@ -1,12 +1,16 @@
 import keras
 import numpy as np
 import pytest
+import scipy.signal
 import tensorflow as tf
 
-from tfav import compat
-from tfav.layers import audio
+from tfav import compat, registry
+from tfav.layers import audio, frontend
 
 SMALL = {"num_mels": 6, "frame_length_samples": 40, "frame_step_samples": 16, "fft_length": 64}
+
+
+SETTINGS = {"log_mel": {}, **audio.PRESETS}
 
 
 def noise(*shape, seed=0):
@@ -41,7 +45,7 @@ def twin(clip, num_mels, frame_length_samples, frame_step_samples, fft_length, i
     return rows
 
 
-@pytest.mark.parametrize("form", audio.FORMS)
+@pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("instance_norm", [True, False])
 @pytest.mark.parametrize("length", [2, 15, 16, 61, 200])
 def test_log_mel_equals_its_naive_twin(form, instance_norm, length):
@@ -61,18 +65,29 @@ def test_the_two_forms_agree_at_full_size():
     np.testing.assert_allclose(stft, conv, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("form", audio.FORMS)
-@pytest.mark.parametrize("length", [1, 7, 399, 1600, 1601, 1759])
-def test_what_follows_the_sound_is_never_read(form, length):
-    layer = audio.LogMel(form=form)
+@pytest.mark.parametrize("arguments", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("form", frontend.FORMS)
+@pytest.mark.parametrize("length", [1, 2, 399, 511, 670, 671, 1600, 1759])
+def test_what_follows_the_sound_is_never_read(arguments, form, length):
+    layer = audio.make({**arguments, "form": form})
     clip = noise(1, length, seed=length)
     alone, _ = layer(clip)
-    longer = np.concatenate([clip, np.full((1, 777), np.nan, np.float32)], axis=1)
-    padded, num_frames = layer(longer, tf.constant([length]))
-    frames = length // 160 + 1
-    assert num_frames.numpy().tolist() == [frames]
-    np.testing.assert_allclose(padded[:, :frames], alone, rtol=0, atol=1e-4)
-    assert not padded.numpy()[:, frames:].any()
+    frames = alone.shape[1]
+    for rest in (np.full((1, 777), np.nan), np.full((1, 1), 1e30)):
+        longer = np.concatenate([clip, rest.astype(np.float32)], axis=1)
+        padded, num_frames = layer(longer, tf.constant([length]))
+        assert num_frames.numpy().tolist() == [frames]
+        # One frame of a few samples hardly varies, and a deviation divides by that.
+        np.testing.assert_allclose(padded[:, :frames], alone, rtol=1e-3, atol=1e-4)
+        assert not padded.numpy()[:, frames:].any()
+
+
+@pytest.mark.parametrize("arguments", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("length", [1, 160, 511, 512, 670, 671, 1280, 2079, 2080, 48_000])
+def test_it_counts_the_frames_it_makes(arguments, length):
+    layer = audio.make(arguments)
+    image, _ = layer(np.zeros([1, length], np.float32))
+    assert image.shape[1:] == (int(layer.count_frames(tf.constant(length))), layer.num_bands)
 
 
 def test_lengths_outside_the_clip_are_clipped_to_it():
@@ -82,10 +97,11 @@ def test_lengths_outside_the_clip_are_clipped_to_it():
     assert np.isfinite(log_mel).all()
 
 
+@pytest.mark.parametrize("arguments", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-20])
-def test_silence_and_direct_current_stay_finite(value):
-    log_mel, _ = audio.LogMel()(np.full((1, 3200), value, np.float32))
-    assert np.isfinite(log_mel).all()
+def test_silence_and_direct_current_stay_finite(arguments, value):
+    image, _ = audio.make(arguments)(np.full((1, 3200), value, np.float32))
+    assert np.isfinite(image).all()
 
 
 def test_amplitude_multiplies_the_waveform_first():
@@ -93,6 +109,16 @@ def test_amplitude_multiplies_the_waveform_first():
     quiet, _ = audio.LogMel(amplitude=32768.0, instance_norm=False)(waveform)
     loud, _ = audio.LogMel(instance_norm=False)(waveform * 32768)
     np.testing.assert_allclose(quiet, loud, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [3, 61, 200])
+def test_pre_emphasis_comes_before_the_frames(length):
+    clip = noise(length, seed=length)
+    # Mirrored at its first sample, sample 1 stands before sample 0.
+    emphasized = clip - 0.97 * np.concatenate([clip[1:2], clip[:-1]])
+    layer = audio.LogMel(preemphasis=0.97, **SMALL)
+    expected = twin(emphasized, instance_norm=True, **SMALL)
+    np.testing.assert_allclose(layer(clip[None])[0][0], expected, rtol=0, atol=2e-3)
 
 
 def test_power_one_is_the_magnitude():
@@ -114,12 +140,13 @@ def test_no_gradient_passes_the_front_end():
     assert tape.gradient(loss, waveform) is None
 
 
-def test_the_front_end_stays_in_float32_under_bfloat16():
+@pytest.mark.parametrize("kind", audio.FRONTENDS)
+def test_the_front_end_stays_in_float32_under_bfloat16(kind):
     waveform = noise(1, 1600)
-    expected, _ = audio.LogMel()(waveform)
+    expected, _ = audio.FRONTENDS[kind]()(waveform)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        actual, _ = audio.LogMel()(waveform)
+        actual, _ = audio.FRONTENDS[kind]()(waveform)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert actual.dtype == tf.float32
@@ -129,18 +156,102 @@ def test_the_front_end_stays_in_float32_under_bfloat16():
 @pytest.mark.parametrize(
     "wrong",
     [{"form": "fft"}, {"window": "kaiser"}, {"frame_length_samples": 600}, {"upper_hz": 9000.0}]
-    + [{"frame_length_samples": 399}],
+    + [{"frame_length_samples": 399}, {"slopes": "slaney"}]
+    + [{"kind": "spectrogram", "frame_length_samples": 399}],
 )
 def test_impossible_settings_are_refused(wrong):
+    kind = audio.FRONTENDS[wrong.get("kind", "log_mel")]
     with pytest.raises(ValueError):
-        audio.LogMel(**wrong)
+        kind(**{name: value for name, value in wrong.items() if name != "kind"})
+    with pytest.raises(registry.UserError, match="front-end .* cannot be made"):
+        audio.make(wrong)
 
 
-@pytest.mark.parametrize("form", audio.FORMS)
+def test_a_front_end_is_made_by_its_kind_and_arguments():
+    assert type(audio.make({"num_mels": 24})) is audio.LogMel
+    assert audio.make({"kind": "log_mel", "num_mels": 24}).num_bands == 24
+    assert type(audio.make({"kind": "tfav.layers.audio.LogSpectrogram"})) is audio.LogSpectrogram
+    with pytest.raises(registry.UserError, match="'mfcc': choose one of log_mel, spectrogram"):
+        audio.make({"kind": "mfcc"})
+    with pytest.raises(registry.UserError, match="'spectrogram' .*'num_mels': leave it out"):
+        audio.make({"kind": "spectrogram", "num_mels": 40})
+
+
+def vggish_twin(clip, frame, hop, fft_length):
+    """VGGish's log-mel: whole frames, magnitude, slopes linear in mel, in float64."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
+    hz = np.arange(fft_length // 2 + 1) * 16000 / fft_length
+    mel = 1127 * np.log(1 + hz / 700)
+    corners = np.linspace(1127 * np.log(1 + 125 / 700), 1127 * np.log(1 + 7500 / 700), 66)
+    rows = []
+    for start in range(0, len(clip) - frame + 1, hop):
+        magnitude = np.abs(
+            np.fft.rfft(clip[start : start + frame].astype(float) * hann, fft_length)
+        )
+        row = []
+        for low, peak, high in zip(corners, corners[1:], corners[2:]):
+            triangle = np.minimum((mel - low) / (peak - low), (high - mel) / (high - peak))
+            triangle = np.maximum(triangle, 0)
+            triangle[0] = 0
+            row.append(np.log(np.sum(triangle * magnitude) + 0.01))
+        rows.append(row)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(
+    "preset, sizes, frames",
+    # 1 + (80000 - 400) // 160, 1 + (80000 - 1280) // 800
+    [("dmc_25_10", (400, 160, 512), 498), ("dmc_80_50", (1280, 800, 2048), 99)],
+)
+@pytest.mark.parametrize("form", frontend.FORMS)
+def test_the_presets_of_dmc_equal_vggishs_front_end(preset, sizes, frames, form):
+    clip = noise(80_000)
+    found, _ = audio.make({**audio.PRESETS[preset], "form": form})(clip[None])
+    assert found.shape == (1, frames, 64)
+    np.testing.assert_allclose(found[0], vggish_twin(clip, *sizes), rtol=0, atol=1e-4)
+
+
+def test_496_frames_of_dmc_are_its_first_79_600_samples():
+    layer = audio.make(audio.PRESETS["dmc_25_10"])
+    assert layer.count_frames(tf.constant([79_599, 79_600])).numpy().tolist() == [495, 496]
+
+
+def spectrogram_twin(clip):
+    """MMCosine's input for CREMA-D, by SciPy in float64."""
+    _, _, power = scipy.signal.spectrogram(clip.astype(float), 16000, nperseg=512, noverlap=353)
+    x = np.log(power.T + 1e-7)
+    return (x - x.mean()) / (x.std() + 1e-9)
+
+
+@pytest.mark.parametrize("form", frontend.FORMS)
+@pytest.mark.parametrize("gain, offset", [(1.0, 0.0), (1e-3, 0.0), (0.1, 0.05)])
+def test_the_log_spectrogram_is_scipys(form, gain, offset):
+    clip = gain * noise(48_000) * np.sin(np.arange(48_000) / 5000).astype(np.float32) + offset
+    found, _ = audio.LogSpectrogram(form=form)(clip[None].astype(np.float32))
+    assert found.shape == (1, 299, 257)  # (48000 - 512) // 159 + 1, 512 // 2 + 1
+    np.testing.assert_allclose(found[0], spectrogram_twin(clip), rtol=0, atol=1e-4)
+
+
+def test_a_clip_is_standardised_by_its_own_sound():
+    clips = noise(2, 3000)
+    found, _ = audio.LogSpectrogram()(clips, tf.constant([3000, 1000]))
+    # (1000 - 512) // 159 + 1 = 4 frames
+    np.testing.assert_allclose(found[1, :4], spectrogram_twin(clips[1, :1000]), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found[0], spectrogram_twin(clips[0]), rtol=0, atol=1e-4)
+
+
+def test_the_log_spectrogram_of_silence_is_zero():
+    found, _ = audio.LogSpectrogram()(np.zeros([1, 48_000], np.float32))
+    assert not found.numpy().any()
+
+
+@pytest.mark.parametrize("kind", audio.FRONTENDS)
+@pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("shape", [(1, 4000), (1, None), (None, None)])
 @pytest.mark.parametrize("with_lengths", [False, True])
-def test_it_converts_to_tflite_builtins(form, shape, with_lengths):
-    layer = audio.LogMel(form=form)
+def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths):
+    options = {"log_mel": {"preemphasis": 0.97}, "spectrogram": {}}[kind]
+    layer = audio.make({"kind": kind, "form": form, **options})
     specs = [tf.TensorSpec(shape, tf.float32)]
     specs += [tf.TensorSpec(shape[:1], tf.int32)] if with_lengths else []
     function = tf.function(lambda *x: layer(*x)[0], input_signature=specs)

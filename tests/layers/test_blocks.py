@@ -109,6 +109,49 @@ def test_masked_padding_acts_like_the_end_of_the_clip(kernel, stride, length):
     np.testing.assert_allclose(layer(garbage, valid)[:, :sound], alone, atol=1e-5)
 
 
+def test_a_convolution_adds_its_bias_only_if_it_has_one():
+    layer = blocks.Conv(2, (3, 3), seed=0, use_bias=True)
+    x = np.zeros([1, 2, 2, 1], np.float32)
+    np.testing.assert_array_equal(layer(x), np.zeros([1, 2, 2, 2]))  # zero at first
+    layer.bias.assign([1.0, -2.0])
+    np.testing.assert_array_equal(layer(x), np.broadcast_to([1.0, -2.0], [1, 2, 2, 2]))
+    without = blocks.Conv(2, (3, 3), seed=0)
+    without(x)
+    assert list(weights.named_weights(without, "conv")) == ["conv/kernel"]
+
+
+def test_kaiming_normal_weights_have_the_deviation_of_their_fan_out():
+    layer = blocks.Conv(64, (3, 3), seed=0, init=blocks.kaiming_normal)
+    layer(np.zeros([1, 4, 4, 32], np.float32))
+    # sqrt(2 / (64 * 9)) = 0.0589; 18432 draws: standard error 0.5 %
+    assert np.std(layer.kernel.numpy()) == pytest.approx(0.0589, rel=0.02)
+    assert np.abs(layer.kernel.numpy()).max() > 3 * 0.0589  # not truncated at two deviations
+
+
+def test_max_pools_by_hand():
+    x = np.array([1.0, 5.0, 2.0, 3.0, 4.0], np.float32).reshape(1, 5, 1, 1)
+    # Size 3 with a border: max(_, 1, 5), max(5, 2, 3), max(3, 4, _); size 2: (1, 5), (2, 3), (4).
+    np.testing.assert_array_equal(tf.reshape(blocks.max_pool(x, 3), [-1]), [5, 5, 4])
+    np.testing.assert_array_equal(tf.reshape(blocks.max_pool(x[:, :4], 3), [-1]), [5, 5])
+    np.testing.assert_array_equal(tf.reshape(blocks.max_pool(x, 2), [-1]), [5, 3, 4])
+    dropped = blocks.max_pool(np.concatenate([x, x], axis=2), 2, partial=False)
+    np.testing.assert_array_equal(tf.reshape(dropped, [-1]), [5, 3])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("length", [1, 2, 5, 8])
+def test_what_pads_a_clip_never_wins_a_max_pool(size, length):
+    x = np.abs(normal(1, length, 6, 2))
+    alone = blocks.max_pool(x, size)
+    garbage = np.concatenate([x, 100 + np.abs(normal(1, 5, 6, 2))], axis=1)
+    valid = tf.reshape(tf.constant([1.0] * length + [0.0] * 5), [1, -1, 1, 1])
+    sound = int(tf.reduce_sum(blocks.subsample(valid, 2)))
+    assert alone.shape[1] == sound == -(-length // 2)
+    padded = blocks.max_pool(garbage, size, valid)
+    np.testing.assert_array_equal(padded[:, :sound], alone)
+    np.testing.assert_array_equal(blocks.masked_max(garbage, valid), x.max((1, 2)))
+
+
 def test_the_masked_mean_counts_sound_positions_only():
     x = np.array([[[[1.0], [3.0]], [[5.0], [7.0]], [[99.0], [99.0]]]], np.float32)  # [1, 3, 2, 1]
     valid = tf.reshape(tf.constant([1.0, 1.0, 0.0]), [1, 3, 1, 1])

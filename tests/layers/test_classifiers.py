@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests import reference
-from tfav import registry, weights
+from tfav import compat, registry, weights
 from tfav.layers import classifiers
+from tfav.losses import softmax
 
 
 def _set(layer, kernel):
@@ -103,3 +104,179 @@ def test_the_kernel_is_found_by_its_structural_name():
 def test_a_setting_that_makes_no_sense_is_named(arguments, says):
     with pytest.raises(registry.UserError, match=says):
         classifiers.SharedClassifier(embedding_size=4, **arguments)
+
+
+# Heads of several modalities --------------------------------------------------------------------
+
+HEADS = {"cosine": {"scale": 4.0}, "vanilla": {}}
+
+
+def _worked(scale):
+    """Two modalities of two numbers and three classes, worked out by hand."""
+    head = classifiers.CosineClassifier(3, {"audio": 2, "image": 2}, scale=scale)
+    head.kernel.assign([[1, 0, 0, 1], [0, 2, 1, 0], [-1, 0, 0, -1]])
+    return head, {"audio": tf.constant([[3.0, 4.0]]), "image": tf.constant([[0.0, 2.0]])}
+
+
+@pytest.mark.parametrize("scale, expected", [(2.0, 0.1852822), (10.0, 3.354064e-4)])
+def test_the_worked_example_of_three_classes(scale, expected):
+    # cos(audio) = (3, 4, -3) / 5, cos(image) = (1, 0, -1): fused (1.6, 0.8, -1.6) * scale.
+    head, features = _worked(scale)
+    logits = head(features)
+    np.testing.assert_allclose(logits["audio"], scale * np.array([[0.6, 0.8, -0.6]]), rtol=1e-6)
+    np.testing.assert_allclose(logits["image"], scale * np.array([[1.0, 0.0, -1.0]]), rtol=1e-6)
+    loss = softmax.cross_entropy(logits["audio"] + logits["image"], [0])
+    np.testing.assert_allclose(loss, [expected], rtol=1e-3 if scale == 10 else 1e-6)
+
+
+@pytest.mark.parametrize("name", ["ssos_mmcosine_a.npz", "ssos_mmcosine_b.npz"])
+def test_the_cosine_head_equals_the_released_code(golden, name):
+    g = golden(name)
+    audio, image = tf.constant(g["mm_audio"]), tf.constant(g["mm_visual"])
+    size = audio.shape[1]
+    head = classifiers.CosineClassifier(
+        len(g["mm_weights"]), {"audio": size, "image": size}, scale=float(g["mm_scale"])
+    )
+    head.kernel.assign(g["mm_weights"])
+    with tf.GradientTape() as tape:
+        tape.watch([audio, image])
+        logits = head({"audio": audio, "image": image})
+        rows = softmax.cross_entropy(logits["audio"] + logits["image"], g["mm_labels"])
+        loss = tf.reduce_mean(rows)
+    np.testing.assert_allclose(logits["audio"], g["mm_logits_audio"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(logits["image"], g["mm_logits_visual"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(loss, g["mm_loss"], rtol=1e-5)
+    gradients = tape.gradient(loss, [audio, image, compat.raw(head.kernel)])
+    for gradient, key in zip(gradients, ["audio", "visual", "weights"]):
+        expected = g[f"mm_grad_{key}"]
+        assert np.abs(gradient - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def _random(name, seed=0, sizes=(3, 5, 2), classes=6, rows=4):
+    rng = np.random.default_rng(seed)
+    sizes = dict(zip(("audio", "image", "flow"), sizes))
+    head = classifiers.HEADS[name](classes, sizes, **HEADS[name])
+    for weight in head.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return head, {m: rng.normal(size=(rows, d)).astype(np.float32) for m, d in sizes.items()}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_three_modalities_equal_the_naive_loop(name):
+    head, features = _random(name)
+    parts = np.split(head.kernel.numpy().astype(np.float64), [3, 8], axis=1)
+    if name == "cosine":
+        expected = reference.cosine_logits(features.values(), parts, 4.0)
+    else:
+        expected = reference.concat_logits(features.values(), parts, head.bias.numpy())
+    found = head(features)
+    for modality, value in zip(features, expected):
+        np.testing.assert_allclose(found[modality], value, atol=1e-5)
+
+
+def test_the_vanilla_read_outs_sum_exactly_to_one_dense_layer():
+    head, features = _random("vanilla")
+    found = head(features)
+    dense = np.concatenate(list(features.values()), axis=1) @ head.kernel.numpy().T
+    np.testing.assert_allclose(sum(found.values()), dense + head.bias.numpy(), atol=1e-5)
+    # A third of the bias each.
+    zero = head({m: 0 * x for m, x in features.items()})
+    np.testing.assert_allclose(zero["flow"][0], head.bias.numpy() / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_modalities_that_are_absent_leave_the_others_as_they_are(name):
+    head, features = _random(name)
+    whole = head(features)
+    part = head({"flow": features["flow"], "audio": features["audio"]})
+    assert set(part) == {"audio", "flow"}
+    for modality, value in part.items():
+        np.testing.assert_array_equal(value, whole[modality])
+
+
+def test_the_weight_norm_is_the_mean_length_of_a_class():
+    head, _ = _worked(2.0)
+    # Audio rows (1, 0), (0, 2), (-1, 0): (1 + 2 + 1) / 3; image rows have length 1.
+    norms = head.weight_norms()
+    assert float(norms["audio"]) == pytest.approx(4 / 3) and float(norms["image"]) == 1.0
+
+
+# P5 (g), (h): what the cosine head does not see, and what the vanilla head does.
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_length_of_a_feature_or_a_class_of_one_modality_does_not_matter(seed):
+    head, features = _random("cosine", seed)
+    rng = np.random.default_rng(100 + seed)
+    before = head(features)
+    fused = sum(before.values())
+    assert np.abs(fused).max() <= 3 * 4.0 + 1e-5  # |z| <= n s
+    np.testing.assert_allclose(fused, before["audio"] + before["image"] + before["flow"], atol=1e-6)
+    stretched = {m: 10 ** rng.uniform(-2, 2) * x for m, x in features.items()}
+    by_class = 10 ** rng.uniform(-2, 2, (6, 3))  # each class of each modality by its own factor
+    head.kernel.assign(head.kernel.numpy() * np.repeat(by_class, (3, 5, 2), axis=1))
+    after = head(stretched)
+    for modality, value in before.items():
+        np.testing.assert_allclose(after[modality], value, atol=1e-4)
+
+
+def test_the_vanilla_head_does_see_the_length_of_features_and_weights():
+    head, features = _random("vanilla")
+    before = sum(head(features).values()).numpy()
+    longer = sum(head({**features, "audio": 3 * features["audio"]}).values()).numpy()
+    assert np.abs(longer - before).max() > 1
+    head.kernel.assign(head.kernel.numpy() * 3)
+    assert np.abs(sum(head(features).values()).numpy() - before).max() > 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_of_a_feature_is_orthogonal_to_it(seed):
+    head, features = _random("cosine", seed)
+    features = {m: tf.constant(x) for m, x in features.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        loss = tf.reduce_sum(
+            softmax.cross_entropy(tf.add_n(list(head(features).values())), [0, 1, 2, 3])
+        )
+    for modality, gradient in tape.gradient(loss, features).items():
+        assert np.abs(gradient).max() > 1e-3
+        along = np.sum(gradient * features[modality], axis=1)
+        np.testing.assert_allclose(along, np.zeros(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_zero_feature_and_a_bfloat16_one_give_float32(name):
+    head, features = _random(name)
+    found = head({"audio": tf.zeros([1, 3], tf.bfloat16), "image": tf.ones([1, 5], tf.bfloat16)})
+    assert all(z.dtype == tf.float32 for z in found.values())
+    expected = np.zeros([1, 6]) if name == "cosine" else head.bias.numpy()[None] / 3
+    np.testing.assert_allclose(found["audio"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, arguments, says",
+    [
+        ("cosine", {"scale": 0.0}, "scale=0.0 .*must be a positive number"),
+        ("cosine", {"scale": -2.0}, "scale=-2.0"),
+        ("cosine", {"scale": None}, "scale=None"),
+        ("cosine", {"scale": "big"}, "scale='big'"),
+        ("cosine", {"scale": math.nan}, "scale=nan"),
+        ("vanilla", {"scale": 5.0}, "scale=5.0 belongs to head='cosine'"),
+        ("vanilla", {"num_classes": 1}, "num_classes=1: .*two classes"),
+        ("cosine", {"num_classes": 1, "scale": 2.0}, "num_classes=1: .*two classes"),
+    ],
+)
+def test_a_head_that_makes_no_sense_is_named(name, arguments, says):
+    with pytest.raises(registry.UserError, match=says):
+        classifiers.HEADS[name](**{"num_classes": 3, "sizes": {"audio": 2}, **arguments})
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_columns_are_one_seeded_matrix_by_its_structural_name(name):
+    sizes = {"audio": 3, "image": 4}
+    made = [classifiers.HEADS[name](5, sizes, seed=s, **HEADS[name]) for s in (1, 1, 2)]
+    names = weights.named_weights(made[0], "classifier")
+    assert names["classifier/kernel"].shape == (5, 7)
+    kernels = [head.kernel.numpy() for head in made]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.1

@@ -44,17 +44,19 @@ def test_self_attentive_pooling_equals_its_naive_twin():
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_attentive_statistics_are_weighted_moments_per_channel():
-    layer = pooling.AttentiveStatisticsPooling(3, 2, itertools.count())
+@pytest.mark.parametrize("deviation", [False, True])
+def test_channel_attention_gives_weighted_moments(deviation):
+    layer = pooling.ChannelAttentivePooling(3, 2, deviation, itertools.count())
     x = normal(2, 5, 3)
     layer(x)
     w = {k: v.numpy().astype(np.float64) for k, v in weights.named_weights(layer, "asp").items()}
     hidden = np.maximum(x @ w["asp/squeeze/kernel"] + w["asp/squeeze/bias"], 0) / np.sqrt(1 + 1e-5)
-    score = hidden @ w["asp/attend/kernel"] + w["asp/attend/bias"]
+    score = hidden @ w["asp/attend/kernel"]
     alpha = np.exp(score) / np.exp(score).sum(1, keepdims=True)
-    mean = (alpha * x).sum(1)
-    deviation = np.sqrt((alpha * (x - mean[:, None]) ** 2).sum(1))
-    expected = np.concatenate([mean, deviation], axis=1)
+    mean = expected = (alpha * x).sum(1)
+    if deviation:
+        spread = np.sqrt((alpha * (x - mean[:, None]) ** 2).sum(1))
+        expected = np.concatenate([mean, spread], axis=1)
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -64,9 +66,10 @@ def test_attentive_statistics_are_weighted_moments_per_channel():
         pooling.mean,
         pooling.mean_and_deviation,
         pooling.SelfAttentivePooling(3, itertools.count()),
-        pooling.AttentiveStatisticsPooling(3, 2, itertools.count()),
+        pooling.ChannelAttentivePooling(3, 2, False, itertools.count()),
+        pooling.ChannelAttentivePooling(3, 2, True, itertools.count()),
     ],
-    ids=["mean", "deviation", "sap", "asp"],
+    ids=["mean", "deviation", "sap", "channel-sap", "channel-asp"],
 )
 def test_frames_after_the_sound_never_count(pool):
     x = normal(2, 7, 3)

@@ -60,6 +60,28 @@ def test_the_voice_block_is_conv_relu_norm_conv_norm_gate_sum_relu(channels, str
     np.testing.assert_allclose(layer(x), np.maximum(y + shortcut, 0), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels, stride", [(8, 1), (8, 2), (4, 1)])
+def test_the_basic_block_is_conv_norm_relu_conv_norm_sum_relu(channels, stride):
+    x = normal(2, 5, 3, channels)
+    layer = residual.BasicBlock(channels, 8, stride, itertools.count())
+    w = randomized(layer, x)
+    shortcut = x
+    if (channels, stride) != (8, 1):
+        shortcut = norm(conv(x, w["block/downsample/0/kernel"], stride), w, "block/downsample/1")
+    y = np.maximum(norm(conv(x, w["block/conv1/kernel"], stride), w, "block/bn1"), 0)
+    y = norm(conv(y, w["block/conv2/kernel"], 1), w, "block/bn2")
+    np.testing.assert_allclose(layer(x), np.maximum(y + shortcut, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_the_gains_of_a_basic_block_start_around_one():
+    layer = residual.BasicBlock(256, 512, 2, itertools.count())
+    layer(normal(1, 2, 2, 256))
+    gains = [norm.gamma.numpy() for norm in (layer.bn1, layer.bn2, layer.downsample[1])]
+    assert np.std(gains) == pytest.approx(0.02, rel=0.1)  # 1536 draws: standard error 1.8 %
+    assert np.mean(gains) == pytest.approx(1.0, abs=0.002)
+    assert (gains[0] != gains[1]).any()
+
+
 @pytest.mark.parametrize("se", [False, True])
 @pytest.mark.parametrize("channels, stride", [(16, 1), (16, 2), (4, 2)])
 def test_the_face_block_is_norm_conv_prelu_conv_norm_gate_sum(channels, stride, se):
@@ -76,11 +98,12 @@ def test_the_face_block_is_norm_conv_prelu_conv_norm_gate_sum(channels, stride, 
     np.testing.assert_allclose(layer(x), y + shortcut, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("block", [residual.SEBasicBlock, residual.BasicBlock])
 @pytest.mark.parametrize("length", [1, 2, 5, 6])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_what_pads_a_clip_never_enters_the_voice_block(length, stride):
+def test_what_pads_a_clip_never_enters_a_block_of_sound(block, length, stride):
     x = normal(1, length, 4, 8)
-    layer = residual.SEBasicBlock(8, 8, stride, itertools.count())
+    layer = block(8, 8, stride, itertools.count())
     randomized(layer, x)
     garbage = np.concatenate([x, 100 * normal(1, 4, 4, 8, seed=1)], axis=1)
     valid = tf.reshape(tf.constant([1.0] * length + [0.0] * 4), [1, -1, 1, 1])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.signal
 import tensorflow as tf
 
 from tfav.ops import signal
@@ -12,6 +13,12 @@ def test_the_hamming_window_is_periodic():
 
 def test_the_hann_window_is_periodic():
     np.testing.assert_allclose(signal.window("hann", 4), [0.0, 0.5, 1.0, 0.5], atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [7, 16, 512])
+def test_the_tukey_window_is_scipys_periodic_one(length):
+    expected = scipy.signal.get_window(("tukey", 0.25), length)
+    np.testing.assert_allclose(signal.window("tukey", length), expected, atol=1e-12)
 
 
 def test_an_unknown_window_is_named():
@@ -37,6 +44,19 @@ def test_mel_triangles_equal_the_naive_loop_over_bands_and_bins():
     np.testing.assert_allclose(actual, expected, atol=1e-12)
 
 
+def test_slopes_linear_in_mel_equal_tensorflows_matrix_and_leave_out_0_hz():
+    # tf.signal zeroes the bin at 0 Hz by hand; its natural logarithm (1127 ln) cancels.
+    expected = tf.signal.linear_to_mel_weight_matrix(64, 257, 16000, 125.0, 7500.0)
+    actual = signal.mel_matrix(64, 512, 16000, 125.0, 7500.0, slopes="mel")
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    assert not signal.mel_matrix(64, 512, 16000, 0.0, 7500.0, slopes="mel")[0].any()
+
+
+def test_unknown_slopes_are_named():
+    with pytest.raises(ValueError, match="slaney"):
+        signal.mel_matrix(4, 128, 8000.0, 0.0, 4000.0, slopes="slaney")
+
+
 @pytest.mark.parametrize("lower, upper", [(-1.0, 100.0), (200.0, 100.0), (0.0, 4001.0)])
 def test_mel_bands_off_the_spectrum_are_refused(lower, upper):
     with pytest.raises(ValueError, match="do not fit"):
@@ -48,6 +68,14 @@ def test_the_dft_matrix_is_the_windowed_fourier_transform():
     window = signal.window("hamming", 6)
     expected = np.fft.rfft(frame * window, 8)
     real, imaginary = np.split(frame @ signal.dft_matrix(window, 8), 2)
+    np.testing.assert_allclose(real + 1j * imaginary, expected, atol=1e-12)
+
+
+def test_a_detrended_dft_is_that_of_the_frame_less_its_mean():
+    frame = np.random.RandomState(0).randn(6) + 10.0
+    window = signal.window("hann", 6)
+    expected = np.fft.rfft((frame - frame.mean()) * window, 8)
+    real, imaginary = np.split(frame @ signal.dft_matrix(window, 8, detrend=True), 2)
     np.testing.assert_allclose(real + 1j * imaginary, expected, atol=1e-12)
 
 
@@ -71,14 +99,35 @@ def test_padding_equals_numpy_reflection_with_and_without_lengths(length):
     assert np.isfinite(padded).all()
 
 
-def test_both_forms_give_the_power_of_every_frame():
+def test_zeros_follow_each_clip_up_to_the_shortest_result():
+    clips = tf.constant([[1.0, 2.0, np.nan], [3.0, 4.0, 5.0]])
+    padded = signal.zero_pad(clips, 5, tf.constant([2, 3]))
+    np.testing.assert_array_equal(padded, [[1, 2, 0, 0, 0], [3, 4, 5, 0, 0]])
+    np.testing.assert_array_equal(signal.zero_pad(clips[1:], 2), [[3, 4, 5]])
+
+
+def test_pre_emphasis_mirrors_each_clip_at_its_first_sample():
+    # 1 - .5 * 2, 2 - .5 * 1, 4 - .5 * 2; a clip of one sample stands before itself: 3 - .5 * 3.
+    clips = tf.constant([[1.0, 2.0, 4.0], [3.0, np.nan, np.nan]])
+    found = signal.pre_emphasize(clips, 0.5, tf.constant([3, 1])).numpy()
+    np.testing.assert_array_equal(found[0], [0.0, 1.5, 3.0])
+    assert found[1, 0] == 1.5
+    np.testing.assert_array_equal(signal.pre_emphasize(clips[:1], 0.5), [[0.0, 1.5, 3.0]])
+    np.testing.assert_array_equal(signal.pre_emphasize(clips[1:, :1], 0.5), [[1.5]])
+
+
+@pytest.mark.parametrize("detrend", [False, True])
+def test_both_forms_give_the_power_of_every_frame(detrend):
     waveform = np.random.RandomState(1).randn(2, 50)
     window = signal.window("hann", 12)
     expected = np.zeros((2, 5, 9))
     for b in range(2):
         for k in range(5):  # (50 - 12) // 8 + 1 = 5 frames
-            expected[b, k] = np.abs(np.fft.rfft(waveform[b, 8 * k : 8 * k + 12] * window, 16)) ** 2
+            frame = waveform[b, 8 * k : 8 * k + 12]
+            frame = frame - frame.mean() if detrend else frame
+            expected[b, k] = np.abs(np.fft.rfft(frame * window, 16)) ** 2
     x = tf.constant(waveform, tf.float32)
-    np.testing.assert_allclose(signal.power_stft(x, window, 8, 16), expected, rtol=1e-4, atol=1e-5)
-    dft = signal.dft_matrix(window, 16)
+    found = signal.power_stft(x, window, 8, 16, detrend)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    dft = signal.dft_matrix(window, 16, detrend)
     np.testing.assert_allclose(signal.power_conv(x, dft, 8), expected, rtol=1e-4, atol=1e-5)

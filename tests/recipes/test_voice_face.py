@@ -10,6 +10,8 @@ from tfav import compat, recipes, registry
 class Given:
     """Stands for an encoder: returns the embeddings it is given."""
 
+    modality = "audio"
+
     def __init__(self, embedding: tf.Tensor):
         self.embedding = embedding
         self.embedding_size = embedding.shape[-1]

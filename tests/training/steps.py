@@ -1,6 +1,6 @@
-"""Ten steps of the small run, as one process of `test_replicas`.
+"""Ten steps of a recipe's small run, as one process of `test_replicas`.
 
-Called as `python -m tests.training.steps STRATEGY DATA OUTPUT`. Writes the loss
+Called as `python -m tests.training.steps STRATEGY DATA OUTPUT RECIPE`. Writes the loss
 and summed gradients of the first batch, and the weights after ten steps.
 """
 
@@ -14,19 +14,20 @@ import numpy as np
 import tensorflow as tf
 
 from tests import small
+from tests.conformance import test_recipes
 from tfav import build, compat
 from tfav.data import pipeline
 from tfav.training import optimizers, strategy, trainer
 
 
-def main(strategy_name: str, data: str, output: str) -> None:
+def main(strategy_name: str, data: str, output: str, recipe_name: str) -> None:
     devices = tf.config.list_physical_devices("CPU")
     if strategy_name == "mirrored":
         tf.config.set_logical_device_configuration(
             devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
         )
     replicas = strategy.create(strategy_name)
-    c = small.config(data)
+    c = test_recipes.config(recipe_name, data)
     c.seed = 3
     with replicas.scope():
         recipe = build.model(c, num_classes=8)

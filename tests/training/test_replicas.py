@@ -15,12 +15,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def _start(
-    strategy: str, data: str, output: str, tf_config: dict | None = None
+    strategy: str, data: str, output: str, recipe: str, tf_config: dict | None = None
 ) -> subprocess.Popen:
     env = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
     if tf_config:
         env["TF_CONFIG"] = json.dumps(tf_config)
-    command = [sys.executable, "-m", "tests.training.steps", strategy, data, output]
+    command = [sys.executable, "-m", "tests.training.steps", strategy, data, output, recipe]
     return subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -37,18 +37,20 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+# `mmcosine` with all that stacks on it: contrastive, blending, gradients modulated with noise.
+@pytest.fixture(scope="module", params=["voice_face", "mmcosine"])
+def runs(request, tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("replicas")
     data = small.write_dataset(str(folder / "data"))
     for name in ("one_device", "mirrored"):
-        _finish(_start(name, data, str(folder / f"{name}.npz")))
+        _finish(_start(name, data, str(folder / f"{name}.npz"), request.param))
     workers = [f"localhost:{_free_port()}" for _ in range(2)]
     processes = [
         _start(
             "multi_worker",
             data,
             str(folder / f"worker{i}.npz"),
+            request.param,
             {"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}},
         )
         for i in range(2)

@@ -68,6 +68,35 @@ def test_scalars_of_a_call_are_means_over_its_steps():
     assert scalars["error"] == pytest.approx(1.25, abs=1e-5)  # means 0 and 2.5
 
 
+def test_the_gradient_of_each_encoder_is_logged_and_the_recipe_adjusts_the_global_one(strategy):
+    # Kernels [1, 1], biases 2: left 3, right 3, so 3 + 2 * 3 = 9 on both rows; errors 3 and 1, loss
+    # 5. Left: [3 * 1, 1 * 1] and 3 + 1, norm sqrt(9 + 1 + 16) = sqrt(26); right twice that.
+    loop = toy.train(strategy, toy.Pair, rate=0.0)
+    step = ([[1.0, 0.0], [0.0, 1.0]], [6.0, 8.0])
+    scalars = loop.run(toy.batches(strategy, [step] * 2), 2)
+    left, both = 26**0.5, 130**0.5
+    assert scalars == pytest.approx(
+        {
+            "loss": 5.0,
+            "gradient_norm_left": left,  # as the loss sends them
+            "gradient_norm_right": 2 * left,
+            # Times the loss of the global batch, then also times 2 at step 1.
+            "gradient_norm": (5 * both + 10 * both) / 2,
+        },
+        rel=1e-5,
+    )
+
+
+def test_what_a_recipe_makes_of_the_gradients_is_clipped_and_applied(strategy):
+    loop = toy.train(strategy, toy.Pair, rate=1.0, clip_norm=1.0)
+    loop.run(toy.batches(strategy, [([[1.0, 0.0], [0.0, 1.0]], [6.0, 8.0])]), 1)
+    # The gradient [3, 1], 4, [6, 2], 8 over its own length, whatever it was multiplied with.
+    found = loop.recipe.named_weights()
+    kernel, bias = found["left/kernel"].numpy()[:, 0], found["right/bias"].numpy()
+    np.testing.assert_allclose(kernel, 1 - np.array([3.0, 1.0]) / 130**0.5, rtol=1e-5)
+    np.testing.assert_allclose(bias, 2 - np.array([8.0]) / 130**0.5, rtol=1e-5)
+
+
 def test_a_batch_that_does_not_divide_among_replicas_is_refused(mirrored):
     with pytest.raises(registry.UserError, match="batch_size=3 does not divide among 2 replicas"):
         toy.make(mirrored, batch_size=3)

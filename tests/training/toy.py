@@ -39,13 +39,33 @@ class Toy(base.Recipe):
         self.stops.append(step)
 
 
+class Pair(base.Recipe):
+    """The squared error of a line and twice another one, as two encoders; adjusts its gradients."""
+
+    def __init__(self):
+        super().__init__({"left": Line(), "right": Line()}, heads={})
+
+    def compute_losses(self, batch, training):
+        left, right = (self.encoders[name](batch["x"]) for name in ("left", "right"))
+        return {"loss": (left + 2.0 * right - batch["y"])[:, 0] ** 2}
+
+    def adjust_gradients(self, gradients, scalars, step):
+        return [scalars["loss"] * tf.cast(step + 1, tf.float32) * g for g in gradients]
+
+
 def make(strategy, rate=1.0, kernel=(3.0, 1.0), batch_size=2, optimizer="sgd", **options):
     """Returns a trainer without momentum whose line starts at `kernel` and bias 2."""
+    loop = train(strategy, Toy, rate, batch_size, optimizer, **options)
+    loop.recipe.named_weights()["line/kernel"].assign([[kernel[0]], [kernel[1]]])
+    return loop
+
+
+def train(strategy, recipe_class, rate=1.0, batch_size=2, optimizer="sgd", **options):
+    """Returns a trainer without momentum of a recipe of this file."""
     with strategy.scope():
-        recipe = Toy()
+        recipe = recipe_class()
         made = optimizers.create(optimizer, rate, schedule="constant", num_steps=9, momentum=0.0)
         compat.build_optimizer(made, recipe.trainable_weights)
-    recipe.named_weights()["line/kernel"].assign([[kernel[0]], [kernel[1]]])
     return trainer.Trainer(recipe, made, strategy, batch_size=batch_size, **options)
 
 

@@ -4,7 +4,8 @@ Every entry of the tables is stateless: the same input and seed give the same ou
 function takes `image` [S, S, 3] (uint8, or float32 in 0..255) and `seed` [2] and returns float32
 [S, S, 3] in 0..255; a sound function takes `waveform` [T] float32 in [-1, 1] and `seed` [2] and
 returns the like. Code outside the repository joins by its dotted path: a function whose first
-argument is called `image` or `waveform`.
+argument is called `image` or `waveform`. An image function that also takes a `size` is given, where
+it is the first of its chain, the whole photograph [H, W, 3], and makes the square of it.
 """
 
 import inspect
@@ -15,38 +16,25 @@ from types import ModuleType
 import tensorflow as tf
 
 from tfav import compat, registry
-
-FILL = 127  # grey of every pixel that the photograph does not cover (spec 1b)
+from tfav.data import crops
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-
-
-def fit(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes to fit a square, keeping the aspect, and pads the rest with grey on both sides.
-
-    Args:
-      image: [H, W, 3] uint8 (or float32 in 0..255), any H and W of at least 1.
-      size: side of the square in pixels.
-
-    Returns:
-      [size, size, 3] uint8.
-    """
-    shape = tf.shape(image)[:2]
-    scale = size / tf.reduce_max(shape)
-    inner = tf.clip_by_value(
-        tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32), 1, size
-    )
-    resized = tf.image.resize(image, inner, antialias=True)
-    before = (size - inner) // 2
-    after = size - inner - before
-    paddings = tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0)
-    padded = tf.pad(resized, paddings, constant_values=FILL)
-    return tf.ensure_shape(_to_uint8(padded), [size, size, 3])
 
 
 def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Mirrors left and right, one time in two."""
     return tf.image.stateless_random_flip_left_right(tf.cast(image, tf.float32), seed)
+
+
+def flip_flow(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors optical flow when `flip` mirrors: what moved to the left then moves to the right.
+
+    The first channel holds the horizontal motion, 128 being none: u becomes 256 - u.
+    """
+    image = tf.cast(image, tf.float32)
+    mirrored = image[:, ::-1]
+    mirrored = tf.concat([tf.minimum(256.0 - mirrored[..., :1], 255.0), mirrored[..., 1:]], axis=2)
+    return tf.where(_one_in_two(seed), mirrored, image)
 
 
 def rotate(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -57,7 +45,11 @@ def rotate(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     radians = tf.where(_one_in_two(gate), degrees * (math.pi / 180), 0.0)
     if not compat.KERAS_3:
         return _addons_image("rotate").rotate(
-            image, radians, interpolation="bilinear", fill_mode="constant", fill_value=float(FILL)
+            image,
+            radians,
+            interpolation="bilinear",
+            fill_mode="constant",
+            fill_value=float(crops.FILL),
         )
     return rotate_by(image, radians)
 
@@ -74,7 +66,7 @@ def rotate_by(image: tf.Tensor, radians: tf.Tensor) -> tf.Tensor:
         output_shape=tf.shape(image)[:2],
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
-        fill_value=float(FILL),
+        fill_value=float(crops.FILL),
     )[0]
     return tf.ensure_shape(rotated, image.shape)
 
@@ -88,7 +80,7 @@ def crop(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     image = tf.cast(image, tf.float32)
     size = tf.shape(image)[0]
     margin = size // 8
-    padded = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]], constant_values=FILL)
+    padded = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]], constant_values=crops.FILL)
     top, left = tf.unstack(
         tf.random.stateless_uniform([2], seed, 0, 2 * margin + 1, dtype=tf.int32)
     )
@@ -119,7 +111,7 @@ def cutout(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     center = tf.random.stateless_uniform([1, 2], draw, 0, size, dtype=tf.int32)
     side = tf.maximum(size // 8, 1) * 2  # tensorflow-addons takes even sides only
     cut = _addons_image("cutout").cutout(
-        image[tf.newaxis], tf.stack([side, side]), offset=center, constant_values=FILL
+        image[tf.newaxis], tf.stack([side, side]), offset=center, constant_values=crops.FILL
     )[0]
     return tf.where(_one_in_two(gate), cut, image)
 
@@ -154,7 +146,9 @@ def noise(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 IMAGE_AUGMENTATIONS: dict[str, Augmentation] = {
+    "resized_crop": crops.resized_crop,
     "flip": flip,
+    "flip_flow": flip_flow,
     "rotate": rotate,
     "crop": crop,
     "color": color,
@@ -192,21 +186,56 @@ def resolve(names: Sequence[str]) -> tuple[list[Augmentation], list[Augmentation
     return chains["image"], chains["waveform"]
 
 
-def apply(functions: Sequence[Augmentation], value: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def resolve_one(names: Sequence[str], modality: str) -> list[Augmentation]:
+    """Returns the functions of `names`, all of which must serve `modality`; see `resolve`."""
+    images, sounds = resolve(names)
+    if images if modality == "audio" else sounds:
+        raise registry.UserError(
+            f"the augmentations of {modality!r} are {', '.join(names)}, and some of them change "
+            f"{'images' if modality == 'audio' else 'sounds'}: give those to another modality."
+        )
+    return images + sounds
+
+
+def apply(
+    functions: Sequence[Augmentation], value: tf.Tensor, seed: tf.Tensor, first: int = 0
+) -> tf.Tensor:
     """Runs `value` (one image or waveform) through `functions`, each with a seed of its own.
 
     Args:
       functions: a chain from `resolve`.
       value: [S, S, 3] uint8 or [T] float32.
-      seed: [2] int64.
+      seed: [2] int64. A function's own seed follows from it and from the place in the chain, so
+        that `flip` at the same place of two chains mirrors both or neither.
+      first: how many of the functions have been applied already.
 
     Returns:
       The like of `value`.
     """
     dtype = value.dtype
-    for position, function in enumerate(functions):
+    for position, function in enumerate(functions[first:], first):
         value = function(value, tf.random.experimental.stateless_fold_in(seed, position))
-    return _to_uint8(value) if dtype == tf.uint8 else value
+    return crops.to_uint8(value) if dtype == tf.uint8 else value
+
+
+def picture(
+    functions: Sequence[Augmentation], photograph: tf.Tensor, size: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Makes the square that the network sees: `crops.fit`, or a first function that takes `size`.
+
+    Args:
+      functions: a chain of image functions from `resolve`.
+      photograph: [H, W, 3] uint8.
+      size: side of the square in pixels.
+      seed: [2] int64.
+
+    Returns:
+      [size, size, 3] uint8.
+    """
+    if not (functions and "size" in inspect.signature(functions[0]).parameters):
+        return apply(functions, crops.fit(photograph, size), seed)
+    square = functions[0](photograph, tf.random.experimental.stateless_fold_in(seed, 0), size=size)
+    return crops.to_uint8(apply(functions, square, seed, first=1))
 
 
 @tf.autograph.experimental.do_not_convert  # AutoGraph warns that it cannot convert an import
@@ -216,9 +245,3 @@ def _addons_image(name: str) -> ModuleType:
 
 def _one_in_two(seed: tf.Tensor) -> tf.Tensor:
     return tf.random.stateless_uniform([], seed) < 0.5
-
-
-def _to_uint8(image: tf.Tensor) -> tf.Tensor:
-    if image.dtype == tf.uint8:
-        return image
-    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)

@@ -1,9 +1,12 @@
 """Files of any kind in; mono 16 kHz sound, JPEG bytes or the reason of a failure out."""
 
 import io
+import math
 import os
+import re
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import soundfile
@@ -18,6 +21,7 @@ MIN_PEAK = 1e-4  # -80 dBFS; one step of PCM16 is 3e-5
 MAX_PEAK = 4.0  # decoders overshoot 1 a little; beyond this the file holds integers as floats
 MIN_SIDE = 16
 JPEG_QUALITY = 95
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm")
 # What Pillow's readers raise for damaged bytes, depending on the format.
 _IMAGE_ERRORS = (
     Image.DecompressionBombError,
@@ -41,30 +45,49 @@ class BadFile(Exception):
         self.reason = reason
 
 
-def read_audio(path: str | os.PathLike, channel: str = "mean") -> np.ndarray:
+def read_audio(
+    path: str | os.PathLike,
+    channel: str = "mean",
+    *,
+    start_seconds: float = 0.0,
+    length_seconds: float = 0.0,
+) -> np.ndarray:
     """Decodes a sound file: WAV of any kind, FLAC, OGG, MP3 and whatever else libsndfile knows.
 
     Args:
       path: of the file.
       channel: `mean` of all channels, or `left` (the first one, as SSoS's released code takes).
+      start_seconds: where the part starts that is meant.
+      length_seconds: how long it lasts; 0: to the end. It is shorter where the file ends.
 
     Returns:
       [T] float32, mono, 16 kHz, in [-1, 1] but for the overshoot of lossy codecs and resampling.
 
     Raises:
       BadFile: missing, empty, not sound, damaged, NaN or infinite samples, samples far outside
-        [-1, 1], silent, or shorter than 0.1 s. (A file that merely ends early is a shorter clip.)
+        [-1, 1], silent, nothing left at `start_seconds`, or shorter than 0.1 s. (A file that
+        merely ends early is a shorter clip.)
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel {channel!r} is none of {CHANNELS}")
-    _check_file(path)
+    check_file(path)
     try:
         with soundfile.SoundFile(os.fspath(path)) as file:
             rate_hz = file.samplerate
-            frames = file.read(dtype="float32", always_2d=True)
+            start = round(start_seconds * rate_hz)
+            if start and start >= file.frames:
+                raise BadFile(f"has no sound from {start_seconds:g} s on")
+            file.seek(start)
+            wanted = round(length_seconds * rate_hz) or -1
+            frames = file.read(wanted, dtype="float32", always_2d=True)
     except (RuntimeError, TypeError, ValueError, OSError) as error:
         raise BadFile(f"is not readable as sound ({_message(error)})") from error
-    samples = frames[:, 0] if channel == "left" else frames.mean(axis=1)
+    sound = checked_audio(frames[:, 0] if channel == "left" else frames.mean(axis=1), rate_hz)
+    return sound[: round(length_seconds * typing.SAMPLE_RATE_HZ) or None]
+
+
+def checked_audio(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Brings sound [T] float32 at `rate_hz` to 16 kHz; raises BadFile as `read_audio` says."""
     broken = int(np.count_nonzero(~np.isfinite(samples)))
     if broken:
         raise BadFile(f"has {broken} samples that are NaN or infinite")
@@ -110,12 +133,12 @@ def read_image(path: str | os.PathLike, max_side: int = 512) -> tuple[bytes, int
       BadFile: missing, empty, not an image, cut short, more than 179 million pixels, or a side
         shorter than 16 pixels (also after shrinking).
     """
-    _check_file(path)
+    check_file(path)
     try:
         with open(path, "rb") as file:
             content = file.read()
         image = Image.open(io.BytesIO(content))
-        _check_side(image)
+        check_side(image)
         # Its end marker too: the reader decodes with TensorFlow, which refuses what lacks it.
         kept = image.format == "JPEG" and image.mode == "RGB" and content.endswith(b"\xff\xd9")
         kept = kept and image.getexif().get(0x0112, 1) == 1 and max(image.size) <= max_side
@@ -126,12 +149,46 @@ def read_image(path: str | os.PathLike, max_side: int = 512) -> tuple[bytes, int
             return content, image.height, image.width
         image = _to_rgb(ImageOps.exif_transpose(image))
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-        _check_side(image)
-        encoded = io.BytesIO()
-        image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+        check_side(image)
+        return to_jpeg(image), image.height, image.width
     except _IMAGE_ERRORS as error:
         raise BadFile(f"is not readable as an image ({_message(error)})") from error
-    return encoded.getvalue(), image.height, image.width
+
+
+def to_jpeg(image: Image.Image, full_colour: bool = False) -> bytes:
+    """Returns an RGB image as JPEG of quality 95; `full_colour`: colours as sharp as the light."""
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0 if full_colour else -1)
+    return encoded.getvalue()
+
+
+def picture_files(paths: Sequence[str]) -> list[str]:
+    """Returns `paths` with every folder replaced by the pictures in it, sorted by name.
+
+    Numbers in names count as numbers: `2.jpg` comes before `10.jpg`.
+
+    Raises:
+      BadFile: a folder that cannot be read, or without pictures.
+    """
+    files = []
+    for path in paths:
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        try:
+            names = [x for x in os.listdir(path) if x.lower().endswith(PICTURES) and x[0] != "."]
+        except OSError as error:
+            raise BadFile(f"is a folder that cannot be read ({error.strerror})") from error
+        if not names:
+            raise BadFile(f"is a folder without pictures ({', '.join(PICTURES)})")
+        files += [os.path.join(path, name) for name in sorted(names, key=_natural)]
+    return files
+
+
+def _natural(name: str) -> list[tuple[float, str]]:
+    """Sorts names that hold numbers: numbers before letters, and by their value."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(int(x) if x[0] in "0123456789" else math.inf, x) for x in parts]
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -146,13 +203,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return plain
 
 
-def _check_side(image: Image.Image) -> None:
+def check_side(image: Image.Image) -> None:
+    """Raises BadFile for a side shorter than 16 pixels."""
     if min(image.size) < MIN_SIDE:
         size = f"{image.width}x{image.height}"
         raise BadFile(f"has {size} pixels: its shorter side must have at least {MIN_SIDE}")
 
 
-def _check_file(path: str | os.PathLike) -> None:
+def check_file(path: str | os.PathLike) -> None:
+    """Raises BadFile unless there is a file at `path`, with something in it."""
     if not os.path.exists(path):
         raise BadFile("does not exist")
     if not os.path.isfile(path):

@@ -11,8 +11,21 @@ from tfav import registry
 from tfav.data import shards
 
 MODALITIES = ("audio", "image")
+FILES = (*MODALITIES, "video")
 REQUIRED = ("id", "split", "label")
 _SPLIT = re.compile(r"[A-Za-z0-9_-]+")
+_MODALITY = re.compile(r"[a-z][a-z0-9_]*")
+# What batches, records and reports call something else.
+_TAKEN = (
+    *REQUIRED,
+    *FILES,
+    *shards.COLUMNS,
+    shards.FRAMES,
+    "labels",
+    "rows",
+    "identities",
+    "hours",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +37,40 @@ class Row:
       split: `train`, `val`, `test` or any other word.
       label: name of the identity or class.
       audio: path of a sound file, or None.
-      image: path of an image file, or None.
+      image: path of an image file or of a folder of them, or several (frames in order), or None.
       extra: further columns, name to text.
-      channel: of the sound file, `mean` or `left` (see `decode.read_audio`).
+      channel: of the sound, `mean` or `left` (see `decode.read_audio`).
+      video: path of a video, or None; it gives the sound and the pictures that are not given.
+      further: further picture modalities, such as optical flow: name to paths, as `image`.
+      start_seconds: where the part of `audio` or `video` starts that is meant.
+      length_seconds: how long that part lasts; 0: to the end.
+      padded: whether zeros follow a sound that ends before `length_seconds`.
     """
 
     id: str
     split: str
     label: str
     audio: str | None = None
-    image: str | None = None
+    image: str | tuple[str, ...] | None = None
     extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
     channel: str = "mean"
+    video: str | None = None
+    further: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    start_seconds: float = 0.0
+    length_seconds: float = 0.0
+    padded: bool = False
+
+    @property
+    def pictures(self) -> dict[str, tuple[str, ...]]:
+        """Paths of every picture modality that is given, `image` first."""
+        image = (self.image,) if isinstance(self.image, str) else self.image or ()
+        return {name: paths for name, paths in {"image": image, **self.further}.items() if paths}
+
+    @property
+    def paths(self) -> list[str]:
+        """All files and folders of the row."""
+        single = [path for path in (self.audio, self.video) if path]
+        return [*single, *(path for paths in self.pictures.values() for path in paths)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +80,33 @@ class Options:
     Attributes:
       manifest: path of a CSV file (source `manifest`).
       columns: names of the further columns to carry; None carries all.
-      split_csv: paths of VoxCeleb1-like split files (source `voxceleb1`).
+      modalities: names of its columns that hold further picture modalities.
+      split_csv: paths of the lists of a source with an official layout.
+      root: folder that such a source was unpacked to, or the folder of the `videos`.
+      split_number: which of its splits, from 1 (`ucf101`, `esc50`; `crema_d` when
+        speaker-disjoint).
+      subset: which part of its classes (`esc50`: `esc10`); empty: all.
+      speaker_disjoint: keep the actors of `crema_d` apart.
+      val_fraction: share of the training part that becomes `val`, drawn from `seed`.
+      test_fraction: share of the videos that becomes `test` (`videos` without official splits).
+      segment_seconds: length of the pieces that videos are cut into (`videos`).
       audio_root: folder of the voices; image_root: folder of the faces.
-      corpus: folder where the source `synthetic` writes its files.
-      identities: how many people it draws, from `seed`.
+      corpus: folder where the sources `synthetic` and `synthetic_classes` write their files.
+      identities: how many people (or scenes to test on) it draws, from `seed`.
       overwrite: whether it may replace an existing corpus.
     """
 
     manifest: str | None = None
     columns: Sequence[str] | None = None
+    modalities: Sequence[str] = ()
     split_csv: Sequence[str] = ()
+    root: str | None = None
+    split_number: int = 1
+    subset: str = ""
+    speaker_disjoint: bool = False
+    val_fraction: float = 0.0
+    test_fraction: float = 0.0
+    segment_seconds: float = 5.0
     audio_root: str | None = None
     image_root: str | None = None
     corpus: str | None = None
@@ -113,27 +165,32 @@ def read_csv(path: str | os.PathLike, required: Iterable[str]) -> list[tuple[int
     return [(number, dict(zip(header, map(str.strip, cells)))) for number, cells in lines[1:]]
 
 
-def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> list[Row]:
-    """Reads a manifest: CSV with the columns `id, split, label`, `audio` or `image` or both.
+def read(
+    path: str | os.PathLike, columns: Sequence[str] | None = None, modalities: Sequence[str] = ()
+) -> list[Row]:
+    """Reads a manifest: CSV with the columns `id, split, label` and one or more that name files.
 
     Args:
       path: of the CSV file; relative paths in it start from its folder.
       columns: names of the further columns to carry; None carries all.
+      modalities: names of the columns, beside `audio`, `image` and `video`, that hold pictures.
 
     Raises:
       UserError: as `read_csv`; an unknown or reserved column; an empty cell, a duplicate id, an
-        id with white space, a split that is not a word, a row with neither sound nor image.
+        id with white space, a split that is not a word, a row without any file.
     """
     path = os.fspath(path)
     lines = read_csv(path, REQUIRED)
     header = list(lines[0][1])
-    if not set(MODALITIES) & set(header):
+    _check_modalities(path, header, modalities)
+    files = [name for name in (*FILES, *modalities) if name in header]
+    if not files:
         raise registry.UserError(
-            f"{path} has neither a column 'audio' nor a column 'image': add one with the paths of "
-            "the files."
+            f"{path} has neither a column 'audio' nor a column 'image' nor a column 'video': add "
+            "one with the paths of the files."
         )
-    further = [name for name in header if name not in (*REQUIRED, *MODALITIES)]
-    reserved = [name for name in further if name in shards.COLUMNS]
+    further = [name for name in header if name not in (*REQUIRED, *files)]
+    reserved = [x for x in further if x in shards.COLUMNS or x.startswith(shards.FRAMES)]
     if reserved:
         raise registry.UserError(
             f"{path} has a column {reserved[0]!r}, a name that the index uses itself: rename it."
@@ -141,8 +198,8 @@ def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> list[
     unknown = [name for name in columns or () if name not in further]
     if unknown:
         raise registry.UserError(
-            f"unknown column {unknown[0]!r} in --columns: beside {', '.join(REQUIRED)}, audio and "
-            f"image {path} has {', '.join(further) or 'none'}."
+            f"unknown column {unknown[0]!r} in --columns: beside {', '.join((*REQUIRED, *files))} "
+            f"{path} has {', '.join(further) or 'none'}."
         )
     carried = further if columns is None else list(columns)
     folder = os.path.dirname(os.path.abspath(path))
@@ -152,10 +209,10 @@ def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> list[
         for name in REQUIRED:
             if not cells[name]:
                 raise registry.UserError(f"{where} has an empty {name!r}: fill it in.")
-        if not any(cells.get(name) for name in MODALITIES):
+        if not any(cells[name] for name in files):
             raise registry.UserError(
-                f"{where} (id {cells['id']!r}) has neither audio nor image: give one of them or "
-                "drop the row."
+                f"{where} (id {cells['id']!r}) names no file: fill in {' or '.join(files)} or drop "
+                "the row."
             )
         if cells["id"] in seen:
             raise registry.UserError(
@@ -163,15 +220,34 @@ def read(path: str | os.PathLike, columns: Sequence[str] | None = None) -> list[
                 "every row needs an id of its own."
             )
         seen[cells["id"]] = number
-        paths = {
-            name: os.path.join(folder, cells[name]) if cells.get(name) else None
-            for name in MODALITIES
-        }
-        extra = {name: cells[name] for name in carried}
-        row = Row(cells["id"], cells["split"], cells["label"], extra=extra, **paths)
+        paths = {name: os.path.join(folder, cells[name]) for name in files if cells[name]}
+        row = Row(
+            id=cells["id"],
+            split=cells["split"],
+            label=cells["label"],
+            extra={name: cells[name] for name in carried},
+            further={name: (paths.pop(name),) for name in modalities if name in paths},
+            **paths,
+        )
         check_words(row, where)
         rows.append(row)
     return rows
+
+
+def _check_modalities(path: str, header: Sequence[str], modalities: Sequence[str]) -> None:
+    """Raises UserError unless every one of --modalities is a column that may hold pictures."""
+    for name in modalities:
+        if name in _TAKEN or not _MODALITY.fullmatch(name):
+            raise registry.UserError(
+                f"--modalities={','.join(modalities)}: {name!r} cannot be the name of a further "
+                "modality; use small letters, digits and '_', and none of "
+                f"{', '.join(dict.fromkeys(_TAKEN))}."
+            )
+        if name not in header:
+            raise registry.UserError(
+                f"--modalities={','.join(modalities)}: {path} has no column {name!r}; its header "
+                f"is {','.join(header)!r}."
+            )
 
 
 def check_words(row: Row, where: str) -> None:

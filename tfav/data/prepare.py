@@ -1,7 +1,6 @@
 """Rows in, a data set on disk out: all of it, or nothing."""
 
 import collections
-import concurrent.futures
 import dataclasses
 import itertools
 import json
@@ -10,10 +9,20 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import tqdm
-
 from tfav import registry
-from tfav.data import decode, manifest, queries, shards, staging, tally
+from tfav.data import (
+    beam,
+    chunks,
+    decode,
+    manifest,
+    motion,
+    queries,
+    records,
+    shards,
+    staging,
+    tally,
+    video,
+)
 
 ROWS_PER_SHARD = 4000
 
@@ -29,9 +38,17 @@ class Settings:
       shards: files a split; 0 takes one for every 4000 rows.
       max_bad_fraction: share of rows that may be unusable, and of list items that may be missing.
       max_image_side: longest side in pixels that images keep.
+      num_frames: frames to take of every video, evenly spaced.
+      fps: when above 0, frames a second to take of every video instead.
+      derive: rows of `motion.DERIVED` to make of every video, each a further modality.
+      draw_lists: whether lists are drawn where none are given.
       galleries_per_probe: queries a probe in seeded lists.
       seed: of the seeded lists.
       overwrite: replace a data set at `output`, once the new one is complete.
+      decoded: folder that keeps decoded rows until the data set is complete: what a killed run left
+        there is not decoded again. Empty: none are kept.
+      runner: of Apache Beam, which decodes into that folder; empty: this process decodes.
+      beam_options: flags for Beam and its runner.
     """
 
     output: str
@@ -40,9 +57,16 @@ class Settings:
     shards: int = 0
     max_bad_fraction: float = 0.01
     max_image_side: int = 512
+    num_frames: int = 1
+    fps: float = 0.0
+    derive: Sequence[str] = ()
+    draw_lists: bool = True
     galleries_per_probe: int = queries.GALLERIES_PER_PROBE
     seed: int = 0
     overwrite: bool = False
+    decoded: str = ""
+    runner: str = ""
+    beam_options: Sequence[str] = ()
 
 
 def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
@@ -73,14 +97,15 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
             planned=counts,
             shards={s: settings.shards or -(-n // ROWS_PER_SHARD) for s, n in counts.items()},
             columns=list(rows[0].extra),
+            modalities=_further(rows, settings),
         )
         with writer:
-            for number, (row, result) in enumerate(_decoded(rows, settings), 1):
+            for number, (row, result) in enumerate(_results(rows, settings), 1):
                 if isinstance(result, shards.Record):
                     writer.add(result)
-                    count.add(result)
+                    count.add(result, records.lacking(row, result, _options(settings)))
                     continue
-                count.skip(row, *result)
+                count.bad.append(result)
                 if len(count.bad) > _allowed(len(rows), settings) or len(count.bad) == len(rows):
                     raise _too_many_bad(count.bad, number, len(rows), settings)
         index = shards.Index.read(folder)
@@ -88,17 +113,21 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
         if len(missing) > _allowed(len(queries.named(given)), settings):
             raise _too_many_missing(missing, given, settings)
         report = _report(count, missing)
-        report["lists"] = queries.write(
-            os.path.join(folder, "lists"),
-            index,
-            given,
-            set(missing),
-            seed=settings.seed,
-            galleries_per_probe=settings.galleries_per_probe,
-        )
+        report["lists"] = {}
+        if given or settings.draw_lists:
+            report["lists"] = queries.write(
+                os.path.join(folder, "lists"),
+                index,
+                given,
+                set(missing),
+                seed=settings.seed,
+                galleries_per_probe=settings.galleries_per_probe,
+            )
         count.write_bad_rows(os.path.join(folder, "bad_rows.csv"))
         _write_json(os.path.join(folder, "report.json"), report)
         staging.publish(folder, settings.output)
+        if settings.decoded:
+            chunks.remove(settings.decoded)
     return report
 
 
@@ -112,12 +141,12 @@ def check(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     """
     rows, given = _arrange(rows, settings)
     count, good = tally.Tally(), []
-    for row, result in _decoded(rows, settings):
+    for row, result in records.make_all(rows, _options(settings)):
         if isinstance(result, shards.Record):
-            count.add(result, decode.describe_audio(row.audio) if row.audio else "")
+            count.add(result, records.lacking(row, result, _options(settings)), _sound(row))
             good.append(row.id)
         else:
-            count.skip(row, *result)
+            count.bad.append(result)
     missing = _missing(given, good)
     report = _report(count, missing)
     report["acceptable"] = bool(good) and (
@@ -148,7 +177,7 @@ def _check_output(rows: Sequence[manifest.Row], settings: Settings) -> None:
             "another folder."
         )
     inside = os.path.realpath(output) + os.sep
-    for path in (path for row in rows for path in (row.audio, row.image) if path):
+    for path in (path for row in rows for path in row.paths):
         if os.path.realpath(path).startswith(inside):
             raise registry.UserError(
                 f"--output={output} holds {path}, which is to be read: name another folder."
@@ -167,9 +196,24 @@ def _arrange(
         raise registry.UserError(
             f"--max_bad_fraction={settings.max_bad_fraction} is no fraction: give 0 to 1."
         )
-    for name, least in (("shards", 0), ("max_image_side", decode.MIN_SIDE), ("seed", 0)):
-        if getattr(settings, name) < least:
-            raise registry.UserError(f"--{name}={getattr(settings, name)}: give at least {least}.")
+    least = {"shards": 0, "max_image_side": decode.MIN_SIDE, "num_frames": 1, "fps": 0, "seed": 0}
+    for name, value in least.items():
+        if not value <= getattr(settings, name) < math.inf:
+            raise registry.UserError(f"--{name}={getattr(settings, name)}: give at least {value}.")
+    if settings.runner and not settings.decoded:
+        raise registry.UserError(
+            f"--runner={settings.runner} needs --decoded=FOLDER, which all its workers can reach."
+        )
+    derive = list(settings.derive)
+    if not set(derive) <= set(motion.DERIVED) or len(set(derive)) < len(derive):
+        raise registry.UserError(
+            f"--derive={','.join(derive)}: name each once, of {', '.join(motion.DERIVED)}."
+        )
+    if derive and not any(row.video for row in rows):
+        raise registry.UserError(
+            f"--derive={','.join(derive)} needs videos, and the source "
+            f"{settings.source!r} names none: drop the flag or add a column 'video'."
+        )
     if not rows:
         raise registry.UserError(f"the source {settings.source!r} lists no rows: nothing to do.")
     twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
@@ -188,41 +232,35 @@ def _arrange(
     return sorted(rows, key=lambda row: order[row.split]), given
 
 
-def _decoded(
+def _options(settings: Settings) -> records.Options:
+    return records.Options(
+        settings.max_image_side, settings.num_frames, settings.fps, settings.derive
+    )
+
+
+def _results(
     rows: Sequence[manifest.Row], settings: Settings
-) -> Iterator[tuple[manifest.Row, shards.Record | tuple[str, str]]]:
-    """Yields each row, in order, with its record, or with the column and reason of its failure."""
-    workers = len(os.sched_getaffinity(0))
-    bar = tqdm.tqdm(total=len(rows), desc="decoding", unit="row", disable=None)
-    pool = concurrent.futures.ThreadPoolExecutor(workers)
-    waiting = collections.deque()  # bounded: decoded rows wait in memory for their turn
-    rest = iter(rows)
-    try:
-        while True:
-            for row in itertools.islice(rest, 4 * workers - len(waiting)):
-                waiting.append((row, pool.submit(_decode, row, settings.max_image_side)))
-            if not waiting:
-                return
-            row, future = waiting.popleft()
-            yield row, future.result()
-            bar.update()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        bar.close()
+) -> Iterator[tuple[manifest.Row, chunks.Result]]:
+    """Yields each row with its record, or with what is wrong."""
+    if not settings.decoded:
+        return records.make_all(rows, _options(settings))
+    cut = chunks.cut(rows, _options(settings), settings.decoded)
+    if settings.runner:
+        beam.fill(cut, _options(settings), settings.runner, settings.beam_options)
+    return chunks.make_all(cut, _options(settings))
 
 
-def _decode(row: manifest.Row, max_side: int) -> shards.Record | tuple[str, str]:
-    audio, image, height, width = None, None, 0, 0
-    column = "audio"
-    try:
-        if row.audio:
-            audio = decode.to_pcm16(decode.read_audio(row.audio, row.channel))
-        column = "image"
-        if row.image:
-            image, height, width = decode.read_image(row.image, max_side)
-    except decode.BadFile as error:
-        return column, error.reason
-    return shards.Record(row.id, row.split, row.label, audio, image, height, width, row.extra)
+def _further(rows: Sequence[manifest.Row], settings: Settings) -> list[str]:
+    """Returns the picture modalities beside `image`: those that rows give, then the derived."""
+    given = itertools.chain.from_iterable(row.further for row in rows)
+    return list(dict.fromkeys(itertools.chain(given, settings.derive)))
+
+
+def _sound(row: manifest.Row) -> str:
+    """Describes the file that a usable row's sound comes from."""
+    if row.audio:
+        return decode.describe_audio(row.audio)
+    return video.describe(row.video).audio if row.video else ""
 
 
 def _missing(given: dict[str, queries.Given], ids: Iterable[str]) -> list[str]:
@@ -239,7 +277,7 @@ def _report(count: tally.Tally, missing: Sequence[str]) -> dict[str, Any]:
 
 
 def _too_many_bad(
-    bad: Sequence[tally.BadRow], number: int, total: int, settings: Settings
+    bad: Sequence[records.BadRow], number: int, total: int, settings: Settings
 ) -> registry.UserError:
     so_far = "" if number == total else f" the first {number} of"
     return registry.UserError(

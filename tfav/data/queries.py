@@ -78,7 +78,7 @@ def write(
         for name, entry in given.items()
     }
     how = {"origin": "seeded", "seed": seed, "galleries_per_probe": galleries_per_probe}
-    both = (index.num_samples > 0).any() and (index.height > 0).any()
+    both = index.held("audio").any() and index.held("image").any()
     for split in [s for s in index.info["splits"] if s in _SEEDED_SPLITS and both]:
         if given and split != "val":
             continue
@@ -172,7 +172,7 @@ def _generator(seed: int, file: str) -> np.random.Generator:
 
 def _items(rows: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns id and label of the rows that have `modality`."""
-    has = (rows.num_samples if modality == "audio" else rows.height) > 0
+    has = rows.held(modality)
     return rows.id[has], rows.label[has]
 
 

@@ -1,4 +1,4 @@
-"""Which identities, files and stretches of sound make a batch: pure functions of (seed, step).
+"""Which identities, rows, frames and stretches of sound make a batch: functions of (seed, step).
 
 Nothing is remembered between steps, so a run that resumes at step s, and any number of input
 pipelines, see the batches an uninterrupted run on one device would have seen.
@@ -14,7 +14,7 @@ from absl import logging
 from tfav.data import shards
 
 # One stream of random numbers for each decision, so that none depends on another.
-_AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT = range(6)
+_AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT, _FRAME = range(7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def make_pool(index: shards.Index, labels: Sequence[str]) -> Pool:
     identity = np.array([rank[label] for label in index.label], np.int64)
     columns = {}
     counts = {}
-    for name, has in (("audio", index.num_samples > 0), ("image", index.height > 0)):
+    for name, has in ((m, index.held(m)) for m in ("audio", "image")):
         rows = np.flatnonzero(has)
         columns[name] = rows[np.argsort(identity[rows], kind="stable")]
         counts[name] = np.bincount(identity[rows], minlength=len(labels))
@@ -80,30 +80,28 @@ def make_pool(index: shards.Index, labels: Sequence[str]) -> Pool:
     )
 
 
-def draw_identities(
-    seed: int, step: tf.Tensor, *, batch_size: int, num_identities: int
-) -> tf.Tensor:
-    """Returns the distinct identities of step `step`: [batch_size] int64 in [0, num_identities).
+def draw_items(seed: int, step: tf.Tensor, *, batch_size: int, num_items: int) -> tf.Tensor:
+    """Returns the distinct items (identities or rows) of step `step`: [batch_size] int64.
 
-    An epoch is `num_identities // batch_size` steps and visits every identity once, except the
-    remainder that does not fill a batch; each epoch has its own order.
+    An epoch is `num_items // batch_size` steps and visits every item in [0, num_items) once, except
+    the remainder that does not fill a batch; each epoch has its own order.
 
     Args:
       seed: of the run.
       step: [] int64, counted from 0 over the whole run.
-      batch_size: of the global batch, at most `num_identities`.
-      num_identities: M.
+      batch_size: of the global batch, at most `num_items`.
+      num_items: how many there are.
     """
-    steps = num_identities // batch_size
+    steps = num_items // batch_size
     position = (step % steps) * batch_size + tf.range(batch_size, dtype=tf.int64)
     return tf.random.experimental.index_shuffle(
         position,
         seed=tf.stack([tf.cast(seed, tf.int64), step // steps]),
-        max_index=num_identities - 1,
+        max_index=num_items - 1,
     )
 
 
-def draw_plan(
+def draw_identities(
     seed: int,
     step: tf.Tensor,
     pool: Pool,
@@ -112,7 +110,7 @@ def draw_plan(
     batch_size: int,
     length_samples: tuple[int, int],
 ) -> dict[str, tf.Tensor]:
-    """Decides everything that is random in the global batch of step `step`.
+    """Decides everything that is random in step `step` of batches of distinct identities.
 
     Args:
       seed: of the run.
@@ -124,32 +122,81 @@ def draw_plan(
 
     Returns:
       Tensors of batch_size rows: `label` int32; `audio_row`, `image_row` int64, rows of the index;
-      `length`, `start` int64, the stretch of sound in samples, `length` being the same in all rows;
-      `audio_seed`, `image_seed` [batch_size, 2] int64, for the augmentations.
+      and those of `_draw_details`.
     """
-
-    def key(stream: int) -> tf.Tensor:
-        pair = tf.stack([tf.cast(seed, tf.int64), step])
-        return tf.random.experimental.stateless_fold_in(pair, stream)
-
-    identity = draw_identities(seed, step, batch_size=batch_size, num_identities=len(pool))
+    identity = draw_items(seed, step, batch_size=batch_size, num_items=len(pool))
     audio_row = _draw_row(
-        key(_AUDIO), identity, pool.audio_rows, pool.audio_first, pool.audio_count
+        _key(seed, step, _AUDIO), identity, pool.audio_rows, pool.audio_first, pool.audio_count
     )
     image_row = _draw_row(
-        key(_IMAGE), identity, pool.image_rows, pool.image_first, pool.image_count
+        _key(seed, step, _IMAGE), identity, pool.image_rows, pool.image_first, pool.image_count
     )
-    low, high = length_samples
-    length = tf.random.stateless_uniform([], key(_LENGTH), low, high + 1, tf.int64)
+    details = _draw_details(seed, step, tf.gather(num_samples, audio_row), 1, length_samples)
+    drawn = {"audio_row": audio_row, "image_row": image_row, **details}
+    return {"label": tf.gather(pool.label, identity), **drawn}
+
+
+def draw_rows(
+    seed: int,
+    step: tf.Tensor,
+    rows: np.ndarray,
+    label: np.ndarray,
+    num_samples: tf.Tensor,
+    *,
+    batch_size: int,
+    length_samples: tuple[int, int],
+    num_frames: int,
+) -> dict[str, tf.Tensor]:
+    """Decides everything that is random in step `step` of batches of distinct rows.
+
+    Args:
+      seed: of the run.
+      step: [] int64, counted from 0 over the whole run.
+      rows: [R] int64, the rows of the index to draw from.
+      label: [R] int32, their classes.
+      num_samples: [N] int64, of every row of the index.
+      batch_size: of the global batch.
+      length_samples: shortest and longest stretch of sound, both included.
+      num_frames: the most frames that any modality takes of a row.
+
+    Returns:
+      Tensors of batch_size rows: `label` int32; `row` int64, of the index; and those of
+      `_draw_details`.
+    """
+    item = draw_items(seed, step, batch_size=batch_size, num_items=len(rows))
+    row = tf.gather(rows, item)
+    details = _draw_details(seed, step, tf.gather(num_samples, row), num_frames, length_samples)
+    return {"label": tf.gather(label, item), "row": row, **details}
+
+
+def _draw_details(
+    seed: int, step: tf.Tensor, num_samples: tf.Tensor, num_frames: int, bounds: tuple[int, int]
+) -> dict[str, tf.Tensor]:
+    """Decides what is done with the items of a batch; `num_samples` [B] int64 is that of each.
+
+    Returns:
+      `length`, `start` [B] int64, the stretch of sound in samples, `length` being the same in all
+      rows; `frame_share` [B, num_frames] float64 in [0, 1), for `draw_frames`; `audio_seed`,
+      `image_seed` [B, 2] int64, for the augmentations.
+    """
+    batch_size = num_samples.shape[0]
+    low, high = bounds
+    length = tf.random.stateless_uniform([], _key(seed, step, _LENGTH), low, high + 1, tf.int64)
+    split = tf.random.experimental.stateless_split
     return {
-        "label": tf.gather(pool.label, identity),
-        "audio_row": audio_row,
-        "image_row": image_row,
         "length": tf.repeat(length, batch_size),
-        "start": draw_starts(key(_START), tf.gather(num_samples, audio_row), length),
-        "audio_seed": tf.random.experimental.stateless_split(key(_AUDIO_AUGMENT), batch_size),
-        "image_seed": tf.random.experimental.stateless_split(key(_IMAGE_AUGMENT), batch_size),
+        "start": draw_starts(_key(seed, step, _START), num_samples, length),
+        "frame_share": tf.random.stateless_uniform(
+            [batch_size, num_frames], _key(seed, step, _FRAME), dtype=tf.float64
+        ),
+        "audio_seed": split(_key(seed, step, _AUDIO_AUGMENT), batch_size),
+        "image_seed": split(_key(seed, step, _IMAGE_AUGMENT), batch_size),
     }
+
+
+def _key(seed: int, step: tf.Tensor, stream: int) -> tf.Tensor:
+    pair = tf.stack([tf.cast(seed, tf.int64), step])
+    return tf.random.experimental.stateless_fold_in(pair, stream)
 
 
 def draw_starts(key: tf.Tensor, num_samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -166,6 +213,27 @@ def draw_starts(key: tf.Tensor, num_samples: tf.Tensor, length: tf.Tensor) -> tf
     return _draw_below(key, places)
 
 
+def draw_frames(share: tf.Tensor, num_stored: tf.Tensor) -> tf.Tensor:
+    """Returns one frame of each of F equal parts of the stored ones: [F] int32, in order.
+
+    Args:
+      share: [F] float64 in [0, 1), which of its part. Modalities with as many frames that are given
+        the same share take the same ones.
+      num_stored: [] int32, at least F.
+    """
+    num_frames = tf.size(share)
+    part = tf.range(num_frames + 1) * num_stored // num_frames
+    return part[:-1] + _share_below(share, part[1:] - part[:-1])
+
+
+def middle_frames(num_stored: tf.Tensor, num_frames: int) -> tf.Tensor:
+    """Returns the middle frame of each of `num_frames` equal parts of the stored ones: [F] int32.
+
+    Fewer stored frames than that repeat.
+    """
+    return (2 * tf.range(num_frames) + 1) * num_stored // (2 * num_frames)
+
+
 def _draw_row(
     key: tf.Tensor, identity: tf.Tensor, rows: np.ndarray, first: np.ndarray, count: np.ndarray
 ) -> tf.Tensor:
@@ -175,6 +243,8 @@ def _draw_row(
 
 def _draw_below(key: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
     # Integer draws take one bound for all rows; float64 has room for any count of samples.
-    share = tf.random.stateless_uniform(tf.shape(bound), key, dtype=tf.float64)
-    drawn = tf.cast(share * tf.cast(bound, tf.float64), tf.int64)
-    return tf.minimum(drawn, bound - 1)
+    return _share_below(tf.random.stateless_uniform(tf.shape(bound), key, dtype=tf.float64), bound)
+
+
+def _share_below(share: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(tf.cast(share * tf.cast(bound, tf.float64), bound.dtype), bound - 1)

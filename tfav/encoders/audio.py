@@ -1,96 +1,30 @@
 """Audio encoders: waveform in, embedding out, the front-end inside."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from tfav import typing
-from tfav.encoders import base
-from tfav.layers import audio, blocks, pooling, residual
+from tfav.encoders import kinds, resnet, vgg
+from tfav.layers import blocks, pooling, residual
 
 
-class AudioEncoder(base.Encoder):
-    """An encoder of waveforms that reads the first `num_samples` samples of each row, no others.
-
-    A subclass writes `frames_to_map`, what stands between the log-mel image and the pooling, and
-    `pool`. In training with `num_samples` the batch norms' statistics do see what pads the batch:
-    train on crops of one length.
-
-    Args:
-      embedding_size: D.
-      frontend: arguments of `layers.audio.LogMel`.
-      name: Keras name.
-    """
-
-    modality = "audio"
-
-    def __init__(self, embedding_size: int, frontend: Mapping[str, Any] | None, name: str):
-        super().__init__(embedding_size, name)
-        self.frontend = audio.LogMel(**(frontend or {}))
-
-    def call(
-        self,
-        waveform: tf.Tensor,
-        num_samples: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """Returns embeddings [B, D] float32, not normalised.
-
-        Args:
-          waveform: [B, T] float32 in [-1, 1], 16 kHz.
-          num_samples: [B] int32, the samples of each row that are sound; None means all of T.
-          training: Python bool.
-        """
-        feature_map, valid = self._encode(waveform, num_samples, training)
-        return self.pool(feature_map, valid, training)
-
-    def feature_map(
-        self,
-        waveform: tf.Tensor,
-        num_samples: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """Returns the map before pooling, [B, time, frequency, C], zero beyond the sound."""
-        feature_map, valid = self._encode(waveform, num_samples, training)
-        return blocks.mask(feature_map, valid)
-
-    def _encode(
-        self, waveform: tf.Tensor, num_samples: tf.Tensor | None, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        log_mel, num_frames = self.frontend(waveform, num_samples)
-        valid = None
-        if num_frames is not None:
-            valid = tf.expand_dims(audio.frame_mask(num_frames, tf.shape(log_mel)[1]), 3)
-        return self.frames_to_map(log_mel, valid, training)
-
-    def frames_to_map(
-        self, log_mel: tf.Tensor, valid: tf.Tensor | None, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns the feature map [B, T', F', C] of [B, T, num_mels] and its mask [B, T', 1, 1]."""
-        raise NotImplementedError
-
-    def pool(self, feature_map: tf.Tensor, valid: tf.Tensor | None, training: bool) -> tf.Tensor:
-        """Returns the embedding [B, D] of a feature map and its mask."""
-        raise NotImplementedError
-
-    def example(self) -> tf.Tensor:
-        """Returns a tenth of a second of silence, [1, 1600]."""
-        return tf.zeros([1, typing.SAMPLE_RATE_HZ // 10])
-
-
-class Tiny(AudioEncoder):
+class Tiny(kinds.AudioEncoder):
     """Three strided convolutions over time, two dense layers: for the demo, tests and phones.
 
-    The mel bands are the channels of the first convolution. 5 million multiplications for 3 s.
+    The mel bands are the channels of the first convolution. 5 million multiplications for 3 s. The
+    map has one position every 8 frames and none for frequency.
 
     Args:
       embedding_size: D.
-      frontend: arguments of `layers.audio.LogMel`.
+      frontend: arguments of `layers.audio.make`.
       dropout: share of the embedding dropped in training.
       seed: of the weights and the dropout.
       name: Keras name.
     """
+
+    map_stride = 8
 
     def __init__(
         self,
@@ -113,10 +47,10 @@ class Tiny(AudioEncoder):
         self.create_weights()
 
     def frames_to_map(
-        self, log_mel: tf.Tensor, valid: tf.Tensor | None, training: bool
+        self, frames: tf.Tensor, valid: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns [B, ceil(T / 8), 1, 128] and its mask."""
-        x = self.bn(tf.expand_dims(log_mel, 2), training=training)
+        x = self.bn(tf.expand_dims(frames, 2), training=training)
         for conv, bn in zip(self.convs, self.bns):
             x = tf.nn.relu(bn(conv(x, valid), training=training))
             valid = blocks.subsample(valid, 2)
@@ -124,24 +58,26 @@ class Tiny(AudioEncoder):
 
     def pool(self, feature_map: tf.Tensor, valid: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of mean and deviation over time."""
-        frames = tf.squeeze(feature_map, 2)
+        over_time = tf.squeeze(feature_map, 2)
         valid = None if valid is None else tf.squeeze(valid, 3)
-        features = self.fc(pooling.mean_and_deviation(frames, valid))
+        features = self.fc(pooling.mean_and_deviation(over_time, valid))
         return self.tail(features, training=training)
 
 
-class ThinResNet34(AudioEncoder):
+class ThinResNet34(kinds.AudioEncoder):
     """Thin SE-ResNet-34 with self-attentive pooling, the voice encoder of Wen et al., CVPR 2021.
 
     Maps are [B, time, frequency, C], the transpose of the released code's.
 
     Args:
       embedding_size: D.
-      frontend: arguments of `layers.audio.LogMel`; the released weights want `amplitude=32768`.
+      frontend: arguments of `layers.audio.make`; the released weights want `amplitude=32768`.
       dropout: share of the embedding dropped in training.
       seed: of the weights and the dropout.
       name: Keras name.
     """
+
+    map_stride = 4
 
     def __init__(
         self,
@@ -173,10 +109,10 @@ class ThinResNet34(AudioEncoder):
         return [first, *rest]
 
     def frames_to_map(
-        self, log_mel: tf.Tensor, valid: tf.Tensor | None, training: bool
+        self, frames: tf.Tensor, valid: tf.Tensor | None, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns [B, ceil(T / 4), 5, 128] (of 40 mel bands) and its mask."""
-        x = self.conv1(tf.expand_dims(log_mel, 3), valid)
+        x = self.conv1(tf.expand_dims(frames, 3), valid)
         x = tf.nn.relu(self.bn1(x, training=training))
         for block in (*self.layer1, *self.layer2, *self.layer3, *self.layer4):
             x = block(x, valid, training=training)
@@ -194,4 +130,11 @@ class ThinResNet34(AudioEncoder):
         return self.fc(self.sap(frames, valid))
 
 
-AUDIO_ENCODERS = {"tiny": Tiny, "thin_resnet34": ThinResNet34}
+AUDIO_ENCODERS = {
+    "tiny": Tiny,
+    "thin_resnet34": ThinResNet34,
+    "resnet18": resnet.AudioResNet18,
+    "resnet34_se_sap": functools.partial(resnet.ResNetSE34, deviation=False),
+    "resnet34_se_asp": functools.partial(resnet.ResNetSE34, deviation=True),
+    "vggish": vgg.VGGish,
+}

@@ -7,20 +7,29 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from tfav.layers import blocks
+
 
 class Encoder(keras.layers.Layer):
     """One modality to an embedding [B, D] float32, not normalised.
 
-    A subclass sets `modality`, makes its layers in `__init__` from `self.new_seeds(seed)`, ends
-    that with `self.create_weights()`, and writes `feature_map` and `call`. So an encoder has all
-    its weights from the start, and they land in the strategy's scope it was made in.
+    A subclass sets `modality` and `map_stride`, makes its layers in `__init__` from
+    `self.new_seeds(seed)`, ends that with `self.create_weights()`, and writes `feature_map`,
+    `feature_positions` and `call`. So an encoder has all its weights from the start, and they land
+    in the strategy's scope it was made in.
+
+    Attributes:
+      modality: kind of input, `audio` or `image` (which any modality of pictures is).
+      map_stride: frames (audio) or pixels (image) from one position of the feature map to the next;
+        n of them are ceil(n / map_stride) positions where the encoder does not say otherwise.
 
     Args:
       embedding_size: D.
-      name: Keras name.
+      name: Keras name; also of the modality, where a recipe has several of one kind.
     """
 
     modality = ""
+    map_stride = 1
 
     def __init__(self, embedding_size: int, name: str):
         # Autocast would round a waveform to bfloat16 before the front-end sees it.
@@ -31,9 +40,37 @@ class Encoder(keras.layers.Layer):
         """Holds no weights of its own; keeps Keras 3 from tracing `call` to find some."""
         self.built = True
 
+    def feature_positions(
+        self, x: tf.Tensor, num_samples: tf.Tensor | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the feature map as a list of positions, and which of them count.
+
+        Args:
+          x: what `call` takes.
+          num_samples: [B] int32, of clips; images have none.
+          training: Python bool.
+
+        Returns:
+          features: [B, P, C], in the order of the map's axes; zeros where nothing counts.
+          valid: [B, P] float32, 1 where a position holds sound or picture, 0 where padding.
+        """
+        raise NotImplementedError
+
     def new_seeds(self, seed: int) -> Iterator[int]:
-        """Returns a stream of seeds for the layers, another one for each modality."""
-        return itertools.count(zlib.crc32(f"{self.modality}/{seed}".encode()) % 2**30)
+        """Returns a stream of seeds for the layers, another one for each name."""
+        return itertools.count(zlib.crc32(f"{self.name}/{seed}".encode()) % 2**30)
+
+    def new_projection(self, feature_size: int, seeds: Iterator[int]) -> list[keras.layers.Layer]:
+        """Returns the layers from features [B, feature_size] to the embedding.
+
+        Args:
+          feature_size: equal to `embedding_size`, the features are the embedding: no layer.
+            Otherwise one dense layer without bias.
+          seeds: numbers for the initial weights.
+        """
+        if self.embedding_size == feature_size:
+            return []
+        return [blocks.dense(self.embedding_size, next(seeds), use_bias=False, dtype="float32")]
 
     def create_weights(self) -> None:
         """Runs the encoder once on zeros, which creates every weight."""

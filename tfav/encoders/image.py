@@ -4,71 +4,15 @@ import functools
 
 import tensorflow as tf
 
-from tfav.encoders import base
+from tfav.encoders import kinds, resnet, vgg
 from tfav.layers import blocks, residual
 
 
-class ImageEncoder(base.Encoder):
-    """An encoder of square images, or of several frames whose embeddings are averaged.
-
-    A subclass writes `pixels_to_map` and `pool`.
-
-    Args:
-      embedding_size: D.
-      image_size: height and width it expects.
-      name: Keras name.
-    """
-
-    modality = "image"
-
-    def __init__(self, embedding_size: int, image_size: int, name: str):
-        super().__init__(embedding_size, name)
-        self.image_size = image_size
-
-    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns embeddings [B, D] float32, not normalised.
-
-        Args:
-          image: [B, H, W, 3] uint8 RGB with H = W = `image_size`, or [B, F, H, W, 3].
-          training: Python bool.
-
-        Raises:
-          ValueError: another number of axes or another static size.
-        """
-        image = tf.convert_to_tensor(image)
-        embedding = self.pool(self.feature_map(image, training), training)
-        if image.shape.rank == 5:
-            frames = tf.stack([-1, tf.shape(image)[1], self.embedding_size])
-            embedding = tf.reduce_mean(tf.reshape(embedding, frames), axis=1)
-        return embedding
-
-    def feature_map(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the map before pooling, [B, H', W', C] ([B * F, ...] of several frames)."""
-        image, size = tf.convert_to_tensor(image), self.image_size
-        if image.shape.rank not in (4, 5):
-            raise ValueError(f"image must be [B, H, W, 3] or [B, F, H, W, 3], got {image.shape}")
-        if not image.shape[-3:].is_compatible_with([size, size, 3]):
-            raise ValueError(f"{self.name} takes images of {size} x {size} x 3, got {image.shape}")
-        pixels = (tf.cast(image, tf.float32) - 127.5) / 127.5
-        return self.pixels_to_map(tf.reshape(pixels, [-1, size, size, 3]), training)
-
-    def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the feature map [B, H', W', C] of pixels [B, H, W, 3] in [-1, 1]."""
-        raise NotImplementedError
-
-    def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the embedding [B, D] of a feature map."""
-        raise NotImplementedError
-
-    def example(self) -> tf.Tensor:
-        """Returns one black image, [1, H, W, 3]."""
-        return tf.zeros([1, self.image_size, self.image_size, 3], tf.uint8)
-
-
-class Tiny(ImageEncoder):
+class Tiny(kinds.ImageEncoder):
     """Four strided convolutions and two dense layers: demo, tests, phones.
 
-    The last map is flattened, not averaged: where things are is what a face is told by.
+    The last map is flattened, not averaged: where things are is what a face is told by. It has a
+    position every 16 pixels: 48 x 48 pixels are 3 x 3 positions.
 
     Args:
       embedding_size: D.
@@ -77,6 +21,8 @@ class Tiny(ImageEncoder):
       seed: of the weights and the dropout.
       name: Keras name.
     """
+
+    map_stride = 16
 
     def __init__(
         self,
@@ -109,7 +55,53 @@ class Tiny(ImageEncoder):
         return self.tail(features, training=training)
 
 
-class IR50(ImageEncoder):
+class TinyMap(kinds.ImageEncoder):
+    """Three convolutions, each with a max-pool after it: to say where things are, in the demo.
+
+    A position every 8 pixels, 22 pixels wide, in the middle of the part of the picture that it
+    stands for: pools keep it there. Convolutions with a stride, as those of `Tiny`, look half a
+    position up and left of it.
+
+    Args:
+      embedding_size: D.
+      image_size: height and width it expects.
+      dropout: share of the embedding dropped in training.
+      seed: of the weights and the dropout.
+      name: Keras name.
+    """
+
+    map_stride = 8
+    map_offset = 3.5  # the middle of the 8 pixels that three pools join
+
+    def __init__(
+        self,
+        embedding_size: int = 128,
+        image_size: int = 64,
+        dropout: float = 0.0,
+        seed: int = 0,
+        name: str = "image",
+    ):
+        super().__init__(embedding_size, image_size, name)
+        seeds = self.new_seeds(seed)
+        self.convs = [blocks.Conv(filters, (3, 3), seed=next(seeds)) for filters in (16, 32, 64)]
+        self.bns = [blocks.batch_norm() for _ in self.convs]
+        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.create_weights()
+
+    def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
+        """Returns [B, H / 8, W / 8, 64], rounded up."""
+        x = pixels
+        for conv, bn in zip(self.convs, self.bns):
+            x = blocks.max_pool(tf.nn.relu(bn(conv(x), training=training)), 2, partial=True)
+        return x
+
+    def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
+        """Returns the embedding [B, D] of the mean over positions."""
+        features = tf.reduce_mean(tf.cast(feature_map, tf.float32), axis=[1, 2])
+        return self.tail(features, training=training)
+
+
+class IR50(kinds.ImageEncoder):
     """ArcFace's IR-50, the face encoder of Wen et al., CVPR 2021.
 
     Takes RGB. The released network was fed BGR: loading its weights means reversing the input
@@ -123,6 +115,8 @@ class IR50(ImageEncoder):
       seed: of the weights and the dropout.
       name: Keras name.
     """
+
+    map_stride = 16
 
     def __init__(
         self,
@@ -169,4 +163,12 @@ class IR50(ImageEncoder):
         return self.bn3(self.fc(blocks.flatten(x)), training=training)
 
 
-IMAGE_ENCODERS = {"tiny": Tiny, "ir50": IR50, "ir_se50": functools.partial(IR50, se=True)}
+IMAGE_ENCODERS = {
+    "tiny": Tiny,
+    "tiny_map": TinyMap,
+    "ir50": IR50,
+    "ir_se50": functools.partial(IR50, se=True),
+    "resnet18": functools.partial(resnet.ImageResNet, num_blocks=(2, 2, 2, 2)),
+    "resnet34": functools.partial(resnet.ImageResNet, num_blocks=(3, 4, 6, 3)),
+    "vgg16": vgg.VGG16,
+}

@@ -1,4 +1,4 @@
-"""Bootstrap intervals that resample identities, not trials.
+"""Bootstrap intervals that resample identities (or any groups of trials), not trials.
 
 Trials of one probe identity are not independent: three galleries for each of a hundred utterances
 of one voice are closer to one observation than to three hundred. So a resample draws as many
@@ -7,19 +7,31 @@ The interval is the 95 % percentile interval. The candidates' identities stay as
 new probes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tfav.evaluation import metrics
+
+# Counts held at a time: 2^22 int64 are 32 MiB.
+_BLOCK_COUNTS = 2**22
 
 Interval = tuple[float, float] | tuple[None, None]
 
 
 def resample(num_identities: int, num_resamples: int, seed: int) -> np.ndarray:
     """Returns [R, K] int: how often each of K identities is drawn in each of R resamples."""
+    return np.concatenate(list(_resamples(num_identities, num_resamples, seed)))
+
+
+def _resamples(num_identities: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields the rows of `resample` in parts: where rows are the groups, K is large."""
+    random = np.random.default_rng(seed)
     share = np.full(num_identities, 1.0 / num_identities)
-    return np.random.default_rng(seed).multinomial(num_identities, share, size=num_resamples)
+    rows = max(1, _BLOCK_COUNTS // num_identities)
+    for start in range(0, num_resamples, rows):
+        size = min(rows, num_resamples - start)
+        yield random.multinomial(num_identities, share, size=size)
 
 
 def mean_interval(value, identity, num_resamples: int, seed: int) -> Interval:
@@ -80,6 +92,25 @@ def equal_error_interval(score, label, identity, num_resamples: int, seed: int) 
       num_resamples: R; 0 gives (None, None), as one identity does.
       seed: of the resamples. One that leaves a single class is dropped.
     """
+    figure = metrics.equal_error_of_curve
+    return _curve_interval(figure, score, label, identity, num_resamples, seed)
+
+
+def min_dcf_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
+    """Returns the interval of `metrics.min_dcf` at p = 0.01; arguments as above."""
+    figure = metrics.min_dcf_of_curve
+    return _curve_interval(figure, score, label, identity, num_resamples, seed)
+
+
+def _curve_interval(
+    figure: Callable[[np.ndarray, np.ndarray], float],
+    score,
+    label,
+    identity,
+    num_resamples: int,
+    seed: int,
+) -> Interval:
+    """Returns the interval of a figure of the ROC's (false, true) positive rates."""
     order = np.argsort(-np.asarray(score), kind="stable")
     score, label, identity = (np.asarray(x)[order] for x in (score, label, identity))
     last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
@@ -91,8 +122,7 @@ def equal_error_interval(score, label, identity, num_resamples: int, seed: int) 
             right = np.cumsum(weight * label)[last]
             wrong = np.cumsum(weight * ~label)[last]
             if right[-1] and wrong[-1]:
-                curve = (np.append(0.0, x / x[-1]) for x in (wrong, right))
-                found.append(metrics.equal_error_of_curve(*curve))
+                found.append(figure(*(np.append(0.0, x / x[-1]) for x in (wrong, right))))
         return np.array(found)
 
     return _interval(rates, int(identity.max()) + 1, num_resamples, seed)
@@ -104,11 +134,11 @@ def _interval(
     num_resamples: int,
     seed: int,
 ) -> Interval:
-    """Returns the 2.5 % and 97.5 % points of `statistic(drawn [R, K] float64) -> [<= R]`."""
+    """Returns the 2.5 % and 97.5 % points of `statistic(drawn [<= R, K] float64) -> [<= R]`."""
     if num_resamples < 1 or num_identities < 2:
         return None, None
-    drawn = resample(num_identities, num_resamples, seed)
-    values = statistic(drawn.astype(np.float64))
+    parts = _resamples(num_identities, num_resamples, seed)
+    values = np.concatenate([statistic(drawn.astype(np.float64)) for drawn in parts])
     if not len(values):
         return None, None
     low, high = np.percentile(values, [2.5, 97.5])

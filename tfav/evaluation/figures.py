@@ -105,15 +105,10 @@ def table(results: report.Results) -> str:
             f'<th scope="col">{d} [95 %]</th><th scope="col">chance</th><th scope="col">trials</th>'
             for d in DIRECTIONS.values()
         )
-        order = list(report.METRICS)
-        rows = sorted(
-            {(r["metric"], r["n"]) for r in block},
-            key=lambda row: (order.index(row[0]), row[1] or 0),
-        )
         body = ""
-        for metric, n in rows:
+        for metric, n in report.order(block):
             cells = {r["direction"]: r for r in block if (r["metric"], r["n"]) == (metric, n)}
-            name = report.METRICS[metric].format(n=n)
+            name = report.metric_name(metric, n)
             body += f'<tr><th scope="row">{name}</th>'
             body += "".join(_cells(cells.get(d)) for d in DIRECTIONS) + "</tr>"
         tables.append(

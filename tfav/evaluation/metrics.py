@@ -79,6 +79,35 @@ def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np
     return float(start + share * (end - start))
 
 
+def min_dcf(score, label, p_target: float = 0.01) -> float:
+    """Returns the least detection cost over all thresholds, NIST's normalised minDCF.
+
+    min_t (p FNR(t) + (1 - p) FPR(t)) / min(p, 1 - p), both costs 1: at p = 0.01 this is
+    100 min_t (0.01 FNR + 0.99 FPR). 0 is perfect; rejecting (or accepting) everything costs 1.
+
+    Args:
+      score: [T] larger = more likely right.
+      label: [T] 0 or 1.
+      p_target: how likely a right pair is where the system works, 0 < p < 1.
+
+    Raises:
+      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, one class is absent, or
+        `p_target` is out of range.
+    """
+    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
+    return min_dcf_of_curve(false_positive_rate, true_positive_rate, p_target)
+
+
+def min_dcf_of_curve(
+    false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, p_target: float = 0.01
+) -> float:
+    """Returns the minDCF of a ROC from (0, 0) to (1, 1), both [P] and ascending."""
+    if not 0 < p_target < 1:
+        raise ValueError(f"p_target must lie between 0 and 1, not {p_target}.")
+    cost = p_target * (1.0 - true_positive_rate) + (1.0 - p_target) * false_positive_rate
+    return float(cost.min() / min(p_target, 1.0 - p_target))
+
+
 def average_precision(score, label) -> float:
     """Returns AP = (1/R) * sum over the right items' ranks r of (right items in the top r) / r.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfav import lists, registry
-from tfav.evaluation import bootstrap, metrics, retrieval
+from tfav.evaluation import bootstrap, completeness, metrics, retrieval
 from tfav.evaluation import space as spaces
 
 RECALL_AT = (1, 5, 10)
@@ -28,6 +28,7 @@ class Figure(NamedTuple):
       high: its upper end.
       num_trials: lines of the list, for a retrieval its probes.
       num_identities: of the probes.
+      notes: sentences on what the list names and the data lacks.
     """
 
     metric: str
@@ -37,12 +38,15 @@ class Figure(NamedTuple):
     high: float | None
     num_trials: int
     num_identities: int
+    notes: tuple[str, ...] = ()
 
 
 def matching(
     path: os.PathLike, space: spaces.Space, direction: str, num_bootstrap: int, seed: int
 ) -> list[Figure]:
     """1:N accuracy: the share of trials whose positive scores above every negative; a tie is wrong.
+
+    Trials that name an item without embedding are left out and noted, see `spaces.Space.missing`.
 
     Args:
       path: a matching list.
@@ -54,7 +58,8 @@ def matching(
     Raises:
       UserError: malformed list, item not embedded, or a positive that is not the probe's identity.
     """
-    probes, *candidates = zip(*lists.read_matching(path))
+    trials, notes = completeness.trials(path, space, direction, lists.read_matching(path))
+    probes, *candidates = zip(*trials)
     probe_modality, other_modality = lists.MODALITIES[direction]
     probe = space.vectors(path, probe_modality, probes)
     identity = space.identities(probes)
@@ -73,36 +78,55 @@ def matching(
     hit = score[0] > np.max(score[1:], axis=0)
     code = _codes(identity)
     interval = bootstrap.mean_interval(hit, code, num_bootstrap, seed)
-    return [Figure("accuracy", float(hit.mean()), 1 / len(score), *interval, *_counts(code))]
+    means = float(hit.mean()), 1 / len(score)
+    return [Figure("accuracy", *means, *interval, *_counts(code), notes)]
 
 
 def verification(
     path: os.PathLike, space: spaces.Space, direction: str, num_bootstrap: int, seed: int
 ) -> list[Figure]:
     """Area under the ROC and equal error rate of same-or-different pairs; arguments as above."""
-    score, label, code = _verification_pairs(path, space, direction)
+    score, label, code, notes = _verification_pairs(path, space, direction)
     auc = metrics.roc_auc(score, label)
     eer = metrics.equal_error_rate(score, label)
     auc_interval = bootstrap.auc_interval(score, label, code, num_bootstrap, seed)
     eer_interval = bootstrap.equal_error_interval(score, label, code, num_bootstrap, seed)
     return [
-        Figure("auc", auc, 0.5, *auc_interval, *_counts(code)),
-        Figure("eer", eer, 0.5, *eer_interval, *_counts(code)),
+        Figure("auc", auc, 0.5, *auc_interval, *_counts(code), notes),
+        Figure("eer", eer, 0.5, *eer_interval, *_counts(code), notes),
     ]
 
 
 def retrieve(
     path: os.PathLike, space: spaces.Space, direction: str, num_bootstrap: int, seed: int
 ) -> list[Figure]:
-    """Mean average precision and recall@k, every probe in its whole gallery; arguments as above."""
+    """Mean average precision and recall@k, every probe in its whole gallery; arguments as above.
+
+    A probe without a relevant item counts 0 and is noted.
+
+    Raises:
+      UserError: also when no probe at all has a relevant item.
+    """
     rankings, identity = [], []
-    for task in lists.read_retrieval(path):
+    galleries, notes = completeness.galleries(path, space, direction, lists.read_retrieval(path))
+    for task in galleries:
         sides = zip(lists.MODALITIES[direction], task)
         vectors = [space.vectors(path, modality, ids) for modality, ids in sides]
         names = [space.identities(ids) for ids in task]
         rankings.append(retrieval.rank(*vectors, *names))
         identity.append(names[0])
     code = _codes(np.concatenate(identity))
+    unanswerable = int(sum((r.num_relevant == 0).sum() for r in rankings))
+    if unanswerable == len(code):
+        raise registry.UserError(
+            f"{path}: none of its {len(code)} probes has an item of its identity in the gallery, "
+            "so that nothing can be found: use lists made for this data set."
+        )
+    if unanswerable:
+        notes += (
+            f"{unanswerable} of {len(code)} probes have no item of their identity in the gallery "
+            "and count 0.",
+        )
     of_probe = {
         "map": [(r.average_precision, retrieval.chance_average_precision(r)) for r in rankings],
         **{
@@ -117,7 +141,7 @@ def retrieve(
         value, chance = (np.concatenate(part) for part in zip(*parts))
         interval = bootstrap.mean_interval(value, code, num_bootstrap, seed)
         means = float(value.mean()), float(chance.mean())
-        figures.append(Figure(metric, *means, *interval, *_counts(code)))
+        figures.append(Figure(metric, *means, *interval, *_counts(code), notes))
     return figures
 
 
@@ -138,6 +162,7 @@ def evaluate(
     *,
     num_bootstrap: int = 1000,
     seed: int = 0,
+    max_missing_fraction: float = spaces.MAX_MISSING_FRACTION,
 ) -> list[dict[str, Any]]:
     """Judges the embeddings on every list of a tag.
 
@@ -148,23 +173,28 @@ def evaluate(
       labels: `{id: identity}` of both modalities.
       num_bootstrap: resamples of identities behind each interval; 0 gives none.
       seed: of the resamples.
+      max_missing_fraction: of a list's items of a modality, which may be without an embedding: the
+        trials that name them are left out.
 
     Returns:
       One dict a figure, JSON-able: protocol, stratum, direction, n (None but for matching), tag,
       metric, value, chance, low, high, num_trials, num_identities, list (file name), sha256 (of the
-      list). Ordered by protocol, stratum, n and direction.
+      list), and notes (sentences) where there is something to note. Ordered by protocol, stratum, n
+      and direction.
 
     Raises:
-      UserError: no list of the tag, a malformed list, a listed item without embedding or identity,
-        a zero or non-finite embedding.
+      UserError: no list of the tag, a malformed list, too many listed items without embedding, one
+        without identity, a gallery without a relevant item, a zero or non-finite embedding.
     """
-    space = spaces.Space(embeddings, labels)
+    space = spaces.Space(embeddings, labels, max_missing_fraction)
     results = []
     for name, path in lists.find(lists_dir, tag):
         judge = PROTOCOLS[name.protocol]
         origin = {"list": path.name, "sha256": lists.sha256(path)}
         for figure in judge(path, space, name.direction, num_bootstrap, seed):
-            results.append({**name._asdict(), **figure._asdict(), **origin})
+            result = {**name._asdict(), **figure._asdict(), **origin}
+            notes = [f"{path.name}: {note}" for note in result.pop("notes")]
+            results.append({**result, "notes": notes} if notes else result)
     return results
 
 
@@ -173,13 +203,14 @@ def verification_scores(
     tag: str,
     embeddings: spaces.Embeddings,
     labels: Mapping[str, str],
+    max_missing_fraction: float = spaces.MAX_MISSING_FRACTION,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns {file name: (score [T], label [T] bool)} of the tag's verification lists, to plot.
 
     Raises:
       UserError: as `evaluate`.
     """
-    space = spaces.Space(embeddings, labels)
+    space = spaces.Space(embeddings, labels, max_missing_fraction)
     return {
         path.name: _verification_pairs(path, space, name.direction)[:2]
         for name, path in lists.find(lists_dir, tag)
@@ -189,9 +220,10 @@ def verification_scores(
 
 def _verification_pairs(
     path: os.PathLike, space: spaces.Space, direction: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns score [T] float32, label [T] bool and the probe's identity code [T]."""
-    columns = list(zip(*lists.read_verification(path)))
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Returns score [T] float32, label [T] bool, the probe's identity code [T], and notes."""
+    trials, notes = completeness.trials(path, space, direction, lists.read_verification(path))
+    columns = list(zip(*trials))
     sides = zip(lists.MODALITIES[direction], columns)
     vectors = [space.vectors(path, modality, ids) for modality, ids in sides]
     identity, other = (space.identities(ids) for ids in columns)
@@ -201,7 +233,7 @@ def _verification_pairs(
             f"{path}: all {len(label)} pairs are {'right' if label[0] else 'wrong'}: a "
             "verification list needs right and wrong pairs; use lists made for this data set."
         )
-    return spaces.cosine(*vectors), label, _codes(identity)
+    return spaces.cosine(*vectors), label, _codes(identity), notes
 
 
 def _codes(identity: np.ndarray) -> np.ndarray:

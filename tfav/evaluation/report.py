@@ -1,94 +1,218 @@
 """Measured figures as text, JSON and pictures.
 
-`results` are the dicts of `protocols.evaluate`, of one tag or several.
+`results` are the dicts of `protocols.evaluate`, `classification.evaluate` and `trials.evaluate`, of
+one tag or several.
 """
 
 import json
 import os
 import pathlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfav.evaluation import metrics
+from tfav.evaluation import drawing
 
 Results = Sequence[Mapping[str, Any]]
 
-HEADS = {"v2f": "V->F", "f2v": "F->V"}
+HEADS = drawing.DIRECTIONS  # voices and faces; other directions are called what they are
 METRICS = {
     "accuracy": "1:{n} matching",
     "auc": "verification AUC",
     "eer": "verification EER",
+    "min_dcf": "verification minDCF",
     "map": "retrieval mAP",
     "recall@1": "retrieval recall@1",
     "recall@5": "retrieval recall@5",
     "recall@10": "retrieval recall@10",
+    "ece": "calibration error",
+    "nll": "NLL (nats)",
+    "correspondence_auc": "correspondence AUC",
+    "pointing": "maximum inside a box",
+    "ciou": "cIoU of 0.5 or more",
+    "ciou_auc": "area under cIoU",
+    "probe_accuracy": "linear probe",
+}
+LOWER_IS_BETTER = {"eer": "EER", "min_dcf": "minDCF", "ece": "calibration error", "nll": "NLL"}
+NOT_PERCENT = ("nll", "min_dcf")
+DEFINITIONS = {
+    "map": "mAP is the mean over the probes of average precision: the mean, over a probe's matches "
+    "in the gallery, of the share of matches down to that one. No cut-off; a tie counts against "
+    "the match; a probe without a match counts 0; chance is the expected value of a random order.",
+    "accuracy": "Accuracy is the share of rows whose own class scores highest, a tie being wrong; "
+    "chance is the most frequent class's share.",
+    "ece": "Calibration error (ECE) is the mean gap between confidence and accuracy over 15 "
+    "equally wide bins of confidence, weighted by their rows.",
+    "nll": "NLL is the mean of -ln p of the right class, in nats; chance is that of always saying "
+    "the classes' shares.",
+    "min_dcf": "minDCF is the least of 100 (0.01 FNR + 0.99 FPR) over all thresholds; rejecting "
+    "everything costs 1.",
+    "correspondence_auc": "Correspondence AUC is the chance that a sound and its own picture "
+    "outscore the sound and another one; ten others a sound.",
+    "ciou": "cIoU is the overlap of what a map says and what annotators marked, over their union; "
+    "chance is that of a map that says everywhere.",
+    "probe_accuracy": "A linear probe is a one-vs-all linear SVM on frozen features, its constant "
+    "chosen on the training folds; accuracy is the mean over the test folds.",
 }
 _NAME_WIDTH, _CELL_WIDTH = 26, 37
+
+
+def metric_name(metric: str, n: int | None) -> str:
+    """Returns what a reader calls a metric; `n` is None but for 1:N matching."""
+    return metric if metric == "accuracy" and n is None else METRICS[metric].format(n=n)
+
+
+def number(metric: str, value: float | None) -> str:
+    """Returns a value as it is printed: percent, but for minDCF and NLL."""
+    if value is None:
+        return "-"
+    if metric in NOT_PERCENT:
+        return f"{value:.3f}"
+    # mAP: a few percent over a chance of half a percent.
+    return f"{100 * value:.{2 if metric == 'map' else 1}f}"
+
+
+def order(results: Results) -> list[tuple[str, int | None]]:
+    """Returns the (metric, n) there are, in the order to show them."""
+    names = list(METRICS)
+    found = {(r["metric"], r["n"]) for r in results}
+    return sorted(found, key=lambda row: (names.index(row[0]), row[1] or 0))
+
+
+def definitions(results: Results) -> dict[str, str]:
+    """Returns what the metrics that need a word are: metric -> sentences."""
+    found = {metric for metric, n in order(results) if metric != "accuracy" or n is None}
+    return {metric: text for metric, text in DEFINITIONS.items() if metric in found}
 
 
 def text_table(results: Results) -> str:
     """Returns a fixed-width table in percent: a block a tag and stratum, a row a metric.
 
-    Each cell is `value [low, high] chance trials`.
+    Voices and faces have a column a direction, each cell `value [low, high] chance trials`; other
+    directions have rows of their own. Definitions, and what there is to note, stand below.
     """
     lines = []
-    for tag, stratum in dict.fromkeys((r["tag"], r["stratum"]) for r in results):
-        block = [r for r in results if (r["tag"], r["stratum"]) == (tag, stratum)]
+    of_lists = [r for r in results if r["direction"] in HEADS]
+    for tag, stratum in dict.fromkeys((r["tag"], r["stratum"]) for r in of_lists):
+        block = [r for r in of_lists if (r["tag"], r["stratum"]) == (tag, stratum)]
         title = f"{tag}, {stratum.replace('_', '-')} (%)"
         heads = (f"{head + ' [95 %]':<20} {'chance':>6} {'trials':>7}" for head in HEADS.values())
         lines.append(f"{title:<{_NAME_WIDTH}}" + "".join(f"{h:<{_CELL_WIDTH}}" for h in heads))
-        rows = dict.fromkeys((r["metric"], r["n"]) for r in block)
-        for metric, n in sorted(rows, key=lambda row: (list(METRICS).index(row[0]), row[1] or 0)):
+        for metric, n in order(block):
             cells = {r["direction"]: r for r in block if (r["metric"], r["n"]) == (metric, n)}
-            line = f"{METRICS[metric].format(n=n):<{_NAME_WIDTH}}"
-            line += "".join(f"{_cell(cells.get(d)):<{_CELL_WIDTH}}" for d in HEADS)
-            lines.append(line.rstrip())
+            line = f"{metric_name(metric, n):<{_NAME_WIDTH}}"
+            lines.append(line + "".join(f"{_cell(cells.get(d)):<{_CELL_WIDTH}}" for d in HEADS))
         lines.append("")
-    lines.append("Intervals resample the probes' identities. In EER alone lower is better.")
+    others = [r for r in results if r["direction"] not in HEADS]
+    for tag in dict.fromkeys(r["tag"] for r in others):
+        block = [r for r in others if r["tag"] == tag]
+        names = {id(r): f"{metric_name(r['metric'], r['n'])}, {r['direction']}" for r in block}
+        width = max(_NAME_WIDTH, 2 + max(map(len, names.values())))
+        title = f"{tag} (%)"
+        lines.append(f"{title:<{width}}{'value [95 %]':<20} {'chance':>6} {'trials':>7}")
+        for metric, _ in order(block):
+            rows = [r for r in block if r["metric"] == metric]
+            lines += [f"{names[id(r)]:<{width}}{_cell(r)}" for r in rows]
+        lines.append("")
+    lines += [_fill(note) for note in _footnotes(results)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def interval_note(results: Results) -> str:
+    """Returns what the intervals resample and where lower is better, one line."""
+    units = {}
+    for r in results:
+        if r["direction"] in HEADS:
+            units["the probes' identities"] = None
+        elif r["protocol"] == "trials":
+            units["the speakers of the trials' first recordings"] = None
+        else:
+            grouped = r["num_identities"] < r["num_trials"]
+            units["groups of rows, such as speakers" if grouped else "rows"] = None
+    if list(units) == ["the probes' identities"]:
+        lower = "In EER alone lower is better."
+    else:
+        found = [n for m, n in LOWER_IS_BETTER.items() if any(r["metric"] == m for r in results)]
+        lower = f"Lower is better in {', '.join(found)}." if found else ""
+    return f"Intervals resample {'; '.join(units)}. {lower}".rstrip()
+
+
+def _footnotes(results: Results) -> list[str]:
+    notes = dict.fromkeys(note for r in results for note in r.get("notes", ()))
+    return [interval_note(results), *definitions(results).values(), *notes]
+
+
+def _fill(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _cell(result: Mapping[str, Any] | None) -> str:
+    if result is None:
+        return ""
+    metric = result["metric"]
+    low, value, high = (number(metric, result[key]) for key in ("low", "value", "high"))
+    chance = result["chance"]
+    if chance is not None and metric not in NOT_PERCENT:
+        chance = f"{100 * chance:.2f}"
+    else:
+        chance = number(metric, chance)
+    return f"{value:>5} {f'[{low}, {high}]':<14} {chance:>6} {result['num_trials']:>7,}"
+
+
 def spread_table(runs: Sequence[Results]) -> str:
-    """Returns a Markdown table of several runs: the mean of each figure, its least, its greatest.
+    """Returns Markdown tables of several runs: the mean of each figure, its least, its greatest.
 
     Args:
       runs: the results of each run; only figures that all runs have are shown.
     """
-    keys = [(r["tag"], r["stratum"], r["metric"], r["n"], r["direction"]) for r in runs[0]]
-    tables = [dict(zip(keys, runs[0]))]
-    for run in runs[1:]:
-        tables.append(
-            {(r["tag"], r["stratum"], r["metric"], r["n"], r["direction"]): r for r in run}
-        )
+    every = [r["direction"] for r in runs[0]]
+    sides = [d for d in HEADS if d in every], [d for d in dict.fromkeys(every) if d not in HEADS]
+    tables = [_spread(runs, list(HEADS))] if sides[0] else []
+    tables += [_spread(runs, sides[1])] if sides[1] else []
+    return "\n".join(tables)
+
+
+def _spread(runs: Sequence[Results], directions: Sequence[str]) -> str:
+    def key(r):
+        return (r["tag"], r["stratum"], r["metric"], r["n"], r["direction"])
+
+    tables = [{key(r): r for r in run if r["direction"] in directions} for run in runs]
+    heads = [HEADS.get(direction, direction) for direction in directions]
     lines = [
-        f"| %, mean of {len(runs)} runs [least, greatest] | V->F | F->V | chance |",
-        "|---|---|---|---|",
+        f"| %, mean of {len(runs)} runs [least, greatest] | {' | '.join(heads)} | chance |",
+        "|---" * (len(directions) + 2) + "|",
     ]
-    for tag, stratum, metric, n in dict.fromkeys(key[:4] for key in keys):
+    for tag, stratum, metric, n in dict.fromkeys(found[:4] for found in tables[0]):
         cells, chance = [], ""
-        for direction in HEADS:
+        for direction in directions:
             found = [t.get((tag, stratum, metric, n, direction)) for t in tables]
             if None in found:
                 cells.append("")
                 continue
-            values = [100 * r["value"] for r in found]
-            cells.append(f"{np.mean(values):.1f} [{min(values):.1f}, {max(values):.1f}]")
-            chance = f"{100 * np.mean([r['chance'] for r in found]):.1f}"
+            digits = 3 if metric in NOT_PERCENT else 1
+            scale = 1 if metric in NOT_PERCENT else 100
+            values = [scale * r["value"] for r in found]
+            ends = f"{min(values):.{digits}f}, {max(values):.{digits}f}"
+            cells.append(f"{np.mean(values):.{digits}f} [{ends}]")
+            levels = [r["chance"] for r in found]
+            chance = "" if None in levels else f"{scale * np.mean(levels):.{digits}f}"
         if any(cells):
-            name = f"{tag}, {stratum.replace('_', '-')}: {METRICS[metric].format(n=n)}"
-            lines.append(f"| {name} | {' | '.join(cells)} | {chance} |")
+            of_lists = directions[0] in HEADS
+            name = f"{tag}, {stratum.replace('_', '-')}" if of_lists else tag
+            lines.append(f"| {name}: {metric_name(metric, n)} | {' | '.join(cells)} | {chance} |")
     return "\n".join(lines) + "\n"
 
 
 def to_json(results: Results, about: Mapping[str, Any] | None = None) -> str:
-    """Returns strict JSON: `about` (checkpoint, command, ...) and the results as they are.
+    """Returns strict JSON: `about` (checkpoint, command, ...), `definitions`, and the results.
 
     Raises:
       ValueError: a value is NaN or infinite.
     """
-    document = {"about": dict(about or {}), "results": [dict(r) for r in results]}
+    document = {"about": dict(about or {}), "definitions": definitions(results)}
+    document["results"] = [dict(r) for r in results]
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
@@ -100,91 +224,14 @@ def plots(
     """Writes `roc.png` and `matching.png`, each if there is a curve to draw; returns their paths.
 
     Args:
-      results: of one tag.
+      results: of `protocols.evaluate`, of one tag.
       scores: `protocols.verification_scores`: {list file name: (score [T], label [T])}.
       directory: made when absent.
     """
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    written = []
+    pictures = {}
     if scores:
-        written.append(_save(_roc(results, scores), directory / "roc.png"))
-    if len({r["n"] for r in results if r["metric"] == "accuracy"}) > 1:  # one N makes no curve
-        written.append(_save(_matching(results), directory / "matching.png"))
-    return written
-
-
-def _cell(result: Mapping[str, Any] | None) -> str:
-    if result is None:
-        return ""
-    digits = 2 if result["metric"] == "map" else 1  # a few percent over a chance of half a percent
-    low, value, high = (
-        "-" if result[key] is None else f"{100 * result[key]:.{digits}f}"
-        for key in ("low", "value", "high")
-    )
-    chance = f"{100 * result['chance']:.2f}"
-    return f"{value:>5} {f'[{low}, {high}]':<14} {chance:>6} {result['num_trials']:>7,}"
-
-
-def _axes(title: str):
-    # The object interface of matplotlib: no global state, no display. Imported late: it is slow.
-    from matplotlib import figure
-
-    canvas = figure.Figure(figsize=(5.6, 4.6), layout="constrained")
-    axes = canvas.add_subplot(title=title)
-    axes.grid(alpha=0.3)
-    return canvas, axes
-
-
-def _style(result: Mapping[str, Any]) -> dict[str, str]:
-    """Colour tells the direction, dashes the stratum."""
-    return {
-        "color": "tab:blue" if result["direction"] == "v2f" else "tab:orange",
-        "linestyle": "-" if result["stratum"] == "unrestricted" else "--",
-    }
-
-
-def _roc(results: Results, scores: Mapping[str, tuple[np.ndarray, np.ndarray]]):
-    canvas, axes = _axes("Verification")
-    for result in results:
-        if result["metric"] == "auc" and result["list"] in scores:
-            false_positive_rate, true_positive_rate, _ = metrics.roc_curve(*scores[result["list"]])
-            stratum = result["stratum"].replace("_", "-")
-            area = f"AUC {100 * result['value']:.1f} %"
-            label = f"{HEADS[result['direction']]} {stratum}, {area}"
-            axes.plot(false_positive_rate, true_positive_rate, label=label, **_style(result))
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":", label="chance")
-    axes.plot([0, 1], [1, 0], color="grey", linewidth=0.5)
-    axes.annotate("equal error", (0.64, 0.36), (4, 2), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-    axes.legend(loc="lower right", fontsize=8)
-    return canvas
-
-
-def _matching(results: Results):
-    canvas, axes = _axes("1:N matching, 95 % over identities")
-    figures = [r for r in results if r["metric"] == "accuracy"]
-    for direction, stratum in dict.fromkeys((r["direction"], r["stratum"]) for r in figures):
-        line = [r for r in figures if (r["direction"], r["stratum"]) == (direction, stratum)]
-        line.sort(key=lambda r: r["n"])
-        n, value = [r["n"] for r in line], [100 * r["value"] for r in line]
-        label = f"{HEADS[direction]} {stratum.replace('_', '-')}"
-        axes.plot(n, value, marker="o", markersize=3, label=label, **_style(line[0]))
-        ends = [(100 * r["low"], 100 * r["high"]) for r in line if r["low"] is not None]
-        if len(ends) == len(line):
-            axes.fill_between(n, *zip(*ends), color=_style(line[0])["color"], alpha=0.12)
-    sizes = sorted({r["n"] for r in figures})
-    chance = [100 / n for n in sizes]
-    axes.plot(sizes, chance, color="grey", linestyle=":", marker=".", label="chance")
-    axes.set(xlabel="candidates N", ylabel="accuracy (%)", ylim=(0, 101), xticks=sizes)
-    axes.legend(fontsize=8)
-    return canvas
-
-
-def _save(canvas, path: pathlib.Path) -> pathlib.Path:
-    """Writes beside the old picture and renames, so that a full disk never spoils it."""
-    partial = path.with_suffix(".partial.png")
-    canvas.savefig(partial, dpi=120)
-    os.replace(partial, path)
-    return path
+        pictures["roc"] = drawing.roc(results, scores)
+    accuracy = [r for r in results if r["metric"] == "accuracy"]
+    if len({r["n"] for r in accuracy}) > 1:  # one N makes no curve
+        pictures["matching"] = drawing.matching(accuracy)
+    return drawing.write(pictures, directory)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfav import lists
-from tfav.evaluation import retrieval
+from tfav.evaluation import completeness, retrieval
 from tfav.evaluation import space as spaces
 
 GROUPS = ("best", "worst", "random")  # or "all", alone, when every probe is shown
@@ -107,8 +107,9 @@ def task(
       curve: last k of the recall curve; less where the largest gallery is smaller.
 
     Raises:
-      UserError: an item is not embedded or has no identity.
+      UserError: too many items are not embedded (a few are left out), or one has no identity.
     """
+    galleries, _ = completeness.galleries(origin, space, name.direction, galleries)
     sides = [_sides(gallery, space, name.direction, origin) for gallery in galleries]
     rankings = [retrieval.rank(*side) for side in sides]
     where = [(number, row) for number, g in enumerate(galleries) for row in range(len(g.probes))]

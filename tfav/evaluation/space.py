@@ -1,12 +1,16 @@
 """The embeddings of a data set, looked up by the ids that query lists name."""
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from tfav import registry
 from tfav.evaluation import retrieval
+
+# As tfav-prepare allows of the items that given lists name.
+MAX_MISSING_FRACTION = 0.01
 
 Embeddings = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -17,15 +21,34 @@ class Space:
     Args:
       embeddings: `{"audio": {id: [D]}, "image": {id: [D]}}`, any norm but zero.
       labels: `{id: identity}` of both modalities.
+      max_missing_fraction: of a list's items of a modality, which may be without an embedding.
 
     Raises:
       UserError: an embedding is zero, NaN or infinite; names its id.
     """
 
-    def __init__(self, embeddings: Embeddings, labels: Mapping[str, str]):
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        labels: Mapping[str, str],
+        max_missing_fraction: float = MAX_MISSING_FRACTION,
+    ):
         self._labels = labels
+        self._max_missing = max_missing_fraction
         self._row = {m: {name: i for i, name in enumerate(v)} for m, v in embeddings.items()}
         self._unit = {m: _unit(m, vectors) for m, vectors in embeddings.items()}
+
+    def missing(self, path: os.PathLike, modality: str, ids: Iterable[str]) -> list[str]:
+        """Returns the ids of a list that have no embedding, each once; trials do without them.
+
+        Raises:
+          UserError: more than the allowed fraction; names the list, how many and the first three.
+        """
+        row, ids = self._row.get(modality, {}), dict.fromkeys(ids)
+        missing = [name for name in ids if name not in row]
+        if len(missing) > math.floor(self._max_missing * len(ids) + 1e-9):
+            raise self._lacking(path, modality, "embedding", missing, len(ids))
+        return missing
 
     def vectors(self, path: os.PathLike, modality: str, ids: Sequence[str]) -> np.ndarray:
         """Returns the unit embeddings of the ids that a list names, [len(ids), D] float64.
@@ -38,16 +61,24 @@ class Space:
         for known, lacking in ((row, "embedding"), (self._labels, "identity")):
             missing = list(dict.fromkeys(name for name in ids if name not in known))
             if missing:
-                raise registry.UserError(
-                    f"{path}: {len(missing)} of its {len(set(ids))} {modality} items have no "
-                    f"{lacking} (first: {', '.join(missing[:3])}): use lists made for this data "
-                    "set, or prepare the data set with these items."
-                )
+                raise self._lacking(path, modality, lacking, missing, len(set(ids)))
         return self._unit[modality][[row[name] for name in ids]]
 
     def identities(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the identity of each id, [len(ids)]."""
         return np.array([self._labels[name] for name in ids])
+
+    def _lacking(
+        self, path: os.PathLike, modality: str, what: str, missing: Sequence[str], total: int
+    ) -> registry.UserError:
+        allowed = ""
+        if what == "embedding":
+            allowed = f", more than the {100 * self._max_missing:g} % that may be missing"
+        return registry.UserError(
+            f"{path}: {len(missing)} of its {total} {modality} items have no {what} (first: "
+            f"{', '.join(missing[:3])}){allowed}: use lists made for this data set, or prepare the "
+            "data set with these items."
+        )
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

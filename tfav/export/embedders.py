@@ -1,37 +1,40 @@
-"""Embeddings from what was exported, one form for a SavedModel and a `.tflite`."""
+"""Embeddings and classes from what was exported, one form for a SavedModel and a `.tflite`."""
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from tfav import compat, registry, typing
-from tfav.data import augment
+from tfav.data import crops
 from tfav.export import saved_model, tflite
+from tfav.export import servable as servable_lib
 
 
 class Embedder(Protocol):
     """Embeds batches of the modalities it holds."""
 
-    modalities: tuple[str, ...]
-    image_size: int | None  # side in pixels of the images it expects; others are fitted to it
+    modalities: tuple[str, ...]  # none: it classifies only
+    image_size: Mapping[str, int]  # side in pixels of the pictures of each modality; others are fit
+    embedding_space: str  # embeddings can be compared where it is the same
 
     def embed(self, modality: str, batch: typing.Batch) -> np.ndarray:
         """Returns embeddings [B, D] float32 of unit norm.
 
         Args:
           modality: one of `modalities`.
-          batch: `audio` [B, T] float32, perhaps with `num_samples` [B] int32, or `image`
-            [B, H, W, 3] uint8.
+          batch: `audio` [B, T] float32, perhaps with `num_samples` [B] int32, or pictures
+            [B, H, W, 3] or [B, F, H, W, 3] uint8. A single picture stands for all frames.
 
         Raises:
           UserError: a modality that was not exported here.
         """
 
 
-def load(path: str) -> Embedder:
+def load(path: str) -> "SavedModel | TFLite":
     """Loads what export wrote.
 
     Args:
@@ -67,7 +70,7 @@ class SavedModel:
         self.path = path
         try:
             with open(os.path.join(path, saved_model.FACTS_FILE), encoding="utf-8") as f:
-                facts = json.load(f)
+                facts = _known(json.load(f))
             self._model = tf.saved_model.load(path)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             raise registry.UserError(
@@ -75,28 +78,44 @@ class SavedModel:
             ) from error
         self.modalities = tuple(facts["modalities"])
         self.image_size = facts["image_size"]
+        self.num_frames = facts["num_frames"]
+        self.embedding_space = facts["embedding_space"]
+        self.classes = tuple(facts["classes"])
 
     def embed(self, modality: str, batch: typing.Batch) -> np.ndarray:
         """See `Embedder.embed`."""
         _require(self, modality)
-        if modality == "image":
-            return self.run("embed_image", image=tf.constant(batch["image"]))
-        waveform = tf.constant(batch["audio"])
+        return self.run(f"embed_{modality}", **self._inputs(modality, batch))["embedding"]
+
+    def classify(self, batch: typing.Batch) -> dict[str, np.ndarray]:
+        """Returns the outputs [B, C] of the signature `classify` on rows of all modalities."""
+        inputs = {}
+        for modality in self.modalities:
+            inputs |= self._inputs(modality, batch)
+        return self.run("classify", **inputs)
+
+    def run(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature by its name."""
+        outputs = self._model.signatures[signature](**inputs)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def _inputs(self, modality: str, batch: typing.Batch) -> dict[str, tf.Tensor]:
+        values = tf.constant(batch[modality])
+        if modality != "audio":
+            alone = values.shape.rank == 4 and self.num_frames[modality] > 1
+            return {modality: values[:, tf.newaxis] if alone else values}
         num_samples = batch.get("num_samples")
         if num_samples is None:
-            num_samples = tf.fill(waveform.shape[:1], waveform.shape[1])
-        return self.run("embed_audio", waveform=waveform, num_samples=tf.constant(num_samples))
-
-    def run(self, signature: str, **inputs: tf.Tensor) -> np.ndarray:
-        """Returns the `embedding` of a signature by its name."""
-        return self._model.signatures[signature](**inputs)["embedding"].numpy()
+            num_samples = tf.fill(values.shape[:1], values.shape[1])
+        return {"waveform": values, "num_samples": tf.constant(num_samples)}
 
 
 class TFLite:
-    """The signature of one encoder's `.tflite`, run clip by clip.
+    """The one signature of a `.tflite`, run row by row.
 
-    A clip longer than the file's fixed length is cut into consecutive windows of that length, the
-    last one shorter; its embedding is the mean of theirs, weighted by their samples, at unit norm.
+    To embed, a clip longer than the file's fixed length is cut into consecutive windows of that
+    length, the last one shorter; its embedding is the mean of theirs, weighted by their samples, at
+    unit norm. To classify, it is refused.
 
     Args:
       path: the file.
@@ -109,49 +128,92 @@ class TFLite:
         self.path = path
         try:
             with open(path, "rb") as f:
-                tflite.check_whole(f.read())
+                facts = _known(tflite.read_facts(f.read()))
             self._interpreter = compat.lite_interpreter(path=path)
-            name = next(iter(self._interpreter.get_signature_list()), "")
-            if name not in ("embed_audio", "embed_image"):
-                raise ValueError(f"its signature is {name!r}")
+            (name,) = self._interpreter.get_signature_list()
             self._runner = self._interpreter.get_signature_runner(name)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise registry.UserError(
                 f"{path} is not a whole .tflite of ours ({_first_line(error)}): export again."
             ) from error
-        self.modalities = (name.removeprefix("embed_"),)
-        shape = {n: t["shape"] for n, t in self._runner.get_input_details().items()}
-        self.audio_samples = int(shape["waveform"][1]) if "waveform" in shape else None
-        self.image_size = int(shape["image"][1]) if "image" in shape else None
+        self.modalities = () if name == "classify" else (name.removeprefix("embed_"),)
+        self.embedding_space = facts["embedding_space"]
+        self.classes = tuple(facts["classes"])
+        shapes = {n: t["shape"].tolist() for n, t in self._runner.get_input_details().items()}
+        self.audio_samples = shapes["waveform"][1] if "waveform" in shapes else None
+        self._shapes = {n: shape for n, shape in shapes.items() if len(shape) > 2}
+        self.image_size = {name: shape[-2] for name, shape in self._shapes.items()}
 
     def embed(self, modality: str, batch: typing.Batch) -> np.ndarray:
         """See `Embedder.embed`."""
         _require(self, modality)
-        values = np.asarray(batch[modality])
-        if modality == "image":
-            return np.stack([self._image(value) for value in values])
-        num_samples = batch.get("num_samples")
-        if num_samples is None:
-            num_samples = [values.shape[1]] * len(values)
-        return np.stack([self._clip(value[: int(n)]) for value, n in zip(values, num_samples)])
+        if modality != "audio":
+            pictures = [self._picture(modality, value) for value in np.asarray(batch[modality])]
+            return np.stack([self._runner(**{modality: x})["embedding"][0] for x in pictures])
+        return np.stack([self._embed_clip(clip) for clip in _clips(batch)])
 
-    def _image(self, image: np.ndarray) -> np.ndarray:
-        if image.shape[:2] != (self.image_size, self.image_size):
-            image = augment.fit(tf.constant(image), self.image_size).numpy()
-        return self._runner(image=image[np.newaxis])["embedding"][0]
+    def classify(self, batch: typing.Batch) -> dict[str, np.ndarray]:
+        """Returns the outputs [B, C] of the signature `classify` on rows of all modalities.
 
-    def _clip(self, waveform: np.ndarray) -> np.ndarray:
+        Raises:
+          UserError: a clip longer than the file takes.
+        """
+        columns = {m: np.asarray(batch[m]) for m in self._shapes}
+        clips = [] if self.audio_samples is None else _clips(batch)
+        found = []
+        for row in range(len(clips or next(iter(columns.values())))):
+            inputs = {m: self._picture(m, values[row]) for m, values in columns.items()}
+            if clips:
+                if len(clips[row]) > self.audio_samples:
+                    raise registry.UserError(
+                        f"a clip has {len(clips[row])} samples and {self.path} takes "
+                        f"{self.audio_samples}: cut it, or export with more of "
+                        "--config.export.audio_seconds."
+                    )
+                inputs |= self._clip(clips[row])
+            found.append(self._runner(**inputs))
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+    def _picture(self, modality: str, value: np.ndarray) -> np.ndarray:
+        """Returns a picture, or frames of one, in the shape of the input."""
+        shape = self._shapes[modality]
+        size = shape[-2]
+        if value.shape[-3:-1] != (size, size):
+            flat = value.reshape([-1, *value.shape[-3:]])
+            flat = np.stack([crops.fit(tf.constant(one), size).numpy() for one in flat])
+            value = flat.reshape([*value.shape[:-3], size, size, 3])
+        if value.ndim == 3 and len(shape) == 5:
+            value = np.broadcast_to(value, shape[1:])
+        return np.ascontiguousarray(value[np.newaxis])
+
+    def _clip(self, clip: np.ndarray) -> dict[str, np.ndarray]:
+        padded = np.zeros([1, self.audio_samples], np.float32)
+        padded[0, : len(clip)] = clip
+        return {"waveform": padded, "num_samples": np.array([len(clip)], np.int32)}
+
+    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
         total = np.zeros([], np.float32)
-        for start in range(0, max(len(waveform), 1), self.audio_samples):
-            window = waveform[start : start + self.audio_samples]
-            padded = np.zeros([1, self.audio_samples], np.float32)
-            padded[0, : len(window)] = window
-            num_samples = np.array([len(window)], np.int32)
-            vector = self._runner(waveform=padded, num_samples=num_samples)["embedding"][0]
-            if len(waveform) <= self.audio_samples:
+        for start in range(0, max(len(clip), 1), self.audio_samples):
+            window = clip[start : start + self.audio_samples]
+            vector = self._runner(**self._clip(window))["embedding"][0]
+            if len(clip) <= self.audio_samples:
                 return vector
             total = total + len(window) * vector
         return total / np.maximum(np.linalg.norm(total), 1e-12)
+
+
+def _clips(batch: typing.Batch) -> list[np.ndarray]:
+    """Returns the clips of a batch without what pads them."""
+    waveform, num_samples = np.asarray(batch["audio"]), batch.get("num_samples")
+    if num_samples is None:
+        return list(waveform)
+    return [clip[: int(n)] for clip, n in zip(waveform, num_samples)]
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    if facts["format"] != servable_lib.FACTS_FORMAT:
+        raise ValueError("another version of tfav made it")
+    return facts
 
 
 def _version_folder(path: str) -> str:
@@ -169,8 +231,8 @@ def _version_folder(path: str) -> str:
 def _require(embedder: Any, modality: str) -> None:
     if modality not in embedder.modalities:
         raise registry.UserError(
-            f"{embedder.path} embeds {' and '.join(embedder.modalities)} and not {modality}: "
-            "name the export that does."
+            f"{embedder.path} embeds {' and '.join(embedder.modalities) or 'nothing'} and not "
+            f"{modality}: name the export that does."
         )
 
 

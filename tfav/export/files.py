@@ -1,7 +1,7 @@
 """Embeddings of sound and image files, by a run, a SavedModel or a `.tflite`."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ from absl import logging
 
 from tfav import registry, typing
 from tfav.data import decode, pipeline, streaming
-from tfav.export import embedders
+from tfav.export import answers, embedders
 from tfav.ops import similarity
 from tfav.recipes import base
 
@@ -26,37 +26,56 @@ class Run:
 
     Args:
       recipe: built, with its weights.
+      function: (modality, batch) returns what to take for embeddings, [B, ...]; None: those of the
+        encoders, of unit norm.
     """
 
-    def __init__(self, recipe: base.Recipe):
+    def __init__(
+        self,
+        recipe: base.Recipe,
+        function: Callable[[str, typing.Batch], tf.Tensor] | None = None,
+    ):
         self._recipe = recipe
+        self._function = function or (lambda m, batch: similarity.normalize(recipe.embed(m, batch)))
         self.modalities = tuple(recipe.encoders)
-        self.image_size = (
-            recipe.encoders["image"].image_size if "image" in recipe.encoders else None
-        )
-        specs = {
-            "audio": {
-                "audio": tf.TensorSpec([None, None], tf.float32),
-                "num_samples": tf.TensorSpec([None], tf.int32),
-            },
-            "image": {
-                "image": tf.TensorSpec([None, self.image_size, self.image_size, 3], tf.uint8)
-            },
+        self.image_size = {
+            m: encoder.image_size for m, encoder in recipe.encoders.items() if m != "audio"
         }
-        # One trace for every clip length; a Python closure a modality keeps them apart.
-        self._functions = {m: self._compile(m, specs[m]) for m in self.modalities}
-        self._specs = specs
+        self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
 
-    def _compile(self, modality: str, spec: dict[str, tf.TensorSpec]):
+    @property
+    def embedding_space(self) -> str:
+        """Returns the id of the space; see `answers.embedding_space`."""
+        return answers.embedding_space(self._recipe)
+
+    def _compile(self, modality: str, rank: int) -> tf.types.experimental.GenericFunction:
+        """Returns one trace for every number of rows, clip length and number of frames."""
+        encoder = self._recipe.encoders[modality]
+        if encoder.modality == "audio":
+            spec = {
+                modality: tf.TensorSpec([None, None], tf.float32),
+                "num_samples": tf.TensorSpec([None], tf.int32),
+            }
+        else:
+            size = encoder.image_size
+            spec = {modality: tf.TensorSpec([None] * (rank - 3) + [size, size, 3], tf.uint8)}
+
         def embed(batch: typing.Batch) -> tf.Tensor:
-            return similarity.normalize(self._recipe.embed(modality, batch))
+            found = self._function(modality, batch)
+            return tf.reshape(found, tf.stack([tf.shape(found)[0], -1]))
 
         return tf.function(embed, input_signature=[spec])
 
     def embed(self, modality: str, batch: typing.Batch) -> np.ndarray:
-        """Returns embeddings [B, D] float32 of unit norm; see `embedders.Embedder.embed`."""
-        wanted = {name: tf.convert_to_tensor(batch[name]) for name in self._specs[modality]}
-        return self._functions[modality](wanted).numpy()
+        """Returns embeddings [B, D] float32, flat; see `embedders.Embedder.embed`."""
+        names = [modality]
+        if self._recipe.encoders[modality].modality == "audio":
+            names.append("num_samples")
+        wanted = {name: tf.convert_to_tensor(batch[name]) for name in names}
+        key = modality, wanted[modality].shape.rank
+        if key not in self._functions:
+            self._functions[key] = self._compile(*key)
+        return self._functions[key](wanted).numpy()
 
 
 def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
@@ -122,7 +141,8 @@ def _batches(
         names, values = [], []
         for name, path in items[start : start + batch_size]:
             try:
-                values.append(_load(modality, path, embedder.image_size, max_samples))
+                size = embedder.image_size.get(modality)
+                values.append(_load(modality, path, size, max_samples))
                 names.append(name)
             except decode.BadFile as error:
                 bad.append((path, error.reason))
@@ -170,12 +190,17 @@ def embed(
 
     Returns:
       `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where there is
-      such a file; and (path, reason) of every file left out.
+      such a file, and `embedding_space` [], whose id embeddings that can be compared share; and
+      (path, reason) of every file left out.
 
     Raises:
       UserError: no file for the encoders at hand, too many unreadable ones or nothing else, or an
         embedding that is NaN or infinite.
     """
+    if not embedder.modalities:
+        raise registry.UserError(
+            "this .tflite classifies and embeds nothing: name another file of that export."
+        )
     for modality, items in found.items():
         if items and modality not in embedder.modalities:
             logging.warning(
@@ -189,7 +214,7 @@ def embed(
         )
     total = sum(len(items) for items in wanted.values())
     bad: list[tuple[str, str]] = []
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {"embedding_space": np.array(embedder.embedding_space)}
     with tqdm.tqdm(total=total, unit="file", desc="embed", disable=None) as bar:
         for modality, items in wanted.items():
             if stream and modality == "audio":

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,36 +10,46 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry
-from tfav.export import embedders, saved_model, tflite
+from tfav.export import agreement, answers, embedders, saved_model, tflite
 from tfav.ops import similarity
 from tfav.recipes import base
 
-# modality -> (id, item): a waveform [T] float32 in [-1, 1], or an image [H, W, 3] uint8.
+# modality -> (id, item): a waveform [T] float32 in [-1, 1], or a picture [S, S, 3] or its frames
+# [F, S, S, 3] uint8.
 Inputs = dict[str, Sequence[tuple[str, np.ndarray]]]
+# (id, modality -> item): what is classified together.
+Rows = Sequence[tuple[str, dict[str, np.ndarray]]]
 
 _BATCH_SIZE = 8
 
 
 def certificate(
-    recipe: base.Recipe, inputs: Inputs, directory: str, artefacts: dict[str, str]
+    recipe: base.Recipe,
+    inputs: Inputs,
+    directory: str,
+    artefacts: dict[str, str],
+    rows: Rows = (),
 ) -> dict[str, Any]:
-    """Measures artefacts against the checkpoint's embeddings.
+    """Measures artefacts against the checkpoint's embeddings, and logits if it classifies.
 
     Args:
       recipe: holds the checkpoint's weights.
       inputs: what to compare on; a `.tflite` takes the first samples that fit its fixed length.
       directory: where the artefacts are.
       artefacts: name (a version folder or `.tflite` file) to precision.
+      rows: what to compare the classes of.
 
     Returns:
-      What `parity.json` says: software versions, and for each artefact its files with bytes and
-      SHA-256, precision, signatures, ops and, by signature, its parity.
+      What `parity.json` says: software versions, the id of the embedding space, and for each
+      artefact its files with bytes and SHA-256, precision, signatures, ops and, by signature, its
+      parity. That of `classify` is of `logits`; `classify:<modality>_logits` stand beside it.
     """
-    reference = _Reference(recipe, inputs)
+    reference = _Reference(recipe, inputs, rows)
     return {
-        "format": 1,
+        "format": 2,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "embedding_space": answers.embedding_space(recipe),
         "artefacts": {
             name: _artefact(reference, directory, name, precision)
             for name, precision in artefacts.items()
@@ -48,7 +58,7 @@ def certificate(
 
 
 def check(found: dict[str, Any], min_cosine: float) -> None:
-    """Refuses a certificate with an embedding too far from the checkpoint's.
+    """Refuses a certificate with an answer too far from the checkpoint's, or of another class.
 
     Raises:
       UserError: names the artefact, the worst item, its cosine and the switch.
@@ -62,39 +72,22 @@ def check(found: dict[str, Any], min_cosine: float) -> None:
                     f"{parity['cosine_mean']:.6f}), below {min_cosine}: find out why, or set "
                     "--min_cosine to what you accept."
                 )
-
-
-def compare(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
-    """Returns the agreement of two sets of embeddings.
-
-    Args:
-      ids: N names, for the worst of them.
-      reference: [N, D] float32.
-      artefact: [N, D] float32.
-
-    Returns:
-      `cosine_mean`, `cosine_min`, `worst_item` (its id), `max_abs_error`, `num_items`.
-    """
-    a, b = (np.asarray(x, np.float64) for x in (reference, artefact))
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosine = (a * b).sum(axis=1) / np.maximum(norms, 1e-24)
-    worst = int(np.argmin(np.where(np.isfinite(cosine), cosine, -np.inf)))
-    return {
-        "cosine_mean": float(cosine.mean()),
-        "cosine_min": float(cosine[worst]),
-        "worst_item": ids[worst],
-        "max_abs_error": float(np.abs(a - b).max()),
-        "num_items": len(ids),
-    }
+            if parity.get("argmax_flips"):
+                raise registry.UserError(
+                    f"parity failed and nothing was published: {signature} of {name} takes "
+                    f"{parity['argmax_flips'][0]} for another class than the checkpoint, whose "
+                    "logits of the two are no tie: find out what it computes otherwise."
+                )
 
 
 class _Reference:
-    """The checkpoint's own embeddings: eagerly, one item at a time, no padding."""
+    """The checkpoint's own answers: eagerly, one item at a time, no padding."""
 
-    def __init__(self, recipe: base.Recipe, inputs: Inputs):
+    def __init__(self, recipe: base.Recipe, inputs: Inputs, rows: Rows):
         self.inputs = inputs
+        self.rows = rows
         self._recipe = recipe
-        self._known: dict[tuple[str, int | None], np.ndarray] = {}
+        self._known: dict[tuple[str, int | None], Any] = {}
 
     def items(self, modality: str, max_samples: int | None = None) -> list[np.ndarray]:
         """Returns the inputs of a modality, clips cut to `max_samples`."""
@@ -113,10 +106,27 @@ class _Reference:
         return self._known[key]
 
     def embed(self, modality: str, items: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns [N, D] float32 of unit norm for waveforms [T] or images [S, S, 3]."""
+        """Returns [N, D] float32 of unit norm for waveforms [T] or pictures [S, S, 3]."""
         batches = [{modality: tf.constant(item[np.newaxis])} for item in items]
         rows = [self._recipe.embed(modality, batch) for batch in batches]
         return similarity.normalize(tf.concat(rows, axis=0)).numpy()
+
+    def joint(self, max_samples: int | None = None) -> list[dict[str, np.ndarray]]:
+        """Returns the rows, clips cut to `max_samples`."""
+        return [
+            {m: item[: max_samples if m == "audio" else None] for m, item in row.items()}
+            for _, row in self.rows
+        ]
+
+    def classes(self, max_samples: int | None = None) -> dict[str, np.ndarray]:
+        """Returns what the recipe answers to the rows, [N, C] each."""
+        key = ("classify", max_samples)
+        if key not in self._known:
+            found = [
+                answers.classify(self._recipe, _joint([row])) for row in self.joint(max_samples)
+            ]
+            self._known[key] = _stacked(found)
+        return self._known[key]
 
 
 def _artefact(reference: _Reference, directory: str, name: str, precision: str) -> dict[str, Any]:
@@ -124,11 +134,12 @@ def _artefact(reference: _Reference, directory: str, name: str, precision: str) 
     embedder = embedders.load(path)
     if os.path.isdir(path):
         files = sorted(os.path.join(d, f) for d, _, names in os.walk(path) for f in names)
-        described, parity = saved_model.describe(path), _served(reference, embedder)
+        described, parity = saved_model.describe(path), _served(reference, embedder, precision)
     else:
         with open(path, "rb") as f:
             content = f.read()
-        files, described, parity = [path], tflite.describe(content), _on_phone(reference, embedder)
+        files, described = [path], tflite.describe(content)
+        parity = _on_phone(reference, embedder, precision)
     return {
         "precision": precision,
         "bytes": sum(os.path.getsize(f) for f in files),
@@ -138,38 +149,82 @@ def _artefact(reference: _Reference, directory: str, name: str, precision: str) 
     }
 
 
-def _served(reference: _Reference, embedder: embedders.SavedModel) -> dict[str, Any]:
+def _served(
+    reference: _Reference, embedder: embedders.SavedModel, precision: str
+) -> dict[str, Any]:
     """Compares in batches, clips padded to the longest of each: what a server does."""
     parity = {}
     for modality in embedder.modalities:
-        items = reference.items(modality)
-        chunks = [items[i : i + _BATCH_SIZE] for i in range(0, len(items), _BATCH_SIZE)]
+        chunks = _chunks(reference.items(modality))
         found = [embedder.embed(modality, _batch(modality, chunk)) for chunk in chunks]
-        parity[f"embed_{modality}"] = compare(
+        parity[f"embed_{modality}"] = agreement.compare(
             reference.ids(modality), reference.expected(modality), np.concatenate(found)
         )
-    if "image" in embedder.modalities:
+    if embedder.num_frames.get("image") == 1:
         jpegs = [tf.io.encode_jpeg(item, quality=95) for item in reference.items("image")]
-        found = [embedder.run("embed_jpeg", jpeg=jpeg[tf.newaxis]) for jpeg in jpegs]
+        found = [embedder.run("embed_jpeg", jpeg=jpeg[tf.newaxis])["embedding"] for jpeg in jpegs]
         decoded = [tf.io.decode_jpeg(jpeg, channels=3).numpy() for jpeg in jpegs]
-        parity["embed_jpeg"] = compare(
+        parity["embed_jpeg"] = agreement.compare(
             reference.ids("image"), reference.embed("image", decoded), np.concatenate(found)
         )
+    if reference.rows:
+        found = [embedder.classify(_joint(chunk)) for chunk in _chunks(reference.joint())]
+        parity |= _classified(reference, found, None, precision)
     return parity
 
 
-def _on_phone(reference: _Reference, embedder: embedders.TFLite) -> dict[str, Any]:
+def _on_phone(reference: _Reference, embedder: embedders.TFLite, precision: str) -> dict[str, Any]:
     """Compares item by item, clips cut or padded to the fixed length."""
+    samples = embedder.audio_samples
+    if not embedder.modalities:
+        found = [embedder.classify(_joint([row])) for row in reference.joint(samples)]
+        return _classified(reference, found, samples, precision)
     (modality,) = embedder.modalities
-    items = reference.items(modality, embedder.audio_samples)
+    items = reference.items(modality, samples)
     found = [embedder.embed(modality, _batch(modality, [item])) for item in items]
-    expected = reference.expected(modality, embedder.audio_samples)
-    return {f"embed_{modality}": compare(reference.ids(modality), expected, np.concatenate(found))}
+    expected = reference.expected(modality, samples)
+    return {
+        f"embed_{modality}": agreement.compare(
+            reference.ids(modality), expected, np.concatenate(found)
+        )
+    }
+
+
+def _classified(
+    reference: _Reference,
+    found: Sequence[Mapping[str, Any]],
+    max_samples: int | None,
+    precision: str,
+) -> dict[str, Any]:
+    ids, answered = [name for name, _ in reference.rows], _stacked(found)
+    expected = reference.classes(max_samples)
+    return {
+        "classify" if name == "logits" else f"classify:{name}": agreement.compare_logits(
+            ids, expected[name], answered[name], precision
+        )
+        for name in expected
+        if name != "probability"
+    }
+
+
+def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[i : i + _BATCH_SIZE] for i in range(0, len(items), _BATCH_SIZE)]
+
+
+def _stacked(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+def _joint(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    batch: dict[str, np.ndarray] = {}
+    for modality in rows[0]:
+        batch |= _batch(modality, [row[modality] for row in rows])
+    return batch
 
 
 def _batch(modality: str, items: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    if modality == "image":
-        return {"image": np.stack(items)}
+    if modality != "audio":
+        return {modality: np.stack(items)}
     num_samples = np.array([len(item) for item in items], np.int32)
     waveform = np.zeros([len(items), num_samples.max()], np.float32)
     for row, item in zip(waveform, items):

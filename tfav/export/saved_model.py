@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfav
-from tfav import registry, typing
+from tfav import registry
 from tfav.data import staging as staging_lib
 from tfav.export import servable as servable_lib
 
@@ -131,16 +131,9 @@ def save(servable: servable_lib.Servable, path: str, signatures: servable_lib.Fu
             f"an encoder uses the op {foreign[0]}, which no server has without the compiled extra: "
             "compute it with TensorFlow's own ops, or before the encoder."
         )
-    facts = {
-        "format": 1,
-        "modalities": servable.modalities,
-        "embedding_size": servable.embedding_size,
-        "image_size": servable.image_size,
-        "sample_rate_hz": typing.SAMPLE_RATE_HZ,
-    }
     os.makedirs(os.path.dirname(os.path.join(path, FACTS_FILE)))
     with open(os.path.join(path, FACTS_FILE), "w", encoding="utf-8") as f:
-        f.write(json.dumps(facts, indent=2) + "\n")
+        f.write(json.dumps(servable.facts(), indent=2) + "\n")
 
 
 def verify(servable: servable_lib.Servable, path: str) -> None:

@@ -1,41 +1,80 @@
-"""What serves: a recipe's encoders behind named signatures, their weights tracked one by one."""
+"""What serves: a recipe behind named signatures, its weights tracked one by one."""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfav import typing, weights
-from tfav.data import augment, pipeline
+from tfav import registry, typing
+from tfav.data import pipeline
+from tfav.export import answers, incoming
 from tfav.ops import similarity
 from tfav.recipes import base
 
-Functions = dict[str, tf.types.experimental.GenericFunction]
+Functions = dict[str, Callable[..., dict[str, tf.Tensor]]]
+_Tensors = dict[str, tf.Tensor]
+_Specs = dict[str, tf.TensorSpec]
+
+FACTS_FORMAT = 2
+
+# Names that a modality cannot have: inputs, outputs, signatures and files are called so.
+_TAKEN = ("classifier", "fused", "jpeg", "num_samples", "waveform")
 
 
 class Servable(tf.Module):
-    """A recipe's encoders as a module that SavedModel and the TFLite converter keep whole.
+    """A recipe as a module that SavedModel and the TFLite converter keep whole.
 
-    Embeddings are float32 of unit norm, so that their inner product is their cosine.
+    Embeddings are float32 of unit norm, so that their inner product is their cosine. A recipe with
+    `features` and `logits` also classifies.
 
     Args:
-      recipe: built, in float32; heads stay behind.
+      recipe: built, in float32. Of its heads, only those of a classifier are kept.
+      num_frames: modality to frames of a picture input; one where left out.
+      classes: names of the classes, in the order of the logits; of a recipe that classifies.
 
     Raises:
-      ValueError: an encoder that computes in another type, or a modality without a signature.
+      ValueError: an encoder that computes in another type, sound under another name than `audio`,
+        or names that are not those of the recipe's classes.
+      UserError: a modality whose name means something else here.
     """
 
-    def __init__(self, recipe: base.Recipe):
+    def __init__(
+        self,
+        recipe: base.Recipe,
+        num_frames: Mapping[str, int] | None = None,
+        classes: Sequence[str] = (),
+    ):
         super().__init__(name="servable")
         for modality, encoder in recipe.encoders.items():
-            if modality not in ("audio", "image"):
-                raise ValueError(f"no signature is defined for the modality {modality!r}")
             if encoder.compute_dtype != "float32":
                 raise ValueError(
                     f"the {modality} encoder computes in {encoder.compute_dtype}: rebuild "
                     "the recipe in float32 and load its weights, then export"
                 )
+            if (modality == "audio") != (encoder.modality == "audio"):
+                raise ValueError(f"{modality!r} encodes {encoder.modality}: no signature for that")
+            if modality in _TAKEN:
+                raise registry.UserError(
+                    f"a modality is called {modality}, and exports call something else so: rename "
+                    "it in the config and the data."
+                )
         # Keras 3 hides its variables from tf.Module: without this list a SavedModel has no weights
         # for the C++ loader, and converts to a .tflite of NaN, both without a word.
         self.tracked = list(recipe.encoder_weights().values())
+        self.classifies = answers.classifies(recipe)
+        if self.classifies:
+            if len(classes) != recipe.num_classes:
+                raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
+            self.tracked += answers.head_weights(recipe)
+        self.classes = tuple(classes) if self.classifies else ()
+        given = num_frames or {}
+        # A plain dict would become a part of the SavedModel.
+        self.num_frames = types.MappingProxyType(
+            {m: given.get(m, 1) for m in sorted(recipe.encoders) if m != "audio"}
+        )
+        self.embedding_space = answers.embedding_space(recipe)
         self._recipe = recipe
 
     @property
@@ -44,47 +83,51 @@ class Servable(tf.Module):
         return tuple(sorted(self._recipe.encoders))
 
     @property
-    def embedding_size(self) -> int:
-        """Returns D."""
-        return next(iter(self._recipe.encoders.values())).embedding_size
+    def embedding_size(self) -> dict[str, int]:
+        """Returns D of each modality."""
+        return {m: self._recipe.encoders[m].embedding_size for m in self.modalities}
 
     @property
-    def image_size(self) -> int | None:
-        """Returns the side in pixels of the images the image encoder expects; None without one."""
-        return self._recipe.encoders["image"].image_size if "image" in self.modalities else None
+    def image_size(self) -> dict[str, int]:
+        """Returns the side in pixels of the pictures that each encoder of pictures expects."""
+        return {m: self._recipe.encoders[m].image_size for m in self.num_frames}
 
-    def kernel_bytes(self, modality: str, bytes_per_value: int) -> int:
-        """Returns the bytes that the kernels of an encoder need: what no converter can fold away.
-
-        Args:
-          modality: whose encoder.
-          bytes_per_value: 4 for float32, 2 for float16.
-        """
-        found = weights.named_weights(self._recipe.encoders[modality], modality).values()
-        return sum(bytes_per_value * v.shape.num_elements() for v in found if len(v.shape) >= 2)
+    def facts(self) -> dict[str, Any]:
+        """Returns what an artefact says of itself beside its signatures."""
+        return {
+            "format": FACTS_FORMAT,
+            "modalities": self.modalities,
+            "embedding_size": self.embedding_size,
+            "embedding_space": self.embedding_space,
+            "image_size": self.image_size,
+            "num_frames": dict(self.num_frames),
+            "sample_rate_hz": typing.SAMPLE_RATE_HZ,
+            "classes": self.classes,
+        }
 
     def signatures(self) -> Functions:
-        """Returns the signatures of a server: any batch, any clip length, any image size."""
+        """Returns the signatures of a server: any batch, clip length, picture size and frames."""
         found: Functions = {}
-        if "audio" in self.modalities:
-            found["embed_audio"] = _signature(
-                self._embed_audio,
-                waveform=([None, None], tf.float32),
-                num_samples=([None], tf.int32),
+        for modality in self.modalities:
+            name = f"embed_{modality}"
+            found[name] = _signature(self._checked(name, self._embed), self._served(modality))
+        if self.num_frames.get("image") == 1:
+            found["embed_jpeg"] = _signature(
+                self._embed_jpeg, {"jpeg": tf.TensorSpec([None], tf.string)}
             )
-        if "image" in self.modalities:
-            found["embed_image"] = _signature(
-                self._embed_image, image=([None, None, None, 3], tf.uint8)
-            )
-            found["embed_jpeg"] = _signature(self._embed_jpeg, jpeg=([None], tf.string))
-        if len(self.modalities) == 2:
-            shape = [None, self.embedding_size]
+        if self.classifies:
+            function = self._checked("classify", self._classify)
+            found["classify"] = _signature(function, self._joined(self._served))
+        elif self._scores:
             found["score"] = _signature(
                 self._score,
-                audio_embedding=(shape, tf.float32),
-                image_embedding=(shape, tf.float32),
+                {
+                    f"{m}_embedding": tf.TensorSpec([None, size], tf.float32)
+                    for m, size in self.embedding_size.items()
+                },
             )
-        return found
+        # For clients that know no names (OpenVINO's among them).
+        return {**found, "serving_default": found[self._default]}
 
     def fixed_signatures(self, audio_samples: int) -> Functions:
         """Returns the signatures of a phone: batch 1, every shape known, no check and no resize.
@@ -93,111 +136,129 @@ class Servable(tf.Module):
           audio_samples: length of the waveform; a shorter clip is padded with anything and says so
             in `num_samples`.
         """
-        found: Functions = {}
-        if "audio" in self.modalities:
-            found["embed_audio"] = _signature(
-                self._normalized_audio,
-                waveform=([1, audio_samples], tf.float32),
-                num_samples=([1], tf.int32),
-            )
-        if "image" in self.modalities:
-            size = self.image_size
-            found["embed_image"] = _signature(
-                self._normalized_image, image=([1, size, size, 3], tf.uint8)
-            )
+
+        def fixed(modality: str) -> _Specs:
+            if modality == "audio":
+                return {
+                    "waveform": tf.TensorSpec([1, audio_samples], tf.float32),
+                    "num_samples": tf.TensorSpec([1], tf.int32),
+                }
+            frames, size = self.num_frames[modality], self.image_size[modality]
+            shape = [1, *([frames] if frames > 1 else []), size, size, 3]
+            return {modality: tf.TensorSpec(shape, tf.uint8)}
+
+        found = {f"embed_{m}": _signature(self._embed, fixed(m)) for m in self.modalities}
+        if self.classifies:
+            found["classify"] = _signature(self._classify, self._joined(fixed))
         return found
 
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
-        """Returns made-up inputs for every signature: two clip lengths, images to be resized."""
+        """Returns made-up inputs for every signature: two clip lengths, pictures to be resized."""
         random = np.random.default_rng(0)
         second = typing.SAMPLE_RATE_HZ
         inputs: dict[str, dict[str, np.ndarray]] = {}
-        if "audio" in self.modalities:
-            inputs["embed_audio"] = {
-                "waveform": random.uniform(-0.5, 0.5, [2, second]).astype(np.float32),
-                "num_samples": np.array([second, second // 2], np.int32),
-            }
-        if "image" in self.modalities:
-            image = random.integers(0, 256, [2, 48, 64, 3], np.uint8)
-            inputs["embed_image"] = {"image": image}
-            jpeg = [tf.io.encode_jpeg(x).numpy() for x in image]
+        for modality in self.modalities:
+            if modality == "audio":
+                inputs["embed_audio"] = {
+                    "waveform": random.uniform(-0.5, 0.5, [2, second]).astype(np.float32),
+                    "num_samples": np.array([second, second // 2], np.int32),
+                }
+                continue
+            frames = self.num_frames[modality]
+            shape = [2, *([frames] if frames > 1 else []), 48, 64, 3]
+            inputs[f"embed_{modality}"] = {modality: random.integers(0, 256, shape, np.uint8)}
+        if self.num_frames.get("image") == 1:
+            jpeg = [tf.io.encode_jpeg(x).numpy() for x in inputs["embed_image"]["image"]]
             inputs["embed_jpeg"] = {"jpeg": np.array(jpeg)}
-        if len(self.modalities) == 2:
-            pair = random.normal(size=[2, 3, self.embedding_size]).astype(np.float32)
-            inputs["score"] = {"audio_embedding": pair[0], "image_embedding": pair[1]}
-        return inputs
+        if self.classifies:
+            inputs["classify"] = self._joined(lambda m: inputs[f"embed_{m}"])
+        elif self._scores:
+            inputs["score"] = {
+                f"{m}_embedding": random.normal(size=[3, size]).astype(np.float32)
+                for m, size in self.embedding_size.items()
+            }
+        return {**inputs, "serving_default": inputs[self._default]}
 
-    def _embed_audio(self, waveform: tf.Tensor, num_samples: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows, length = tf.unstack(tf.shape(waveform))
-        checks = [
-            tf.debugging.assert_positive(
-                length,
-                "embed_audio: waveform has no samples, send at least one (16000 are a second)",
-            ),
-            tf.debugging.assert_equal(
-                rows,
-                tf.size(num_samples),
-                "embed_audio: send one num_samples for each row of waveform",
-            ),
-            tf.debugging.assert_positive(
-                num_samples, "embed_audio: num_samples counts a clip's true samples, at least 1"
-            ),
-            tf.debugging.assert_less_equal(
-                num_samples, length, "embed_audio: num_samples is more than the waveform holds"
-            ),
-            tf.debugging.assert_all_finite(
-                waveform,
-                "embed_audio: waveform holds NaN or infinite samples, decode the clip again",
-            ),
-        ]
-        # Without this edge the encoder would fail first, on shapes that mean nothing to the caller.
-        with tf.control_dependencies([c for c in checks if c is not None]):
-            return self._normalized_audio(tf.identity(waveform), tf.identity(num_samples))
+    @property
+    def _scores(self) -> bool:
+        """Whether sound and picture share a space: a classifier's do not."""
+        sizes = set(self.embedding_size.values())
+        return self.modalities == ("audio", "image") and len(sizes) == 1 and not self.classifies
 
-    def _embed_image(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        size = self.image_size
-        sides = tf.shape(image)[1:3]
-        check = tf.debugging.assert_positive(
-            sides, "embed_image: image has no pixels, send at least 1 x 1"
-        )
-        with tf.control_dependencies([] if check is None else [check]):
-            image = tf.identity(image)
-        image = tf.cond(
-            tf.reduce_all(sides == size),
-            lambda: image,
-            lambda: tf.map_fn(lambda one: augment.fit(one, size), image),
-        )
-        return self._normalized_image(tf.ensure_shape(image, [None, size, size, 3]))
+    @property
+    def _default(self) -> str:
+        return "classify" if self.classifies else f"embed_{self.modalities[0]}"
 
-    def _embed_jpeg(self, jpeg: tf.Tensor) -> dict[str, tf.Tensor]:
-        size = self.image_size
+    def _served(self, modality: str) -> _Specs:
+        if modality == "audio":
+            return {
+                "waveform": tf.TensorSpec([None, None], tf.float32),
+                "num_samples": tf.TensorSpec([None], tf.int32),
+            }
+        axes = 2 if self.num_frames[modality] > 1 else 1
+        return {modality: tf.TensorSpec([None] * axes + [None, None, 3], tf.uint8)}
+
+    def _joined(self, of: Callable[[str], dict]) -> dict:
+        return {name: value for m in self.modalities for name, value in of(m).items()}
+
+    def _checked(self, signature: str, function: Callable[..., _Tensors]) -> Callable:
+        """Returns `function` behind the checks of a server."""
+
+        def run(**inputs: tf.Tensor) -> _Tensors:
+            if "waveform" in inputs:
+                names = ("waveform", "num_samples")
+                checked = incoming.waveform(signature, *(inputs[name] for name in names))
+                inputs |= dict(zip(names, checked))
+            for modality in inputs.keys() & self.num_frames.keys():
+                size = self.image_size[modality]
+                inputs[modality] = incoming.pictures(signature, modality, inputs[modality], size)
+            return function(**incoming.rows(signature, inputs))
+
+        return run
+
+    def _embed(self, **inputs: tf.Tensor) -> _Tensors:
+        batch = _batch(inputs)
+        (modality,) = batch.keys() - {"num_samples"}
+        embedding = self._recipe.embed(modality, batch, training=False)
+        return {"embedding": similarity.normalize(tf.cast(embedding, tf.float32))}
+
+    def _embed_jpeg(self, jpeg: tf.Tensor) -> _Tensors:
+        size = self.image_size["image"]
         image = tf.map_fn(
             lambda one: pipeline.decode_image(one, size),
             jpeg,
             fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
         )
-        return self._normalized_image(image)
+        return self._embed(image=image)
 
-    def _normalized_audio(
-        self, waveform: tf.Tensor, num_samples: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        return self._normalized("audio", {"audio": waveform, "num_samples": num_samples})
+    def _classify(self, **inputs: tf.Tensor) -> _Tensors:
+        return answers.classify(self._recipe, _batch(inputs))
 
-    def _normalized_image(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._normalized("image", {"image": image})
-
-    def _normalized(self, modality: str, batch: typing.Batch) -> dict[str, tf.Tensor]:
-        embedding = self._recipe.embed(modality, batch, training=False)
-        return {"embedding": similarity.normalize(tf.cast(embedding, tf.float32))}
-
-    def _score(
-        self, audio_embedding: tf.Tensor, image_embedding: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def _score(self, audio_embedding: tf.Tensor, image_embedding: tf.Tensor) -> _Tensors:
         product = similarity.normalize(audio_embedding) * similarity.normalize(image_embedding)
         return {"score": tf.reduce_sum(product, axis=-1)}
 
 
-def _signature(function, **inputs) -> tf.types.experimental.GenericFunction:
-    """Returns `function` with one input tensor for each (shape, dtype), by its name."""
-    specs = [tf.TensorSpec(shape, dtype, name=name) for name, (shape, dtype) in inputs.items()]
-    return tf.function(function, input_signature=specs)
+def kernel_bytes(signature: Callable[..., _Tensors], bytes_per_value: int) -> int:
+    """Returns the bytes of the kernels that a signature reads: what no converter can fold away.
+
+    Args:
+      signature: one of a `Servable`.
+      bytes_per_value: 4 for float32, 2 for float16.
+    """
+    shapes = [v.shape for v in signature.variables if len(v.shape) >= 2]
+    return sum(bytes_per_value * shape.num_elements() for shape in shapes)
+
+
+def _batch(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {"audio" if name == "waveform" else name: value for name, value in inputs.items()}
+
+
+def _signature(function: Callable[..., _Tensors], specs: _Specs) -> Callable[..., _Tensors]:
+    """Returns `function` traced with one input tensor for each of `specs`, by its name."""
+    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
+
+    def call(**inputs: tf.Tensor) -> _Tensors:
+        return function(**inputs)
+
+    return tf.function(call).get_concrete_function(**named)

@@ -1,12 +1,18 @@
-"""TFLite files: one encoder each, builtin ops only, refused when the converter lost something."""
+"""TFLite files: a signature each, builtin ops only, refused when the converter lost something."""
 
 import collections
+import contextlib
+import json
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated
+from tensorflow.lite.tools import flatbuffer_utils
 
 from tfav import compat, registry
 from tfav.data import staging
@@ -15,6 +21,9 @@ from tfav.export import servable as servable_lib
 
 # Precision to bytes per weight.
 PRECISIONS = {"float32": 4, "float16": 2}
+
+# Of the buffer in a file that holds its facts.
+_FACTS_NAME = "tfav"
 
 # A file below this share of its kernels' bytes has lost weights.
 _SIZE_SHARE = 0.9
@@ -27,7 +36,9 @@ def write(
     audio_samples: int,
     precisions: tuple[str, ...] = ("float32", "float16"),
 ) -> dict[str, str]:
-    """Writes `<encoder>_<precision>.tflite` for every encoder and precision.
+    """Writes `<modality>_<precision>.tflite` for every encoder and precision, facts inside.
+
+    Of a recipe that classifies also `classifier_<precision>.tflite`.
 
     Args:
       servable: whose encoders.
@@ -51,14 +62,17 @@ def write(
     files = {}
     with staging.beside(os.path.join(directory, "fixed"), hidden=True) as stage:
         model = os.path.join(stage, "model")
-        saved_model.save(servable, model, servable.fixed_signatures(audio_samples))
-        for modality in servable.modalities:
-            signature = f"embed_{modality}"
+        signatures = servable.fixed_signatures(audio_samples)
+        saved_model.save(servable, model, signatures)
+        for signature, function in signatures.items():
+            stem, facts = signature.removeprefix("embed_"), servable.facts()
+            if signature == "classify":
+                stem = "classifier"
             for precision in precisions:
-                content = convert(model, [signature], precision)
-                expected = servable.kernel_bytes(modality, PRECISIONS[precision])
+                content = stamp(convert(model, [signature], precision), facts)
+                expected = servable_lib.kernel_bytes(function, PRECISIONS[precision])
                 check(content, [signature], expected)
-                name = f"{modality}_{precision}.tflite"
+                name = f"{stem}_{precision}.tflite"
                 with open(os.path.join(directory, name), "wb") as f:
                     f.write(content)
                 files[name] = precision
@@ -84,7 +98,8 @@ def convert(saved_model_dir: str, signature_keys: list[str], precision: str) -> 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     try:
-        return converter.convert()
+        with _quiet():
+            return converter.convert()
     except Exception as error:  # the converter's own class moves between versions
         if type(error).__name__ != "ConverterError":
             raise
@@ -94,6 +109,35 @@ def convert(saved_model_dir: str, signature_keys: list[str], precision: str) -> 
             f"{', '.join(signature_keys)} does not convert to TFLite with builtin ops ({reason}): "
             "replace that op in the encoder."
         ) from error
+
+
+def stamp(content: bytes, facts: dict[str, Any]) -> bytes:
+    """Returns a `.tflite` that holds `facts` as well, in the metadata `tfav`."""
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    buffer, entry = schema_py_generated.BufferT(), schema_py_generated.MetadataT()
+    buffer.data = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    entry.name, entry.buffer = _FACTS_NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def read_facts(content: bytes) -> dict[str, Any]:
+    """Returns what `stamp` wrote into a `.tflite`.
+
+    Raises:
+      ValueError: it holds no facts, or was cut short. TensorFlow 2.15's interpreter crashes on
+        such a file, so this comes first.
+    """
+    try:
+        # Visits every table and buffer.
+        model = schema_py_generated.ModelT.InitFromPackedBuf(content, 0)
+    except Exception as error:  # whatever reading past the end of damaged tables leads to
+        raise ValueError(f"its {len(content)} bytes are not all there") from error
+    for entry in model.metadata or ():
+        if entry.name == _FACTS_NAME.encode():
+            return json.loads(bytes(model.buffers[entry.buffer].data))
+    raise ValueError("another tool or an older tfav made it")
 
 
 def check(content: bytes, signature_keys: list[str], kernel_bytes: int) -> None:
@@ -127,21 +171,6 @@ def check(content: bytes, signature_keys: list[str], kernel_bytes: int) -> None:
         raise ValueError(f"the .tflite offers no signature {missing.pop()}")
 
 
-def check_whole(content: bytes) -> None:
-    """Refuses a `.tflite` that was cut short; TensorFlow 2.15's interpreter crashes on one.
-
-    Args:
-      content: of the file.
-
-    Raises:
-      ValueError: a table or buffer reaches beyond the end.
-    """
-    try:
-        schema_py_generated.ModelT.InitFromPackedBuf(content, 0)  # visits every table and buffer
-    except Exception as error:  # whatever reading past the end of damaged tables leads to
-        raise ValueError(f"its {len(content)} bytes are not all there") from error
-
-
 def describe(content: bytes) -> dict[str, Any]:
     """Returns `ops` and `signatures` of a `.tflite`, in the form of `saved_model.describe`."""
     interpreter = compat.lite_interpreter(content=content)
@@ -166,3 +195,21 @@ def _tensors(details: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         }
         for name, t in sorted(details.items())
     }
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps back what the converter's C++ writes to the console; shows it if the block fails."""
+    sys.stderr.flush()
+    console = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(console, kept.read())
+            raise
+        finally:
+            os.dup2(console, 2)
+            os.close(console)

@@ -1,4 +1,4 @@
-"""Building blocks of the encoders: batch norm, dropout, convolutions and residual blocks.
+"""Building blocks of the encoders: batch norm, dropout, convolutions and pools.
 
 Time masks: `valid` is [B, T, 1, 1], 1 where a position is sound. It is applied before every op
 that mixes positions, so what pads a clip acts like the zeros beyond its end and never changes an
@@ -6,13 +6,15 @@ embedding.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfav.ops import distributed
+
+Initializer = Callable[[int], keras.initializers.Initializer]
 
 
 def batch_norm(**overrides: Any) -> keras.layers.BatchNormalization:
@@ -80,8 +82,20 @@ class SeededDropout(keras.layers.Layer):
         return x * keep * tf.cast(1.0 / (1.0 - self.rate), x.dtype)
 
 
+def xavier_uniform(seed: int) -> keras.initializers.Initializer:
+    """Returns Glorot and Bengio's uniform initial weights (AISTATS 2010)."""
+    return keras.initializers.GlorotUniform(seed=seed)
+
+
+def kaiming_normal(seed: int) -> keras.initializers.Initializer:
+    """Returns He et al.'s normal initial weights (ICCV 2015), fan-out, for ReLU."""
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed
+    )
+
+
 class Conv(keras.layers.Layer):
-    """2-D convolution without bias in PyTorch's geometry: (kernel - 1) / 2 zeros on every side.
+    """2-D convolution in PyTorch's geometry: (kernel - 1) / 2 zeros on every side.
 
     TensorFlow's SAME pads unevenly under a stride, which shifts the grid and ties it to the length
     of the clip. Odd kernels only.
@@ -90,7 +104,9 @@ class Conv(keras.layers.Layer):
       filters: output channels.
       kernel_size: (time or height, frequency or width).
       strides: likewise.
-      seed: of the Xavier-uniform weights.
+      seed: of the initial weights.
+      init: seed to the kernel's initializer.
+      use_bias: whether a bias is added, zero at first.
       name: Keras name.
     """
 
@@ -101,6 +117,8 @@ class Conv(keras.layers.Layer):
         strides: tuple[int, int] = (1, 1),
         *,
         seed: int,
+        init: Initializer = xavier_uniform,
+        use_bias: bool = False,
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -108,15 +126,21 @@ class Conv(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.strides = strides
         self.seed = seed
+        self.init = init
+        self.use_bias = use_bias
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates `kernel` [kh, kw, C_in, C_out]."""
+        """Creates `kernel` [kh, kw, C_in, C_out] and, if asked for, `bias` [C_out]."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, input_shape[-1], self.filters),
-            initializer=keras.initializers.GlorotUniform(seed=self.seed),
+            initializer=self.init(self.seed),
             trainable=True,
         )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros", trainable=True
+            )
         self.built = True
 
     def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
@@ -133,7 +157,8 @@ class Conv(keras.layers.Layer):
             if height or width:
                 x = tf.pad(x, [[0, 0], [height, height], [width, width], [0, 0]])
             padding = "VALID"
-        return tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, padding)
+        x = tf.nn.conv2d(x, tf.cast(self.kernel, x.dtype), self.strides, padding)
+        return x + tf.cast(self.bias, x.dtype) if self.use_bias else x
 
 
 def mask(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
@@ -144,6 +169,28 @@ def mask(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
 def subsample(valid: tf.Tensor | None, stride: int) -> tf.Tensor | None:
     """Returns the mask after a stride: n sound positions become ceil(n / stride), as in `Conv`."""
     return valid if valid is None or stride == 1 else valid[:, ::stride]
+
+
+def max_pool(
+    x: tf.Tensor, size: int, valid: tf.Tensor | None = None, partial: bool = True
+) -> tf.Tensor:
+    """Returns the largest values of windows at stride 2: [B, ceil(H / 2), ceil(W / 2), C].
+
+    Args:
+      x: [B, H, W, C], none negative, as after a ReLU: so zeros may stand for what is not there.
+      size: 3, with PyTorch's border of one position, or 2, without a border.
+      valid: [B, H, 1, 1], or None when every row is sound.
+      partial: of size 2, whether an odd last position makes a window; else it is dropped.
+    """
+    x = mask(x, valid)
+    if size == 3:  # not SAME: that would put the border of an even map on one side
+        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    return tf.nn.max_pool2d(x, size, 2, "SAME" if size == 2 and partial else "VALID")
+
+
+def masked_max(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    """Returns the largest of non-negative [B, T, W, C], sound time and all of W: [B, C] float32."""
+    return tf.cast(tf.reduce_max(mask(x, valid), axis=[1, 2]), tf.float32)
 
 
 def masked_mean(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:

@@ -1,6 +1,7 @@
-"""Heads that classify embeddings during training and are never exported."""
+"""Heads that classify: embeddings of one modality at a time, or features of several at once."""
 
 import math
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
@@ -77,3 +78,151 @@ class SharedClassifier(keras.layers.Layer):
         if self.normalized:
             return self.scale * similarity.cosine_matrix(embedding, kernel)
         return tf.matmul(tf.cast(embedding, tf.float32), kernel, transpose_b=True)
+
+
+class ModalityClassifier(keras.layers.Layer):
+    """One float32 matrix W = [W^1 | .. | W^n] [C, sum of D_m]: columns of each modality in turn.
+
+    A subclass writes `call(features) -> {modality: logits}`. The fused logits are the sum of the
+    uni-modal ones, of as many modalities as are given.
+
+    Args:
+      num_classes: C, at least 2.
+      sizes: modality to D_m, in the order of the columns.
+      seed: of the Xavier-uniform weights.
+      name: of the layer.
+
+    Raises:
+      UserError: fewer than two classes.
+    """
+
+    def __init__(self, num_classes: int, sizes: Mapping[str, int], seed: int, name: str):
+        super().__init__(name=name, dtype="float32")
+        if num_classes < 2:
+            raise registry.UserError(
+                f"num_classes={num_classes}: a classifier needs at least two classes in the "
+                "training split, add rows of another label."
+            )
+        self.num_classes = num_classes
+        self.modalities = tuple(sizes)
+        self._columns = tuple(sizes.values())
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(num_classes, sum(self._columns)),
+            initializer=keras.initializers.GlorotUniform(seed=seed),
+            trainable=True,
+            dtype="float32",
+        )
+
+    def kernels(self) -> dict[str, tf.Tensor]:
+        """Returns each modality's columns [C, D_m]."""
+        parts = tf.split(tf.convert_to_tensor(self.kernel), self._columns, axis=1)
+        return dict(zip(self.modalities, parts))
+
+    def weight_norms(self) -> dict[str, tf.Tensor]:
+        """Returns each modality's mean length of a class's weights, [] each."""
+        return {m: tf.reduce_mean(tf.norm(w, axis=1)) for m, w in self.kernels().items()}
+
+
+class CosineClassifier(ModalityClassifier):
+    """MMCosine's head: `z^m = scale * cos(W^m_j, x_m)` (Xu et al., ICASSP 2023); no bias.
+
+    So no modality can win by the length of its features or weights. The fused logits lie within
+    `n * scale` of zero. The released validation on CREMA-D reads the fused prediction from the raw
+    classifier instead; we follow the text.
+
+    Args:
+      num_classes: C, at least 2.
+      sizes: modality to D_m, in the order of the columns.
+      scale: of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
+      seed: of the weights.
+      name: of the layer.
+
+    Raises:
+      UserError: fewer than two classes, or a scale that is not positive.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        sizes: Mapping[str, int],
+        *,
+        scale: float | None,
+        seed: int = 0,
+        name: str = "classifier",
+    ):
+        super().__init__(num_classes, sizes, seed, name)
+        if isinstance(scale, str) or scale is None or not 0 < scale < math.inf:
+            raise registry.UserError(
+                f"scale={scale!r} of the cosine head must be a positive number; without one the "
+                "bound of the paper is taken."
+            )
+        self.scale = float(scale)
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns logits [B, C] float32 of each modality in `features`.
+
+        Args:
+          features: modality to [B, D_m] of any float dtype; a zero row gives zero logits.
+        """
+        return {
+            m: self.scale * similarity.cosine_matrix(features[m], w)
+            for m, w in self.kernels().items()
+            if m in features
+        }
+
+
+class ConcatClassifier(ModalityClassifier):
+    """The vanilla head: a dense layer on the concatenation, `z = W [x_1; ..; x_n] + b`.
+
+    Each modality reads out `z^m = W^m x_m + b / n`, which sum to z exactly.
+
+    Args:
+      num_classes: C, at least 2.
+      sizes: modality to D_m, in the order of the columns.
+      scale: must be None: plain products have none.
+      seed: of the weights.
+      name: of the layer.
+
+    Raises:
+      UserError: fewer than two classes, or a scale.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        sizes: Mapping[str, int],
+        *,
+        scale: float | None = None,
+        seed: int = 0,
+        name: str = "classifier",
+    ):
+        super().__init__(num_classes, sizes, seed, name)
+        if scale is not None:
+            raise registry.UserError(
+                f"scale={scale!r} belongs to head='cosine': the vanilla head has none, leave it "
+                "out."
+            )
+        self.bias = self.add_weight(
+            name="bias", shape=(num_classes,), initializer="zeros", trainable=True, dtype="float32"
+        )
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns logits [B, C] float32 of each modality in `features`.
+
+        Args:
+          features: modality to [B, D_m] of any float dtype.
+        """
+        share = tf.convert_to_tensor(self.bias) / len(self.modalities)
+        return {
+            m: tf.matmul(tf.cast(features[m], tf.float32), w, transpose_b=True) + share
+            for m, w in self.kernels().items()
+            if m in features
+        }
+
+
+# A row is made as `row(num_classes, sizes, scale=, seed=, name=)`.
+HEADS: dict[str, type[ModalityClassifier]] = {
+    "cosine": CosineClassifier,
+    "vanilla": ConcatClassifier,
+}

@@ -43,28 +43,41 @@ class SelfAttentivePooling(keras.layers.Layer):
         return _weighted_sum(x, weight)
 
 
-class AttentiveStatisticsPooling(keras.layers.Layer):
-    """Attention per channel; weighted mean and deviation, joined (ASP, Okabe et al. 2018).
+class ChannelAttentivePooling(keras.layers.Layer):
+    """Attention per channel; weighted mean and, if asked for, deviation (Okabe et al., 2018).
+
+    `alpha_tc = softmax_t(B norm(relu(A x_t + a)))`: the ASP and, without the deviation, what
+    ResNetSE34V2 calls SAP. A bias beside B, which PyTorch's has, would cancel in the softmax.
 
     Args:
       size: C, the features of a frame.
       hidden_size: of the attention's bottleneck.
+      deviation: whether the weighted deviation follows the weighted mean.
       seeds: numbers for the initial weights.
       name: Keras name.
     """
 
-    def __init__(self, size: int, hidden_size: int, seeds: Iterator[int], name: str | None = None):
+    def __init__(
+        self,
+        size: int,
+        hidden_size: int,
+        deviation: bool,
+        seeds: Iterator[int],
+        name: str | None = None,
+    ):
         super().__init__(name=name, dtype="float32")
+        self.deviation = deviation
         self.squeeze = blocks.dense(hidden_size, next(seeds), activation="relu", dtype="float32")
         self.bn = blocks.batch_norm(dtype="float32")
-        self.attend = blocks.dense(size, next(seeds), dtype="float32")
+        self.attend = blocks.dense(size, next(seeds), use_bias=False, dtype="float32")
 
     def call(
         self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """Returns [B, 2C] of frames [B, T, C]; `valid` [B, T, 1] or None."""
+        """Returns [B, C], or [B, 2C] with deviation, of frames [B, T, C]; `valid` [B, T, 1]."""
         score = self.attend(self.bn(self.squeeze(x), training=training))
-        return _moments(x, _softmax_over_time(score, valid))
+        weight = _softmax_over_time(score, valid)
+        return _moments(x, weight) if self.deviation else _weighted_sum(x, weight)
 
 
 def _uniform(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:

@@ -38,14 +38,14 @@ class SqueezeExcite(keras.layers.Layer):
         return x * tf.cast(tf.reshape(gates, [-1, 1, 1, self.channels]), x.dtype)
 
 
-class SEBasicBlock(keras.layers.Layer):
-    """Residual block of the thin SE-ResNet-34: conv, ReLU, BN, conv, BN, SE, sum, ReLU.
+class BasicBlock(keras.layers.Layer):
+    """Residual block of ResNet-18 and 34: conv, BN, ReLU, conv, BN, sum, ReLU (CVPR 2016).
 
     Args:
       channels: of the input.
       filters: output channels.
-      stride: of time and frequency.
-      seeds: numbers for the initial weights.
+      stride: of both axes.
+      seeds: numbers for the initial weights: Kaiming-normal, gains of the norms from N(1, 0.02).
       name: Keras name.
     """
 
@@ -59,14 +59,121 @@ class SEBasicBlock(keras.layers.Layer):
     ):
         super().__init__(name=name)
         self.stride = stride
-        self.conv1 = blocks.Conv(filters, (3, 3), (stride, stride), seed=next(seeds))
+        self.conv1 = _kaiming_conv(filters, 3, stride, seeds)
+        self.bn1 = noisy_norm(seeds)
+        self.conv2 = _kaiming_conv(filters, 3, 1, seeds)
+        self.bn2 = noisy_norm(seeds)
+        self.downsample = []
+        if stride != 1 or channels != filters:
+            self.downsample = [_kaiming_conv(filters, 1, stride, seeds), noisy_norm(seeds)]
+
+    def call(
+        self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Returns [B, ceil(H / stride), ceil(W / stride), filters]; `valid` is the input's."""
+        shortcut = x
+        if self.downsample:
+            conv, norm = self.downsample
+            shortcut = norm(conv(x), training=training)
+        after = blocks.subsample(valid, self.stride)
+        x = tf.nn.relu(self.bn1(self.conv1(x, valid), training=training))
+        x = self.bn2(self.conv2(x, after), training=training)
+        return tf.nn.relu(x + shortcut)
+
+
+class ResNet(keras.layers.Layer):
+    """ResNet-18 or 34 without its pooling and classes: stride 32, 512 channels (CVPR 2016).
+
+    Names and geometry are torchvision's: `conv1`, `bn1`, `layer1` to `layer4`.
+
+    Args:
+      num_blocks: of each of the four layers.
+      seeds: numbers for the initial weights, as in `BasicBlock`.
+      name: Keras name.
+    """
+
+    def __init__(
+        self, num_blocks: tuple[int, int, int, int], seeds: Iterator[int], name: str | None = None
+    ):
+        super().__init__(name=name)
+        self.conv1 = _kaiming_conv(64, 7, 2, seeds)
+        self.bn1 = noisy_norm(seeds)
+        self.layer1 = self._layer(64, 64, num_blocks[0], 1, seeds)
+        self.layer2 = self._layer(64, 128, num_blocks[1], 2, seeds)
+        self.layer3 = self._layer(128, 256, num_blocks[2], 2, seeds)
+        self.layer4 = self._layer(256, 512, num_blocks[3], 2, seeds)
+
+    @staticmethod
+    def _layer(
+        channels: int, filters: int, num_blocks: int, stride: int, seeds: Iterator[int]
+    ) -> list[BasicBlock]:
+        first = BasicBlock(channels, filters, stride, seeds)
+        return [first, *(BasicBlock(filters, filters, 1, seeds) for _ in range(num_blocks - 1))]
+
+    def call(
+        self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Returns [B, ceil(H / 32), ceil(W / 32), 512] of [B, H, W, C].
+
+        Args:
+          x: images, or spectrograms with time as H.
+          valid: [B, H, 1, 1], or None when every row is sound.
+          training: Python bool.
+        """
+        x = tf.nn.relu(self.bn1(self.conv1(x, valid), training=training))
+        valid = blocks.subsample(valid, 2)
+        x = blocks.max_pool(x, 3, valid)
+        valid = blocks.subsample(valid, 2)
+        for block in (*self.layer1, *self.layer2, *self.layer3, *self.layer4):
+            x = block(x, valid, training=training)
+            valid = blocks.subsample(valid, block.stride)
+        return x
+
+
+def noisy_norm(seeds: Iterator[int]) -> keras.layers.BatchNormalization:
+    """Returns a batch norm whose gains start from N(1, 0.02), as in the authors' ResNets."""
+    gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))
+    return blocks.batch_norm(gamma_initializer=gains)
+
+
+def _kaiming_conv(filters: int, size: int, stride: int, seeds: Iterator[int]) -> blocks.Conv:
+    strides = (stride, stride)
+    seed = next(seeds)
+    return blocks.Conv(filters, (size, size), strides, seed=seed, init=blocks.kaiming_normal)
+
+
+class SEBasicBlock(keras.layers.Layer):
+    """Residual block of the SE-ResNet-34 of speech: conv, ReLU, BN, conv, BN, SE, sum, ReLU.
+
+    Args:
+      channels: of the input.
+      filters: output channels.
+      stride: of time and frequency.
+      seeds: numbers for the initial weights.
+      init: seed to the convolutions' initializer.
+      name: Keras name.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        stride: int,
+        seeds: Iterator[int],
+        init: blocks.Initializer = blocks.xavier_uniform,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.stride = stride
+        strides = (stride, stride)
+        self.conv1 = blocks.Conv(filters, (3, 3), strides, seed=next(seeds), init=init)
         self.bn1 = blocks.batch_norm()
-        self.conv2 = blocks.Conv(filters, (3, 3), seed=next(seeds))
+        self.conv2 = blocks.Conv(filters, (3, 3), seed=next(seeds), init=init)
         self.bn2 = blocks.batch_norm()
         self.se = SqueezeExcite(filters, 8, use_bias=True, seeds=seeds)
         self.downsample = []
         if stride != 1 or channels != filters:
-            shortcut = blocks.Conv(filters, (1, 1), (stride, stride), seed=next(seeds))
+            shortcut = blocks.Conv(filters, (1, 1), strides, seed=next(seeds), init=init)
             self.downsample = [shortcut, blocks.batch_norm()]
 
     def call(

@@ -1,31 +1,55 @@
-"""Logits of heads that look at several modalities at once."""
-
-from collections.abc import Sequence
+"""What stacks on a head that looks at several modalities at once, and what shows its balance."""
 
 import tensorflow as tf
 
-from tfav.ops import similarity
 
+def agreement(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Returns `KL(p || q) + KL(q || p)` of two predictions, float32 [B].
 
-def cosine_logits(
-    features: Sequence[tf.Tensor], weights: Sequence[tf.Tensor], scale: float
-) -> list[tf.Tensor]:
-    """Returns one [B, C] float32 of `scale * cos(w_j, x)` per modality (MMCosine, ICASSP 2023).
-
-    Their sum is the fused logits, within `scale * len(features)` of zero. The released validation
-    on CREMA-D reads the fused prediction from the raw classifier instead; we follow the text.
+    The second part of CCL (Chen et al., CVPR 2021), whose weight there is 0.5.
 
     Args:
-      features: per modality [B, D_m]; a zero row gives zero logits.
-      weights: per modality [C, D_m], the modality's columns of the classifier.
-      scale: of each cosine, fixed.
-
-    Raises:
-      ValueError: no modality, or not one weight matrix per feature.
+      one: [B, C] logits, `p = softmax(one)`.
+      other: [B, C] logits, `q = softmax(other)`.
     """
-    if not features or len(features) != len(weights):
-        raise ValueError(
-            f"{len(features)} features and {len(weights)} weight matrices: "
-            "give one of each per modality"
-        )
-    return [scale * similarity.cosine_matrix(x, w) for x, w in zip(features, weights)]
+    log_p = tf.nn.log_softmax(tf.cast(one, tf.float32))
+    log_q = tf.nn.log_softmax(tf.cast(other, tf.float32))
+    return tf.reduce_sum((tf.exp(log_p) - tf.exp(log_q)) * (log_p - log_q), axis=1)
+
+
+def margin_shares(logits: dict[str, tf.Tensor], label: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns how much of a decision each modality makes, float32 [B] each, summing to 1.
+
+    `|d_m| / sum_k |d_k|` with the margin `d_m = z^m_y - mean_{j != y} z^m_j`; equal shares where
+    all margins are zero. Absolute values, as margins against each other would divide by nothing.
+
+    Args:
+      logits: modality to [B, C], whose sum is the fused logits.
+      label: [B] int class.
+    """
+    margins = {}
+    for modality, z in logits.items():
+        true = tf.gather(z, label, axis=1, batch_dims=1)
+        others = (tf.reduce_sum(z, axis=1) - true) / tf.cast(tf.shape(z)[1] - 1, z.dtype)
+        margins[modality] = tf.abs(tf.stop_gradient(true - others))
+    total = tf.add_n(list(margins.values()))
+    equal = 1.0 / len(margins)
+    return {
+        m: tf.where(total > 0, tf.math.divide_no_nan(d, total), equal) for m, d in margins.items()
+    }
+
+
+def modulation(scores: tf.Tensor, alpha: float) -> tf.Tensor:
+    """Returns OGM's factor of each modality's gradient, [n] (Peng et al., CVPR 2022, Eq. 10).
+
+    `k_m = 1 - tanh(alpha * rho_m)` where the discrepancy ratio `rho_m > 1`, else 1: the modality
+    that runs ahead is held back. Of two modalities `rho_a = s_a / s_v`; of more, the mean of
+    `s_m / s_k` over the others, as the authors suggest (issue 16 of their repository).
+
+    Args:
+      scores: [n] sums or means over the global batch of `softmax(z^m)_y`; two or more.
+      alpha: how much, positive.
+    """
+    scores = tf.maximum(tf.cast(scores, tf.float32), 1e-12)
+    ratio = (scores * tf.reduce_sum(1.0 / scores) - 1.0) / (scores.shape[0] - 1)
+    return tf.where(ratio > 1.0, 1.0 - tf.tanh(alpha * ratio), 1.0)

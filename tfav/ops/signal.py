@@ -9,14 +9,17 @@ import math
 import numpy as np
 import tensorflow as tf
 
-WINDOWS = ("hamming", "hann", "rectangular")
+WINDOWS = ("hamming", "hann", "rectangular", "tukey")
+SLOPES = ("hz", "mel")
+TUKEY_SHARE = 0.25  # of the window that its two flanks take, as in scipy.signal.spectrogram
 
 
 def window(name: str, length_samples: int) -> np.ndarray:
     """Returns a periodic window [length_samples] in float64.
 
     Args:
-      name: `hamming`, `hann` or `rectangular`.
+      name: `hamming`, `hann`, `rectangular` or `tukey` (flat, an eighth of it rising as a cosine
+        on either side).
       length_samples: number of samples of one period.
 
     Raises:
@@ -29,17 +32,26 @@ def window(name: str, length_samples: int) -> np.ndarray:
         return 0.5 - 0.5 * np.cos(phase)
     if name == "rectangular":
         return np.ones(length_samples)
+    if name == "tukey":
+        to_edge = np.minimum(np.arange(length_samples), length_samples - np.arange(length_samples))
+        flank = np.minimum(to_edge / (TUKEY_SHARE * length_samples / 2.0), 1.0)
+        return 0.5 - 0.5 * np.cos(np.pi * flank)
     raise ValueError(f"unknown window {name!r}: choose one of {', '.join(WINDOWS)}")
 
 
 def mel_matrix(
-    num_mels: int, fft_length: int, sample_rate_hz: float, lower_hz: float, upper_hz: float
+    num_mels: int,
+    fft_length: int,
+    sample_rate_hz: float,
+    lower_hz: float,
+    upper_hz: float,
+    slopes: str = "hz",
 ) -> np.ndarray:
     """Returns HTK-mel triangles [fft_length // 2 + 1, num_mels] in float64, peaks at 1.
 
-    Corners are equally spaced on `2595 log10(1 + f / 700)`; the slopes are linear in Hz and the
-    areas are not normalised, as in the released voice encoder (torchaudio's default, not
-    `tf.signal.linear_to_mel_weight_matrix`, whose slopes are linear in mel).
+    Corners are equally spaced on `2595 log10(1 + f / 700)`; areas are not normalised. The released
+    voice encoder's slopes are linear in Hz (torchaudio's default), those of VGGish and of
+    `tf.signal.linear_to_mel_weight_matrix` linear in mel. 0 Hz, at most a corner, never counts.
 
     Args:
       num_mels: number of bands.
@@ -47,32 +59,47 @@ def mel_matrix(
       sample_rate_hz: sample rate of the waveform.
       lower_hz: lower corner of the first band.
       upper_hz: upper corner of the last band.
+      slopes: `hz` or `mel`, the scale on which a triangle is one.
 
     Raises:
-      ValueError: the corners do not lie in 0 <= lower < upper <= half the sample rate.
+      ValueError: the corners do not lie in 0 <= lower < upper <= half the sample rate, or another
+        scale.
     """
     if not 0.0 <= lower_hz < upper_hz <= sample_rate_hz / 2:
         raise ValueError(
             f"mel bands from {lower_hz} to {upper_hz} Hz do not fit {sample_rate_hz} Hz"
         )
-    lowest, highest = 2595.0 * np.log10(1.0 + np.array([lower_hz, upper_hz]) / 700.0)
-    corner_hz = 700.0 * (10.0 ** (np.linspace(lowest, highest, num_mels + 2) / 2595.0) - 1.0)
-    bin_hz = np.linspace(0.0, sample_rate_hz / 2, fft_length // 2 + 1)[:, None]
-    rise = (bin_hz - corner_hz[:-2]) / (corner_hz[1:-1] - corner_hz[:-2])
-    fall = (corner_hz[2:] - bin_hz) / (corner_hz[2:] - corner_hz[1:-1])
+    if slopes not in SLOPES:
+        raise ValueError(f"unknown slopes {slopes!r}: choose one of {', '.join(SLOPES)}")
+    lowest, highest = _mel(np.array([lower_hz, upper_hz]))
+    corner = np.linspace(lowest, highest, num_mels + 2)
+    place = np.linspace(0.0, sample_rate_hz / 2, fft_length // 2 + 1)[:, None]
+    if slopes == "hz":
+        corner = 700.0 * (10.0 ** (corner / 2595.0) - 1.0)
+    else:
+        place = _mel(place)
+    rise = (place - corner[:-2]) / (corner[1:-1] - corner[:-2])
+    fall = (corner[2:] - place) / (corner[2:] - corner[1:-1])
     return np.maximum(0.0, np.minimum(rise, fall))
 
 
-def dft_matrix(window_values: np.ndarray, fft_length: int) -> np.ndarray:
+def _mel(hz: np.ndarray) -> np.ndarray:
+    return 2595.0 * np.log10(1.0 + hz / 700.0)
+
+
+def dft_matrix(window_values: np.ndarray, fft_length: int, detrend: bool = False) -> np.ndarray:
     """Returns the windowed Fourier transform, [frame, 2 * bins]: real parts, then imaginary ones.
 
     Args:
       window_values: [frame] window, its length at most `fft_length`.
       fft_length: points of the transform; the frame is padded with zeros at its end.
+      detrend: take the frame's mean away before the window.
     """
     time = np.arange(len(window_values))[:, None]
     angle = 2.0 * np.pi * time * np.arange(fft_length // 2 + 1) / fft_length
-    return window_values[:, None] * np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
+    dft = window_values[:, None] * np.concatenate([np.cos(angle), -np.sin(angle)], axis=1)
+    # (x - mean x) . D = x . (D - mean D)
+    return dft - dft.mean(axis=0) if detrend else dft
 
 
 def reflect(position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -112,8 +139,51 @@ def reflect_pad(
     return tf.gather(waveform, index, axis=1, batch_dims=1)
 
 
+def zero_pad(
+    waveform: tf.Tensor, min_samples: int, num_samples: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Continues each clip with zeros, to `min_samples` at least.
+
+    What stands after `num_samples` is never read.
+
+    Args:
+      waveform: [B, T].
+      min_samples: length of the shortest result.
+      num_samples: [B] int32 in [1, T]; None: every row is sound to its end.
+
+    Returns:
+      [B, max(T, min_samples)].
+    """
+    length = tf.shape(waveform)[1]
+    if num_samples is not None:  # not a product: what pads a clip may be NaN
+        sound = tf.sequence_mask(num_samples, length)
+        waveform = tf.where(sound, waveform, tf.zeros_like(waveform))
+    return tf.pad(waveform, [[0, 0], [0, tf.maximum(min_samples - length, 0)]])
+
+
+def pre_emphasize(
+    waveform: tf.Tensor, coefficient: float, num_samples: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Returns `x_t - coefficient * x_{t-1}` of [B, T], each clip mirrored at its first sample.
+
+    Args:
+      waveform: [B, T].
+      coefficient: 0 changes nothing.
+      num_samples: [B] int32 in [1, T]; None: every row is sound to its end.
+    """
+    length = tf.shape(waveform)[1:] if num_samples is None else num_samples
+    # Before the first sample stands the second, or the first of a clip that has no second.
+    index = tf.broadcast_to(tf.minimum(1, length - 1), tf.shape(waveform)[:1])
+    before = tf.gather(waveform, tf.expand_dims(index, 1), axis=1, batch_dims=1)
+    return waveform - coefficient * tf.concat([before, waveform[:, :-1]], axis=1)
+
+
 def power_stft(
-    padded: tf.Tensor, window_values: np.ndarray, frame_step_samples: int, fft_length: int
+    padded: tf.Tensor,
+    window_values: np.ndarray,
+    frame_step_samples: int,
+    fft_length: int,
+    detrend: bool = False,
 ) -> tf.Tensor:
     """Power spectrum by the fast Fourier transform.
 
@@ -122,17 +192,15 @@ def power_stft(
       window_values: [frame] window.
       frame_step_samples: hop.
       fft_length: points of the transform.
+      detrend: take each frame's mean away before the window.
 
     Returns:
       [B, (L - frame) // hop + 1, fft_length // 2 + 1].
     """
-    spectrum = tf.signal.stft(
-        padded,
-        frame_length=len(window_values),
-        frame_step=frame_step_samples,
-        fft_length=fft_length,
-        window_fn=lambda length, dtype: tf.constant(window_values, dtype),
-    )
+    frames = tf.signal.frame(padded, len(window_values), frame_step_samples)
+    if detrend:
+        frames = frames - tf.reduce_mean(frames, axis=2, keepdims=True)
+    spectrum = tf.signal.rfft(frames * tf.constant(window_values, frames.dtype), [fft_length])
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
 
 

@@ -1,7 +1,10 @@
 """Papers, each one recipe."""
 
-from tfav.recipes import voice_face
+from tfav.recipes import dmc, l3, mmcosine, voice_face
 
 RECIPES = {
     "voice_face": voice_face.VoiceFace,
+    "mmcosine": mmcosine.MMCosine,
+    "dmc": dmc.DMC,
+    "l3": l3.L3,
 }

@@ -45,14 +45,30 @@ class Recipe:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how its losses add up")
 
+    def adjust_gradients(
+        self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Returns the gradients to clip and apply; by default those of the loss.
+
+        Called on every replica with the same values, and must return the same on each: what is
+        random is a function of a seed and `step`.
+
+        Args:
+          gradients: of `trainable_weights`, summed over replicas.
+          scalars: means of `scalars` over the global batch, [].
+          step: steps taken so far, int64 [].
+        """
+        del scalars, step
+        return gradients
+
     def between_calls(self, step: int) -> None:
         """Does what must happen between two calls of the training function; by default nothing."""
 
     def embed(self, modality: str, batch: typing.Batch, training: bool = False) -> tf.Tensor:
         """Returns the embeddings [B, D] float32 of one modality of a batch."""
         encoder = self.encoders[modality]
-        if modality == "audio":
-            return encoder(batch["audio"], batch.get("num_samples"), training=training)
+        if encoder.modality == "audio":
+            return encoder(batch[modality], batch.get("num_samples"), training=training)
         return encoder(batch[modality], training=training)
 
     @property
@@ -64,6 +80,14 @@ class Recipe:
     def trainable_weights(self) -> list:
         """Returns the weights that gradients move, in a fixed order."""
         return [w for _, layer in sorted(self.layers.items()) for w in layer.trainable_weights]
+
+    def encoder_positions(self) -> dict[str, list[int]]:
+        """Returns which of `trainable_weights` belong to each encoder."""
+        position = {id(w): i for i, w in enumerate(self.trainable_weights)}
+        return {
+            name: [position[id(w)] for w in encoder.trainable_weights if id(w) in position]
+            for name, encoder in self.encoders.items()
+        }
 
     def named_weights(self) -> dict[str, tf.Variable]:
         """Returns every variable, trained or not, by its structural name."""

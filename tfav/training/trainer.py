@@ -19,8 +19,10 @@ class Trainer:
     """Runs a recipe's steps under a strategy.
 
     One step: every replica sums its rows' loss over the *global* batch size; gradients are summed
-    over replicas, clipped by their global norm, joined by coupled L2 (w is added as in the
-    originals' weight decay) and applied as they are. So N replicas compute what one would.
+    over replicas, adjusted by the recipe, clipped by their global norm, joined by coupled L2 (w is
+    added as in the originals' weight decay) and applied as they are. So N replicas compute what one
+    would. Of several encoders, `gradient_norm_NAME` is what the loss sends to each, before all
+    that; `gradient_norm` is of all weights and adjusted.
 
     Args:
       recipe: a built recipe.
@@ -53,6 +55,7 @@ class Trainer:
         self._batch_size = batch_size
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
+        self._encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
             lambda x: strategy.reduce(
@@ -79,6 +82,14 @@ class Trainer:
 
     def _replica_step(self, batch: typing.Batch) -> dict[str, tf.Tensor]:
         scalars, gradients = self.gradients(batch)
+        context = tf.distribute.get_replica_context()
+        scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
+        norms = {
+            f"gradient_norm_{name}": tf.linalg.global_norm([gradients[i] for i in positions])
+            for name, positions in self._encoders.items()
+        }
+        step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
+        gradients = self.recipe.adjust_gradients(gradients, scalars, step)
         norm = tf.linalg.global_norm(gradients)
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
@@ -90,21 +101,19 @@ class Trainer:
                 )
             ]
         compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
-        # The norm is the same on every replica and the scalars are summed over them.
-        return {**scalars, "gradient_norm": norm / self.strategy.num_replicas_in_sync}
+        return {**scalars, **norms, "gradient_norm": norm}
 
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        names = (*self.recipe.scalars, "gradient_norm")
+        norms = [f"gradient_norm_{name}" for name in self._encoders]
+        names = (*self.recipe.scalars, *norms, "gradient_norm")
         totals = {name: tf.zeros([]) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         for i in tf.range(num_steps):
-            shares = self.strategy.run(self._replica_step, args=(next(iterator),))
-            scalars = {
-                k: self.strategy.reduce(tf.distribute.ReduceOp.SUM, v, axis=None)
-                for k, v in shares.items()
-            }
+            values = self.strategy.run(self._replica_step, args=(next(iterator),))
+            # All replicas hold the same.
+            scalars = {k: self.strategy.experimental_local_results(values[k])[0] for k in names}
             totals = {k: totals[k] + scalars[k] for k in names}
             bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
             first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)

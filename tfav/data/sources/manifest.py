@@ -12,7 +12,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     """
     if not options.manifest:
         raise registry.UserError(
-            "--source=manifest needs --manifest=FILE.csv with the columns id, split, label, audio "
-            "and image."
+            "--source=manifest needs --manifest=FILE.csv with the columns id, split, label, and "
+            "audio, image or video."
         )
-    return manifest.read(options.manifest, options.columns)
+    return manifest.read(options.manifest, options.columns, options.modalities)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
 
 from tfav import registry
 from tfav.data import manifest, staging, synthetic
@@ -17,25 +18,13 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
       UserError: `corpus` holds something (and `overwrite` is off, or it is not such a corpus), or
         see `synthetic.write_corpus` and `voxceleb1.rows`.
     """
-    root = options.corpus
-    if not root:
-        raise registry.UserError("--source=synthetic needs --corpus=FOLDER to write its files to.")
+    root = options.corpus or ""
     csvs = [os.path.join(root, "lists", f"{split}.csv") for split in _SPLITS]
-    if os.path.isfile(root) or (os.path.isdir(root) and os.listdir(root)):
-        if not options.overwrite:
-            raise registry.UserError(
-                f"the synthetic corpus goes to {root}, which exists: pass --overwrite to write it "
-                "anew, or name another folder with --corpus."
-            )
-        if not all(map(os.path.exists, csvs)):
-            raise registry.UserError(
-                f"{root} is no synthetic corpus, so --overwrite does not delete it: name another "
-                "folder with --corpus."
-            )
-    with staging.folder(root) as folder:  # the old corpus stays until the new one is whole
-        made = os.path.join(folder, "corpus")
-        synthetic.write_corpus(made, num_identities=options.identities, seed=options.seed)
-        staging.publish(made, root)
+
+    def write(folder: str) -> None:
+        synthetic.write_corpus(folder, num_identities=options.identities, seed=options.seed)
+
+    replace(options, "synthetic", csvs, write)
     return voxceleb1.rows(
         dataclasses.replace(
             options,
@@ -44,3 +33,38 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             image_root=os.path.join(root, "faces"),
         )
     )
+
+
+def replace(
+    options: manifest.Options, source: str, marks: Sequence[str], write: Callable[[str], object]
+) -> None:
+    """Has a corpus written to `options.corpus`, in place of an older one when that is asked for.
+
+    Args:
+      options: of the source.
+      source: its name.
+      marks: files by which an older corpus is known for what it is.
+      write: writes the corpus into the folder it is given, which is not there yet.
+
+    Raises:
+      UserError: no place is named, or it holds something (and `overwrite` is off, or it is not such
+        a corpus), or it cannot be written.
+    """
+    root = options.corpus
+    if not root:
+        raise registry.UserError(f"--source={source} needs --corpus=FOLDER to write its files to.")
+    if os.path.isfile(root) or (os.path.isdir(root) and os.listdir(root)):
+        if not options.overwrite:
+            raise registry.UserError(
+                f"the synthetic corpus goes to {root}, which exists: pass --overwrite to write it "
+                "anew, or name another folder with --corpus."
+            )
+        if not all(map(os.path.exists, marks)):
+            raise registry.UserError(
+                f"{root} is no synthetic corpus, so --overwrite does not delete it: name another "
+                "folder with --corpus."
+            )
+    with staging.folder(root) as folder:  # the old corpus stays until the new one is whole
+        made = os.path.join(folder, "corpus")
+        write(made)
+        staging.publish(made, root)

@@ -1,0 +1,246 @@
+"""How a classifier of several modalities is judged: fused, and by each modality alone.
+
+Logits are [N, C], labels [N] int. A score that ties with the right class counts as wrong, so that
+logits that are all alike (an encoder that gives zeros) reach nothing.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfav import registry
+from tfav.evaluation import bootstrap, classification_plots, drawing
+
+NUM_BINS = 15
+FUSED = "fused"
+
+
+def accuracy(logits, label) -> float:
+    """Returns the share of rows, logits [N, C] and label [N], whose own class scores highest."""
+    return float(np.mean(predict(logits, label) == np.asarray(label)))
+
+
+def negative_log_likelihood(logits, label) -> float:
+    """Returns the mean over rows of -ln softmax(logits [N, C])[label [N]], in nats."""
+    return float(np.mean(_surprise(logits, label)))
+
+
+def expected_calibration_error(logits, label, num_bins: int = NUM_BINS) -> float:
+    """Returns sum_b |sum over bin b of (confidence - right)| / N.
+
+    Bin i holds the confidences in (i / num_bins, (i + 1) / num_bins].
+
+    Args:
+      logits: [N, C].
+      label: [N] int. Confidence is the largest softmax probability, right is 1 or 0.
+      num_bins: equally wide.
+    """
+    _, gap, bin_of = _calibration(logits, label, num_bins)
+    return float(np.abs(np.bincount(bin_of, weights=gap)).sum() / len(gap))
+
+
+def confusion_matrix(logits, label) -> np.ndarray:
+    """Returns [C, C] int: rows of true class i that were taken for class j."""
+    size = np.shape(logits)[1]
+    pairs = np.asarray(label, np.int64) * size + predict(logits, label)
+    return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
+def predict(logits, label) -> np.ndarray:
+    """Returns [N] the class of the largest logit; in a tie with the right class, the other one."""
+    logits, label = np.asarray(logits), np.asarray(label, np.int64)
+    rows = np.arange(len(label))
+    others = logits.astype(np.float64)
+    others[rows, label] = -np.inf
+    best = others.argmax(axis=1)
+    return np.where(logits[rows, label] > others[rows, best], label, best)
+
+
+def evaluate(
+    logits: Mapping[str, np.ndarray],
+    label: np.ndarray,
+    *,
+    class_names: Sequence[str],
+    groups: Sequence[str] | None = None,
+    present: Mapping[str, np.ndarray] | None = None,
+    tag: str = "test",
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Returns accuracy, calibration error and NLL of each direction, as `protocols.evaluate` does.
+
+    A modality may be missing at test time: its own figures are then over the rows that have it, the
+    fused ones over all rows, each scored with what is present; `notes` say so. A modality that no
+    row has gives no figures.
+
+    Args:
+      logits: `fused` and each modality -> [N, C]; what they hold where a modality is absent does
+        not matter.
+      label: [N] int, 0 .. C-1.
+      class_names: C names.
+      groups: [N] names, such as speakers, which the intervals resample; None: they resample rows.
+      present: modality -> [N] bool; modalities not named are present everywhere.
+      tag: which part of the data, for the record.
+      num_bootstrap: resamples behind each interval; 0 gives none, as ECE has none.
+      seed: of the resamples.
+
+    Returns:
+      One dict a figure, JSON-able; direction is `fused` or the modality. Chance is the most
+      frequent class's share (accuracy), the entropy of the classes' shares (NLL), None (ECE).
+
+    Raises:
+      UserError: no row, one class only, a label outside the classes, a logit that is not finite, or
+        a row without any modality.
+      ValueError: shapes differ.
+    """
+    label = np.asarray(label)
+    present = _presence(logits, present, len(label))
+    _check(logits, label, class_names, present, tag)
+    results = []
+    for direction, values in logits.items():
+        rows = np.flatnonzero(present[direction])
+        if not len(rows):
+            continue
+        code = np.arange(len(rows))
+        if groups is not None:
+            code = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+        note = ""
+        if len(rows) < len(label):
+            note = (
+                f"{tag}: {len(label) - len(rows)} of {len(label)} rows have no {direction}: its "
+                "own figures are over the others, the fused ones over all rows."
+            )
+        figures = _figures(np.asarray(values)[rows], label[rows], code, num_bootstrap, seed)
+        for metric, (value, chance, (low, high)) in figures.items():
+            result = {
+                "protocol": "classification",
+                "stratum": "unrestricted",
+                "direction": direction,
+                "n": None,
+                "tag": tag,
+                "metric": metric,
+                "value": float(value),
+                "chance": None if chance is None else float(chance),
+                "low": low,
+                "high": high,
+                "num_trials": len(rows),
+                "num_identities": int(code.max()) + 1,
+                "list": None,
+                "sha256": None,
+            }
+            results.append({**result, "notes": [note]} if note else result)
+    return results
+
+
+def _figures(logits, label, code, num_bootstrap: int, seed: int) -> dict[str, tuple]:
+    """Returns metric -> (value, chance, interval)."""
+    right = (predict(logits, label) == label).astype(np.float64)
+    surprise = _surprise(logits, label)
+    share = np.bincount(label) / len(label)
+    share = share[share > 0]
+    rest = code, num_bootstrap, seed
+    entropy = -(share @ np.log(share))
+    return {
+        "accuracy": (right.mean(), share.max(), bootstrap.mean_interval(right, *rest)),
+        # Resampling adds noise to the gap of every bin, hence to their sum: no interval of that.
+        "ece": (expected_calibration_error(logits, label), None, (None, None)),
+        "nll": (surprise.mean(), entropy, bootstrap.mean_interval(surprise, *rest)),
+    }
+
+
+def pictures(
+    logits: Mapping[str, np.ndarray],
+    label: np.ndarray,
+    class_names: Sequence[str],
+    present: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, bytes]:
+    """Returns PNGs: `confusion` of the fused prediction, `reliability` of every direction.
+
+    Arguments as `evaluate`'s, which has checked them.
+    """
+    label = np.asarray(label)
+    present = _presence(logits, present, len(label))
+    shown = {d: np.flatnonzero(p) for d, p in present.items() if d in logits and p.any()}
+    bins = {d: _calibration(np.asarray(logits[d])[r], label[r], NUM_BINS) for d, r in shown.items()}
+    first = FUSED if FUSED in shown else next(iter(shown))
+    matrix = confusion_matrix(np.asarray(logits[first])[shown[first]], label[shown[first]])
+    return {
+        "confusion": classification_plots.confusion(matrix, class_names),
+        "reliability": classification_plots.reliability(bins, NUM_BINS),
+    }
+
+
+def plots(
+    logits: Mapping[str, np.ndarray],
+    label: np.ndarray,
+    class_names: Sequence[str],
+    directory: str | os.PathLike,
+    present: Mapping[str, np.ndarray] | None = None,
+) -> list[pathlib.Path]:
+    """Writes the `pictures` into `directory`, made when absent; returns their paths."""
+    return drawing.write(pictures(logits, label, class_names, present), directory)
+
+
+def _presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
+    """Returns [N] bool of every direction; the fused one is there in every row."""
+    found = {direction: np.ones(num_rows, bool) for direction in logits}
+    for modality, there in (present or {}).items():
+        if np.shape(there) != (num_rows,):
+            raise ValueError(
+                f"present[{modality!r}] has shape {np.shape(there)}, not [{num_rows}]."
+            )
+        found[modality] = np.asarray(there, bool)
+    return found
+
+
+def _check(logits, label, class_names, present, tag: str) -> None:
+    if not len(label):
+        raise registry.UserError(f"{tag}: there is no row to judge; choose another split.")
+    size = len(class_names)
+    outside = label[(label < 0) | (label >= size)]
+    if len(outside):
+        raise registry.UserError(
+            f"{tag}: {len(outside)} of {len(label)} labels lie outside the {size} classes 0 to "
+            f"{size - 1} (first: {outside[0]}): judge data that has the classes of the training."
+        )
+    if len(np.unique(label)) < 2:
+        raise registry.UserError(
+            f"{tag}: all {len(label)} rows are of the class {class_names[label[0]]!r}, where "
+            "accuracy says nothing: judge data of two classes or more."
+        )
+    some = np.any([p for d, p in present.items() if d != FUSED] or [present[FUSED]], axis=0)
+    if not some.all():
+        raise registry.UserError(
+            f"{tag}: {int((~some).sum())} of {len(label)} rows have none of the modalities: leave "
+            "such rows out of the data."
+        )
+    for direction, values in logits.items():
+        if np.shape(values) != (len(label), size):
+            raise ValueError(f"logits[{direction!r}] {np.shape(values)}: not {len(label), size}.")
+        broken = present[direction] & ~np.isfinite(values).all(axis=1)
+        if broken.any():
+            raise registry.UserError(
+                f"{tag}: the {direction} logits of {int(broken.sum())} of {len(label)} rows are "
+                f"NaN or infinite (first: row {int(np.argmax(broken))}): look at the checkpoint."
+            )
+
+
+def _log_softmax(logits) -> np.ndarray:
+    logits = np.asarray(logits, np.float64)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def _surprise(logits, label) -> np.ndarray:
+    return -_log_softmax(logits)[np.arange(len(label)), np.asarray(label)]
+
+
+def _calibration(logits, label, num_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns right [N] float64, confidence - right [N], and the bin of each row [N] int."""
+    confidence = np.exp(_log_softmax(logits).max(axis=1))
+    right = (predict(logits, label) == np.asarray(label)).astype(np.float64)
+    bin_of = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    return right, confidence - right, bin_of

@@ -1,0 +1,75 @@
+"""How well two sets of answers agree: embeddings, and logits with the class they choose."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Two classes are tied where the checkpoint's logits of both differ by less than this share of the
+# row's spread: rounding decides between them. It is some times what rounding the weights to that
+# precision moves a logit, and far below what a lost weight does.
+_TIE = {"float32": 1e-3, "float16": 1e-2}
+
+
+def compare(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
+    """Returns the agreement of two sets of embeddings.
+
+    Args:
+      ids: N names, for the worst of them.
+      reference: [N, D] float32.
+      artefact: [N, D] float32.
+
+    Returns:
+      `cosine_mean`, `cosine_min`, `worst_item` (its id), `max_abs_error`, `num_items`.
+    """
+    a, b = (np.asarray(x, np.float64) for x in (reference, artefact))
+    return _agreement(ids, _cosine(a, b), np.abs(a - b).max())
+
+
+def compare_logits(
+    ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray, precision: str
+) -> dict[str, Any]:
+    """Returns the agreement of two sets of logits.
+
+    The classes of a row agree when both have their largest logit at the same class. Where they do
+    not, it is a tie when the reference's logits of the two classes differ by at most a share of its
+    row's spread (largest less smallest logit): 0.001 in float32, 0.01 in float16. Else it is a
+    flip, which no export survives.
+
+    Args:
+      ids: N names.
+      reference: [N, C] float32.
+      artefact: [N, C] float32.
+      precision: of the artefact.
+
+    Returns:
+      What `compare` does, two equal rows having cosine 1, zeros too (a silent modality has such),
+      and `argmax_agreement` (share of rows), `argmax_ties` and `argmax_flips` (ids).
+    """
+    a, b = (np.asarray(x, np.float64) for x in (reference, artefact))
+    cosine = np.where((a == b).all(axis=1), 1.0, _cosine(a, b))
+    rows = np.arange(len(a))
+    top, other = a.argmax(axis=1), b.argmax(axis=1)
+    tied = a[rows, top] - a[rows, other] <= _TIE[precision] * np.ptp(a, axis=1)
+    return {
+        **_agreement(ids, cosine, np.abs(a - b).max()),
+        "argmax_agreement": float((top == other).mean()),
+        "argmax_ties": [ids[row] for row in np.flatnonzero((top != other) & tied)],
+        "argmax_flips": [ids[row] for row in np.flatnonzero((top != other) & ~tied)],
+    }
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1) / np.maximum(norms, 1e-24)
+
+
+def _agreement(ids: Sequence[str], cosine: np.ndarray, error: float) -> dict[str, Any]:
+    worst = int(np.argmin(np.where(np.isfinite(cosine), cosine, -np.inf)))
+    return {
+        "cosine_mean": float(cosine.mean()),
+        "cosine_min": float(cosine[worst]),
+        "worst_item": ids[worst],
+        "max_abs_error": float(error),
+        "num_items": len(ids),
+    }

@@ -1,0 +1,247 @@
+"""Soft clustering of a feature map's positions, unrolled, with gradient (DMC, Hu et al. 2019)."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfav import registry
+from tfav.ops import distributed
+
+MODES = ("spherical", "euclidean")
+# A sum of features shorter than this has no direction: of features of length 1 that cancel out it
+# is what rounding leaves. Without the floor a silent clip would get gradients of 1e12.
+SHORTEST = 1e-6
+_MASKED = float(tf.float32.min) / 2
+
+
+class SoftClustering(keras.layers.Layer):
+    """Positions to cluster centres, by a fixed number of rounds; computes in float32.
+
+    `spherical` (the supplement): each cluster sees the positions through a projection of its own,
+    `u_pk = W_k u_p`. From `s_pk = 1 / K` on, each round sets `c_k = nrm(sum_p s_pk u_pk)` (Eq. 12)
+    and then `s_pk = softmax_k(z <u_pk, c_k>)`. All W_k being equal, s stays 1 / K: the projections
+    are what tells clusters apart.
+
+    `euclidean` (the authors' later code): one projection `u_p = W u_p + b`, centres start at evenly
+    spaced positions, each round sets `s_pk = softmax_k(-z |u_p - c_k|)` and then
+    `c_k = sum_p s_pk u_p / sum_p s_pk`. Their z is 30, their rounds are 4.
+
+    The centres are those of the last round; the assignments are those that follow from them, which
+    is one reassignment more than the centres saw.
+
+    Args:
+      num_clusters: K.
+      cluster_size: d, what positions are projected to.
+      num_iterations: T, at least 1: so often centres are computed.
+      sharpness: z, positive; 1 in the released code, where it does not appear.
+      mode: `spherical` or `euclidean`.
+      squash: as the released code, shorten each position before it is projected, and the last
+        centres, by `tanh(10 r) / r` instead of to unit length. For `spherical`.
+      seed: of the Glorot-uniform projections.
+      name: of the layer.
+
+    Raises:
+      UserError: a value outside its range, an unknown mode, `squash` with `euclidean`.
+    """
+
+    def __init__(
+        self,
+        num_clusters: int,
+        cluster_size: int,
+        num_iterations: int = 3,
+        sharpness: float = 1.0,
+        *,
+        mode: str = "spherical",
+        squash: bool = False,
+        seed: int = 0,
+        name: str | None = None,
+    ):
+        super().__init__(name=name, dtype="float32", autocast=False)
+        counts = {
+            "num_clusters": num_clusters,
+            "cluster_size": cluster_size,
+            "num_iterations": num_iterations,
+        }
+        for field, value in counts.items():
+            if value < 1:
+                raise registry.UserError(f"{field}={value} of the clustering: give 1 or more.")
+        if not 0 < sharpness < math.inf:
+            raise registry.UserError(
+                f"sharpness={sharpness} of the clustering must be positive: the default is 1."
+            )
+        if mode not in MODES:
+            raise registry.UserError(f"mode={mode!r}: choose one of {', '.join(MODES)}.")
+        if squash and mode != "spherical":
+            raise registry.UserError(
+                f"squash=True shortens the centres of mode='spherical': leave it out of {mode!r}."
+            )
+        self.num_clusters = num_clusters
+        self.cluster_size = cluster_size
+        self.num_iterations = num_iterations
+        self.sharpness = sharpness
+        self.mode = mode
+        self.squash = squash
+        self.seed = seed
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates `kernel`: [K, C, d], or [C, d] and `bias` [d] (`euclidean`)."""
+        size, out = input_shape[-1], self.cluster_size
+        limit = math.sqrt(6.0 / (size + out))  # Keras would take the clusters for pixels
+        spherical = self.mode == "spherical"
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.num_clusters, size, out) if spherical else (size, out),
+            initializer=keras.initializers.RandomUniform(-limit, limit, seed=self.seed),
+            trainable=True,
+        )
+        if not spherical:
+            self.bias = self.add_weight(
+                name="bias", shape=(out,), initializer="zeros", trainable=True
+            )
+        self.built = True
+
+    def call(
+        self, feature_map: tf.Tensor, valid: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns centres and assignments.
+
+        Args:
+          feature_map: [B, P, C] of any float dtype.
+          valid: [B, P], 0 where a position is padding and has no influence; None: all count.
+
+        Returns:
+          centers: [B, K, d] float32; unit length (`spherical` without `squash`), or zero where the
+            features are zero or cancel out.
+          assignments: [B, P, K] float32, over K summing to 1, at padding to 0.
+        """
+        features = tf.cast(feature_map, tf.float32)
+        if valid is None:
+            valid = tf.ones(tf.shape(features)[:2])
+        valid = tf.expand_dims(tf.cast(valid, tf.float32) > 0, 2)
+        projected = self._project(tf.where(valid, features, 0.0))
+        find = self._spherical if self.mode == "spherical" else self._euclidean
+        centers, log_assignments = find(projected, valid)
+        return centers, tf.where(valid, tf.exp(log_assignments), 0.0)
+
+    def nearness(self, feature_map: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
+        """Returns how near each position is to given centres, such as another modality's.
+
+        Args:
+          feature_map: [B, P, C] of any float dtype.
+          centers: [B, K, d]; any number of them in mode `euclidean`.
+
+        Returns:
+          [B, P, K] float32: `<u_pk, c_k>`, or `-|u_p - c_k|` (`euclidean`).
+        """
+        projected = self._project(tf.cast(feature_map, tf.float32))
+        near = _products if self.mode == "spherical" else _minus_distances
+        return near(projected, tf.cast(centers, tf.float32))
+
+    def _project(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns [B, P, K, d], or [B, P, d] (`euclidean`), of [B, P, C]."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.mode == "euclidean":
+            return tf.matmul(features, kernel) + self.bias
+        if self.squash:
+            features = squash(features)
+        return tf.einsum("bpc,kcd->bpkd", features, kernel)
+
+    def _spherical(self, projected: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        log_share = tf.zeros(tf.shape(projected)[:3]) - math.log(self.num_clusters)
+        for _ in range(self.num_iterations):
+            # Only the direction counts, so the largest share of a cluster may be taken for 1: with
+            # a large z all of a cluster's shares can be below what float32 holds.
+            largest = tf.reduce_max(tf.where(valid, log_share, _MASKED), axis=1, keepdims=True)
+            weight = tf.exp(log_share - tf.stop_gradient(largest))
+            centers = direction(_sum(tf.where(valid, weight, 0.0), projected))
+            last = log_share
+            log_share = tf.nn.log_softmax(self.sharpness * _products(projected, centers))
+        if self.squash:
+            centers = squash(_sum(tf.where(valid, tf.exp(last), 0.0), projected))
+        return centers, log_share
+
+    def _euclidean(self, projected: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        centers = tf.gather(
+            projected, evenly_spaced(valid, self.num_clusters), axis=1, batch_dims=1
+        )
+        for _ in range(self.num_iterations):
+            log_share = tf.nn.log_softmax(self.sharpness * _minus_distances(projected, centers))
+            # The softmax over positions is s / sum s, without a sum that could be nothing.
+            weight = tf.nn.softmax(tf.where(valid, log_share, _MASKED), axis=1)
+            centers = tf.matmul(weight, projected, transpose_a=True)
+        return centers, tf.nn.log_softmax(self.sharpness * _minus_distances(projected, centers))
+
+
+class MovingMean(tf.Module):
+    """Moving mean of vectors over the steps of training, in which late ones count most.
+
+    State, all of it in checkpoints: `total` and `count`, both discounted alike, so that a young
+    mean is one too.
+
+    Args:
+      shape: of a mean.
+      momentum: share of `total` and `count` that a step keeps.
+      name: of the table.
+    """
+
+    def __init__(self, shape: tuple[int, ...], momentum: float = 0.99, name: str = "mean"):
+        super().__init__(name=name)
+        self.momentum = momentum
+        # Every replica assigns the same gathered value, so the first one's is everybody's.
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.total = tf.Variable(tf.zeros(shape), False, name="total", aggregation=first)
+        self.count = tf.Variable(tf.zeros([]), False, name="count", aggregation=first)
+
+    def observe(self, rows: tf.Tensor) -> None:
+        """Takes in the mean over the global batch of `rows` [b, ...] of this replica."""
+        mean = tf.reduce_mean(distributed.gather(tf.stop_gradient(rows)), axis=0)
+        self.total.assign(self.momentum * self.total + (1.0 - self.momentum) * mean)
+        self.count.assign(self.momentum * self.count + (1.0 - self.momentum))
+
+    def value(self) -> tf.Tensor:
+        """Returns the mean, zeros before the first step."""
+        return tf.math.divide_no_nan(tf.convert_to_tensor(self.total), self.count)
+
+
+def _products(projected: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
+    """Returns `<u_pk, c_k>`, [B, P, K], of [B, P, K, d] and [B, K, d]."""
+    return tf.einsum("bpkd,bkd->bpk", projected, centers)
+
+
+def _minus_distances(projected: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
+    """Returns `-|u_p - c_k|`, [B, P, K], of [B, P, d] and [B, K, d]."""
+    difference = tf.expand_dims(projected, 2) - tf.expand_dims(centers, 1)
+    squared = tf.reduce_sum(tf.square(difference), axis=3)
+    apart = squared > 0  # a centre starts on a position, where the root has no gradient
+    return tf.where(apart, -tf.sqrt(tf.where(apart, squared, 1.0)), 0.0)
+
+
+def _sum(weight: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
+    """Returns `sum_p s_pk u_pk`, [B, K, d], of [B, P, K] and [B, P, K, d]."""
+    return tf.einsum("bpk,bpkd->bkd", weight, projected)
+
+
+def direction(x: tf.Tensor) -> tf.Tensor:
+    """Returns `x` [..., d] at unit length; zero, with zero gradient, below length `SHORTEST`."""
+    squared = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
+    long = squared > SHORTEST**2
+    return tf.where(long, x * tf.math.rsqrt(tf.where(long, squared, 1.0)), 0.0)
+
+
+def squash(x: tf.Tensor) -> tf.Tensor:
+    """Returns `x tanh(10 r) / r`, `r = sqrt(|x|^2 + 1e-7)`: nearly unit length from 0.3 on."""
+    r = tf.sqrt(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True) + 1e-7)
+    return x * tf.tanh(10.0 * r) / r
+
+
+def evenly_spaced(valid: tf.Tensor, num_clusters: int) -> tf.Tensor:
+    """Returns where centres start, [B, K] int32: at rank `floor(k n / K)` of n valid ones.
+
+    Args:
+      valid: [B, P, 1] bool; a row without any starts at its last position.
+      num_clusters: K; more than n share positions.
+    """
+    count = tf.cumsum(tf.cast(tf.squeeze(valid, 2), tf.int32), axis=1)
+    rank = tf.range(num_clusters) * count[:, -1:] // num_clusters
+    return tf.minimum(tf.searchsorted(count, rank + 1), tf.shape(count)[1] - 1)

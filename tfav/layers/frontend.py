@@ -1,0 +1,128 @@
+"""What every audio front-end is, a layer inside the network, so that it is exported with it.
+
+A front-end turns a waveform [B, T] and its `num_samples` into an image [B, frames, num_bands] and
+its `num_frames`. What follows `num_samples` is never read, and frames after `num_frames` are 0.
+"""
+
+import keras
+import tensorflow as tf
+
+from tfav.ops import signal
+
+FORMS = ("stft", "conv")
+
+
+class Frontend(keras.layers.Layer):
+    """Frames, a window, a power spectrum; subclasses make an image of it.
+
+    Centred, frame k has its middle on sample `k * frame_step_samples`, clips are mirrored at their
+    own first and last sample (very short ones repeatedly), and n samples are `n // hop + 1` frames.
+    Not centred, frame k begins there and only whole frames count: n samples are
+    `(n - frame) // hop + 1` of them; a clip shorter than one frame ends in zeros and is one frame.
+
+    Args:
+      frame_length_samples: window, at most `fft_length`.
+      frame_step_samples: hop.
+      fft_length: points of the Fourier transform.
+      window: a row of `signal.WINDOWS`, periodic.
+      centered: where frames lie, see above.
+      detrend: take each frame's mean away before the window.
+      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
+      name: Keras name.
+
+    Raises:
+      ValueError: an unknown window or form, a frame longer than the transform.
+    """
+
+    num_bands: int
+
+    def __init__(
+        self,
+        frame_length_samples: int,
+        frame_step_samples: int,
+        fft_length: int,
+        window: str,
+        centered: bool,
+        detrend: bool,
+        form: str,
+        name: str,
+    ):
+        # Power spectra span eight decades: never in bfloat16, whatever the policy.
+        super().__init__(name=name, dtype="float32", autocast=False)
+        if form not in FORMS:
+            raise ValueError(f"unknown form {form!r}: choose one of {', '.join(FORMS)}")
+        if frame_length_samples > fft_length or (centered and frame_length_samples % 2):
+            raise ValueError(
+                f"frame_length_samples {frame_length_samples} must be at most {fft_length} and, of "
+                "centred frames, even"
+            )
+        self.frame_length_samples = frame_length_samples
+        self.frame_step_samples = frame_step_samples
+        self.fft_length = fft_length
+        self.centered = centered
+        self.detrend = detrend
+        self.form = form
+        self.window_values = signal.window(window, frame_length_samples)
+        self.dft = None
+        if form == "conv":
+            self.dft = signal.dft_matrix(self.window_values, fft_length, detrend)
+
+    def call(
+        self, waveform: tf.Tensor, num_samples: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns the image of each clip and how many of its frames are sound.
+
+        Args:
+          waveform: [B, T] float32, 16 kHz.
+          num_samples: [B] int32, the sound samples, clipped to [1, T]; None means all of T.
+
+        Returns:
+          image: [B, frames of T, num_bands] float32, frames beyond the sound zeroed.
+          num_frames: [B] int32, or None without `num_samples`.
+        """
+        waveform = tf.cast(waveform, tf.float32)
+        num_frames = None
+        if num_samples is not None:
+            num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
+            num_frames = self.count_frames(num_samples)
+        spectrum = self._power(self.prepare(waveform, num_samples), num_samples)
+        valid = None if num_frames is None else frame_mask(num_frames, tf.shape(spectrum)[1])
+        image = self.image(spectrum, valid)
+        if valid is not None:
+            image = image * valid
+        return tf.stop_gradient(image), num_frames
+
+    def count_frames(self, num_samples: tf.Tensor) -> tf.Tensor:
+        """Returns the frames, int32, of so many samples, int32 of any shape."""
+        if self.centered:
+            return num_samples // self.frame_step_samples + 1
+        whole = (num_samples - self.frame_length_samples) // self.frame_step_samples + 1
+        return tf.maximum(whole, 1)
+
+    def prepare(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
+        """Returns the waveform [B, T] as the transform takes it; by default as it is."""
+        return waveform
+
+    def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+        """Returns [B, frames, num_bands] of power [B, frames, bins] and its mask [B, frames, 1]."""
+        raise NotImplementedError
+
+    def _power(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
+        frame, step = self.frame_length_samples, self.frame_step_samples
+        if self.centered:
+            padded = signal.reflect_pad(waveform, frame // 2, num_samples)
+        else:
+            padded = signal.zero_pad(waveform, frame, num_samples)
+        if self.form == "conv":
+            return signal.power_conv(padded, self.dft, step)
+        return signal.power_stft(padded, self.window_values, step, self.fft_length, self.detrend)
+
+
+def frame_mask(num_frames: tf.Tensor, max_frames: tf.Tensor) -> tf.Tensor:
+    """Returns 1 where a frame is sound and 0 after it, [B, max_frames, 1] float32.
+
+    Args:
+      num_frames: [B] int32.
+      max_frames: int32 scalar.
+    """
+    return tf.expand_dims(tf.sequence_mask(num_frames, max_frames, dtype=tf.float32), 2)

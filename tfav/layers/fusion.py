@@ -1,0 +1,133 @@
+"""Fusions: what each modality becomes of its and the others' features, before the head.
+
+All of them are symmetric and return one vector per modality, so that the head's matrix still splits
+into a part for each (the "mid-concat" forms of MMCosine's code). What is said of one modality under
+`gated` or `film` depends on all inputs: uni-modal read-outs are approximate there.
+
+With more than two modalities (ours; the paper has two) each one is modulated by the mean of what
+the others say.
+"""
+
+import zlib
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from tfav import registry
+from tfav.layers import blocks
+
+
+class Concat(keras.layers.Layer):
+    """Leaves the features as they are: the head sees them side by side. Has no weights.
+
+    Args:
+      sizes: modality to D_m.
+      seed: unused here.
+      name: of the layer.
+    """
+
+    needs_all = False  # a modality may be absent
+
+    def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
+        super().__init__(name=name, dtype="float32")
+        del sizes, seed
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the features [B, D_m] float32 by modality."""
+        return {m: tf.cast(x, tf.float32) for m, x in features.items()}
+
+
+class Gated(keras.layers.Layer):
+    """`x_m' = p_m * mean_{k != m} sigmoid(p_k)` with `p_m = U_m x_m + c_m`.
+
+    Of two modalities: `(sigmoid(q) * p, sigmoid(p) * q)` (Kiela et al. 2018, made symmetric).
+
+    Args:
+      sizes: modality to D, the same for all.
+      seed: of the weights.
+      name: of the layer.
+
+    Raises:
+      UserError: fewer than two modalities, or different sizes.
+    """
+
+    needs_all = True
+
+    def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
+        super().__init__(name=name, dtype="float32")
+        size = _common_size(sizes, "gated")
+        self.projections = {m: _dense(size, size, m, seed) for m in sizes}
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns [B, D] float32 by modality; all modalities must be there."""
+        projected = {
+            m: dense(tf.cast(features[m], tf.float32)) for m, dense in self.projections.items()
+        }
+        gates = {m: tf.sigmoid(p) for m, p in projected.items()}
+        return {m: p * _mean_of_others(gates, m) for m, p in projected.items()}
+
+
+class FiLM(keras.layers.Layer):
+    """`x_m' = mean_{k != m} gamma_k * x_m + mean_{k != m} beta_k`, linear in x_k (Perez et al.).
+
+    Of two modalities: `(gamma_v a + beta_v, gamma_a v + beta_a)`, made symmetric.
+
+    Args:
+      sizes: modality to D, the same for all.
+      seed: of the weights.
+      name: of the layer.
+
+    Raises:
+      UserError: fewer than two modalities, or different sizes.
+    """
+
+    needs_all = True
+
+    def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
+        super().__init__(name=name, dtype="float32")
+        size = _common_size(sizes, "film")
+        self.modulators = {m: _dense(size, 2 * size, m, seed) for m in sizes}
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns [B, D] float32 by modality; all modalities must be there."""
+        said = {
+            m: tf.split(dense(tf.cast(features[m], tf.float32)), 2, axis=1)
+            for m, dense in self.modulators.items()
+        }
+        gamma = {m: halves[0] for m, halves in said.items()}
+        beta = {m: halves[1] for m, halves in said.items()}
+        return {
+            m: _mean_of_others(gamma, m) * tf.cast(features[m], tf.float32)
+            + _mean_of_others(beta, m)
+            for m in said
+        }
+
+
+def _common_size(sizes: Mapping[str, int], name: str) -> int:
+    if len(sizes) < 2:
+        raise registry.UserError(
+            f"fusion={name!r} needs two modalities or more and was given {', '.join(sizes)}: use "
+            "fusion='concat'."
+        )
+    if len(set(sizes.values())) > 1:
+        raise registry.UserError(
+            f"fusion={name!r} needs embeddings of one size and was given {dict(sizes)}: give all "
+            "encoders one embedding_size, or use fusion='concat'."
+        )
+    return next(iter(sizes.values()))
+
+
+def _dense(size: int, units: int, modality: str, seed: int) -> keras.layers.Dense:
+    own = zlib.crc32(f"fusion/{modality}/{seed}".encode()) % 2**30
+    dense = blocks.dense(units, own, dtype="float32")
+    dense.build((None, size))
+    return dense
+
+
+def _mean_of_others(values: Mapping[str, tf.Tensor], modality: str) -> tf.Tensor:
+    others = [value for m, value in values.items() if m != modality]
+    return tf.add_n(others) / len(others)
+
+
+FUSIONS: dict[str, type[keras.layers.Layer]] = {"concat": Concat, "gated": Gated, "film": FiLM}

@@ -1,0 +1,203 @@
+"""Losses of sounds and pictures that belong together or do not, without any label (DMC, L3).
+
+Row i is a matched pair. A mismatched one keeps the picture and takes the sound of another row of
+the global batch. Losses return one value per row of this replica; the caller sums them and divides
+by the size of the global batch, which makes N replicas equal to one.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfav import registry
+from tfav.ops import distributed, similarity
+
+NEGATIVES = ("derangement", "all")
+
+
+def derangement(num_rows: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
+    """Returns another row for each row, no two the same: [num_rows] int32.
+
+    A cycle through all rows, uniform over the cycles: each other row is equally likely.
+
+    Args:
+      num_rows: at least 2.
+      seed: [2] int, which alone decides.
+    """
+    order = tf.random.experimental.stateless_shuffle(tf.range(num_rows), seed)
+    return tf.scatter_nd(order[:, tf.newaxis], tf.roll(order, -1, axis=0), tf.shape(order))
+
+
+def mismatches(
+    num_rows: tf.Tensor | int, negatives: str = "derangement", seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Returns which rows of the global batch do not belong to each row: [b, M] int32.
+
+    Args:
+      num_rows: b, of this replica.
+      negatives: `derangement`: one of the others, drawn by `seed`. `all`: each of the others.
+      seed: [2] int, the same on every replica; None: [0, 0].
+
+    Raises:
+      UserError: unknown `negatives`; a batch of one row.
+      InvalidArgumentError: a batch of one row, when its size is known to the graph only.
+    """
+    if negatives not in NEGATIVES:
+        raise registry.UserError(f"negatives={negatives!r}: choose one of {', '.join(NEGATIVES)}.")
+    total = num_rows * distributed.num_replicas()
+    alone = "a batch of one pair has no mismatch: give --config.train.batch_size=2 or more."
+    if tf.get_static_value(total) == 1:
+        raise registry.UserError(alone)
+    check = tf.debugging.assert_greater(total, 1, message=alone)
+    with tf.control_dependencies([] if check is None else [check]):
+        own = distributed.replica_id() * num_rows + tf.range(num_rows)
+    if negatives == "all":
+        return (own[:, tf.newaxis] + tf.range(1, total)) % total
+    other = derangement(total, tf.zeros([2], tf.int32) if seed is None else seed)
+    return tf.gather(other, own)[:, tf.newaxis]
+
+
+def compare(
+    audio: tf.Tensor,
+    image: tf.Tensor,
+    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    negatives: str = "derangement",
+    seed: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the scores of the matched pair of each row, [b], and of its mismatched ones, [b, M].
+
+    Args:
+      audio: [b, ...] of this replica.
+      image: [b, ...].
+      score: gives [N, b] of audio [N, ...] and image [b, ...].
+      negatives: see `mismatches`.
+      seed: likewise.
+    """
+    num_rows = image.shape[0] or tf.shape(image)[0]
+    other = mismatches(num_rows, negatives, seed)
+    scores = tf.transpose(score(distributed.gather(audio), image))
+    own = distributed.replica_id() * num_rows + tf.range(num_rows)
+    matched = tf.gather(scores, own, axis=1, batch_dims=1)
+    return matched, tf.gather(scores, other, axis=1, batch_dims=1)
+
+
+def pair_similarity(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
+    """Returns `S = sum_k cos(c^a_k, c^v_k)` of all pairs, float32 [B, N], in [-K, K] (DMC).
+
+    Args:
+      audio_centers: [B, K, d]; a zero centre adds nothing.
+      image_centers: [N, K, d].
+    """
+    audio, image = similarity.normalize(audio_centers), similarity.normalize(image_centers)
+    return tf.einsum("bkd,nkd->bn", audio, image)
+
+
+def cluster_similarity(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
+    """Returns `cos(c^a_k, c^v_k)` of each row's own pair, float32 [B, K], of twice [B, K, d]."""
+    audio, image = similarity.normalize(audio_centers), similarity.normalize(image_centers)
+    return tf.reduce_sum(audio * image, axis=2)
+
+
+def pair_distance(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
+    """Returns `D^2 = sum_a min_v |c^a - c^v|^2` of all pairs, float32 [B, N] (Simplified DMC).
+
+    Args:
+      audio_centers: [B, K_a, d].
+      image_centers: [N, K_v, d].
+    """
+    return tf.reduce_sum(tf.reduce_min(_squared_distances(audio_centers, image_centers), 3), 1)
+
+
+def cluster_distance(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
+    """Returns `min_a |c^a - c^v_k|^2` within each row, [B, K_v], of [B, K_a, d] and [B, K_v, d]."""
+    audio = tf.expand_dims(tf.cast(audio_centers, tf.float32), 2)
+    image = tf.expand_dims(tf.cast(image_centers, tf.float32), 1)
+    return tf.reduce_min(tf.reduce_sum(tf.square(audio - image), axis=3), axis=1)
+
+
+def _squared_distances(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
+    """Returns [B, K_a, N, K_v]."""
+    audio, image = tf.cast(audio_centers, tf.float32), tf.cast(image_centers, tf.float32)
+    lengths = tf.reduce_sum(tf.square(audio), axis=2)[:, :, tf.newaxis, tf.newaxis]
+    lengths += tf.reduce_sum(tf.square(image), axis=2)
+    return tf.maximum(lengths - 2.0 * tf.einsum("bkd,nld->bknl", audio, image), 0.0)
+
+
+def hinge(matched: tf.Tensor, mismatched: tf.Tensor, margin: float) -> tf.Tensor:
+    """Returns the mean over mismatches of `[margin + S(mismatched) - S(matched)]_+`, float32 [b].
+
+    Args:
+      matched: [b] similarities.
+      mismatched: [b, M].
+      margin: at least 0.
+    """
+    return tf.reduce_mean(tf.nn.relu(margin + mismatched - matched[:, tf.newaxis]), axis=1)
+
+
+def contrast(matched: tf.Tensor, mismatched: tf.Tensor, margin: float) -> tf.Tensor:
+    """Returns `0.5 D^2 + 0.5 mean [margin - sqrt(D^2 + 1e-9)]_+^2`, float32 [b] (Simplified DMC).
+
+    Args:
+      matched: [b] squared distances D^2, of the first term.
+      mismatched: [b, M], of the second, a mean over M.
+      margin: between clusters that do not belong together.
+    """
+    near = tf.nn.relu(margin - tf.sqrt(mismatched + 1e-9))
+    return 0.5 * (matched + tf.reduce_mean(tf.square(near), axis=1))
+
+
+def correspondence(matched: tf.Tensor, mismatched: tf.Tensor) -> tf.Tensor:
+    """Returns L3's binary cross-entropy, matched and mismatched pairs alike, float32 [b].
+
+    Knowing nothing it is ln 2 (Arandjelovic and Zisserman, ICCV 2017).
+
+    Args:
+      matched: [b] logits of "these belong together".
+      mismatched: [b, M].
+    """
+    return 0.5 * (tf.nn.softplus(-matched) + tf.reduce_mean(tf.nn.softplus(mismatched), axis=1))
+
+
+def max_margin(
+    audio_centers: tf.Tensor,
+    image_centers: tf.Tensor,
+    margin: float,
+    negatives: str = "derangement",
+    seed: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns DMC's loss `[margin + S(a_n(i), v_i) - S(a_i, v_i)]_+`, float32 [b].
+
+    Args:
+      audio_centers: [b, K, d].
+      image_centers: [b, K, d]; row i belongs to row i.
+      margin: K in the released code, where the loss of a row is zero only at S = K and S = 0.
+      negatives: `derangement`, the released code's, or `all`, a mean over the global batch.
+      seed: [2] int of the derangement, the same on every replica.
+
+    Raises:
+      UserError: unknown `negatives`; a batch of one row.
+    """
+    pairs = compare(audio_centers, image_centers, pair_similarity, negatives, seed)
+    return hinge(*pairs, margin)
+
+
+def contrastive(
+    audio_centers: tf.Tensor,
+    image_centers: tf.Tensor,
+    margin: float = 5.0,
+    negatives: str = "derangement",
+    seed: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns Simplified DMC's loss (`contrast` of `pair_distance`), float32 [b].
+
+    Args:
+      audio_centers: [b, K_a, d].
+      image_centers: [b, K_v, d]; row i belongs to row i.
+      margin: theirs is 5.
+      negatives: see `max_margin`.
+      seed: likewise.
+
+    Raises:
+      UserError: unknown `negatives`; a batch of one row.
+    """
+    return contrast(*compare(audio_centers, image_centers, pair_distance, negatives, seed), margin)

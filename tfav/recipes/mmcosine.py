@@ -1,0 +1,299 @@
+"""MMCosine (Xu et al., ICASSP 2023): balanced classification with two, three or more modalities."""
+
+import itertools
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from tfav import registry, theory, typing
+from tfav.encoders import base as encoders_base
+from tfav.layers import blending as blending_lib
+from tfav.layers import classifiers
+from tfav.layers import fusion as fusions
+from tfav.losses import alignment, multimodal, softmax
+from tfav.recipes import base
+from tfav.recipes import modulation as modulations
+
+BOUNDS = ("paper", "tight")
+BLENDINGS = ("off", "equal", "estimated")
+FUSED = "fused"
+
+
+class MMCosine(base.Recipe):
+    """Every modality's cosine to its own class weights, summed; and what stacks on that.
+
+    loss_i = cross_entropy(sum_m z^m_i, y_i) + contrastive_weight * contrastive_i
+             + agreement_weight * agreement_i
+
+    The last two are means over pairs of modalities, an earlier one before a later one. Under
+    `gated` and `film` the uni-modal logits are approximate, and the authors advise a scale of about
+    50 (issue 1 of their repository).
+
+    Blending adds to each encoder a head of its own, which training alone uses:
+    loss_i = w_fused * cross_entropy(fused) + sum_m w_m * cross_entropy(own head of m) + the rest.
+    Uni-modal results are read from the common head in every case.
+
+    Args:
+      encoders: by modality; their order is that of the head's columns.
+      num_classes: labels of the training split.
+      head: a row of `classifiers.HEADS` or a dotted path: `cosine`, or `vanilla` to compare with.
+      fusion: a row of `fusion.FUSIONS` or a dotted path.
+      scale: of the cosines; None takes the bound below.
+      posterior: that every class must be able to reach, which bounds the scale from below.
+      bound: `paper` or `tight`, see `theory.cosine_scale_bound`.
+      contrastive_weight: of the term between fused features; the supplement's Table 3 has 1.
+      contrastive_args: of `alignment.contrastive`. MMCosine: temperature 0.1, one direction; CCL
+        itself: `{"temperature": 0.5, "symmetric": True}` and `agreement_weight=0.5`.
+      agreement_weight: of `multimodal.agreement` between uni-modal logits.
+      blending: of losses (G-Blend, Wang et al., CVPR 2020). `off`; `equal`: every loss weighs the
+        same; `estimated`: weights that another run has found, see `config.first_phase`; or the
+        weights themselves, of `fused` and each modality.
+      modulation: of the encoders' gradients: `off`, `ogm`, or `ogm_ge` with noise (Peng et al.,
+        CVPR 2022).
+      modulation_args: `alpha`, `start_step` and `end_step` of `modulation.Modulation`.
+      seed: of the weights and the noise.
+
+    Raises:
+      UserError: a value that makes no sense; names it and the fix.
+    """
+
+    def __init__(
+        self,
+        encoders: dict[str, encoders_base.Encoder],
+        num_classes: int,
+        *,
+        head: str = "cosine",
+        fusion: str = "concat",
+        scale: float | None = None,
+        posterior: float = 0.99,
+        bound: str = "paper",
+        contrastive_weight: float = 0.0,
+        contrastive_args: dict[str, Any] | None = None,
+        agreement_weight: float = 0.0,
+        blending: str | Mapping[str, float] = "off",
+        modulation: str = "off",
+        modulation_args: dict[str, Any] | None = None,
+        seed: int = 0,
+    ):
+        sizes = {m: encoder.embedding_size for m, encoder in encoders.items()}
+        make_head = registry.lookup(classifiers.HEADS, head, "head")
+        make_fusion = registry.lookup(fusions.FUSIONS, fusion, "fusion")
+        if head == "cosine":
+            scale = cosine_scale(scale, num_classes, len(sizes), posterior, bound)
+        heads = {
+            "fusion": make_fusion(sizes, seed=seed),
+            "classifier": make_head(num_classes, sizes, scale=scale, seed=seed),
+        }
+        tables = {}
+        if blending != "off":
+            # An own head sees one modality: n times the scale gives its logits the same range.
+            own_scale = None if scale is None else scale * len(sizes)
+            for m, size in sizes.items():
+                own_seed = zlib.crc32(f"own/{m}/{seed}".encode()) % 2**30
+                heads[f"own_{m}"] = make_head(
+                    num_classes, {m: size}, scale=own_scale, seed=own_seed, name=f"own_{m}"
+                )
+            tables["blending"] = _blending_weights(blending, (FUSED, *sizes))
+        super().__init__(encoders, heads=heads, tables=tables)
+        self.num_classes = num_classes
+        self.fusion = fusion
+        self.needs_tables = blending == "estimated"
+        self.contrastive_weight = _weight("contrastive_weight", contrastive_weight, sizes)
+        self.agreement_weight = _weight("agreement_weight", agreement_weight, sizes)
+        self.contrastive = alignment.resolve("contrastive", **(contrastive_args or {}))
+        self.modulation = modulations.Modulation(
+            modulation, len(sizes), seed=seed, **(modulation_args or {})
+        )
+        self.scalars = self._scalar_names()
+
+    def _scalar_names(self) -> tuple[str, ...]:
+        names = ["loss"]
+        if self.tables:
+            names += [f"{kind}_{k}" for kind in ("loss", "blend") for k in (FUSED, *self.encoders)]
+        names += ["contrastive"] if self.contrastive_weight else []
+        names += ["agreement"] if self.agreement_weight else []
+        names += ["accuracy"]
+        kinds = ("accuracy", "share", "weight_norm")
+        kinds += ("score",) if self.modulation else ()
+        return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
+
+    def features(self, batch: typing.Batch, training: bool = False) -> dict[str, tf.Tensor]:
+        """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""
+        return {m: self.embed(m, batch, training) for m in self.encoders if m in batch}
+
+    def logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns `fused` and each modality's logits [B, C] float32; `fused` is their sum.
+
+        Args:
+          features: of `features`. A modality may lack where the fusion is `concat`: the others are
+            summed without it.
+
+        Raises:
+          UserError: no modality, or one lacks and the fusion needs it.
+        """
+        return self._read_out(self._fused(features))
+
+    def loss_logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the logits [B, C] that losses are of: those of a modality's own head, if any."""
+        logits = self.logits(features)
+        if not self.tables:
+            return logits
+        return {FUSED: logits[FUSED], **self._own(features)}
+
+    def _own(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {m: self.heads[f"own_{m}"]({m: features[m]})[m] for m in self.encoders}
+
+    def _fused(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        missing = [m for m in self.encoders if m not in features]
+        if len(missing) == len(self.encoders):
+            raise registry.UserError(
+                f"there is no modality to classify: give one of {', '.join(self.encoders)}."
+            )
+        if missing and self.heads["fusion"].needs_all:
+            raise registry.UserError(
+                f"{', '.join(missing)} is missing and fusion={self.fusion!r} needs all modalities: "
+                "give it, or train with fusion='concat', which classifies by those that are there."
+            )
+        return self.heads["fusion"](dict(features))
+
+    def _read_out(self, fused: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        logits = self.heads["classifier"](dict(fused))
+        logits = {m: logits[m] for m in self.encoders if m in logits}
+        return {FUSED: tf.add_n(list(logits.values())), **logits}
+
+    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
+        label = batch["label"]
+        features = self.features(batch, training)
+        fused = self._fused(features)
+        logits = self._read_out(fused)
+        unimodal = {m: logits[m] for m in self.encoders}
+        losses = {"loss": softmax.cross_entropy(logits[FUSED], label)}
+        ones = tf.ones_like(losses["loss"])
+        if self.tables:
+            losses |= self._blended(losses["loss"], features, label)
+        pairs = list(itertools.combinations(self.encoders, 2))
+        if self.contrastive_weight:
+            terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
+            losses["contrastive"] = tf.add_n(terms) / len(pairs)
+            losses["loss"] += self.contrastive_weight * losses["contrastive"]
+        if self.agreement_weight:
+            terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
+            losses["agreement"] = tf.add_n(terms) / len(pairs)
+            losses["loss"] += self.agreement_weight * losses["agreement"]
+        losses["accuracy"] = _hits(logits[FUSED], label)
+        shares = multimodal.margin_shares(unimodal, label)
+        norms = self.heads["classifier"].weight_norms()
+        for m, z in unimodal.items():
+            losses[f"accuracy_{m}"] = _hits(z, label)
+            losses[f"share_{m}"] = shares[m]
+            losses[f"weight_norm_{m}"] = norms[m] * ones
+            if self.modulation:
+                true = tf.gather(tf.nn.softmax(z), label, axis=1, batch_dims=1)
+                losses[f"score_{m}"] = true
+        return losses
+
+    def _blended(
+        self, fused_loss: tf.Tensor, features: Mapping[str, tf.Tensor], label: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns the weighted loss, its parts and their weights, [b] each."""
+        parts = {FUSED: fused_loss}
+        for m, own in self._own(features).items():
+            parts[m] = softmax.cross_entropy(own, label)
+        weights = self.tables["blending"].weights()
+        ones = tf.ones_like(fused_loss)
+        return {
+            "loss": tf.add_n([weights[k] * part for k, part in parts.items()]),
+            **{f"loss_{k}": part for k, part in parts.items()},
+            **{f"blend_{k}": weights[k] * ones for k in parts},
+        }
+
+    def adjust_gradients(
+        self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Returns the gradients, modulated where the modulation is on."""
+        if not self.modulation:
+            return gradients
+        scores = {m: scalars[f"score_{m}"] for m in self.encoders}
+        return self.modulation(gradients, self.encoder_positions(), scores, step)
+
+
+def cosine_scale(
+    scale: float | None, num_classes: int, num_modalities: int, posterior: float, bound: str
+) -> float | None:
+    """Returns the scale of a cosine head, the bound where none is given; the log says which.
+
+    Below the bound it advises and does not refuse: the paper's best scale on CREMA-D is.
+
+    Args:
+      scale: as configured.
+      num_classes: C.
+      num_modalities: n.
+      posterior: p.
+      bound: a name of `BOUNDS`.
+
+    Raises:
+      UserError: an unknown bound, or a posterior that bounds nothing.
+    """
+    _choice("bound", bound, BOUNDS)
+    if num_classes < 2:
+        return scale  # the head says what is wrong
+    if not 1 / num_classes < posterior < 1:
+        raise registry.UserError(
+            f"posterior={posterior} must lie between chance, 1/{num_classes}, and 1: the default "
+            "is 0.99."
+        )
+    least = theory.cosine_scale_bound(num_classes, posterior, num_modalities, bound == "tight")
+    why = (
+        f"the {bound} bound for a posterior of {posterior:g} with {num_classes} classes and "
+        f"{num_modalities} modalities"
+    )
+    if scale is None:
+        logging.info("scale %.4g: %s", least, why)
+        return least
+    if isinstance(scale, (int, float)) and 0 < scale < least:
+        logging.warning(
+            "scale %g lies below %.4g, %s: no class can reach that posterior. That can still be "
+            "the best choice; compare it with others by --sweep=loss.scale.",
+            scale,
+            least,
+            why,
+        )
+    else:
+        logging.info("scale %s, as configured; %.4g is %s", scale, least, why)
+    return scale
+
+
+def _blending_weights(
+    blending: str | Mapping[str, float], names: tuple[str, ...]
+) -> blending_lib.BlendingWeights:
+    table = blending_lib.BlendingWeights(dict.fromkeys(names, 1.0 / len(names)))
+    if isinstance(blending, str):
+        _choice("blending", blending, BLENDINGS)
+    else:
+        table.assign(blending)
+    return table
+
+
+def _choice(field: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise registry.UserError(f"{field}={value!r}: choose one of {', '.join(choices)}.")
+    return value
+
+
+def _weight(field: str, value: float, sizes: Mapping[str, int]) -> float:
+    if not value >= 0:
+        raise registry.UserError(f"{field}={value} must not be negative: 0 leaves the term out.")
+    if value and (len(sizes) < 2 or len(set(sizes.values())) > 1):
+        raise registry.UserError(
+            f"{field}={value} compares modalities and was given embeddings {dict(sizes)}: it needs "
+            "two or more of one size; set it to 0."
+        )
+    return float(value)
+
+
+def _hits(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), tf.cast(label, tf.int32)), tf.float32)
