@@ -1,9 +1,11 @@
-"""Judges a trained run on query lists: matching, verification and retrieval, both directions.
+"""Judges a trained run: by query lists, classes, trials, pairs, maps or a linear probe.
 
     python bin/eval.py --workdir=runs/demo
+    python bin/eval.py --workdir=runs/dmc --protocols=linear_probe --data=data/esc50
     python bin/eval.py --released=FILE.pth.tar --data=DIR --output=DIR
 
-Writes metrics.json and plots into the workdir (or the output) and prints a table.
+Writes metrics.json (metrics_PROTOCOLS.json with --protocols) and plots into the workdir (or the
+output) and prints a table.
 """
 
 from absl import flags
@@ -14,9 +16,17 @@ from tfav.bin import cli
 _WORKDIR = flags.DEFINE_list(
     "workdir", None, "Folder of a finished train run; several: a table of their spread follows."
 )
-_TAGS = flags.DEFINE_list("tags", ["test"], "Which query lists: the last word of their file names.")
+_TAGS = flags.DEFINE_list(
+    "tags", ["test"], "Which query lists (the last word of their names), or splits."
+)
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
+_PROTOCOLS = flags.DEFINE_list(
+    "protocols",
+    [],
+    "How to judge: lists, classification, trials, correspondence, localisation or linear_probe; "
+    "default: what the run's config says.",
+)
 _RELEASED = flags.DEFINE_string(
     "released", None, "The authors' PyTorch checkpoint, judged like a run; needs the extra torch."
 )
@@ -37,7 +47,7 @@ def main(argv: list[str]) -> None:
 
     rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value)
     if _RELEASED.value is None:
-        lines = build.evaluate(_WORKDIR.value, *rest)
+        lines = build.evaluate(_WORKDIR.value, *rest, protocols=_PROTOCOLS.value)
     else:
         lines = build.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
     for line in lines:

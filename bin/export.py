@@ -2,7 +2,7 @@
 
     python bin/export.py --workdir=runs/demo --output=exports/voice_face
 
-Nothing is published when an artefact's embeddings or classes differ from the checkpoint's.
+Nothing is published when an artefact's embeddings, classes or maps differ from the checkpoint's.
 """
 
 from absl import flags

@@ -87,8 +87,8 @@ def demo():
     `localisation` asks where it is.
     """
     c = _small()
-    # The paper's margin and half the rate of `_small`. With z = 1 one cluster comes to hold all
-    # background and all silence: it agrees in every pair, and what it marks is not what sounds.
+    # The paper's margin and half the rate of `_small`. With z = 1, as features grow, one cluster
+    # comes to hold all background and all silence, which agree in every pair.
     c.model.sharpness = 0.3
     c.loss.margin = 10.0
     c.train.learning_rate = 1e-3

@@ -92,7 +92,12 @@ def demo():
     """Synthetic birds: their song is learnt in a few steps and errs, their plumage takes many.
 
     The scale is the bound, 2.96 for 12 classes. The rate is the best of 1e-3, 3e-3, 1e-2 and 3e-2
-    for the vanilla head, on the corpora of the seeds 100 to 102, which no table is made of.
+    for the cosine head, on the corpora of the seeds 100 to 102, which no table is made of; fused
+    accuracy there (mean of three, in percent):
+
+                1e-3  3e-3  1e-2  3e-2
+      vanilla   70.9  74.4  75.6  76.7
+      cosine           94.1  96.5  94.8
     """
     c = _base()
 
@@ -125,7 +130,11 @@ def demo():
 
 
 def av_digits():
-    """Spoken digits (8 kHz: nothing lies above 4 kHz) with written ones, of unseen people."""
+    """Spoken digits (8 kHz: nothing lies above 4 kHz) with written ones, of unseen people.
+
+    The rate is the best of 1e-3, 3e-3, 1e-2 and 3e-2 for the vanilla head, where one of the four
+    training speakers is left out and judged: theo, then nicolas. The cosine head's is 3e-3.
+    """
     c = demo()
     c.audio.frontend.upper_hz = 4000.0
     c.image.size = 32
@@ -134,7 +143,7 @@ def av_digits():
     c.data.augment = ("crop", "noise")
 
     c.train.num_steps = 500
-    c.train.learning_rate = 3e-3
+    c.train.learning_rate = 1e-2
     _modulate_half(c)
 
     c.eval.groups = ""  # two speakers are too few to resample

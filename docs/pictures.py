@@ -1,6 +1,10 @@
-"""Draws docs/images/people.png: synthetic people, each a face and the log-mel of a voice.
+"""Draws pictures of the README.
 
-python docs/pictures.py runs/demo/data-corpus docs/images
+people.png: synthetic people, each a face and the log-mel of a voice.
+balance.png: what each modality did in two runs of configs/mmcosine.py.
+
+python docs/pictures.py people runs/demo/data-corpus docs/images
+python docs/pictures.py balance runs/birds_vanilla runs/birds docs/images
 """
 
 import pathlib
@@ -15,6 +19,7 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
+from tfav.evaluation import balance
 from tfav.layers import audio
 
 
@@ -38,5 +43,13 @@ def people(corpus: pathlib.Path, output: pathlib.Path, num_people: int = 6) -> N
     figure.savefig(output / "people.png", dpi=110)
 
 
+def draw_balance(vanilla: pathlib.Path, cosine: pathlib.Path, output: pathlib.Path) -> None:
+    """Draws the scalars of a run with the vanilla head beside those of one with the cosine head."""
+    runs = {"vanilla head": balance.read(vanilla), "cosine head": balance.read(cosine)}
+    (output / "balance.png").write_bytes(balance.plot(runs))
+
+
+PICTURES = {"people": people, "balance": draw_balance}
+
 if __name__ == "__main__":
-    people(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    PICTURES[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))

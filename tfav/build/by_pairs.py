@@ -24,10 +24,10 @@ def check(c: ml_collections.ConfigDict, index: shards.Index) -> None:
             f"{index.directory} has no split val to pick the weights by: prepare one, or keep the "
             "last weights with --config.train.validate_every=0."
         )
-    _paired(c, index.select("val"))
+    paired(c, index.select("val"))
 
 
-def _paired(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index:
+def paired(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index:
     """Returns the rows that hold both modalities, at least two."""
     both = np.all([part.held(m) for m in c.modalities], axis=0)
     if np.count_nonzero(both) < 2:
@@ -71,7 +71,7 @@ class Scorer:
 def validation(c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index):
     """Returns a function that gives the AUC of the split val as `val/metric`; labels are unused."""
     scorer = Scorer(c, recipe)
-    part = _paired(c, index.select("val"))
+    part = paired(c, index.select("val"))
 
     def validate() -> dict[str, float]:
         matched, mismatched = correspondence.draw(scorer.score(part), None, c.seed)
@@ -93,7 +93,7 @@ def judge(
     scorer = Scorer(run.config, run.recipe)
     results: list[dict[str, Any]] = []
     for tag in tags:
-        part = _paired(run.config, index.select(tag))
+        part = paired(run.config, index.select(tag))
         results += correspondence.evaluate(
             scorer.score(part),
             part.label,

@@ -14,6 +14,7 @@ from tfav.data import shards
 from tfav.evaluation import classification_plots, drawing, linear_probe
 from tfav.export import files
 from tfav.layers import audio
+from tfav.layers import frontend as frontends
 
 FOLD, CLIP, RECORDING = "fold", "clip", "recording"
 _BANDS = 64  # of the log-mel statistics that stand beside the features
@@ -80,7 +81,7 @@ def _statistics(modality: str, batch: dict[str, tf.Tensor]) -> tf.Tensor:
     """Returns mean and deviation over time of each log-mel band, [B, 2 * bands]."""
     frontend = audio.LogMel(num_mels=_BANDS, instance_norm=False)
     log_mel, num_frames = frontend(batch[modality], batch["num_samples"])
-    valid = audio.frame_mask(num_frames, tf.shape(log_mel)[1])
+    valid = frontends.frame_mask(num_frames, tf.shape(log_mel)[1])
     count = tf.reduce_sum(valid, axis=1)
     mean = tf.reduce_sum(log_mel * valid, axis=1) / count
     spread = tf.square(log_mel - mean[:, tf.newaxis]) * valid

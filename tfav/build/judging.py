@@ -59,8 +59,11 @@ def evaluate(
     lists_dir: str = "",
     directory: str = "",
     seed: int = 0,
+    protocols: Sequence[str] = (),
 ) -> Iterator[str]:
     """Judges runs: writes `metrics.json` and plots into each, yields text to print.
+
+    With `protocols`, the file is `metrics_PROTOCOLS.json`: the run's own figures stay.
 
     Args:
       workdirs: of finished runs. Of several a table of their spread follows.
@@ -68,12 +71,15 @@ def evaluate(
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
       seed: of the bootstrap.
+      protocols: rows of `JUDGES`; none: those of the run's config.
     """
     runs = []
     for workdir in workdirs:
         run = models.trained(workdir)
         data = directory or run.config.data.directory
-        results, written = _judge(run, workdir, tags, lists_dir, data, seed)
+        names = protocols or run.config.eval.protocols
+        path = os.path.join(workdir, "_".join(["metrics", *protocols]) + ".json")
+        results, written = _judge(run, names, path, tags, lists_dir, data, seed)
         yield report.text_table(results)
         yield from (f"wrote {path}" for path in written)
         runs.append(results)
@@ -108,24 +114,30 @@ def evaluate_released(
     facts = {"released": released, "sha256": lists.sha256(released)}
     run = models.Trained(c, base.Recipe(encoders, heads={}), facts)
     os.makedirs(output, exist_ok=True)
-    results, written = _judge(run, output, tags, lists_dir, directory, seed)
+    path = os.path.join(output, "metrics.json")
+    results, written = _judge(run, ("lists",), path, tags, lists_dir, directory, seed)
     yield report.text_table(results)
     yield from (f"wrote {path}" for path in written)
 
 
 def _judge(
-    run: models.Trained, output: str, tags: Sequence[str], lists_dir: str, directory: str, seed: int
+    run: models.Trained,
+    names: Sequence[str],
+    path: str,
+    tags: Sequence[str],
+    lists_dir: str,
+    directory: str,
+    seed: int,
 ) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Writes `metrics.json` and plots into the folder `output`; returns figures and files."""
+    """Writes figures to `path` and plots beside it; returns the figures and all files."""
     index = shards.Index.read(directory)
     lists_dir = lists_dir or os.path.join(index.directory, "lists")
     results: list[dict[str, Any]] = []
     pictures: list[os.PathLike] = []
-    for protocol in run.config.eval.protocols:
-        figures, written = find(protocol).judge(run, index, output, tags, lists_dir, seed)
+    for judge in [find(name) for name in names]:
+        figures, written = judge.judge(run, index, os.path.dirname(path), tags, lists_dir, seed)
         results += figures
         pictures += written
     about = {"weights": run.facts, "data": index.directory, "lists": lists_dir, "seed": seed}
-    path = os.path.join(output, "metrics.json")
     environment.write_text(path, report.to_json(results, about))
     return results, [*pictures, path]

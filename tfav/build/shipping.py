@@ -93,7 +93,7 @@ def export(
         version=version,
         num_frames={name: its.num_frames for name, its in models.pictures(c).items()},
         classes=labels if classifies else None,
-        rows=_parity_rows(c, index) if classifies else (),
+        rows=_parity_rows(c, index) if answers.joint(recipe) else (),
     )
     lines = []
     for name, artefact in found["artefacts"].items():

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from tfav import registry
-from tfav.build import models, page_of_classes, page_of_lists
+from tfav.build import models, page_of_classes, page_of_lists, page_of_pairs
 from tfav.data import shards
 from tfav.evaluation import film
 from tfav.training import environment
@@ -88,6 +88,17 @@ def make_report(
     elif protocol == "classification":
         text = page_of_classes.build(
             run, index, about, title=title, tags=tags, workdir=workdir, baseline=baseline, seed=seed
+        )
+    elif protocol == "correspondence":
+        text = page_of_pairs.build(
+            run,
+            index,
+            about,
+            title=title,
+            tags=tags,
+            workdir=workdir,
+            max_megabytes=max_megabytes,
+            seed=seed,
         )
     else:
         raise registry.UserError(f"there is no page for runs judged by {protocol}: use tfav-eval.")

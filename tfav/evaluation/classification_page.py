@@ -1,4 +1,7 @@
-"""One self-contained HTML page of a run that classifies: figures and pictures, no script."""
+"""One self-contained HTML page of figures and pictures, no script: of a run that classifies.
+
+`scene_page` adds what is to be shown of sounds and pictures of one moment.
+"""
 
 import base64
 import hashlib
@@ -24,6 +27,11 @@ _PICTURES = {
         "Balance of the modalities",
         "logit share, training accuracy, gradient norm and weight norm of each modality over the "
         "steps of training, one column a run.",
+    ),
+    "training": (
+        "What training did",
+        "how well matched pairs fit, and where clusters are learnt how evenly they are used and "
+        "how many are dead, over the steps of training.",
     ),
     "sensitivity": (
         "Sensitivity",
@@ -57,6 +65,7 @@ _PAGE = """<!doctype html>
 <h2 id="results-title">Results</h2>
 {results}
 </section>
+{sections}
 {pictures}
 <section id="about" aria-labelledby="about-title">
 <h2 id="about-title">About these numbers</h2>
@@ -75,6 +84,8 @@ def build(
     title: str,
     about: Mapping[str, str],
     descriptions: Mapping[str, str] | None = None,
+    sections: Mapping[str, str] | None = None,
+    style: str = "",
 ) -> str:
     """Returns the page.
 
@@ -85,20 +96,27 @@ def build(
       title: of the page.
       about: facts to print: name -> text.
       descriptions: name of a picture to words that say what is seen in it, below it.
+      sections: heading to what stands below it, after the results: HTML, names in it escaped. It
+        may hold sounds as data URIs.
+      style: CSS of the sections.
     """
-    style = (pathlib.Path(__file__).parent / "page.css").read_text("utf-8") + _STYLE
+    sections = sections or {}
+    style = (pathlib.Path(__file__).parent / "page.css").read_text("utf-8") + _STYLE + style
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; img-src data:; {'media-src data:; ' if sections else ''}"
+        "base-uri 'none'; form-action 'none'; "
         f"style-src 'sha256-{digest}'"
     )
     pictures = [
         _picture(number, name, content, (descriptions or {}).get(name, ""))
         for number, (name, content) in enumerate(figures.items())
     ]
+    places = [f"section-{i}" for i in range(len(sections))]
+    places += [f"picture-{i}" for i in range(len(figures))]
     links = (
-        f'<a href="#picture-{number}">{html.escape(_caption(name))}</a> '
-        for number, name in enumerate(figures)
+        f'<a href="#{place}">{html.escape(name)}</a> '
+        for place, name in zip(places, [*sections, *map(_caption, figures)])
     )
     facts = {**about, **_facts(results)}
     rows = (f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in facts.items())
@@ -108,6 +126,7 @@ def build(
         style=style,
         links="".join(links),
         results=_tables(results),
+        sections="\n".join(map(_section, places, sections, sections.values())),
         pictures="\n".join(pictures),
         about=f"<dl>{''.join(rows)}</dl>",
     )
@@ -159,6 +178,13 @@ def _row(result: Mapping[str, object]) -> str:
         f'<tr><th scope="row">{name}</th><td>{html.escape(str(result["direction"]))}</td>'
         f"<td>{value}{unit}</td><td>{f'{low} to {high}{unit}' if low else ''}</td>"
         f"<td>{f'{chance}{unit}' if chance else ''}</td><td>{result['num_trials']:,}</td></tr>"
+    )
+
+
+def _section(place: str, heading: str, content: str) -> str:
+    return (
+        f'<section id="{place}" aria-labelledby="{place}-title">'
+        f'<h2 id="{place}-title">{html.escape(heading)}</h2>{content}</section>'
     )
 
 

@@ -100,7 +100,7 @@ def probe(
       clip: [N] name of the clip; scores of its rows are averaged.
       tests: see `parts`.
       fold: [N] of each row: C is then chosen by leaving out one training fold after the other.
-        None: by four parts of whole clips, drawn for each class from `seed`.
+        None, or one training fold: by four parts of whole clips, drawn by class from `seed`.
       constants: to choose C from; ties go to the smaller.
       seed: of those parts and of the solver.
 
@@ -116,7 +116,9 @@ def probe(
             raise registry.UserError(
                 f"the training part of {name} has one class only: a classifier needs two."
             )
-        groups = fold[train] if fold is not None else _draw(label[train], clip[train], seed)
+        groups = np.array([]) if fold is None else fold[train]
+        if len(np.unique(groups)) < 2:
+            groups = _draw(label[train], clip[train], seed)
         accuracies = []
         for constant in constants:
             right = [

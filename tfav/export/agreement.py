@@ -1,4 +1,4 @@
-"""How well two sets of answers agree: embeddings, and logits with the class they choose."""
+"""How well two sets of answers agree: embeddings, logits with the class they choose, maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,10 @@ import numpy as np
 # row's spread: rounding decides between them. It is some times what rounding the weights to that
 # precision moves a logit, and far below what a lost weight does.
 _TIE = {"float32": 1e-3, "float16": 1e-2}
+
+# Maps lie in [0, 1]: two hundred times what float32 rounding moved one of real rows, and far below
+# what a lost weight or a table left at zeros does.
+_MAP_ERROR = 1e-4
 
 
 def compare(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def compare_logits(
       and `argmax_agreement` (share of rows), `argmax_ties` and `argmax_flips` (ids).
     """
     a, b = (np.asarray(x, np.float64) for x in (reference, artefact))
-    cosine = np.where((a == b).all(axis=1), 1.0, _cosine(a, b))
+    cosine = _cosine_or_equal(a, b)
     rows = np.arange(len(a))
     top, other = a.argmax(axis=1), b.argmax(axis=1)
     tied = a[rows, top] - a[rows, other] <= _TIE[precision] * np.ptp(a, axis=1)
@@ -57,6 +61,31 @@ def compare_logits(
         "argmax_ties": [ids[row] for row in np.flatnonzero((top != other) & tied)],
         "argmax_flips": [ids[row] for row in np.flatnonzero((top != other) & ~tied)],
     }
+
+
+def compare_maps(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
+    """Returns the agreement of two sets of maps in [0, 1].
+
+    Args:
+      ids: N names.
+      reference: [N, H, W] float32, or [N, F, H, W] of several frames.
+      artefact: of the same shape.
+
+    Returns:
+      What `compare` does, two equal maps having cosine 1, zeros too (one that says nothing), and
+      `max_error_item` (id) and `max_error_allowed`: above it no export survives.
+    """
+    a, b = (np.asarray(x, np.float64).reshape(len(ids), -1) for x in (reference, artefact))
+    error = np.abs(a - b).max(axis=1)
+    return {
+        **_agreement(ids, _cosine_or_equal(a, b), error.max()),
+        "max_error_item": ids[int(error.argmax())],  # that of a NaN, where there is one
+        "max_error_allowed": _MAP_ERROR,
+    }
+
+
+def _cosine_or_equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where((a == b).all(axis=1), 1.0, _cosine(a, b))
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -89,15 +89,28 @@ class SavedModel:
 
     def classify(self, batch: typing.Batch) -> dict[str, np.ndarray]:
         """Returns the outputs [B, C] of the signature `classify` on rows of all modalities."""
-        inputs = {}
-        for modality in self.modalities:
-            inputs |= self._inputs(modality, batch)
-        return self.run("classify", **inputs)
+        return self.run("classify", **self._rows(batch))
+
+    def localize(self, batch: typing.Batch) -> np.ndarray:
+        """Returns where the sounds of rows of all modalities come from, [B, H', W'] in [0, 1].
+
+        Raises:
+          UserError: it says no such thing.
+        """
+        if "localize" not in self._model.signatures:
+            raise registry.UserError(
+                f"{self.path} does not say where a sound comes from: name the export of a dmc run."
+            )
+        return self.run("localize", **self._rows(batch))["map"]
 
     def run(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by its name."""
         outputs = self._model.signatures[signature](**inputs)
         return {name: value.numpy() for name, value in outputs.items()}
+
+    def _rows(self, batch: typing.Batch) -> dict[str, tf.Tensor]:
+        each = [self._inputs(modality, batch) for modality in self.modalities]
+        return {name: value for inputs in each for name, value in inputs.items()}
 
     def _inputs(self, modality: str, batch: typing.Batch) -> dict[str, tf.Tensor]:
         values = tf.constant(batch[modality])

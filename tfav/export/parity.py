@@ -17,7 +17,7 @@ from tfav.recipes import base
 # modality -> (id, item): a waveform [T] float32 in [-1, 1], or a picture [S, S, 3] or its frames
 # [F, S, S, 3] uint8.
 Inputs = dict[str, Sequence[tuple[str, np.ndarray]]]
-# (id, modality -> item): what is classified together.
+# (id, modality -> item): what is classified, or localised, together.
 Rows = Sequence[tuple[str, dict[str, np.ndarray]]]
 
 _BATCH_SIZE = 8
@@ -30,19 +30,20 @@ def certificate(
     artefacts: dict[str, str],
     rows: Rows = (),
 ) -> dict[str, Any]:
-    """Measures artefacts against the checkpoint's embeddings, and logits if it classifies.
+    """Measures artefacts against the checkpoint's embeddings, and its logits or maps if it has any.
 
     Args:
       recipe: holds the checkpoint's weights.
       inputs: what to compare on; a `.tflite` takes the first samples that fit its fixed length.
       directory: where the artefacts are.
       artefacts: name (a version folder or `.tflite` file) to precision.
-      rows: what to compare the classes of.
+      rows: what to compare the classes or maps of.
 
     Returns:
       What `parity.json` says: software versions, the id of the embedding space, and for each
       artefact its files with bytes and SHA-256, precision, signatures, ops and, by signature, its
-      parity. That of `classify` is of `logits`; `classify:<modality>_logits` stand beside it.
+      parity. That of `classify` is of `logits`; `classify:<modality>_logits` stand beside it. That
+      of `localize` is of `map`.
     """
     reference = _Reference(recipe, inputs, rows)
     return {
@@ -59,6 +60,8 @@ def certificate(
 
 def check(found: dict[str, Any], min_cosine: float) -> None:
     """Refuses a certificate with an answer too far from the checkpoint's, or of another class.
+
+    A map must also be as near in each of its values.
 
     Raises:
       UserError: names the artefact, the worst item, its cosine and the switch.
@@ -78,6 +81,14 @@ def check(found: dict[str, Any], min_cosine: float) -> None:
                     f"{parity['argmax_flips'][0]} for another class than the checkpoint, whose "
                     "logits of the two are no tie: find out what it computes otherwise."
                 )
+            allowed = parity.get("max_error_allowed", np.inf)
+            if not parity["max_abs_error"] <= allowed:
+                raise registry.UserError(
+                    f"parity failed and nothing was published: {signature} of {name} is "
+                    f"{parity['max_abs_error']:.1e} away from the checkpoint's map of "
+                    f"{parity['max_error_item']}, above {allowed}: find out what it computes "
+                    "otherwise."
+                )
 
 
 class _Reference:
@@ -86,6 +97,8 @@ class _Reference:
     def __init__(self, recipe: base.Recipe, inputs: Inputs, rows: Rows):
         self.inputs = inputs
         self.rows = rows
+        self.names = [name for name, _ in rows]
+        self.signatures = tuple(answers.joint(recipe))
         self._recipe = recipe
         self._known: dict[tuple[str, int | None], Any] = {}
 
@@ -118,13 +131,12 @@ class _Reference:
             for _, row in self.rows
         ]
 
-    def classes(self, max_samples: int | None = None) -> dict[str, np.ndarray]:
-        """Returns what the recipe answers to the rows, [N, C] each."""
-        key = ("classify", max_samples)
+    def answered(self, name: str, max_samples: int | None = None) -> dict[str, np.ndarray]:
+        """Returns what the recipe answers to the rows as the signature `name`, [N, ...] each."""
+        key = (name, max_samples)
         if key not in self._known:
-            found = [
-                answers.classify(self._recipe, _joint([row])) for row in self.joint(max_samples)
-            ]
+            answer = answers.joint(self._recipe)[name]
+            found = [answer(_joint([row])) for row in self.joint(max_samples)]
             self._known[key] = _stacked(found)
         return self._known[key]
 
@@ -167,9 +179,14 @@ def _served(
         parity["embed_jpeg"] = agreement.compare(
             reference.ids("image"), reference.embed("image", decoded), np.concatenate(found)
         )
-    if reference.rows:
-        found = [embedder.classify(_joint(chunk)) for chunk in _chunks(reference.joint())]
+    chunks = [_joint(chunk) for chunk in _chunks(reference.joint())]
+    if "classify" in reference.signatures:
+        found = [embedder.classify(chunk) for chunk in chunks]
         parity |= _classified(reference, found, None, precision)
+    if "localize" in reference.signatures:
+        maps = np.concatenate([embedder.localize(chunk) for chunk in chunks])
+        expected = reference.answered("localize")["map"]
+        parity["localize"] = agreement.compare_maps(reference.names, expected, maps)
     return parity
 
 
@@ -196,8 +213,8 @@ def _classified(
     max_samples: int | None,
     precision: str,
 ) -> dict[str, Any]:
-    ids, answered = [name for name, _ in reference.rows], _stacked(found)
-    expected = reference.classes(max_samples)
+    ids, answered = reference.names, _stacked(found)
+    expected = reference.answered("classify", max_samples)
     return {
         "classify" if name == "logits" else f"classify:{name}": agreement.compare_logits(
             ids, expected[name], answered[name], precision

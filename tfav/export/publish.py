@@ -49,7 +49,8 @@ def publish(
       precisions: of the `.tflite` files.
       num_frames: modality to frames of a picture input; one where left out.
       classes: their names in the order of the logits, of a recipe that classifies.
-      rows: (id, modality to item) of real inputs to classify, each with every modality.
+      rows: (id, modality to item) of real inputs to classify or localise, each with every
+        modality.
 
     Returns:
       The content of `parity.json`.
@@ -70,9 +71,10 @@ def publish(
             raise registry.UserError(
                 f"the class {name!r} is not one line, as {LABELS_FILE} has them: mend that label."
             )
-    if servable.classifies and not rows:
+    if servable.joint and not rows:
+        what = "classes" if servable.classifies else "maps"
         raise registry.UserError(
-            f"no row with {' and '.join(servable.modalities)} to compare the export's classes on: "
+            f"no row with {' and '.join(servable.modalities)} to compare the export's {what} on: "
             "give a data set that holds some."
         )
     inputs = {m: [(name, row[m]) for name, row in rows] for m in servable.modalities} | inputs

@@ -27,10 +27,10 @@ class Servable(tf.Module):
     """A recipe as a module that SavedModel and the TFLite converter keep whole.
 
     Embeddings are float32 of unit norm, so that their inner product is their cosine. A recipe with
-    `features` and `logits` also classifies.
+    `features` and `logits` also classifies, one with `localize` says where a sound comes from.
 
     Args:
-      recipe: built, in float32. Of its heads, only those of a classifier are kept.
+      recipe: built, in float32. Its heads are kept where it classifies or localises.
       num_frames: modality to frames of a picture input; one where left out.
       classes: names of the classes, in the order of the logits; of a recipe that classifies.
 
@@ -62,12 +62,10 @@ class Servable(tf.Module):
                 )
         # Keras 3 hides its variables from tf.Module: without this list a SavedModel has no weights
         # for the C++ loader, and converts to a .tflite of NaN, both without a word.
-        self.tracked = list(recipe.encoder_weights().values())
+        self.tracked = answers.served_weights(recipe)
         self.classifies = answers.classifies(recipe)
-        if self.classifies:
-            if len(classes) != recipe.num_classes:
-                raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
-            self.tracked += answers.head_weights(recipe)
+        if self.classifies and len(classes) != recipe.num_classes:
+            raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
         self.classes = tuple(classes) if self.classifies else ()
         given = num_frames or {}
         # A plain dict would become a part of the SavedModel.
@@ -83,9 +81,14 @@ class Servable(tf.Module):
         return tuple(sorted(self._recipe.encoders))
 
     @property
+    def joint(self) -> tuple[str, ...]:
+        """Returns the signatures that take rows of all modalities."""
+        return tuple(answers.joint(self._recipe))
+
+    @property
     def embedding_size(self) -> dict[str, int]:
         """Returns D of each modality."""
-        return {m: self._recipe.encoders[m].embedding_size for m in self.modalities}
+        return {m: self._recipe.embedding_size[m] for m in self.modalities}
 
     @property
     def image_size(self) -> dict[str, int]:
@@ -103,6 +106,7 @@ class Servable(tf.Module):
             "num_frames": dict(self.num_frames),
             "sample_rate_hz": typing.SAMPLE_RATE_HZ,
             "classes": self.classes,
+            "localizes": answers.localizes(self._recipe),
         }
 
     def signatures(self) -> Functions:
@@ -115,10 +119,10 @@ class Servable(tf.Module):
             found["embed_jpeg"] = _signature(
                 self._embed_jpeg, {"jpeg": tf.TensorSpec([None], tf.string)}
             )
-        if self.classifies:
-            function = self._checked("classify", self._classify)
-            found["classify"] = _signature(function, self._joined(self._served))
-        elif self._scores:
+        for name in self.joint:
+            function = self._checked(name, self._answering(name))
+            found[name] = _signature(function, self._joined(self._served))
+        if self._scores:
             found["score"] = _signature(
                 self._score,
                 {
@@ -149,7 +153,7 @@ class Servable(tf.Module):
 
         found = {f"embed_{m}": _signature(self._embed, fixed(m)) for m in self.modalities}
         if self.classifies:
-            found["classify"] = _signature(self._classify, self._joined(fixed))
+            found["classify"] = _signature(self._answering("classify"), self._joined(fixed))
         return found
 
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
@@ -170,9 +174,9 @@ class Servable(tf.Module):
         if self.num_frames.get("image") == 1:
             jpeg = [tf.io.encode_jpeg(x).numpy() for x in inputs["embed_image"]["image"]]
             inputs["embed_jpeg"] = {"jpeg": np.array(jpeg)}
-        if self.classifies:
-            inputs["classify"] = self._joined(lambda m: inputs[f"embed_{m}"])
-        elif self._scores:
+        for name in self.joint:
+            inputs[name] = self._joined(lambda m: inputs[f"embed_{m}"])
+        if self._scores:
             inputs["score"] = {
                 f"{m}_embedding": random.normal(size=[3, size]).astype(np.float32)
                 for m, size in self.embedding_size.items()
@@ -181,13 +185,14 @@ class Servable(tf.Module):
 
     @property
     def _scores(self) -> bool:
-        """Whether sound and picture share a space: a classifier's do not."""
-        sizes = set(self.embedding_size.values())
-        return self.modalities == ("audio", "image") and len(sizes) == 1 and not self.classifies
+        """Whether sound and picture share a space: a classifier's do not, nor pooled features."""
+        if self.modalities != ("audio", "image") or len(set(self.embedding_size.values())) > 1:
+            return False
+        return self._recipe.shares_space and not self.classifies
 
     @property
     def _default(self) -> str:
-        return "classify" if self.classifies else f"embed_{self.modalities[0]}"
+        return next(iter(self.joint), f"embed_{self.modalities[0]}")
 
     def _served(self, modality: str) -> _Specs:
         if modality == "audio":
@@ -231,8 +236,9 @@ class Servable(tf.Module):
         )
         return self._embed(image=image)
 
-    def _classify(self, **inputs: tf.Tensor) -> _Tensors:
-        return answers.classify(self._recipe, _batch(inputs))
+    def _answering(self, name: str) -> Callable[..., _Tensors]:
+        answer = answers.joint(self._recipe)[name]
+        return lambda **inputs: answer(_batch(inputs))
 
     def _score(self, audio_embedding: tf.Tensor, image_embedding: tf.Tensor) -> _Tensors:
         product = similarity.normalize(audio_embedding) * similarity.normalize(image_embedding)

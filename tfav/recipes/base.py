@@ -24,6 +24,8 @@ class Recipe:
     scalars: tuple[str, ...] = ("loss",)
     # The trainer returns to the host at every multiple of this many steps; 0: when it likes.
     host_every: int = 0
+    # Whether the cosine of two embeddings of unlike modalities says how well they fit.
+    shares_space: bool = True
     # Whether a fresh start must take its tables from another run.
     needs_tables: bool = False
 
@@ -70,6 +72,11 @@ class Recipe:
         if encoder.modality == "audio":
             return encoder(batch[modality], batch.get("num_samples"), training=training)
         return encoder(batch[modality], training=training)
+
+    @property
+    def embedding_size(self) -> dict[str, int]:
+        """Returns D of what `embed` returns for each modality."""
+        return {name: encoder.embedding_size for name, encoder in self.encoders.items()}
 
     @property
     def layers(self) -> dict[str, keras.layers.Layer]:

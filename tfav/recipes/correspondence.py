@@ -55,6 +55,8 @@ class Correspondence(base.Recipe):
       UserError: other modalities, an unknown row, a frozen modality that is none.
     """
 
+    shares_space = False  # pairs are compared by `pair_scores`, never by their pooled features
+
     def __init__(
         self,
         encoders: dict[str, encoders_base.Encoder],
@@ -105,6 +107,11 @@ class Correspondence(base.Recipe):
         )
         features = tf.cast(features, tf.float32)
         return tf.stop_gradient(features) if still else features, valid
+
+    @property
+    def embedding_size(self) -> dict[str, int]:
+        """Returns C of each modality: what `embed` returns is its pooled feature map."""
+        return {modality: shape[3] for modality, shape in self.map_shape.items()}
 
     def embed(self, modality: str, batch: typing.Batch, training: bool = False) -> tf.Tensor:
         """Returns the pooled feature map, [B, C] float32: what a linear probe sees."""
