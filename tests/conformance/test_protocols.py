@@ -5,7 +5,16 @@ import pytest
 
 from tests.conformance import walk
 from tfav import lists
-from tfav.evaluation import classification, protocols, report, space, trials
+from tfav.evaluation import (
+    classification,
+    correspondence,
+    linear_probe,
+    localisation,
+    protocols,
+    report,
+    space,
+    trials,
+)
 
 NUM_IDENTITIES, PER_IDENTITY = 30, 4
 VOICES = [f"{k}/{i}.wav" for k in range(NUM_IDENTITIES) for i in range(PER_IDENTITY)]
@@ -102,10 +111,20 @@ def test_every_way_to_judge_gives_the_same_keys_and_metrics_that_have_a_name(tmp
     (tmp_path / "pairs.csv").write_text("1,0/a,0/b\n0,0/a,1/a\n1,1/a,1/b\n0,1/b,0/b\n")
     ids = ["0/a", "0/b", "1/a", "1/b"]
     of_trials = trials.evaluate(tmp_path / "pairs.csv", ids, {"fused": random.normal(size=(4, 3))})
-    for result in (*of_lists, *of_classes, *of_trials):
+    of_pairs = correspondence.evaluate(
+        random.normal(size=(6, 6)), list("ababab"), tag="test", num_bootstrap=5, seed=0
+    )
+    of_maps = localisation.evaluate([np.eye(4)], [[(0.0, 0.0, 0.5, 0.5)]], tag="test")
+    tested = linear_probe.Probe(
+        np.array(["a", "b"]), np.array([0, 1]), np.array([0, 0]), np.array(["1", "1"]), {"1": 0.1}
+    )
+    (of_probe,) = linear_probe.figures(tested, "trained", tag="test", num_bootstrap=5, seed=0)
+    assert of_probe.pop("folds") == {"1": 0.5} and of_probe.pop("constants") == {"1": 0.1}
+    others = (*of_classes, *of_trials, *of_pairs, *of_maps, of_probe)
+    for result in (*of_lists, *others):
         assert sorted(result) == sorted(of_lists[0])
         assert report.metric_name(result["metric"], result["n"])
-    metrics = {r["metric"] for r in (*of_classes, *of_trials)}
+    metrics = {r["metric"] for r in others}
     assert metrics >= set(report.LOWER_IS_BETTER)
     assert set(report.METRICS) == metrics | {m for _, _, best in EXPECTED.values() for m in best}
 

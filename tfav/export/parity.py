@@ -81,8 +81,8 @@ def check(found: dict[str, Any], min_cosine: float) -> None:
                     f"{parity['argmax_flips'][0]} for another class than the checkpoint, whose "
                     "logits of the two are no tie: find out what it computes otherwise."
                 )
-            allowed = parity.get("max_error_allowed", np.inf)
-            if not parity["max_abs_error"] <= allowed:
+            allowed = parity.get("max_error_allowed")  # maps alone have one
+            if allowed is not None and not parity["max_abs_error"] <= allowed:
                 raise registry.UserError(
                     f"parity failed and nothing was published: {signature} of {name} is "
                     f"{parity['max_abs_error']:.1e} away from the checkpoint's map of "
