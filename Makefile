@@ -8,9 +8,11 @@ SEED ?= 0
 SECONDS ?= 60
 CLIENTS ?= 4
 BIN = $(VENV)/bin
+# The tested versions of what is installed; CONSTRAINTS= takes the newest that setup.cfg allows.
+CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo arm serve-load test lint install clean
+.PHONY: demo arm serve-load test lint install constraints clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -35,12 +37,13 @@ lint: $(READY)
 
 install: $(READY)
 
-$(READY): setup.cfg pyproject.toml
+$(READY): setup.cfg pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "error: $(PYTHON) must be Python 3.10 or newer with venv: on Debian apt-get install python3-venv," \
 	  "or name another with make PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA),test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS)) \
+	  -e '.[$(EXTRA),test]'
 	touch $@
 
 # The export's .tflite files on an emulated ARM processor and on the oldest runtime; unpacks what that needs, in a minute.
@@ -50,6 +53,14 @@ arm: $(READY)
 # CLIENTS clients for SECONDS against a stand-in of TensorFlow Serving over the export, with a restart in between.
 serve-load: $(READY)
 	$(BIN)/python -m tests.serving.load --export=$(EXPORT) --clients=$(CLIENTS) --seconds=$(SECONDS)
+
+# Writes the tested versions anew; both test suites decide whether they are.
+constraints: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header setup.cfg \
+	  --extra cpu --extra test --extra video --extra quantize --extra beam --extra servers -o constraints/current.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header setup.cfg \
+	  --extra addons-cpu --extra test --extra video -o constraints/addons.txt
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -6,6 +6,7 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,6 +31,14 @@ def real_data() -> pathlib.Path:
     if not folder or not pathlib.Path(folder).is_dir():
         pytest.skip("TFAV_REAL_DATA names no folder of real recordings")
     return pathlib.Path(folder)
+
+
+@pytest.fixture
+def float64():
+    """Makes what the test builds compute in float64, where no rectifier switches by rounding."""
+    keras.mixed_precision.set_global_policy("float64")
+    yield
+    keras.mixed_precision.set_global_policy("float32")
 
 
 @pytest.fixture(scope="session")

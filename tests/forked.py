@@ -84,7 +84,7 @@ def _child(argv: list[str], stdout: str, stderr: str) -> int:
 
 
 def main() -> None:
-    import tfav.build  # noqa: F401 (what the forks need not do again)
+    import tfav.commands  # noqa: F401 (what the forks need not do again)
 
     for line in sys.stdin:
         command = json.loads(line)

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from tfav import build, config, registry
+from tfav import commands, config, registry
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
@@ -47,7 +47,7 @@ def test_config_validates_survives_json_and_builds(name, variant):
     config.validate(c)
     again = config.from_json(config.to_json(c))
     assert again.to_dict() == c.to_dict()
-    recipe = build.model(again, num_classes=5)
+    recipe = commands.model(again, num_classes=5)
     assert len(recipe.named_weights()) >= len(recipe.trainable_weights) > 10
 
 
@@ -86,7 +86,7 @@ def test_unknown_field_is_refused():
     "field,value,sentence",
     [
         ("data.directory", "", "directory is empty"),
-        ("dtype", "float16", "float32 or mixed_bfloat16"),
+        ("dtype", "float16", "float32, mixed_bfloat16 or float64"),
         ("data.audio_seconds", (3.0, 2.0), "shortest <= longest"),
         ("train.batch_size", 1, "no negatives"),
         ("train.num_steps", 0, "give 1 or more"),

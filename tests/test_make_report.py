@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from tests import showcases, small
-from tfav import build, registry
+from tfav import commands, registry
 from tfav import config as config_lib
 from tfav.data import shards
 from tfav.training import checkpoints, environment
 
 
 def make(*arguments, **options):
-    return list(build.make_report(*arguments, **options))
+    return list(commands.make_report(*arguments, **options))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     c = small.config(data)
     environment.write_text(os.path.join(workdir, "config.json"), config_lib.to_json(c))
     environment.record(workdir, environment.facts(labels=["a", "b", "c"]))
-    recipe = build.model(c, 3)
+    recipe = commands.model(c, 3)
     checkpoints.save_weights(
         os.path.join(workdir, checkpoints.WEIGHTS_FILE), recipe.named_weights(), write=True, step=7
     )
@@ -122,7 +122,7 @@ def test_nothing_to_show_is_a_sentence(run, tags, says):
 
 
 def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "trained", lambda _: pytest.fail("too late"))
+    monkeypatch.setattr(commands, "trained", lambda _: pytest.fail("too late"))
     with pytest.raises(registry.UserError, match="is a folder"):
         make(run, ["test"], str(tmp_path))
     with pytest.raises(registry.UserError, match="--tags is empty"):

@@ -1,6 +1,6 @@
 """One schema for every experiment, and its way to a file and back.
 
-`configs/*.py` start from `base()` and change fields; flags override fields; `build.py` is where a
+`configs/*.py` start from `base()` and change fields; flags override fields; `commands/` is where a
 config stops: nothing below it has seen one.
 """
 
@@ -33,7 +33,9 @@ def base() -> ml_collections.ConfigDict:
     c = ml_collections.ConfigDict()
     c.recipe = "voice_face"  # a row of recipes.RECIPES or a dotted path
     c.seed = 0
-    c.dtype = "float32"  # or mixed_bfloat16: encoders compute in bfloat16, losses in float32
+    # Or mixed_bfloat16: encoders compute in bfloat16, losses in float32. Or float64, several times
+    # slower: to tell rounding from a mistake.
+    c.dtype = "float32"
     c.deterministic = False  # bit-for-bit repeatable; up to 10 % slower on a CPU
     c.embedding_size = 128
     c.model = ml_collections.ConfigDict()  # arguments of the recipe: its heads
@@ -164,8 +166,10 @@ def validate(c: ml_collections.ConfigDict) -> None:
             "--config.data.directory is empty: name the folder that prepare wrote, "
             "--config.data.directory=DIR."
         )
-    if c.dtype not in ("float32", "mixed_bfloat16"):
-        raise registry.UserError(f"--config.dtype={c.dtype}: use float32 or mixed_bfloat16.")
+    if c.dtype not in ("float32", "mixed_bfloat16", "float64"):
+        raise registry.UserError(
+            f"--config.dtype={c.dtype}: use float32, mixed_bfloat16 or float64."
+        )
     unknown = [m for m in c.modalities if m not in ("audio", "image", *c.further)]
     if unknown or not c.modalities or len(set(c.modalities)) < len(c.modalities):
         raise registry.UserError(

@@ -21,22 +21,18 @@ class Expected:
       arguments: of its constructor, to make it as small as it allows.
       convert: whether it is converted to TFLite here: seconds for a small one.
       runs_in: name of the row that has all of its code, and so takes the slow tests for both.
-      gradient_error: what may lie between the gradients of one and of two replicas, relative.
     """
 
     arguments: dict = dataclasses.field(default_factory=dict)
     convert: bool = True
     runs_in: str = ""
-    gradient_error: float = 1e-3
 
 
 AUDIO = {
     "tiny": Expected(),
     "mobile_speakernet": Expected(),
     "thin_resnet34": Expected(convert=False),  # tests/export/test_tflite.py does
-    # One rectifier or max-pool that switches under rounding: clips changed by a millionth part
-    # move the stem's gradient by up to 1.2 % (batch norm that is not synchronized, by 20 %).
-    "resnet18": Expected(gradient_error=0.03),
+    "resnet18": Expected(),
     "resnet34_se_sap": Expected(runs_in="resnet34_se_asp"),
     "resnet34_se_asp": Expected(),
     "vggish": Expected(),
@@ -46,7 +42,7 @@ AUDIO = {
 IMAGE = {
     "tiny": Expected({"image_size": 32}),
     "tiny_map": Expected({"image_size": 16}),
-    "mobile_facenet": Expected({"image_size": 64}),  # at 32 rounding moves gradients by 2 %
+    "mobile_facenet": Expected({"image_size": 64}),
     "ir50": Expected({"image_size": 16}, runs_in="ir_se50"),
     "ir_se50": Expected({"image_size": 16}),
     "resnet18": Expected({"image_size": 64}, convert=False),  # the trunk of sound's does

@@ -144,10 +144,12 @@ def test_bfloat16_trains_and_returns_finite_float32(row):
 
 
 @encoder_rows.slow
-def test_two_replicas_train_as_one(row, mirrored):
+def test_two_replicas_train_as_one(row, mirrored, float64):
     """Embeddings, gradients and what training moves: batch statistics, dropout's counter.
 
-    Eager, which compiles nothing; tests/training/test_replicas.py does the same in a graph.
+    Eager, which compiles nothing; tests/training/test_replicas.py does the same in a graph. In
+    float64: in float32 a rectifier or a max-pool may switch by rounding, and which one does hangs
+    on the processor. One that switched has moved the gradient of a stem by 3.4 %.
     """
     one = encoder_rows.make(*row)
     with mirrored.scope():
@@ -157,10 +159,8 @@ def test_two_replicas_train_as_one(row, mirrored):
     for name, variable in named_two.items():
         assert mirrored.extended.variable_created_in_scope(variable), name
         np.testing.assert_array_equal(variable.numpy(), before[name])  # the seed decides
-    inputs, target = (
-        encoder_rows.batch(one, 4),
-        encoder_rows.noise(4, encoder_rows.EMBEDDING_SIZE, seed=1),
-    )
+    inputs = encoder_rows.batch(one, 4)
+    target = encoder_rows.noise(4, encoder_rows.EMBEDDING_SIZE, seed=1).astype(np.float64)
 
     def step(encoder, inputs, target):
         variables = [compat.raw(v) for v in encoder.trainable_variables]
@@ -173,15 +173,14 @@ def test_two_replicas_train_as_one(row, mirrored):
     halves = (replicas.halves(mirrored, x) for x in (inputs, target))
     shares, partial = mirrored.run(step, args=(two, *halves))
     together = replicas.joined(mirrored, shares)
-    np.testing.assert_allclose(together, embedding, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(together, embedding, rtol=1e-9, atol=1e-9)
     for whole, parts, variable in zip(gradients, partial, one.trainable_variables):
         assert whole is not None, f"{compat.path(variable)} gets no gradient in training"
         error = np.linalg.norm(replicas.summed(mirrored, parts) - whole)
-        allowed = encoder_rows.expected(row).gradient_error * np.linalg.norm(whole)
-        assert error <= allowed + 1e-3, compat.path(variable)
+        assert error <= 1e-9 * np.linalg.norm(whole) + 1e-9, compat.path(variable)
     for name, variable in named.items():
         np.testing.assert_allclose(
-            named_two[name].numpy(), variable.numpy(), rtol=1e-3, atol=1e-4, err_msg=name
+            named_two[name].numpy(), variable.numpy(), rtol=1e-9, atol=1e-9, err_msg=name
         )
         if "moving" in name:
             assert (variable.numpy() != before[name]).any(), f"{name} does not move in training"

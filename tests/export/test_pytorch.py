@@ -10,8 +10,8 @@ import pytest
 from absl import logging as absl_logging
 
 from tests import released, small
-from tfav import build, config, lists, registry, weights
-from tfav.build import training
+from tfav import commands, config, lists, registry, weights
+from tfav.commands import training
 from tfav.encoders import audio
 from tfav.export import pytorch, torch_file
 
@@ -262,11 +262,11 @@ def test_a_fresh_start_loads_what_init_names_and_a_resumed_one_does_not(
         checkpoints.save(0)
 
     monkeypatch.setattr(training.trainer, "fit", fit)
-    build.train(c, str(tmp_path / "run"), "one_device")
+    commands.train(c, str(tmp_path / "run"), "one_device")
     pytorch.assign(encoder, voice, "arrays")
     expected = values(encoder)
     c.init.audio = "gone.pth"  # as a file that was moved since
-    build.train(c, str(tmp_path / "run"), "one_device")
+    commands.train(c, str(tmp_path / "run"), "one_device")
     for audio_encoder in kept:
         for name, value in values(audio_encoder).items():
             np.testing.assert_array_equal(value, expected[name])
@@ -274,7 +274,7 @@ def test_a_fresh_start_loads_what_init_names_and_a_resumed_one_does_not(
 
     c.audio.encoder, c.init.audio, c.init.image = "tiny", "", checkpoint
     with pytest.raises(registry.UserError, match="set --config.image.encoder=ir50"):
-        build.train(c, str(tmp_path / "other"), "one_device")
+        commands.train(c, str(tmp_path / "other"), "one_device")
     assert not os.path.exists(tmp_path / "other")
 
 
@@ -287,13 +287,13 @@ def test_init_and_init_from_exclude_each_other():
 
 def test_a_released_checkpoint_is_judged_without_a_run(torch, checkpoint, voice, tmp_path):
     data, output = small.write_dataset(str(tmp_path / "data")), tmp_path / "judged" / "here"
-    table, *written = build.evaluate_released(checkpoint, str(output), ["test"], directory=data)
+    table, *written = commands.evaluate_released(checkpoint, str(output), ["test"], directory=data)
     assert "1:2" in table and str(output / "metrics.json") in written[-1]
     assert lists.sha256(checkpoint) in (output / "metrics.json").read_text()
 
     alone = tmp_path / "voice.model"
     torch.save({name: torch.from_numpy(v) for name, v in backbone(voice).items()}, alone)
     with pytest.raises(registry.UserError, match="backbone without the tail"):
-        list(build.evaluate_released(str(alone), str(output), ["test"], directory=data))
+        list(commands.evaluate_released(str(alone), str(output), ["test"], directory=data))
     with pytest.raises(registry.UserError, match="--data is missing"):
-        list(build.evaluate_released(checkpoint, str(output), ["test"]))
+        list(commands.evaluate_released(checkpoint, str(output), ["test"]))

@@ -13,27 +13,6 @@ def normal(*shape, seed=0):
     return np.random.RandomState(seed).randn(*shape).astype(np.float32)
 
 
-def test_every_batch_norm_is_synchronized():
-    assert blocks.batch_norm().synchronized
-
-
-def test_batch_norm_of_two_replicas_sees_the_global_batch(mirrored):
-    # Rows 0, 0 | 4, 4: global mean 2, variance 4; alone each replica would have variance 0.
-    x = np.array([[0.0], [0.0], [4.0], [4.0]], np.float32)
-    with mirrored.scope():
-        layer = blocks.batch_norm(epsilon=0.0)
-        layer(x)
-    rows = mirrored.experimental_distribute_values_from_function(
-        lambda c: tf.constant(np.split(x, 2)[c.replica_id_in_sync_group])
-    )
-    result = mirrored.run(tf.function(lambda x: layer(x, training=True)), args=(rows,))
-    result = np.concatenate(mirrored.experimental_local_results(result))
-    np.testing.assert_allclose(result, [[-1.0], [-1.0], [1.0], [1.0]], rtol=1e-5)
-    # Moving statistics: 0.9 * 0 + 0.1 * 2 and 0.9 * 1 + 0.1 * 4.
-    np.testing.assert_allclose(layer.moving_mean.numpy(), [0.2], rtol=1e-5)
-    np.testing.assert_allclose(layer.moving_variance.numpy(), [1.3], rtol=1e-5)
-
-
 def test_dropout_drops_the_given_share_and_keeps_the_mean():
     dropped = blocks.SeededDropout(0.25, seed=1)(tf.ones([100, 100]), training=True).numpy()
     assert set(np.unique(dropped)) == {0.0, np.float32(1 / 0.75)}

@@ -382,6 +382,17 @@ def test_usage_and_dead_clusters_are_counted_over_all_positions():
     np.testing.assert_array_equal(losses["dead_clusters_image"], [1, 1])
 
 
+@pytest.mark.parametrize("share, dead", [(0.07, 0), (0.04, 1)])
+def test_a_cluster_is_dead_below_a_tenth_of_an_equal_share(share, dead):
+    recipe = _given()  # two clusters: an equal share is 0.5
+    compat.raw(recipe.heads["clustering_both"].kernel).assign([[[1.0], [0.0]], [[0.0], [1.0]]])
+    # Positions (x, 0): products x and 0 with the centres, so the second has 1 / (1 + e^x) of each.
+    x = math.log((1 - share) / share)
+    batch = {"audio": tf.constant([[[9.0, 0.0]]] * 2), "image": tf.constant([[[x, 0.0]] * 4] * 2)}
+    losses = recipe.compute_losses(batch, training=False)
+    np.testing.assert_array_equal(losses["dead_clusters_image"], [dead, dead])
+
+
 def test_ties_between_matched_and_mismatched_are_half_a_win():
     batch = {"audio": tf.ones([3, 1, 2]), "image": tf.ones([3, 4, 2])}  # all rows alike
     losses = _given(margin=0.7).compute_losses(batch, training=True)

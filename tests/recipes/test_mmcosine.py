@@ -34,7 +34,7 @@ class Linear(keras.layers.Layer):
         self.built = True
 
     def call(self, x, num_samples=None, training=False):
-        return tf.cast(x, tf.float32) @ self.kernel + self.bias
+        return tf.cast(x, self.compute_dtype) @ self.kernel + self.bias
 
 
 def make(modalities=("audio", "image"), size=3, **options):
@@ -423,7 +423,7 @@ STACKED = {
 }
 
 
-def test_two_replicas_train_as_one_with_all_that_stacks(mirrored):
+def test_two_replicas_train_as_one_with_all_that_stacks(mirrored, float64):
     expected, one = _steps(tf.distribute.OneDeviceStrategy("CPU:0"), **STACKED)
     scalars, two = _steps(mirrored, **STACKED)
     assert set(scalars) == {
@@ -433,26 +433,28 @@ def test_two_replicas_train_as_one_with_all_that_stacks(mirrored):
         "gradient_norm_image",
     }
     for name, value in expected.items():
-        assert scalars[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+        assert scalars[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
     before = make(fusion="gated", blending="equal", seed=7).named_weights()
     for name, weight in one.named_weights().items():
         copies = mirrored.experimental_local_results(two.named_weights()[name])
         for copy in copies:  # the noise is the same on both
-            np.testing.assert_allclose(copy.numpy(), weight.numpy(), atol=2e-5, err_msg=name)
+            np.testing.assert_allclose(copy.numpy(), weight.numpy(), atol=1e-10, err_msg=name)
         moved = np.abs(weight.numpy() - before[name].numpy()).max()
         assert (moved > 1e-4) == (not name.startswith("blending")), name
 
 
-def test_the_scores_that_modulate_are_those_of_the_global_batch(mirrored):
+def test_the_scores_that_modulate_are_those_of_the_global_batch(mirrored, float64):
     options = {"modulation": "ogm", "modulation_args": {"alpha": 1.0}}
-    # On one half of this batch audio is ahead, on the other image.
-    seed, recipe = 9, make(seed=7, **options)
-    ahead = []
-    for rows in (slice(0, 2), slice(2, 4)):
+    recipe = make(seed=7, **options)
+
+    def audio_is_ahead(seed, rows):
         losses = recipe.compute_losses({k: v[rows] for k, v in batch(seed=seed).items()}, True)
-        ahead.append(sum(losses["score_audio"].numpy()) > sum(losses["score_image"].numpy()))
-    assert ahead[0] != ahead[1]
+        return sum(losses["score_audio"].numpy()) > sum(losses["score_image"].numpy())
+
+    # A batch on one half of which audio is ahead, on the other image.
+    first, last = slice(0, 2), slice(2, 4)
+    seed = next(s for s in range(99) if audio_is_ahead(s, first) != audio_is_ahead(s, last))
     _, one = _steps(tf.distribute.OneDeviceStrategy("CPU:0"), [seed], 1.0, **options)
     _, two = _steps(mirrored, [seed], 1.0, **options)
     for a, b in zip(one.trainable_weights, two.trainable_weights):
-        np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-5)
+        np.testing.assert_allclose(b.numpy(), a.numpy(), atol=1e-10)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfav import compat, recipes, registry
+from tfav import compat, recipes, registry, theory
+from tfav.losses import alignment, bounds
 
 
 class Given:
@@ -79,13 +80,13 @@ def test_loss_of_the_other_line_fails_when_the_recipe_is_made():
         recipes.RECIPES["voice_face"]({"audio": given, "image": given}, 3, alignment="npairs")
 
 
-def _weighted(weight, **arguments):
+def _weighted(weight, normalized=False, **arguments):
     """A recipe over three identities whose table holds `weight`, and a batch of two of them."""
     voice, face = tf.constant([[1.0, 0.0], [0.0, 1.0]]), tf.constant([[0.5, 0.1], [0.2, 0.9]])
     recipe = recipes.RECIPES["voice_face"](
         {"audio": Given(voice), "image": Given(face)},
         3,
-        normalized=False,
+        normalized=normalized,
         reweighting="frozen",
         **arguments,
     )
@@ -106,6 +107,49 @@ def test_identity_weights_count_row_by_row_and_the_released_mistake_is_an_option
     np.testing.assert_allclose(
         legacy.compute_losses(batch, True)["implicit"], [2 * mean, 0.0], rtol=1e-6
     )
+
+
+def test_identity_weights_count_row_by_row_in_the_explicit_term_too():
+    recipe, batch = _weighted([2.0, 0.0, 1.0])  # rows 0 and 1 weigh 2 and 0
+    losses = recipe.compute_losses(batch, True)
+    plain = alignment.explicit(batch["audio"], batch["image"], batch["label"])
+    hinge = bounds.explicit_hinge(batch["audio"], batch["image"], batch["label"])
+    assert plain[0] > 0.1 and hinge[0] > 0.1
+    np.testing.assert_allclose(losses["explicit"], [2 * plain[0], 0.0], rtol=1e-6)
+    np.testing.assert_allclose(losses["explicit_hinge"], [2 * hinge[0], 0.0], rtol=1e-6)
+
+
+def test_the_loss_is_the_sum_of_its_weighted_terms():
+    recipe, batch = _weighted([1.0, 1.0, 1.0], implicit_weight=0.25, explicit_weight=3.0)
+    losses = recipe.compute_losses(batch, True)
+    expected = 0.25 * losses["implicit"] + 3.0 * losses["explicit"]
+    np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
+
+
+def test_accuracy_is_the_share_of_the_two_modalities_that_find_the_identity():
+    recipe, batch = _weighted([1.0, 1.0, 1.0])
+    # Voice 0 and face 0 point to identity 0, voice 1 to identity 1 and face 1 to identity 2.
+    recipe.heads["classifier"].kernel.assign([[1.0, 0.0], [-3.0, 1.0], [3.0, 0.8]])
+    batch["audio"] = tf.constant([[1.0, -9.0], [0.0, 1.0]])
+    batch["image"] = tf.constant([[0.5, -9.0], [1.0, 0.1]])
+    recipe.encoders = {m: Given(batch[m]) for m in ("audio", "image")}
+    np.testing.assert_allclose(recipe.compute_losses(batch, True)["accuracy"], [1.0, 0.5])
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_the_floor_is_that_of_the_theory(normalized):
+    weight = np.array([2.0, 0.0, 1.0])
+    recipe, batch = _weighted(weight, normalized)
+    head = recipe.heads["classifier"]
+    kernel, voice, face = head.kernel.numpy(), batch["audio"].numpy(), batch["image"].numpy()
+    if normalized:
+        kernel, voice, face = (
+            x / np.linalg.norm(x, axis=1)[:, None] for x in (kernel, voice, face)
+        )
+        kernel = head.scale * kernel
+    expected = theory.implicit_floor(kernel, face, voice, batch["label"].numpy(), weight[:2])
+    floor = recipe.compute_losses(batch, True)["implicit_floor"]
+    np.testing.assert_allclose(floor, [expected, expected], rtol=1e-5)
 
 
 def test_the_floor_stays_below_the_implicit_loss_with_and_without_weights():

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests import small
 from tests.training import toy
-from tfav import build, registry
+from tfav import commands, registry
 from tfav.training import checkpoints, environment
 
 
@@ -140,7 +140,7 @@ def test_names_of_weights_are_structural_and_those_released_files_have(tmp_path)
         expected += [f"{encoder}/tail/bn/{x}" for x in bn]
         expected += [f"{encoder}/{x}" for x in ("fc/kernel", "tail/dense/kernel")]
         expected += [f"{encoder}/tail/dropout/calls"]
-    names = build.model(small.config(""), num_classes=5).named_weights()
+    names = commands.model(small.config(""), num_classes=5).named_weights()
     assert sorted(names) == sorted(expected)
     shapes = {"audio/convs/0/kernel": (5, 1, 40, 64), "image/tail/dense/kernel": (256, 8)}
     assert {name: tuple(names[name].shape) for name in shapes} == shapes

@@ -64,7 +64,7 @@ def runs(request, tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
 @pytest.mark.parametrize("name", ["mirrored", "worker0", "worker1"])
 def test_two_replicas_see_the_loss_of_one(runs, name):
     for key in ("loss", "mean_loss"):
-        np.testing.assert_allclose(runs[name][key], runs["one_device"][key], rtol=2e-6)
+        np.testing.assert_allclose(runs[name][key], runs["one_device"][key], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["mirrored", "worker0", "worker1"])
@@ -74,7 +74,7 @@ def test_two_replicas_sum_to_the_gradients_of_one(runs, name):
     for key in keys:
         one = runs["one_device"][key]
         np.testing.assert_allclose(
-            runs[name][key], one, atol=2e-5 * max(1e-3, np.abs(one).max()), err_msg=key
+            runs[name][key], one, atol=1e-10 * max(1e-3, np.abs(one).max()), err_msg=key
         )
 
 
@@ -85,7 +85,7 @@ def test_ten_steps_end_at_the_same_weights(runs, name):
     for key in keys:
         one = runs["one_device"][key]
         np.testing.assert_allclose(
-            runs[name][key], one, atol=2e-5 * max(1.0, np.abs(one).max()), err_msg=key
+            runs[name][key], one, atol=1e-9 * max(1.0, np.abs(one).max()), err_msg=key
         )
         moved += one.std() > 0
     assert moved > 10

@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfav.encoders import kinds, mobile, resnet, vgg
-from tfav.layers import blocks, pooling, residual
+from tfav.layers import blocks, normalization, pooling, residual
+from tfav.ops import precision
 
 
 class Tiny(kinds.AudioEncoder):
@@ -36,13 +37,13 @@ class Tiny(kinds.AudioEncoder):
     ):
         super().__init__(embedding_size, frontend, name)
         seeds = self.new_seeds(seed)
-        self.bn = blocks.batch_norm()
+        self.bn = normalization.BatchNorm()
         self.convs = [
             blocks.Conv(filters, (kernel, 1), (2, 1), seed=next(seeds))
             for filters, kernel in ((64, 5), (96, 3), (128, 3))
         ]
-        self.bns = [blocks.batch_norm() for _ in self.convs]
-        self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype="float32")
+        self.bns = [normalization.BatchNorm() for _ in self.convs]
+        self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype=precision.full_dtype())
         self.tail = blocks.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
@@ -90,13 +91,13 @@ class ThinResNet34(kinds.AudioEncoder):
         super().__init__(embedding_size, frontend, name)
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(16, (7, 7), (1, 2), seed=next(seeds))
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.layer1 = self._layer(16, 16, 3, 1, seeds)
         self.layer2 = self._layer(16, 32, 4, 2, seeds)
         self.layer3 = self._layer(32, 64, 6, 2, seeds)
         self.layer4 = self._layer(64, 128, 3, 1, seeds)
         self.sap = pooling.SelfAttentivePooling(128, seeds)
-        self.fc = blocks.dense(512, next(seeds), dtype="float32")
+        self.fc = blocks.dense(512, next(seeds), dtype=precision.full_dtype())
         self.tail = blocks.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
@@ -125,7 +126,7 @@ class ThinResNet34(kinds.AudioEncoder):
 
     def features(self, feature_map: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
         """Returns what stands before the tail, [B, 512]: the output of the pre-trained backbone."""
-        frames = tf.reduce_mean(tf.cast(feature_map, tf.float32), axis=2)
+        frames = tf.reduce_mean(precision.full(feature_map), axis=2)
         valid = None if valid is None else tf.squeeze(valid, 3)
         return self.fc(self.sap(frames, valid))
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfav.layers import blocks
+from tfav.ops import precision
 
 # Scopes of what stands behind the front-end, up to the feature map and from there on: the names of
 # tensors tell a quantiser by them what it may touch.
@@ -74,7 +75,11 @@ class Encoder(keras.layers.Layer):
         """
         if self.embedding_size == feature_size:
             return []
-        return [blocks.dense(self.embedding_size, next(seeds), use_bias=False, dtype="float32")]
+        return [
+            blocks.dense(
+                self.embedding_size, next(seeds), use_bias=False, dtype=precision.full_dtype()
+            )
+        ]
 
     def create_weights(self) -> None:
         """Runs the encoder once on zeros, which creates every weight."""

@@ -5,7 +5,8 @@ import functools
 import tensorflow as tf
 
 from tfav.encoders import kinds, mobile, resnet, vgg
-from tfav.layers import blocks, residual
+from tfav.layers import blocks, normalization, residual
+from tfav.ops import precision
 
 
 class Tiny(kinds.ImageEncoder):
@@ -37,8 +38,8 @@ class Tiny(kinds.ImageEncoder):
         self.convs = [
             blocks.Conv(filters, (3, 3), (2, 2), seed=next(seeds)) for filters in (16, 32, 64, 96)
         ]
-        self.bns = [blocks.batch_norm() for _ in self.convs]
-        self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype="float32")
+        self.bns = [normalization.BatchNorm() for _ in self.convs]
+        self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype=precision.full_dtype())
         self.tail = blocks.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
@@ -84,7 +85,7 @@ class TinyMap(kinds.ImageEncoder):
         super().__init__(embedding_size, image_size, name)
         seeds = self.new_seeds(seed)
         self.convs = [blocks.Conv(filters, (3, 3), seed=next(seeds)) for filters in (16, 32, 64)]
-        self.bns = [blocks.batch_norm() for _ in self.convs]
+        self.bns = [normalization.BatchNorm() for _ in self.convs]
         self.tail = blocks.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
@@ -97,7 +98,7 @@ class TinyMap(kinds.ImageEncoder):
 
     def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of the mean over positions."""
-        features = tf.reduce_mean(tf.cast(feature_map, tf.float32), axis=[1, 2])
+        features = tf.reduce_mean(precision.full(feature_map), axis=[1, 2])
         return self.tail(features, training=training)
 
 
@@ -130,7 +131,7 @@ class IR50(kinds.ImageEncoder):
         super().__init__(embedding_size, image_size, name)
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), seed=next(seeds))
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.prelu = blocks.prelu()
         self.body = []
         channels = 64
@@ -139,10 +140,10 @@ class IR50(kinds.ImageEncoder):
                 stride = 2 if i == 0 else 1
                 self.body.append(residual.IRBlock(channels, filters, stride, se, seeds))
                 channels = filters
-        self.bn2 = blocks.batch_norm()
+        self.bn2 = normalization.BatchNorm()
         self.dropout = blocks.SeededDropout(dropout, next(seeds))
-        self.fc = blocks.dense(512, next(seeds), dtype="float32")
-        self.bn3 = blocks.batch_norm(dtype="float32")
+        self.fc = blocks.dense(512, next(seeds), dtype=precision.full_dtype())
+        self.bn3 = normalization.BatchNorm(dtype=precision.full_dtype())
         self.tail = blocks.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 

@@ -72,7 +72,7 @@ class AudioEncoder(base.Encoder):
         feature_map, valid = self._encode(x, num_samples, training)
         feature_map = blocks.mask(feature_map, valid)
         size = tf.shape(feature_map)
-        whole = tf.ones(size[:3])
+        whole = tf.ones(size[:3], self.variable_dtype)
         whole = whole if valid is None else whole * tf.squeeze(valid, 3)
         positions = size[1] * size[2]
         return (
@@ -156,7 +156,8 @@ class ImageEncoder(base.Encoder):
             raise ValueError(f"image must be [B, H, W, 3] or [B, F, H, W, 3], got {image.shape}")
         if not image.shape[-3:].is_compatible_with([size, size, 3]):
             raise ValueError(f"{self.name} takes images of {size} x {size} x 3, got {image.shape}")
-        pixels = (tf.cast(image, tf.float32) - self.pixel_mean) / self.pixel_deviation
+        pixels = tf.cast(image, self.variable_dtype)
+        pixels = (pixels - self.pixel_mean) / self.pixel_deviation
         pixels = tf.reshape(pixels, [-1, size, size, 3])
         with tf.name_scope(base.NETWORK):
             return self.pixels_to_map(pixels, training)
@@ -177,7 +178,7 @@ class ImageEncoder(base.Encoder):
         if image.shape.rank == 5:
             positions = positions * tf.shape(image)[1]
         features = tf.reshape(feature_map, tf.stack([-1, positions, feature_map.shape[3]]))
-        return features, tf.ones(tf.shape(features)[:2])
+        return features, tf.ones(tf.shape(features)[:2], self.variable_dtype)
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns the feature map [B, H', W', C] of scaled pixels [B, H, W, 3]."""

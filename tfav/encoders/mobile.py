@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from tfav.encoders import kinds
-from tfav.layers import blocks, pooling
+from tfav.layers import blocks, normalization, pooling
+from tfav.ops import precision
 
 # Expansion, output channels, blocks, stride of the first of them: table 1 of Chen et al.
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -43,11 +44,11 @@ class Bottleneck(keras.layers.Layer):
         super().__init__(name=name)
         self.adds = stride == 1 and channels == filters
         self.expand = blocks.Conv(expansion * channels, (1, 1), seed=next(seeds))
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.depthwise = blocks.DepthwiseConv((3, 3), stride, seed=next(seeds))
-        self.bn2 = blocks.batch_norm()
+        self.bn2 = normalization.BatchNorm()
         self.project = blocks.Conv(filters, (1, 1), seed=next(seeds))
-        self.bn3 = blocks.batch_norm()
+        self.bn3 = normalization.BatchNorm()
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns [B, ceil(H / stride), ceil(W / stride), filters]."""
@@ -83,9 +84,9 @@ class MobileFaceNet(kinds.ImageEncoder):
         super().__init__(embedding_size, image_size, name)
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), (2, 2), seed=next(seeds))
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.depthwise = blocks.DepthwiseConv((3, 3), seed=next(seeds))
-        self.bn2 = blocks.batch_norm()
+        self.bn2 = normalization.BatchNorm()
         self.body = []
         channels = 64
         for expansion, filters, num_blocks, stride in BOTTLENECKS:
@@ -94,12 +95,14 @@ class MobileFaceNet(kinds.ImageEncoder):
                 self.body.append(Bottleneck(channels, filters, expansion, s, seeds))
                 channels = filters
         self.conv2 = blocks.Conv(512, (1, 1), seed=next(seeds))
-        self.bn3 = blocks.batch_norm()
+        self.bn3 = normalization.BatchNorm()
         side = -(-image_size // self.map_stride)
         self.whole = blocks.DepthwiseConv((side, side), seed=next(seeds), padded=False)
-        self.bn4 = blocks.batch_norm()
-        self.fc = blocks.dense(embedding_size, next(seeds), use_bias=False, dtype="float32")
-        self.bn5 = blocks.batch_norm(dtype="float32")
+        self.bn4 = normalization.BatchNorm()
+        self.fc = blocks.dense(
+            embedding_size, next(seeds), use_bias=False, dtype=precision.full_dtype()
+        )
+        self.bn5 = normalization.BatchNorm(dtype=precision.full_dtype())
         self.create_weights()
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
@@ -145,9 +148,9 @@ class SeparableBlock(keras.layers.Layer):
         for _ in range(repeats):
             self.depthwise.append(blocks.DepthwiseConv((kernel, 1), seed=next(seeds)))
             self.pointwise.append(blocks.Conv(filters, (1, 1), seed=next(seeds)))
-            self.bns.append(blocks.batch_norm())
+            self.bns.append(normalization.BatchNorm())
         self.shortcut = blocks.Conv(filters, (1, 1), seed=next(seeds))
-        self.bn = blocks.batch_norm()
+        self.bn = normalization.BatchNorm()
 
     def call(
         self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
@@ -188,12 +191,14 @@ class SpeakerNet(kinds.AudioEncoder):
         seeds = self.new_seeds(seed)
         self.depthwise = blocks.DepthwiseConv((3, 1), 2, seed=next(seeds))
         self.pointwise = blocks.Conv(128, (1, 1), seed=next(seeds))
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.body = [SeparableBlock(128, kernel, 2, seeds) for kernel in (7, 11, 15)]
         self.conv = blocks.Conv(256, (1, 1), seed=next(seeds))
-        self.bn2 = blocks.batch_norm()
-        self.bn3 = blocks.batch_norm(dtype="float32")
-        self.fc = blocks.dense(embedding_size, next(seeds), use_bias=False, dtype="float32")
+        self.bn2 = normalization.BatchNorm()
+        self.bn3 = normalization.BatchNorm(dtype=precision.full_dtype())
+        self.fc = blocks.dense(
+            embedding_size, next(seeds), use_bias=False, dtype=precision.full_dtype()
+        )
         self.create_weights()
 
     def frames_to_map(

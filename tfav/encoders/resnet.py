@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfav.encoders import kinds
-from tfav.layers import audio, blocks, pooling, residual
+from tfav.layers import audio, blocks, normalization, pooling, residual
+from tfav.ops import precision
 
 FEATURE_SIZE = 512
 
@@ -129,14 +130,14 @@ class ResNetSE34(kinds.AudioEncoder):
         self.conv1 = blocks.Conv(
             32, (3, 3), seed=next(seeds), init=blocks.kaiming_normal, use_bias=True
         )
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.layer1 = self._layer(32, 32, 3, 1, seeds)
         self.layer2 = self._layer(32, 64, 4, 2, seeds)
         self.layer3 = self._layer(64, 128, 6, 2, seeds)
         self.layer4 = self._layer(128, 256, 3, 2, seeds)
         self.frame_size = 256 * math.ceil(self.frontend.num_bands / self.map_stride)
         self.attention = pooling.ChannelAttentivePooling(self.frame_size, 128, deviation, seeds)
-        self.fc = blocks.dense(embedding_size, next(seeds), dtype="float32")
+        self.fc = blocks.dense(embedding_size, next(seeds), dtype=precision.full_dtype())
         self.create_weights()
 
     @staticmethod

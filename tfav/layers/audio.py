@@ -95,7 +95,7 @@ class LogMel(frontend.Frontend):
         """Returns log-mel frames [B, frames, num_mels]."""
         if self.power != 2.0:
             spectrum = tf.pow(spectrum, self.power / 2.0)
-        mel = tf.tensordot(spectrum, tf.constant(self.mel, tf.float32), axes=1)
+        mel = tf.tensordot(spectrum, tf.constant(self.mel, spectrum.dtype), axes=1)
         log_mel = tf.math.log(mel + self.log_offset)
         return _normalize_over_time(log_mel, valid) if self.instance_norm else log_mel
 
@@ -152,7 +152,7 @@ class LogSpectrogram(frontend.Frontend):
     def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
         """Returns standardised log densities [B, frames, frame_length_samples // 2 + 1]."""
         # ln(x + c) less ln(c), which the mean takes away: exact where a clip is nearly silent.
-        x = tf.math.log1p(spectrum * tf.constant(self.density / self.log_offset, tf.float32))
+        x = tf.math.log1p(spectrum * tf.constant(self.density / self.log_offset, spectrum.dtype))
         weight = tf.ones_like(x[:, :, :1]) if valid is None else valid
         weight = weight / tf.reduce_sum(weight, axis=1, keepdims=True)
         x = x - tf.reduce_mean(tf.reduce_sum(x * weight, axis=1, keepdims=True), 2, keepdims=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfav import registry
+from tfav.ops import precision
 
 
 class BlendingWeights(tf.Module):
@@ -25,7 +26,7 @@ class BlendingWeights(tf.Module):
         self.names = tuple(weights)
         self.weight = tf.Variable(
             self._checked(weights),
-            dtype=tf.float32,
+            dtype=precision.full_dtype(),
             trainable=False,
             name="weight",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,

@@ -12,22 +12,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfav.ops import distributed
+from tfav.layers import normalization
+from tfav.ops import distributed, precision
 
 Initializer = Callable[[int], keras.initializers.Initializer]
-
-
-def batch_norm(**overrides: Any) -> keras.layers.BatchNormalization:
-    """Returns the only batch norm of the house: synchronized, with PyTorch's epsilon and momentum.
-
-    Not synchronized, Keras 3 keeps the moving statistics of replica 0 alone.
-
-    Args:
-      **overrides: further arguments of `keras.layers.BatchNormalization`.
-    """
-    return keras.layers.BatchNormalization(
-        **{"epsilon": 1e-5, "momentum": 0.9, "synchronized": True} | overrides
-    )
 
 
 def dense(units: int, seed: int, use_bias: bool = True, **kwargs: Any) -> keras.layers.Dense:
@@ -249,15 +237,15 @@ def max_pool(
 
 def masked_max(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
     """Returns the largest of non-negative [B, T, W, C], sound time and all of W: [B, C] float32."""
-    return tf.cast(tf.reduce_max(mask(x, valid), axis=[1, 2]), tf.float32)
+    return precision.full(tf.reduce_max(mask(x, valid), axis=[1, 2]))
 
 
 def masked_mean(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
     """Returns the mean of [B, T, W, C] over sound time and all of W: [B, C] float32."""
-    x = tf.cast(x, tf.float32)
+    x = precision.full(x)
     if valid is None:
         return tf.reduce_mean(x, axis=[1, 2])
-    valid = tf.cast(valid, tf.float32)  # Keras 3 autocasts every float argument of a block
+    valid = tf.cast(valid, x.dtype)  # Keras 3 autocasts every float argument of a block
     total = tf.reduce_sum(tf.reduce_mean(x * valid, axis=2), axis=1)
     return total / tf.reduce_sum(valid, axis=[1, 2])
 
@@ -289,10 +277,12 @@ class Tail(keras.layers.Layer):
     def __init__(
         self, embedding_size: int, dropout: float, seeds: Iterator[int], name: str | None = None
     ):
-        super().__init__(name=name, dtype="float32")
-        self.bn = batch_norm(dtype="float32")
-        self.dense = dense(embedding_size, next(seeds), use_bias=False, dtype="float32")
-        self.dropout = SeededDropout(dropout, next(seeds), dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
+        self.bn = normalization.BatchNorm(dtype=precision.full_dtype())
+        self.dense = dense(
+            embedding_size, next(seeds), use_bias=False, dtype=precision.full_dtype()
+        )
+        self.dropout = SeededDropout(dropout, next(seeds), dtype=precision.full_dtype())
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns embeddings [B, D] float32 of features [B, C]."""

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.ops import similarity
+from tfav.ops import precision, similarity
 
 
 def auto_scale(num_classes: int) -> float:
@@ -44,7 +44,7 @@ class SharedClassifier(keras.layers.Layer):
         seed: int = 0,
         name: str = "classifier",
     ):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         if num_classes < 2:
             raise registry.UserError(
                 f"num_classes={num_classes}: a classifier needs at least two identities in the "
@@ -65,7 +65,7 @@ class SharedClassifier(keras.layers.Layer):
             shape=(num_classes, embedding_size),
             initializer=keras.initializers.GlorotUniform(seed=seed),
             trainable=True,
-            dtype="float32",
+            dtype=precision.full_dtype(),
         )
 
     def call(self, embedding: tf.Tensor) -> tf.Tensor:
@@ -77,7 +77,7 @@ class SharedClassifier(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         if self.normalized:
             return self.scale * similarity.cosine_matrix(embedding, kernel)
-        return tf.matmul(tf.cast(embedding, tf.float32), kernel, transpose_b=True)
+        return tf.matmul(precision.full(embedding), kernel, transpose_b=True)
 
 
 class ModalityClassifier(keras.layers.Layer):
@@ -97,7 +97,7 @@ class ModalityClassifier(keras.layers.Layer):
     """
 
     def __init__(self, num_classes: int, sizes: Mapping[str, int], seed: int, name: str):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         if num_classes < 2:
             raise registry.UserError(
                 f"num_classes={num_classes}: a classifier needs at least two classes in the "
@@ -111,7 +111,7 @@ class ModalityClassifier(keras.layers.Layer):
             shape=(num_classes, sum(self._columns)),
             initializer=keras.initializers.GlorotUniform(seed=seed),
             trainable=True,
-            dtype="float32",
+            dtype=precision.full_dtype(),
         )
 
     def kernels(self) -> dict[str, tf.Tensor]:
@@ -204,7 +204,11 @@ class ConcatClassifier(ModalityClassifier):
                 "out."
             )
         self.bias = self.add_weight(
-            name="bias", shape=(num_classes,), initializer="zeros", trainable=True, dtype="float32"
+            name="bias",
+            shape=(num_classes,),
+            initializer="zeros",
+            trainable=True,
+            dtype=precision.full_dtype(),
         )
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -215,7 +219,7 @@ class ConcatClassifier(ModalityClassifier):
         """
         share = tf.convert_to_tensor(self.bias) / len(self.modalities)
         return {
-            m: tf.matmul(tf.cast(features[m], tf.float32), w, transpose_b=True) + share
+            m: tf.matmul(precision.full(features[m]), w, transpose_b=True) + share
             for m, w in self.kernels().items()
             if m in features
         }

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.ops import distributed
+from tfav.ops import distributed, precision
 
 MODES = ("spherical", "euclidean")
 # A sum of features shorter than this has no direction: of features of length 1 that cancel out it
@@ -57,7 +57,7 @@ class SoftClustering(keras.layers.Layer):
         seed: int = 0,
         name: str | None = None,
     ):
-        super().__init__(name=name, dtype="float32", autocast=False)
+        super().__init__(name=name, dtype=precision.full_dtype(), autocast=False)
         counts = {
             "num_clusters": num_clusters,
             "cluster_size": cluster_size,
@@ -115,10 +115,10 @@ class SoftClustering(keras.layers.Layer):
             features are zero or cancel out.
           assignments: [B, P, K] float32, over K summing to 1, at padding to 0.
         """
-        features = tf.cast(feature_map, tf.float32)
+        features = precision.full(feature_map)
         if valid is None:
             valid = tf.ones(tf.shape(features)[:2])
-        valid = tf.expand_dims(tf.cast(valid, tf.float32) > 0, 2)
+        valid = tf.expand_dims(tf.cast(valid, features.dtype) > 0, 2)
         projected = self._project(tf.where(valid, features, 0.0))
         find = self._spherical if self.mode == "spherical" else self._euclidean
         centers, log_assignments = find(projected, valid)
@@ -134,9 +134,9 @@ class SoftClustering(keras.layers.Layer):
         Returns:
           [B, P, K] float32: `<u_pk, c_k>`, or `-|u_p - c_k|` (`euclidean`).
         """
-        projected = self._project(tf.cast(feature_map, tf.float32))
+        projected = self._project(precision.full(feature_map))
         near = _products if self.mode == "spherical" else _minus_distances
-        return near(projected, tf.cast(centers, tf.float32))
+        return near(projected, precision.full(centers))
 
     def _project(self, features: tf.Tensor) -> tf.Tensor:
         """Returns [B, P, K, d], or [B, P, d] (`euclidean`), of [B, P, C]."""
@@ -148,7 +148,7 @@ class SoftClustering(keras.layers.Layer):
         return tf.einsum("bpc,kcd->bpkd", features, kernel)
 
     def _spherical(self, projected: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        log_share = tf.zeros(tf.shape(projected)[:3]) - math.log(self.num_clusters)
+        log_share = tf.zeros(tf.shape(projected)[:3], projected.dtype) - math.log(self.num_clusters)
         for _ in range(self.num_iterations):
             # Only the direction counts, so the largest share of a cluster may be taken for 1: with
             # a large z all of a cluster's shares can be below what float32 holds.
@@ -190,8 +190,9 @@ class MovingMean(tf.Module):
         self.momentum = momentum
         # Every replica assigns the same gathered value, so the first one's is everybody's.
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.total = tf.Variable(tf.zeros(shape), False, name="total", aggregation=first)
-        self.count = tf.Variable(tf.zeros([]), False, name="count", aggregation=first)
+        zeros = tf.zeros(shape, precision.full_dtype())
+        self.total = tf.Variable(zeros, False, name="total", aggregation=first)
+        self.count = tf.Variable(tf.zeros([], zeros.dtype), False, name="count", aggregation=first)
 
     def observe(self, rows: tf.Tensor) -> None:
         """Takes in the mean over the global batch of `rows` [b, ...] of this replica."""

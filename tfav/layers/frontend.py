@@ -7,7 +7,7 @@ its `num_frames`. What follows `num_samples` is never read, and frames after `nu
 import keras
 import tensorflow as tf
 
-from tfav.ops import signal
+from tfav.ops import precision, signal
 
 FORMS = ("stft", "conv")
 
@@ -48,7 +48,7 @@ class Frontend(keras.layers.Layer):
         name: str,
     ):
         # Power spectra span eight decades: never in bfloat16, whatever the policy.
-        super().__init__(name=name, dtype="float32", autocast=False)
+        super().__init__(name=name, dtype=precision.full_dtype(), autocast=False)
         if form not in FORMS:
             raise ValueError(f"unknown form {form!r}: choose one of {', '.join(FORMS)}")
         if frame_length_samples > fft_length or (centered and frame_length_samples % 2):
@@ -80,13 +80,15 @@ class Frontend(keras.layers.Layer):
           image: [B, frames of T, num_bands] float32, frames beyond the sound zeroed.
           num_frames: [B] int32, or None without `num_samples`.
         """
-        waveform = tf.cast(waveform, tf.float32)
+        waveform = tf.cast(waveform, self.compute_dtype)
         num_frames = None
         if num_samples is not None:
             num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
             num_frames = self.count_frames(num_samples)
         spectrum = self._power(self.prepare(waveform, num_samples), num_samples)
-        valid = None if num_frames is None else frame_mask(num_frames, tf.shape(spectrum)[1])
+        valid = None
+        if num_frames is not None:
+            valid = frame_mask(num_frames, tf.shape(spectrum)[1], spectrum.dtype)
         image = self.image(spectrum, valid)
         if valid is not None:
             image = image * valid
@@ -118,11 +120,14 @@ class Frontend(keras.layers.Layer):
         return signal.power_stft(padded, self.window_values, step, self.fft_length, self.detrend)
 
 
-def frame_mask(num_frames: tf.Tensor, max_frames: tf.Tensor) -> tf.Tensor:
-    """Returns 1 where a frame is sound and 0 after it, [B, max_frames, 1] float32.
+def frame_mask(
+    num_frames: tf.Tensor, max_frames: tf.Tensor, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
+    """Returns 1 where a frame is sound and 0 after it, [B, max_frames, 1].
 
     Args:
       num_frames: [B] int32.
       max_frames: int32 scalar.
+      dtype: of the mask.
     """
-    return tf.expand_dims(tf.sequence_mask(num_frames, max_frames, dtype=tf.float32), 2)
+    return tf.expand_dims(tf.sequence_mask(num_frames, max_frames, dtype=dtype), 2)

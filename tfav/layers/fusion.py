@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.layers import blocks
+from tfav.ops import precision
 
 
 class Concat(keras.layers.Layer):
@@ -30,12 +31,12 @@ class Concat(keras.layers.Layer):
     needs_all = False  # a modality may be absent
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         del sizes, seed
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the features [B, D_m] float32 by modality."""
-        return {m: tf.cast(x, tf.float32) for m, x in features.items()}
+        return {m: precision.full(x) for m, x in features.items()}
 
 
 class Gated(keras.layers.Layer):
@@ -55,15 +56,13 @@ class Gated(keras.layers.Layer):
     needs_all = True
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         size = _common_size(sizes, "gated")
         self.projections = {m: _dense(size, size, m, seed) for m in sizes}
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns [B, D] float32 by modality; all modalities must be there."""
-        projected = {
-            m: dense(tf.cast(features[m], tf.float32)) for m, dense in self.projections.items()
-        }
+        projected = {m: dense(precision.full(features[m])) for m, dense in self.projections.items()}
         gates = {m: tf.sigmoid(p) for m, p in projected.items()}
         return {m: p * _mean_of_others(gates, m) for m, p in projected.items()}
 
@@ -85,21 +84,20 @@ class FiLM(keras.layers.Layer):
     needs_all = True
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         size = _common_size(sizes, "film")
         self.modulators = {m: _dense(size, 2 * size, m, seed) for m in sizes}
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns [B, D] float32 by modality; all modalities must be there."""
         said = {
-            m: tf.split(dense(tf.cast(features[m], tf.float32)), 2, axis=1)
+            m: tf.split(dense(precision.full(features[m])), 2, axis=1)
             for m, dense in self.modulators.items()
         }
         gamma = {m: halves[0] for m, halves in said.items()}
         beta = {m: halves[1] for m, halves in said.items()}
         return {
-            m: _mean_of_others(gamma, m) * tf.cast(features[m], tf.float32)
-            + _mean_of_others(beta, m)
+            m: _mean_of_others(gamma, m) * precision.full(features[m]) + _mean_of_others(beta, m)
             for m in said
         }
 
@@ -120,7 +118,7 @@ def _common_size(sizes: Mapping[str, int], name: str) -> int:
 
 def _dense(size: int, units: int, modality: str, seed: int) -> keras.layers.Dense:
     own = zlib.crc32(f"fusion/{modality}/{seed}".encode()) % 2**30
-    dense = blocks.dense(units, own, dtype="float32")
+    dense = blocks.dense(units, own, dtype=precision.full_dtype())
     dense.build((None, size))
     return dense
 

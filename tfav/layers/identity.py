@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry
-from tfav.ops import distributed
+from tfav.ops import distributed, precision
 
 
 def _state(value: np.ndarray, name: str) -> tf.Variable:
     # Every replica assigns the same gathered value, so the first one's is everybody's.
     return tf.Variable(
-        value.astype(np.float32),
+        value.astype(precision.full_dtype()),
         trainable=False,
         name=name,
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
@@ -94,7 +94,7 @@ class IdentityWeights(tf.Module):
         scaled = self.weight * (self.num_identities / tf.reduce_sum(self.weight))
         rows = tf.gather(scaled, label)
         empty = tf.reduce_sum(distributed.gather(rows)) < 1e-3
-        return tf.stop_gradient(rows + tf.cast(empty, tf.float32))
+        return tf.stop_gradient(rows + tf.cast(empty, rows.dtype))
 
     def observe(self, label: tf.Tensor, hardness: tf.Tensor) -> tf.Tensor:
         """Moves the hardness of the identities of the global batch, then returns `weights(label)`.
@@ -107,7 +107,7 @@ class IdentityWeights(tf.Module):
           hardness: [b] the rows' unweighted loss.
         """
         everyone = distributed.gather(label)
-        loss = distributed.gather(tf.stop_gradient(tf.cast(hardness, tf.float32)))
+        loss = distributed.gather(tf.stop_gradient(precision.full(hardness)))
         total = tf.math.unsorted_segment_sum(loss, everyone, self.num_identities)
         count = tf.math.unsorted_segment_sum(tf.ones_like(loss), everyone, self.num_identities)
         moved = self.momentum * self.hardness + (1.0 - self.momentum) * tf.math.divide_no_nan(

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from tfav.layers import blocks
+from tfav.layers import blocks, normalization
+from tfav.ops import precision
 
 VARIANCE_FLOOR = 1e-5
 
@@ -33,9 +34,11 @@ class SelfAttentivePooling(keras.layers.Layer):
     """
 
     def __init__(self, size: int, seeds: Iterator[int], name: str | None = None):
-        super().__init__(name=name, dtype="float32")
-        self.linear = blocks.dense(size, next(seeds), activation="tanh", dtype="float32")
-        self.context = blocks.dense(1, next(seeds), use_bias=False, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
+        self.linear = blocks.dense(
+            size, next(seeds), activation="tanh", dtype=precision.full_dtype()
+        )
+        self.context = blocks.dense(1, next(seeds), use_bias=False, dtype=precision.full_dtype())
 
     def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
         """Returns [B, C] of frames [B, T, C]; `valid` [B, T, 1] or None."""
@@ -65,11 +68,13 @@ class ChannelAttentivePooling(keras.layers.Layer):
         seeds: Iterator[int],
         name: str | None = None,
     ):
-        super().__init__(name=name, dtype="float32")
+        super().__init__(name=name, dtype=precision.full_dtype())
         self.deviation = deviation
-        self.squeeze = blocks.dense(hidden_size, next(seeds), activation="relu", dtype="float32")
-        self.bn = blocks.batch_norm(dtype="float32")
-        self.attend = blocks.dense(size, next(seeds), use_bias=False, dtype="float32")
+        self.squeeze = blocks.dense(
+            hidden_size, next(seeds), activation="relu", dtype=precision.full_dtype()
+        )
+        self.bn = normalization.BatchNorm(dtype=precision.full_dtype())
+        self.attend = blocks.dense(size, next(seeds), use_bias=False, dtype=precision.full_dtype())
 
     def call(
         self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
@@ -83,7 +88,8 @@ class ChannelAttentivePooling(keras.layers.Layer):
 def _uniform(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
     """Equal weights [B, T, 1] of the sound frames, summing to 1 over time."""
     if valid is None:
-        return tf.ones_like(x[:, :, :1], tf.float32) / tf.cast(tf.shape(x)[1], tf.float32)
+        ones = tf.ones_like(precision.full(x[:, :, :1]))
+        return ones / tf.cast(tf.shape(x)[1], ones.dtype)
     return valid / tf.reduce_sum(valid, axis=1, keepdims=True)
 
 
@@ -94,11 +100,11 @@ def _softmax_over_time(score: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
 
 
 def _weighted_sum(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(x, tf.float32) * weight, axis=1)
+    return tf.reduce_sum(precision.full(x) * weight, axis=1)
 
 
 def _moments(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    x = tf.cast(x, tf.float32)
+    x = precision.full(x)
     center = tf.reduce_sum(x * weight, axis=1, keepdims=True)
     variance = _weighted_sum(tf.square(x - center), weight)
     # A floor under the root: the gradient of sqrt at 0 is infinite.

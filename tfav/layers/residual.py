@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from tfav.layers import blocks
+from tfav.layers import blocks, normalization
 
 
 class SqueezeExcite(keras.layers.Layer):
@@ -130,10 +130,10 @@ class ResNet(keras.layers.Layer):
         return x
 
 
-def noisy_norm(seeds: Iterator[int]) -> keras.layers.BatchNormalization:
+def noisy_norm(seeds: Iterator[int]) -> normalization.BatchNorm:
     """Returns a batch norm whose gains start from N(1, 0.02), as in the authors' ResNets."""
     gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))
-    return blocks.batch_norm(gamma_initializer=gains)
+    return normalization.BatchNorm(gamma_initializer=gains)
 
 
 def _kaiming_conv(filters: int, size: int, stride: int, seeds: Iterator[int]) -> blocks.Conv:
@@ -167,14 +167,14 @@ class SEBasicBlock(keras.layers.Layer):
         self.stride = stride
         strides = (stride, stride)
         self.conv1 = blocks.Conv(filters, (3, 3), strides, seed=next(seeds), init=init)
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.conv2 = blocks.Conv(filters, (3, 3), seed=next(seeds), init=init)
-        self.bn2 = blocks.batch_norm()
+        self.bn2 = normalization.BatchNorm()
         self.se = SqueezeExcite(filters, 8, use_bias=True, seeds=seeds)
         self.downsample = []
         if stride != 1 or channels != filters:
             shortcut = blocks.Conv(filters, (1, 1), strides, seed=next(seeds), init=init)
-            self.downsample = [shortcut, blocks.batch_norm()]
+            self.downsample = [shortcut, normalization.BatchNorm()]
 
     def call(
         self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
@@ -213,16 +213,16 @@ class IRBlock(keras.layers.Layer):
     ):
         super().__init__(name=name)
         self.stride = stride
-        self.bn1 = blocks.batch_norm()
+        self.bn1 = normalization.BatchNorm()
         self.conv1 = blocks.Conv(filters, (3, 3), seed=next(seeds))
         self.prelu = blocks.prelu()
         self.conv2 = blocks.Conv(filters, (3, 3), (stride, stride), seed=next(seeds))
-        self.bn2 = blocks.batch_norm()
+        self.bn2 = normalization.BatchNorm()
         self.se = [SqueezeExcite(filters, 16, use_bias=False, seeds=seeds)] if se else []
         self.shortcut = []
         if channels != filters:
             shortcut = blocks.Conv(filters, (1, 1), (stride, stride), seed=next(seeds))
-            self.shortcut = [shortcut, blocks.batch_norm()]
+            self.shortcut = [shortcut, normalization.BatchNorm()]
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns [B, ceil(H / stride), ceil(W / stride), filters]."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfav import compat
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, precision, similarity
 
 
 def triplet_semihard(
@@ -73,8 +73,8 @@ def npairs(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, scale: float = 
     loss = compat.addons("npairs").losses.npairs_loss
     everyone = distributed.gather(label)
     logits = scale * similarity.cosine_matrix(
-        distributed.gather(tf.cast(audio, tf.float32)),
-        distributed.gather(tf.cast(image, tf.float32)),
+        distributed.gather(precision.full(audio)),
+        distributed.gather(precision.full(image)),
     )
     return _fill(label, everyone, lambda: loss(everyone, logits))
 

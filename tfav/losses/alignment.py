@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.losses import addons
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, precision, similarity
 
 # Far below any logit, and finite: the gradient of a masked entry is an exact zero, never NaN.
 _MASKED = float(tf.float32.min) / 2
@@ -43,7 +43,7 @@ def explicit(voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, m: float = 5.4
         raise registry.UserError(
             f"m={m} of the explicit loss must be positive: the default is 5.4."
         )
-    voice, face = tf.cast(voice, tf.float32), tf.cast(face, tf.float32)
+    voice, face = precision.full(voice), precision.full(face)
     negative = ~_same_label(label)
     return 0.5 * (_saturated(voice, face, negative, m) + _saturated(face, voice, negative, m))
 
@@ -59,7 +59,7 @@ def _saturated(anchor: tf.Tensor, other: tf.Tensor, negative: tf.Tensor, m: floa
 
 def _soft_floor(anchor: tf.Tensor, own: tf.Tensor, negative: tf.Tensor, m: float) -> tf.Tensor:
     """Returns `log(m + sum of exp(excess) over negatives)`, [b]."""
-    floor = tf.fill([tf.shape(anchor)[0], 1], tf.constant(math.log(m), tf.float32))
+    floor = tf.fill([tf.shape(anchor)[0], 1], tf.constant(math.log(m), anchor.dtype))
     # log m joins the log-sum-exp: log(m + sum exp) overflows once an anchor's norm passes 88.
     excess = tf.where(negative, _excess(anchor, own), _MASKED)
     return tf.reduce_logsumexp(tf.concat([floor, excess], axis=1), axis=1)
@@ -115,8 +115,9 @@ def _noise_contrast(
     # ln(1 - p) is exact as log1p(-p) while p <= 1/2. Only the largest entry of a row can be above
     # that, and there 1 - p may round to 0: its ln(1 - p) is the log-sum-exp of the rest of the row.
     top = tf.one_hot(tf.argmax(logits, axis=1), tf.shape(logits)[1], on_value=True, off_value=False)
-    rest = tf.reduce_logsumexp(tf.where(top, _MASKED, logits), axis=1, keepdims=True)
-    log_not_p = tf.where(top, rest - total, tf.math.log1p(-tf.exp(tf.where(top, _MASKED, log_p))))
+    lowest = tf.constant(_MASKED, logits.dtype)
+    rest = tf.reduce_logsumexp(tf.where(top, lowest, logits), axis=1, keepdims=True)
+    log_not_p = tf.where(top, rest - total, tf.math.log1p(-tf.exp(tf.where(top, lowest, log_p))))
     return -_masked_mean(log_p, positive) - _masked_mean(log_not_p, ~positive)
 
 
@@ -152,7 +153,7 @@ def n_pair(
         raise registry.UserError(
             f"norm_weight={norm_weight} of the N-pair loss must not be negative: default 5e-4."
         )
-    audio, image = tf.cast(audio, tf.float32), tf.cast(image, tf.float32)
+    audio, image = precision.full(audio), precision.full(image)
     negative = ~_same_label(label)
     ways = _soft_floor(audio, image, negative, 1.0) + _soft_floor(image, audio, negative, 1.0)
     return 0.5 * ways + norm_weight * tf.reduce_sum(tf.square(audio) + tf.square(image), axis=1)

@@ -36,7 +36,7 @@ def implicit_floor(
     weight, label = distributed.gather(weight), distributed.gather(label)
     weighted = weight[:, tf.newaxis] * distributed.gather(both)
     num_classes = kernel.shape[0]
-    rows = tf.cast(tf.size(weight), tf.float32)
+    rows = tf.cast(tf.size(weight), weight.dtype)
     of_class = tf.math.unsorted_segment_sum(weighted, label, num_classes)
     distance = tf.norm(num_classes * of_class - tf.reduce_sum(weighted, axis=0), axis=1)
     largest = tf.reduce_max(tf.norm(kernel, axis=1))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfav import registry
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, precision, similarity
 
 NEGATIVES = ("derangement", "all")
 
@@ -110,14 +110,14 @@ def pair_distance(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tens
 
 def cluster_distance(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
     """Returns `min_a |c^a - c^v_k|^2` within each row, [B, K_v], of [B, K_a, d] and [B, K_v, d]."""
-    audio = tf.expand_dims(tf.cast(audio_centers, tf.float32), 2)
-    image = tf.expand_dims(tf.cast(image_centers, tf.float32), 1)
+    audio = tf.expand_dims(precision.full(audio_centers), 2)
+    image = tf.expand_dims(precision.full(image_centers), 1)
     return tf.reduce_min(tf.reduce_sum(tf.square(audio - image), axis=3), axis=1)
 
 
 def _squared_distances(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
     """Returns [B, K_a, N, K_v]."""
-    audio, image = tf.cast(audio_centers, tf.float32), tf.cast(image_centers, tf.float32)
+    audio, image = precision.full(audio_centers), precision.full(image_centers)
     lengths = tf.reduce_sum(tf.square(audio), axis=2)[:, :, tf.newaxis, tf.newaxis]
     lengths += tf.reduce_sum(tf.square(image), axis=2)
     return tf.maximum(lengths - 2.0 * tf.einsum("bkd,nld->bknl", audio, image), 0.0)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfav.ops import precision
+
 
 def agreement(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     """Returns `KL(p || q) + KL(q || p)` of two predictions, float32 [B].
@@ -12,8 +14,8 @@ def agreement(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
       one: [B, C] logits, `p = softmax(one)`.
       other: [B, C] logits, `q = softmax(other)`.
     """
-    log_p = tf.nn.log_softmax(tf.cast(one, tf.float32))
-    log_q = tf.nn.log_softmax(tf.cast(other, tf.float32))
+    log_p = tf.nn.log_softmax(precision.full(one))
+    log_q = tf.nn.log_softmax(precision.full(other))
     return tf.reduce_sum((tf.exp(log_p) - tf.exp(log_q)) * (log_p - log_q), axis=1)
 
 
@@ -50,6 +52,6 @@ def modulation(scores: tf.Tensor, alpha: float) -> tf.Tensor:
       scores: [n] sums or means over the global batch of `softmax(z^m)_y`; two or more.
       alpha: how much, positive.
     """
-    scores = tf.maximum(tf.cast(scores, tf.float32), 1e-12)
+    scores = tf.maximum(precision.full(scores), 1e-12)
     ratio = (scores * tf.reduce_sum(1.0 / scores) - 1.0) / (scores.shape[0] - 1)
     return tf.where(ratio > 1.0, 1.0 - tf.tanh(alpha * ratio), 1.0)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfav.ops import precision
+
 
 def cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """Returns the implicit loss `lse_j(z_ij) - z_{i, y_i}` of every row, float32 [B].
@@ -14,5 +16,5 @@ def cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
       label: [B] int class in 0..C-1.
     """
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=label, logits=tf.cast(logits, tf.float32)
+        labels=label, logits=precision.full(logits)
     )

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfav import compat, registry, typing
 from tfav.encoders import base as encoders_base
 from tfav.losses import clustering
+from tfav.ops import precision
 from tfav.recipes import base
 
 MODALITIES = ("audio", "image")
@@ -105,7 +106,7 @@ class Correspondence(base.Recipe):
         features, valid = self.encoders[modality].feature_positions(
             batch[modality], num_samples, training=training and not still
         )
-        features = tf.cast(features, tf.float32)
+        features = precision.full(features)
         return tf.stop_gradient(features) if still else features, valid
 
     @property

@@ -10,7 +10,7 @@ from tfav.encoders import base as encoders_base
 from tfav.layers import blocks
 from tfav.layers import clustering as clusterings
 from tfav.losses import clustering
-from tfav.ops import distributed
+from tfav.ops import distributed, precision
 from tfav.recipes import correspondence
 
 # What an option is when nobody says: the released code's, and that of the authors' later one.
@@ -129,7 +129,7 @@ class DMC(correspondence.Correspondence):
                 size or max(sizes.values()),
                 correspondence.seed_of(f"projection/{m}", seed),
                 use_bias=False,
-                dtype="float32",
+                dtype=precision.full_dtype(),
                 name=f"projection_{m}",
             )
 
@@ -144,7 +144,7 @@ class DMC(correspondence.Correspondence):
     def _projected(self, modality: str, features: tf.Tensor) -> tf.Tensor:
         """Returns the features as the clustering layer takes them."""
         projection = self.heads.get(f"projection_{modality}")
-        features = tf.cast(features, tf.float32)
+        features = precision.full(features)
         return features if projection is None else projection(features)
 
     def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
@@ -169,7 +169,7 @@ class DMC(correspondence.Correspondence):
         losses = {"loss": loss, **correspondence.matches(matched, mismatched)}
         for modality, share in usage.items():
             entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
-            dead = tf.cast(share < 0.1 / self.num_clusters[modality], tf.float32)
+            dead = tf.cast(share < 0.1 / self.num_clusters[modality], loss.dtype)
             losses[f"usage_entropy_{modality}"] = entropy * ones
             losses[f"dead_clusters_{modality}"] = tf.reduce_sum(dead) * ones
         return losses

@@ -9,6 +9,7 @@ from tfav import registry, typing
 from tfav.encoders import base as encoders_base
 from tfav.layers import blocks
 from tfav.losses import clustering
+from tfav.ops import precision
 from tfav.recipes import correspondence
 
 
@@ -56,7 +57,11 @@ class L3(correspondence.Correspondence):
 
         def dense(name: str, units: int, use_bias: bool) -> keras.layers.Layer:
             return blocks.dense(
-                units, correspondence.seed_of(name, seed), use_bias, dtype="float32", name=name
+                units,
+                correspondence.seed_of(name, seed),
+                use_bias,
+                dtype=precision.full_dtype(),
+                name=name,
             )
 
         heads = {
@@ -76,8 +81,8 @@ class L3(correspondence.Correspondence):
         matched, mismatched = self.compare(
             *(self.represent(m, batch, training) for m in correspondence.MODALITIES), training
         )
-        right = tf.cast(matched > 0, tf.float32)
-        right += tf.reduce_mean(tf.cast(mismatched <= 0, tf.float32), axis=1)
+        right = tf.cast(matched > 0, matched.dtype)
+        right += tf.reduce_mean(tf.cast(mismatched <= 0, matched.dtype), axis=1)
         return {
             "loss": clustering.correspondence(matched, mismatched),
             **correspondence.matches(matched, mismatched),

@@ -296,4 +296,5 @@ def _weight(field: str, value: float, sizes: Mapping[str, int]) -> float:
 
 
 def _hits(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.equal(tf.argmax(logits, -1, tf.int32), tf.cast(label, tf.int32)), tf.float32)
+    hits = tf.equal(tf.argmax(logits, -1, tf.int32), tf.cast(label, tf.int32))
+    return tf.cast(hits, logits.dtype)

@@ -96,6 +96,7 @@ class Modulation:
         draw = tf.random.stateless_normal(
             tf.shape(gradient), tf.stack([tf.constant(key, tf.int64), step])
         )
-        count = tf.cast(tf.size(gradient), tf.float32)
+        count = tf.cast(tf.size(gradient), gradient.dtype)
         unbiased = tf.sqrt(tf.math.divide_no_nan(count, count - 1.0))  # as torch.std
+        draw = tf.cast(draw, gradient.dtype)
         return draw * (tf.math.reduce_std(gradient) * unbiased + 1e-8)

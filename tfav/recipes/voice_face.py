@@ -106,7 +106,7 @@ class VoiceFace(base.Recipe):
             mean = tf.reduce_mean(distributed.gather(implicit))
             implicit = tf.fill(tf.shape(implicit), mean)
         implicit, explicit = weight * implicit, weight * explicit
-        hits = [tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), tf.float32) for x in logits]
+        hits = [tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), x.dtype) for x in logits]
         losses = {
             "loss": self.implicit_weight * implicit + self.explicit_weight * explicit,
             "implicit": implicit,
@@ -119,7 +119,7 @@ class VoiceFace(base.Recipe):
                 voice, face, label, self.hinge_m
             )
         if self.tables:
-            losses["active"] = tf.cast(weight > 0, tf.float32)
+            losses["active"] = tf.cast(weight > 0, weight.dtype)
         return losses
 
     def _floor(

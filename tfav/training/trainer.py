@@ -9,6 +9,7 @@ import tqdm
 from absl import logging
 
 from tfav import compat, registry, typing
+from tfav.ops import precision
 from tfav.recipes import base
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import strategy as strategies
@@ -108,7 +109,7 @@ class Trainer:
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         norms = [f"gradient_norm_{name}" for name in self._encoders]
         names = (*self.recipe.scalars, *norms, "gradient_norm")
-        totals = {name: tf.zeros([]) for name in names}
+        totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         for i in tf.range(num_steps):
             values = self.strategy.run(self._replica_step, args=(next(iterator),))

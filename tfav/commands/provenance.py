@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 
 from tfav import lists, registry
-from tfav.build import models
+from tfav.commands import models
 from tfav.data import shards
 from tfav.training import environment
 

@@ -9,7 +9,7 @@ from absl import logging
 
 from tfav import compat, lists, registry, theory
 from tfav import config as config_lib
-from tfav.build import judging, models, reading
+from tfav.commands import judging, models, reading
 from tfav.data import shards
 from tfav.encoders import base as encoders_base
 from tfav.evaluation import balance

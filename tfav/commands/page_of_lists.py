@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import lists, registry
-from tfav.build import by_lists, models
+from tfav.commands import by_lists, models
 from tfav.data import shards
 from tfav.evaluation import film, media, page, protocols, showcase
 from tfav.evaluation import space as spaces

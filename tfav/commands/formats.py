@@ -11,7 +11,7 @@ import tqdm
 
 from tfav import config as config_lib
 from tfav import registry
-from tfav.build import reading, specimens
+from tfav.commands import reading, specimens
 from tfav.data import shards
 from tfav.encoders import audio, image
 from tfav.export import publish

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfav.build import by_maps, by_pairs, models, reading
+from tfav.commands import by_maps, by_pairs, models, reading
 from tfav.data import shards
 from tfav.evaluation import balance, scene_page, scene_plots
 from tfav.recipes import dmc

@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 
 from tfav import lists, registry
-from tfav.build import models, reading
+from tfav.commands import models, reading
 from tfav.data import shards
 from tfav.evaluation import protocols, report
 from tfav.evaluation import space as spaces

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfav import registry
-from tfav.build import by_classes, models
+from tfav.commands import by_classes, models
 from tfav.data import shards
 from tfav.evaluation import trials
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry
-from tfav.build import models, reading
+from tfav.commands import models, reading
 from tfav.data import shards
 from tfav.evaluation import classification_plots, drawing, linear_probe
 from tfav.export import files

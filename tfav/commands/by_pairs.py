@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from tfav import registry
-from tfav.build import models, reading
+from tfav.commands import models, reading
 from tfav.data import shards
 from tfav.evaluation import correspondence
 from tfav.export import files

@@ -8,7 +8,7 @@ import ml_collections
 
 from tfav import config as config_lib
 from tfav import lists, registry
-from tfav.build import by_classes, by_lists, by_maps, by_pairs, by_probe, by_trials, models
+from tfav.commands import by_classes, by_lists, by_maps, by_pairs, by_probe, by_trials, models
 from tfav.data import shards
 from tfav.evaluation import report
 from tfav.export import pytorch

@@ -8,7 +8,7 @@ import ml_collections
 
 from tfav import config as config_lib
 from tfav import registry
-from tfav.build import models, provenance, specimens
+from tfav.commands import models, provenance, specimens
 from tfav.data import shards
 from tfav.export import answers, embedders, files, publish, serving
 from tfav.recipes import base

@@ -4,7 +4,7 @@ import pytest
 
 from tests import small
 from tfav import registry
-from tfav.build import formats
+from tfav.commands import formats
 from tfav.data import shards
 
 

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from tfav import registry
-from tfav.build import models, page_of_classes, page_of_lists, page_of_pairs
+from tfav.commands import models, page_of_classes, page_of_lists, page_of_pairs
 from tfav.data import shards
 from tfav.evaluation import film
 from tfav.training import environment

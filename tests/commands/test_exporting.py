@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests import small
-from tfav import build, registry
-from tfav.build import models, provenance, specimens
+from tfav import commands, registry
+from tfav.commands import models, provenance, specimens
 from tfav.data import shards
 from tfav.export import calibration, embedders, tflite
 
@@ -22,14 +22,14 @@ def run(tmp_path_factory):
     (lists / "verify_v2f_test.txt").write_text("".join(pairs))
     c.train.num_steps = 5
     c.train.validate_every = 0
-    build.train(c, str(folder / "run"), "one_device")
-    list(build.evaluate([str(folder / "run")], ["test"]))
+    commands.train(c, str(folder / "run"), "one_device")
+    list(commands.evaluate([str(folder / "run")], ["test"]))
     return folder
 
 
 @pytest.fixture(scope="module")
 def exported(run):
-    lines = build.export(
+    lines = commands.export(
         str(run / "run"),
         str(run / "model"),
         precisions=("float32", "int8_static"),

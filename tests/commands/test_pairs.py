@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests import small
-from tfav import boxes, build, registry
-from tfav.build import by_maps, models
+from tfav import boxes, commands, registry
+from tfav.commands import by_maps, models
 from tfav.data import shards
 
 
@@ -41,7 +41,7 @@ def config(data):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    build.train(config(write(folder / "data", marked)), str(folder / "run"), "one_device")
+    commands.train(config(write(folder / "data", marked)), str(folder / "run"), "one_device")
     return folder
 
 
@@ -50,7 +50,7 @@ def read(path):
 
 
 def test_pairs_and_maps_are_judged(run):
-    text = "\n".join(build.evaluate([str(run / "run")], ["test"]))
+    text = "\n".join(commands.evaluate([str(run / "run")], ["test"]))
     found = read(run / "run" / "metrics.json")
     pairs = found["correspondence_auc", "any other picture"]
     # Six rows, five mismatches each, with the match: 36 scores.
@@ -76,7 +76,7 @@ def test_a_linear_probe_stands_beside_the_untrained_network_and_plain_statistics
 
     data = write(tmp_path / "esc", folded)
     own = (run / "run" / "metrics.json").exists()
-    list(build.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+    list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
     found = read(run / "run" / "metrics_linear_probe.json")
     assert set(found) == {
         ("probe_accuracy", name) for name in ("trained", "untrained", "log-mel statistics")
@@ -94,7 +94,7 @@ def test_a_probe_without_folds_is_refused(run, tmp_path):
 
     data = write(tmp_path / "esc", unfolded)
     with pytest.raises(registry.UserError, match="column fold, or the splits train and test"):
-        list(build.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+        list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
 
 
 def test_a_recording_in_two_folds_is_refused(run, tmp_path):
@@ -105,14 +105,16 @@ def test_a_recording_in_two_folds_is_refused(run, tmp_path):
 
     data = write(tmp_path / "esc", leaky)
     with pytest.raises(registry.UserError, match="recording one lie in the folds 1, 2"):
-        list(build.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+        list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
 
 
 def test_localisation_without_boxes_is_refused(run, tmp_path):
     data = write(tmp_path / "plain")
     with pytest.raises(registry.UserError, match="column boxes"):
         list(
-            build.evaluate([str(run / "run")], ["test"], directory=data, protocols=["localisation"])
+            commands.evaluate(
+                [str(run / "run")], ["test"], directory=data, protocols=["localisation"]
+            )
         )
 
 
@@ -126,7 +128,7 @@ def test_several_frames_have_no_one_map_to_hold_against_boxes(run):
 
 def test_an_unknown_protocol_names_the_choices(run):
     with pytest.raises(registry.UserError, match="unknown protocol 'listen'.*linear_probe"):
-        list(build.evaluate([str(run / "run")], ["test"], protocols=["listen"]))
+        list(commands.evaluate([str(run / "run")], ["test"], protocols=["listen"]))
 
 
 def test_rows_of_one_modality_only_leave_nothing_to_judge(run, tmp_path):
@@ -135,7 +137,7 @@ def test_rows_of_one_modality_only_leave_nothing_to_judge(run, tmp_path):
 
     data = write(tmp_path / "deaf", deaf)
     with pytest.raises(registry.UserError, match="0 rows with sound and picture"):
-        list(build.evaluate([str(run / "run")], ["test"], directory=data))
+        list(commands.evaluate([str(run / "run")], ["test"], directory=data))
 
 
 def test_boxes_move_with_the_picture_into_its_square(tmp_path):

@@ -7,7 +7,7 @@ import ml_collections
 import numpy as np
 
 from tfav import lists, registry
-from tfav.build import reading
+from tfav.commands import reading
 from tfav.data import shards
 from tfav.export import calibration as calibration_lib
 from tfav.export import reference

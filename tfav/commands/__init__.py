@@ -3,11 +3,11 @@
 Each function named here is one binary's work.
 """
 
-from tfav.build.judging import evaluate, evaluate_released
-from tfav.build.models import model, trained
-from tfav.build.shipping import embed, export
-from tfav.build.showing import make_report
-from tfav.build.training import train
+from tfav.commands.judging import evaluate, evaluate_released
+from tfav.commands.models import model, trained
+from tfav.commands.shipping import embed, export
+from tfav.commands.showing import make_report
+from tfav.commands.training import train
 
 __all__ = [
     "embed",

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry
-from tfav.build import models
+from tfav.commands import models
 from tfav.data import augment, pipeline
 from tfav.evaluation import embed as embed_lib
 from tfav.export import files

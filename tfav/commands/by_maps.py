@@ -10,7 +10,7 @@ import tqdm
 
 from tfav import boxes as boxes_lib
 from tfav import registry
-from tfav.build import models, reading
+from tfav.commands import models, reading
 from tfav.data import shards
 from tfav.evaluation import localisation
 

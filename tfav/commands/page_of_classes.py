@@ -3,7 +3,7 @@
 import os
 
 from tfav import registry
-from tfav.build import by_classes, models
+from tfav.commands import by_classes, models
 from tfav.data import shards
 from tfav.evaluation import balance, classification, classification_page, classification_plots
 
