@@ -139,7 +139,7 @@ def test_accuracy_is_the_share_of_the_two_modalities_that_find_the_identity():
 @pytest.mark.parametrize("normalized", [False, True])
 def test_the_floor_is_that_of_the_theory(normalized):
     weight = np.array([2.0, 0.0, 1.0])
-    recipe, batch = _weighted(weight, normalized)
+    recipe, batch = _weighted(weight, normalized, scale=4.0 if normalized else None)
     head = recipe.heads["classifier"]
     kernel, voice, face = head.kernel.numpy(), batch["audio"].numpy(), batch["image"].numpy()
     if normalized:
