@@ -45,7 +45,8 @@ flags.mark_flags_as_required(["config", "output", "data"])
 def main(argv: list[str]) -> None:
     """Runs what is left to run and prints the tables."""
     cli.no_arguments(argv)
-    from tfav import compare, registry
+    from tfav import registry
+    from tfav.commands import compare
 
     config = flags.FLAGS["config"]
     file, _, variant = config_flags.get_config_filename(config).partition(":")

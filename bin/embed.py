@@ -34,9 +34,9 @@ flags.mark_flags_as_required(["model", "inputs", "output"])
 def main(argv: list[str]) -> None:
     """Embeds and prints what was written."""
     cli.no_arguments(argv)
-    from tfav import commands
+    from tfav.commands import embed
 
-    for line in commands.embed(
+    for line in embed.embed(
         _MODEL.value, _INPUTS.value, _OUTPUT.value, _MAX_BAD.value, _OVERWRITE.value, _STREAM.value
     ):
         print(line)

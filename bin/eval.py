@@ -43,13 +43,14 @@ def main(argv: list[str]) -> None:
             if _WORKDIR.value is None
             else "--workdir and --released are two things to judge: give one of them."
         )
-    from tfav import commands
+
+    from tfav.commands import evaluate
 
     rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value)
     if _RELEASED.value is None:
-        lines = commands.evaluate(_WORKDIR.value, *rest, protocols=_PROTOCOLS.value)
+        lines = evaluate.evaluate(_WORKDIR.value, *rest, protocols=_PROTOCOLS.value)
     else:
-        lines = commands.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
+        lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
     for line in lines:
         print(line)
 

@@ -50,9 +50,9 @@ flags.mark_flags_as_required(["workdir", "output"])
 def main(argv: list[str]) -> None:
     """Exports and prints what was published."""
     cli.no_arguments(argv)
-    from tfav import commands
+    from tfav.commands import export
 
-    for line in commands.export(
+    for line in export.export(
         _WORKDIR.value,
         _OUTPUT.value,
         _VERSION.value or None,

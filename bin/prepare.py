@@ -124,7 +124,7 @@ def main(argv: list[str]) -> None:
     """Prepares, or checks."""
     cli.no_arguments(argv)
     from tfav import registry
-    from tfav.data import manifest, prepare, sources, tally
+    from tfav.data.prepare import dataset, manifest, sources, tally
 
     if _FPS.value is not None and (_NUM_FRAMES.value is not None or _FPS.value <= 0):
         raise registry.UserError(
@@ -150,7 +150,7 @@ def main(argv: list[str]) -> None:
         seed=_SEED.value,
         overwrite=_OVERWRITE.value,
     )
-    settings = prepare.Settings(
+    settings = dataset.Settings(
         output=output,
         source=_SOURCE.value,
         lists=None if _LISTS.value == "none" else _LISTS.value,
@@ -169,9 +169,9 @@ def main(argv: list[str]) -> None:
         beam_options=_BEAM_OPTIONS.value.split(),
     )
     if not _CHECK.value:  # first: a synthetic source writes its corpus
-        prepare.check_output(output, _OVERWRITE.value)
+        dataset.check_output(output, _OVERWRITE.value)
     rows = registry.lookup(sources.SOURCES, _SOURCE.value, "source")(options)
-    report = (prepare.check if _CHECK.value else prepare.prepare)(rows, settings)
+    report = (dataset.check if _CHECK.value else dataset.prepare)(rows, settings)
     print(tally.summary(report))
     if not _CHECK.value:
         lists = ", ".join(f"{n} {origin}" for origin, n in report["lists"].items())

@@ -39,9 +39,9 @@ flags.mark_flag_as_required("workdir")
 def main(argv: list[str]) -> None:
     """Writes the page and says where it is."""
     cli.no_arguments(argv)
-    from tfav import commands
+    from tfav.commands import report
 
-    for line in commands.make_report(
+    for line in report.make_report(
         _WORKDIR.value,
         _TAGS.value,
         _OUTPUT.value,

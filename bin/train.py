@@ -27,9 +27,9 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(argv: list[str]) -> None:
     """Trains."""
     cli.no_arguments(argv)
-    from tfav import commands
+    from tfav.commands import train
 
-    commands.train(_CONFIG.value, _WORKDIR.value, _STRATEGY.value)
+    train.train(_CONFIG.value, _WORKDIR.value, _STRATEGY.value)
 
 
 def run() -> None:

@@ -19,14 +19,14 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
-from tfav.evaluation import balance
-from tfav.layers import audio
+from tfav.layers import spectrograms
+from tfav.reports import balance
 
 
 def people(corpus: pathlib.Path, output: pathlib.Path, num_people: int = 6) -> None:
     """Draws the first people of the training split in a row."""
     lines = (corpus / "lists" / "train.csv").read_text().splitlines()[1 : num_people + 1]
-    front_end = audio.LogMel(num_mels=64, instance_norm=False)
+    front_end = spectrograms.LogMel(num_mels=64, instance_norm=False)
     figure, axes = plt.subplots(2, num_people, figsize=(1.7 * num_people, 3.1))
     for column, line in enumerate(lines):
         voice, face = line.split(",")[:2]

@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from tfav import commands, config, registry
+from tfav import config, registry
+from tfav.experiment import models
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
@@ -47,7 +48,7 @@ def test_config_validates_survives_json_and_builds(name, variant):
     config.validate(c)
     again = config.from_json(config.to_json(c))
     assert again.to_dict() == c.to_dict()
-    recipe = commands.model(again, num_classes=5)
+    recipe = models.model(again, num_classes=5)
     assert len(recipe.named_weights()) >= len(recipe.trainable_weights) > 10
 
 

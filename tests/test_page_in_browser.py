@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from tests import chromium, showcases
-from tfav.evaluation import page
+from tfav.reports import list_page
 
 BINARY = chromium.find()
 pytestmark = pytest.mark.skipif(
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     tasks, items, _ = showcases.small()
-    text = page.build(tasks, [], {}, items, title=f"A run {showcases.HOSTILE}", about={})
+    text = list_page.build(tasks, [], {}, items, title=f"A run {showcases.HOSTILE}", about={})
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
@@ -137,7 +137,7 @@ def test_the_best_come_first_best_first_then_the_worst_worst_first_then_a_sample
         for i, (probe, names) in enumerate(zip(tasks[0].probes, groups))
     ]
     other = tmp_path / "groups.html"
-    text = page.build([tasks[0]._replace(probes=probes)], [], {}, items, title="t", about={})
+    text = list_page.build([tasks[0]._replace(probes=probes)], [], {}, items, title="t", about={})
     other.write_text(text, encoding="utf-8")
     browser.open(other.as_uri())
     heads = "[...document.querySelectorAll('#probes h3')].map(e => e.textContent)"
@@ -216,7 +216,7 @@ def test_nothing_overflows_at_the_width_of_a_phone(opened):
 def test_what_the_data_lacks_has_no_control(browser, tmp_path):
     tasks, items, _ = showcases.small(gender=False)
     other = tmp_path / "other.html"
-    other.write_text(page.build(tasks, [], {}, items, title="t", about={}), encoding="utf-8")
+    other.write_text(list_page.build(tasks, [], {}, items, title="t", about={}), encoding="utf-8")
     browser.open(other.as_uri())
     assert browser.run("document.querySelector('#gender-field').hidden")
     assert browser.run("document.querySelector('#group').parentElement.hidden")

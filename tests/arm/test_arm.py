@@ -11,8 +11,9 @@ import pytest
 from tests.arm import compare
 from tests.export import conftest
 from tfav.encoders import mobile
-from tfav.export import servable, tflite
-from tfav.recipes import base
+from tfav.export import servable
+from tfav.export.lite import tflite
+from tfav.recipes import recipe as base
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FOLDER = ROOT / "runs" / "arm"

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests import small
-from tfav import commands, registry
-from tfav.commands import by_trials, models
+from tfav import registry
+from tfav.commands import evaluate, export, report, train
+from tfav.commands.protocols import by_trials
 from tfav.data import shards
+from tfav.experiment import models
 
 
 def write(directory, change=lambda row: row, **options):
@@ -24,7 +26,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("classes")
     c = small.classes_config(write(folder / "data"))
     c.train.validate_every = 15
-    commands.train(c, str(folder / "run"), "one_device")
+    train.train(c, str(folder / "run"), "one_device")
     return folder
 
 
@@ -34,7 +36,7 @@ def results(workdir):
 
 
 def test_three_modalities_are_told_apart_fused_and_alone(run):
-    text = "\n".join(commands.evaluate([str(run / "run")], ["test"]))
+    text = "\n".join(evaluate.evaluate([str(run / "run")], ["test"]))
     found = results(run / "run")
     directions = {d for _, d in found}
     assert directions == {"fused", "audio", "image", "flow"}
@@ -65,14 +67,14 @@ def test_the_classes_are_those_of_the_training_split_and_their_order_is_kept(run
 
 
 def test_the_page_shows_figures_confusion_and_balance(run):
-    (line,) = commands.make_report(str(run / "run"), ["test"], baseline=str(run / "run"))
+    (line,) = report.make_report(str(run / "run"), ["test"], baseline=str(run / "run"))
     text = (run / "run" / "report.html").read_text()
     assert "report.html" in line and text.count("data:image/png") == 3
     assert "6 of 6 rows are right" in text and "Balance of the modalities" in text
 
 
 def test_the_export_classifies_and_names_the_classes(run, tmp_path):
-    lines = commands.export(str(run / "run"), str(tmp_path / "model"))
+    lines = export.export(str(run / "run"), str(tmp_path / "model"))
     assert any("classify:flow_logits" in line for line in lines)
     names = (tmp_path / "model" / "labels.txt").read_text().split()
     assert names == ["class0", "class1", "class2"]
@@ -86,7 +88,7 @@ def test_a_missing_modality_at_test_time_is_scored_by_the_others(run, tmp_path):
         return dataclasses.replace(row, audio=None) if lost else row
 
     data = write(tmp_path / "deaf", deaf)
-    text = "\n".join(commands.evaluate([str(run / "run")], ["test"], directory=data))
+    text = "\n".join(evaluate.evaluate([str(run / "run")], ["test"], directory=data))
     found = results(run / "run")
     assert found["accuracy", "audio"]["num_trials"] == 4
     assert found["accuracy", "fused"]["num_trials"] == 6
@@ -116,7 +118,7 @@ def test_blending_weights_come_from_the_first_phase(tmp_path):
     c.loss = {"blending": "estimated"}
     c.first_phase.loss = {"blending": "equal"}
     c.train.validate_every = 10
-    commands.train(c, str(tmp_path / "run"), "one_device")
+    train.train(c, str(tmp_path / "run"), "one_device")
     lines = (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
     last = json.loads(lines[-1])
     weights = [last[f"blend_{k}"] for k in ("fused", "audio", "image", "flow")]
@@ -131,7 +133,7 @@ def test_blending_without_two_validations_is_a_sentence(tmp_path):
     c.first_phase.loss = {"blending": "equal"}
     c.first_phase.train = {"num_steps": 5, "validate_every": 0}
     with pytest.raises(registry.UserError, match="validated 0 times"):
-        commands.train(c, str(tmp_path / "run"), "one_device")
+        train.train(c, str(tmp_path / "run"), "one_device")
 
 
 def _refused(tmp_path, sentence, change=lambda row: row, **fields):
@@ -139,7 +141,7 @@ def _refused(tmp_path, sentence, change=lambda row: row, **fields):
     c.update_from_flattened_dict(fields)
     c.train.validate_every = 15
     with pytest.raises(registry.UserError, match=sentence):
-        commands.train(c, str(tmp_path / "run"), "one_device")
+        train.train(c, str(tmp_path / "run"), "one_device")
     assert not os.path.exists(tmp_path / "run")
 
 

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from tests import small
-from tfav import commands, registry
-from tfav.commands import models, provenance, specimens
+from tfav import registry
+from tfav.commands import evaluate, export, train
 from tfav.data import shards
-from tfav.export import calibration, embedders, tflite
+from tfav.experiment import models, provenance
+from tfav.experiment import samples as specimens
+from tfav.export.lite import calibration, tflite
+from tfav.inference import embedders
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +25,14 @@ def run(tmp_path_factory):
     (lists / "verify_v2f_test.txt").write_text("".join(pairs))
     c.train.num_steps = 5
     c.train.validate_every = 0
-    commands.train(c, str(folder / "run"), "one_device")
-    list(commands.evaluate([str(folder / "run")], ["test"]))
+    train.train(c, str(folder / "run"), "one_device")
+    list(evaluate.evaluate([str(folder / "run")], ["test"]))
     return folder
 
 
 @pytest.fixture(scope="module")
 def exported(run):
-    lines = commands.export(
+    lines = export.export(
         str(run / "run"),
         str(run / "model"),
         precisions=("float32", "int8_static"),

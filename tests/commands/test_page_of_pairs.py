@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests import showcases, small
-from tfav import commands, registry
+from tfav import registry
+from tfav.commands import report, train
 from tfav.data import shards
 
 
@@ -44,8 +45,8 @@ def pages(tmp_path_factory):
     data = write(folder / "data")
     found = {}
     for recipe in ("dmc", "l3"):
-        commands.train(config(data, recipe), str(folder / recipe), "one_device")
-        (line,) = commands.make_report(str(folder / recipe), ["test"])
+        train.train(config(data, recipe), str(folder / recipe), "one_device")
+        (line,) = report.make_report(str(folder / recipe), ["test"])
         assert "report.html" in line
         found[recipe] = (folder / recipe / "report.html").read_text()
     return folder, found
@@ -124,7 +125,7 @@ def test_data_without_boxes_has_maps_and_no_verdict(pages, tmp_path):
     folder, _ = pages
     data = write(tmp_path / "plain", boxes=False)
     output = tmp_path / "page.html"
-    list(commands.make_report(str(folder / "dmc"), ["val"], str(output), directory=data))
+    list(report.make_report(str(folder / "dmc"), ["val"], str(output), directory=data))
     text = output.read_text()
     assert "maximum inside a box" not in text and "annotators marked" not in text
     assert text.count("<p>Nobody marked this picture.</p>") == 12
@@ -133,4 +134,4 @@ def test_data_without_boxes_has_maps_and_no_verdict(pages, tmp_path):
 def test_a_page_that_cannot_be_so_small_is_a_sentence(pages, tmp_path):
     workdir, output = str(pages[0] / "dmc"), str(tmp_path / "page.html")
     with pytest.raises(registry.UserError, match=r"MB and --max_mb=0.001: allow more"):
-        list(commands.make_report(workdir, ["test"], output, max_megabytes=0.001))
+        list(report.make_report(workdir, ["test"], output, max_megabytes=0.001))

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from tests import small
-from tfav import boxes, commands, registry
-from tfav.commands import by_maps, models
+from tfav import registry
+from tfav.annotations import boxes
+from tfav.commands import evaluate, train
+from tfav.commands.protocols import by_maps
 from tfav.data import shards
+from tfav.experiment import models
 
 
 def write(directory, change=lambda row: row, **options):
@@ -41,7 +44,7 @@ def config(data):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    commands.train(config(write(folder / "data", marked)), str(folder / "run"), "one_device")
+    train.train(config(write(folder / "data", marked)), str(folder / "run"), "one_device")
     return folder
 
 
@@ -50,7 +53,7 @@ def read(path):
 
 
 def test_pairs_and_maps_are_judged(run):
-    text = "\n".join(commands.evaluate([str(run / "run")], ["test"]))
+    text = "\n".join(evaluate.evaluate([str(run / "run")], ["test"]))
     found = read(run / "run" / "metrics.json")
     pairs = found["correspondence_auc", "any other picture"]
     # Six rows, five mismatches each, with the match: 36 scores.
@@ -76,7 +79,7 @@ def test_a_linear_probe_stands_beside_the_untrained_network_and_plain_statistics
 
     data = write(tmp_path / "esc", folded)
     own = (run / "run" / "metrics.json").exists()
-    list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+    list(evaluate.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
     found = read(run / "run" / "metrics_linear_probe.json")
     assert set(found) == {
         ("probe_accuracy", name) for name in ("trained", "untrained", "log-mel statistics")
@@ -94,7 +97,7 @@ def test_a_probe_without_folds_is_refused(run, tmp_path):
 
     data = write(tmp_path / "esc", unfolded)
     with pytest.raises(registry.UserError, match="column fold, or the splits train and test"):
-        list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+        list(evaluate.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
 
 
 def test_a_recording_in_two_folds_is_refused(run, tmp_path):
@@ -105,14 +108,14 @@ def test_a_recording_in_two_folds_is_refused(run, tmp_path):
 
     data = write(tmp_path / "esc", leaky)
     with pytest.raises(registry.UserError, match="recording one lie in the folds 1, 2"):
-        list(commands.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
+        list(evaluate.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
 
 
 def test_localisation_without_boxes_is_refused(run, tmp_path):
     data = write(tmp_path / "plain")
     with pytest.raises(registry.UserError, match="column boxes"):
         list(
-            commands.evaluate(
+            evaluate.evaluate(
                 [str(run / "run")], ["test"], directory=data, protocols=["localisation"]
             )
         )
@@ -128,7 +131,7 @@ def test_several_frames_have_no_one_map_to_hold_against_boxes(run):
 
 def test_an_unknown_protocol_names_the_choices(run):
     with pytest.raises(registry.UserError, match="unknown protocol 'listen'.*linear_probe"):
-        list(commands.evaluate([str(run / "run")], ["test"], protocols=["listen"]))
+        list(evaluate.evaluate([str(run / "run")], ["test"], protocols=["listen"]))
 
 
 def test_rows_of_one_modality_only_leave_nothing_to_judge(run, tmp_path):
@@ -137,7 +140,7 @@ def test_rows_of_one_modality_only_leave_nothing_to_judge(run, tmp_path):
 
     data = write(tmp_path / "deaf", deaf)
     with pytest.raises(registry.UserError, match="0 rows with sound and picture"):
-        list(commands.evaluate([str(run / "run")], ["test"], directory=data))
+        list(evaluate.evaluate([str(run / "run")], ["test"], directory=data))
 
 
 def test_boxes_move_with_the_picture_into_its_square(tmp_path):

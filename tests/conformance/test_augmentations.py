@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance import walk
-from tests.data import test_augment as own_tests
+from tests.data.input import test_augment as own_tests
 from tfav import compat
-from tfav.data import augment
+from tfav.data.input import augment
 
 TABLE = {**augment.IMAGE_AUGMENTATIONS, **augment.AUDIO_AUGMENTATIONS}
 HERE = [name for name in TABLE if not (compat.KERAS_3 and name in own_tests.ADDONS_ONLY)]

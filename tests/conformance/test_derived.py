@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.conformance import walk
-from tests.data import test_motion as own_tests
-from tfav.data import motion
+from tests.media import test_motion as own_tests
+from tfav.media import motion
 
 KNOWN = [n for n in motion.DERIVED if any(t.startswith(f"test_{n}_") for t in vars(own_tests))]
 

@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from tests.conformance import encoder_rows, replicas, walk
 from tfav import compat, weights
-from tfav.export import embedders, saved_model, tflite
 from tfav.export import servable as servable_lib
+from tfav.export.lite import tflite
+from tfav.export.serving import saved_model
+from tfav.inference import embedders
 from tfav.ops import similarity
-from tfav.recipes import base
+from tfav.recipes import recipe
 
 
 @pytest.mark.parametrize("kind", encoder_rows.TABLES)
@@ -81,7 +83,7 @@ def test_a_checkpoint_carries_it_into_an_encoder_of_another_seed(row, tmp_path):
 def test_a_saved_model_of_unknown_batch_and_length_serves_its_embeddings(row, tmp_path):
     encoder = encoder_rows.trained(row)
     signature = f"embed_{encoder.modality}"
-    servable = servable_lib.Servable(base.Recipe({encoder.modality: encoder}, heads={}))
+    servable = servable_lib.Servable(recipe.Recipe({encoder.modality: encoder}, heads={}))
     path = str(tmp_path / "model")
     saved_model.save(servable, path, {signature: servable.signatures()[signature]})
     if encoder.modality == "audio":
@@ -113,7 +115,7 @@ def test_a_saved_model_of_unknown_batch_and_length_serves_its_embeddings(row, tm
 @encoder_rows.converted
 def test_tflite_of_builtin_ops_alone_agrees(row, tmp_path):
     encoder = encoder_rows.trained(row)
-    servable = servable_lib.Servable(base.Recipe({encoder.modality: encoder}, heads={}))
+    servable = servable_lib.Servable(recipe.Recipe({encoder.modality: encoder}, heads={}))
     (name,) = tflite.write(servable, str(tmp_path), audio_samples=3200, precisions=("float32",))
     inputs = encoder_rows.batch(
         encoder, 1, samples=2100

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from tests.conformance import walk
-from tfav import lists
+from tfav.annotations import lists
 from tfav.evaluation import (
     classification,
     correspondence,
     linear_probe,
     localisation,
-    protocols,
-    report,
+    query_lists,
     space,
     trials,
 )
+from tfav.reports import tables
 
 NUM_IDENTITIES, PER_IDENTITY = 30, 4
 VOICES = [f"{k}/{i}.wav" for k in range(NUM_IDENTITIES) for i in range(PER_IDENTITY)]
@@ -50,7 +50,7 @@ EXPECTED = {
         {"map": 1.0, "recall@1": 1.0, "recall@5": 1.0, "recall@10": 1.0},
     ),
 }
-ROWS = walk.rows(protocols.PROTOCOLS, EXPECTED)
+ROWS = walk.rows(query_lists.PROTOCOLS, EXPECTED)
 
 
 def test_every_row_is_expected():
@@ -58,8 +58,8 @@ def test_every_row_is_expected():
         "add 'ROW': (file name, lines, best value of each metric) to EXPECTED in "
         "tests/conformance/test_protocols.py."
     )
-    walk.check_complete(protocols.PROTOCOLS, EXPECTED, "PROTOCOLS", add)
-    assert set(lists.PREFIXES.values()) == set(protocols.PROTOCOLS)
+    walk.check_complete(query_lists.PROTOCOLS, EXPECTED, "PROTOCOLS", add)
+    assert set(lists.PREFIXES.values()) == set(query_lists.PROTOCOLS)
 
 
 def judge(name, folder, embeddings, num_bootstrap=100):
@@ -69,7 +69,7 @@ def judge(name, folder, embeddings, num_bootstrap=100):
         "audio": {item: embeddings[item] for item in VOICES},
         "image": {item: embeddings[item] for item in FACES},
     }
-    figures = protocols.PROTOCOLS[name](
+    figures = query_lists.PROTOCOLS[name](
         folder / file, space.Space(of, LABELS), "v2f", num_bootstrap, 0
     )
     for figure in figures:
@@ -105,7 +105,7 @@ def test_every_way_to_judge_gives_the_same_keys_and_metrics_that_have_a_name(tmp
     (tmp_path / file).write_text("\n".join(lines()) + "\n")
     random = np.random.default_rng(3)
     vectors = {item: random.normal(size=16) for item in LABELS}
-    of_lists = protocols.evaluate(tmp_path, "test", {"audio": vectors, "image": vectors}, LABELS)
+    of_lists = query_lists.evaluate(tmp_path, "test", {"audio": vectors, "image": vectors}, LABELS)
     logits, label = {"fused": random.normal(size=(20, 3))}, np.arange(20) % 3
     of_classes = classification.evaluate(logits, label, class_names=["a", "b", "c"])
     (tmp_path / "pairs.csv").write_text("1,0/a,0/b\n0,0/a,1/a\n1,1/a,1/b\n0,1/b,0/b\n")
@@ -126,10 +126,10 @@ def test_every_way_to_judge_gives_the_same_keys_and_metrics_that_have_a_name(tmp
     others = (*of_classes, *of_trials, *of_pairs, *of_maps, of_probe)
     for result in (*of_lists, *others):
         assert sorted(result) == sorted(of_lists[0])
-        assert report.metric_name(result["metric"], result["n"])
+        assert tables.metric_name(result["metric"], result["n"])
     metrics = {r["metric"] for r in others}
-    assert metrics >= set(report.LOWER_IS_BETTER)
-    assert set(report.METRICS) == metrics | {m for _, _, best in EXPECTED.values() for m in best}
+    assert metrics >= set(tables.LOWER_IS_BETTER)
+    assert set(tables.METRICS) == metrics | {m for _, _, best in EXPECTED.values() for m in best}
 
 
 def test_perfect_logits_reach_the_best_value_and_unrelated_ones_are_at_chance():

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from tests import small
 from tests.conformance import replicas, walk
-from tfav import commands, compat, recipes
+from tfav import compat, recipes
+from tfav.commands import train
+from tfav.experiment import models
 from tfav.training import trainer
 
 NUM_CLASSES = 5
@@ -64,7 +66,7 @@ def batch(c, rows=4):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ROWS)
 def test_all_scalars_come_back_one_number_a_row_the_loss_first(name, training):
-    recipe = commands.model(config(name), NUM_CLASSES)
+    recipe = models.model(config(name), NUM_CLASSES)
     assert recipe.scalars[0] == "loss"
     losses = recipe.compute_losses(batch(config(name)), training=training)
     assert set(losses) == set(recipe.scalars)
@@ -75,7 +77,7 @@ def test_all_scalars_come_back_one_number_a_row_the_loss_first(name, training):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_loss_reaches_every_weight(name):
-    recipe = commands.model(config(name), NUM_CLASSES)
+    recipe = models.model(config(name), NUM_CLASSES)
     variables = [compat.raw(w) for w in recipe.trainable_weights]
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(recipe.compute_losses(batch(config(name)), training=True)["loss"])
@@ -94,7 +96,7 @@ def test_two_replicas_have_the_scalars_and_gradients_of_one(name, mirrored, floa
 
     def loop(strategy):
         with strategy.scope():
-            recipe = commands.model(c, NUM_CLASSES)
+            recipe = models.model(c, NUM_CLASSES)
         return trainer.Trainer(recipe, None, strategy, batch_size=4)
 
     one = tf.distribute.OneDeviceStrategy("CPU:0")
@@ -117,7 +119,7 @@ def test_the_loss_falls_in_fifty_steps(name, tmp_path):
     c.train.num_steps = c.train.checkpoint_every = 50
     c.train.optimizer, c.train.learning_rate = "adam", 0.003
     c.train.steps_per_call = 10
-    commands.train(c, str(tmp_path / "run"))
+    train.train(c, str(tmp_path / "run"))
     lines = (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     assert len(losses) == 5 and losses[-1] < 0.8 * losses[0]

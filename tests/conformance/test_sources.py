@@ -10,7 +10,8 @@ from PIL import Image
 from tests import clips
 from tests.conformance import walk
 from tfav import registry
-from tfav.data import manifest, prepare, shards, sources
+from tfav.data import shards
+from tfav.data.prepare import dataset, manifest, sources
 
 
 def _files(folder, *names):
@@ -166,8 +167,8 @@ def test_rows_are_unique_named_and_there_and_prepare_takes_every_one(name, tmp_p
         assert row.paths and all(map(os.path.isfile, row.paths)), row
         assert row.extra.keys() == rows[0].extra.keys()
     assert sources.SOURCES[name](options) == rows  # the same files, in the same order
-    report = prepare.prepare(
-        rows, prepare.Settings(output=str(tmp_path / "out"), source=name, max_bad_fraction=0)
+    report = dataset.prepare(
+        rows, dataset.Settings(output=str(tmp_path / "out"), source=name, max_bad_fraction=0)
     )
     index = shards.Index.read(tmp_path / "out")
     assert set(index.id) == {row.id for row in rows}, report

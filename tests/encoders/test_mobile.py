@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tests.conformance import encoder_rows
 from tfav.encoders import audio, image, mobile
-from tfav.export import servable, tflite
-from tfav.recipes import base
+from tfav.export import servable
+from tfav.export.lite import tflite
+from tfav.recipes import recipe as base
 
 
 def pixels(*shape, seed=0):

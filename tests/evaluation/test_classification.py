@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.evaluation import classification, classification_plots
+from tfav.evaluation import classification
+from tfav.reports import classification_plots
 
 NAMES = ["cat", "dog", "owl"]
 PNG = b"\x89PNG"
@@ -142,10 +143,10 @@ def test_pictures_are_made_for_few_and_for_many_classes(num_classes, tmp_path):
     fused = 3 * np.eye(num_classes)[label] + rng.normal(size=(300, num_classes))
     names = [f"a $class$ with a rather long name, number {k}" for k in range(num_classes)]
     logits = {"fused": fused, "audio": fused[:, ::-1]}
-    found = classification.pictures(logits, label, names, {"audio": np.zeros(300, bool)})
+    found = classification_plots.pictures(logits, label, names, {"audio": np.zeros(300, bool)})
     assert list(found) == ["confusion", "reliability"]
     assert all(content.startswith(PNG) for content in found.values())
-    paths = classification.plots(logits, label, names, tmp_path / "plots")
+    paths = classification_plots.plots(logits, label, names, tmp_path / "plots")
     assert [path.name for path in paths] == ["confusion.png", "reliability.png"]
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [p.name for p in paths]
     assert paths[0].read_bytes() == found["confusion"]

@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfav import lists
-from tfav.evaluation import protocols
+from tfav.annotations import lists
+from tfav.evaluation import query_lists
 
 
 def identities(rows) -> dict[str, str]:
@@ -57,7 +57,7 @@ def test_the_official_lists_have_their_published_sizes(official):
 def test_the_full_official_lists_are_judged_in_one_pass(official):
     folder, names = official
     embeddings, labels = made_up(folder, "test", names, signal=0.0)
-    results = protocols.evaluate(folder, "test", embeddings, labels, num_bootstrap=100)
+    results = query_lists.evaluate(folder, "test", embeddings, labels, num_bootstrap=100)
     value = {(r["metric"], r["direction"], r["stratum"]): r for r in results}
     assert len(results) == 2 * 4 + 2 * 4
     chance = value["map", "v2f", "unrestricted"]
@@ -78,7 +78,7 @@ def test_the_real_lists_are_judged_both_ways(real_data, tag):
         with path.open(encoding="utf-8") as file:
             names.update(identities(csv.DictReader(file)))
     embeddings, labels = made_up(folder, tag, names, signal=9.0)
-    results = protocols.evaluate(folder, tag, embeddings, labels, num_bootstrap=20)
+    results = query_lists.evaluate(folder, tag, embeddings, labels, num_bootstrap=20)
     assert {(r["direction"], r["stratum"], r["protocol"]) for r in results} == {
         *(
             (d, s, p)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tfav.encoders import audio, image
-from tfav.export import publish, trials
+from tfav.export import publish
+from tfav.export.parity import verification
 from tfav.layers import classifiers
-from tfav.recipes import base
+from tfav.recipes import recipe as base
 
 SIZE = 32
 EMBEDDING_SIZE = 16
@@ -132,7 +133,7 @@ def verified(recipe, inputs, tmp_path_factory) -> Published:
     pairs = [
         (s, p, i == j) for i, s in enumerate(names["audio"]) for j, p in enumerate(names["image"])
     ]
-    found = trials.Trials(
+    found = verification.Trials(
         "verify_v2f_test.txt", "0" * 64, pairs, {m: dict(items) for m, items in inputs.items()}
     )
     directory = str(tmp_path_factory.mktemp("exports") / "verified")

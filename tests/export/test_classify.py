@@ -12,10 +12,15 @@ import tensorflow as tf
 from tests.export import conftest
 from tfav import compat, registry
 from tfav.encoders import audio, image
-from tfav.export import answers, embedders, facts, publish, reference, saved_model, tflite
+from tfav.export import publish
 from tfav.export import servable as servable_lib
+from tfav.export.lite import tflite
+from tfav.export.parity import reference
+from tfav.export.serving import saved_model
+from tfav.inference import artefacts, embedders, tflite_metadata
 from tfav.ops import similarity
-from tfav.recipes import base, mmcosine
+from tfav.recipes import mmcosine, outputs
+from tfav.recipes import recipe as base
 
 C = len(conftest.CLASSES)
 OUTPUTS = ("logits", "probability", "audio_logits", "flow_logits", "image_logits")
@@ -235,10 +240,10 @@ def test_a_class_whose_name_is_not_one_line_is_refused(classifying, rows, tmp_pa
 def test_class_names_and_the_space_lie_with_every_artefact(classified, classifying):
     directory = pathlib.Path(classified.directory)
     assert (directory / "labels.txt").read_text() == "nought\none\ntwo\n"
-    space = answers.embedding_space(classifying)
+    space = outputs.embedding_space(classifying)
     certificate = json.loads((directory / "parity.json").read_text())
-    served = json.loads((directory / "1" / saved_model.FACTS_FILE).read_text())
-    phone = facts.read_facts((directory / "classifier_float16.tflite").read_bytes())
+    served = json.loads((directory / "1" / artefacts.FACTS_FILE).read_text())
+    phone = tflite_metadata.read_facts((directory / "classifier_float16.tflite").read_bytes())
     for known in (certificate, served, phone):
         assert known["classes"] == list(conftest.CLASSES)
         assert known["embedding_space"] == space

@@ -12,8 +12,13 @@ import tensorflow as tf
 from tests.export import conftest
 from tfav import recipes, registry
 from tfav.encoders import audio, image
-from tfav.export import agreement, embedders, parity, publish, reference, saved_model
+from tfav.export import publish
 from tfav.export import servable as servable_lib
+from tfav.export.parity import agreement
+from tfav.export.parity import certificate as parity
+from tfav.export.parity import reference as reference_lib
+from tfav.export.serving import saved_model
+from tfav.inference import artefacts, embedders
 
 SIZE = conftest.SIZE
 # Levels and not only changes are heard: instance norm would take a steady tone away.
@@ -110,7 +115,7 @@ def test_names_types_and_shapes_on_a_server(located, localizing):
 def test_a_server_answers_what_the_recipe_does_and_padding_changes_nothing(
     signatures, localizing, rows
 ):
-    batch = reference.stack_rows([row for _, row in rows])
+    batch = reference_lib.stack_rows([row for _, row in rows])
     inputs = {"waveform" if n == "audio" else n: value for n, value in batch.items()}
     found = signatures["localize"](**inputs)["map"].numpy()
     assert found.shape == (3, SIZE, SIZE)
@@ -218,10 +223,10 @@ def test_bad_input_is_refused_with_a_sentence(signatures, changes, sentence):
 
 
 def test_maps_agree_by_cosine_and_by_their_largest_error():
-    reference = np.array([[[0, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 0], [0, 0]]], np.float32)
-    artefact = reference.copy()
+    reference_lib = np.array([[[0, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 0], [0, 0]]], np.float32)
+    artefact = reference_lib.copy()
     artefact[2, 0] = 0.6, 0.8
-    found = agreement.compare_maps(["a", "b", "c"], reference, artefact)
+    found = agreement.compare_maps(["a", "b", "c"], reference_lib, artefact)
     # c: (1, 0) and (0.6, 0.8) have cosine 0.6 and are 0.8 apart; b, which says nothing, agrees.
     assert found["cosine_min"] == pytest.approx(0.6)
     assert found["cosine_mean"] == pytest.approx((1 + 1 + 0.6) / 3)
@@ -232,10 +237,10 @@ def test_maps_agree_by_cosine_and_by_their_largest_error():
 
 @pytest.mark.parametrize("error, passes", [(9e-5, True), (1.1e-4, False), (np.nan, False)])
 def test_a_map_that_is_off_anywhere_publishes_nothing(error, passes):
-    reference = np.ones([2, 8, 8], np.float32)
-    artefact = reference.copy()
+    reference_lib = np.ones([2, 8, 8], np.float32)
+    artefact = reference_lib.copy()
     artefact[1, 3, 4] -= error
-    found = agreement.compare_maps(["a", "b"], reference, artefact)
+    found = agreement.compare_maps(["a", "b"], reference_lib, artefact)
     certificate = {"artefacts": {"1": {"precision": "float32", "parity": {"localize": found}}}}
     if passes:
         parity.check(certificate, 0.999)
@@ -285,7 +290,7 @@ def test_the_files_and_facts_of_a_recipe_that_localises(located, localizing):
         "models.config",
         "parity.json",
     ]
-    path = pathlib.Path(located.directory) / "1" / saved_model.FACTS_FILE
+    path = pathlib.Path(located.directory) / "1" / artefacts.FACTS_FILE
     facts = json.loads(path.read_text())
     assert facts["localizes"] is True and facts["classes"] == []
     assert facts["embedding_size"] == {m: localizing.map_shape[m][3] for m in ("audio", "image")}

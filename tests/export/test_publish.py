@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.export import publish, saved_model, tflite
+from tfav.export import publish
+from tfav.export.lite import tflite
+from tfav.export.serving import saved_model
+from tfav.inference import artefacts
 
 SIDE_FILES = (
     "batching_parameters.txt",
@@ -34,12 +37,12 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(saved_model, "verify", lambda *_: None)
     monkeypatch.setattr(tflite, "write", write)
-    monkeypatch.setattr(publish.serving, "finish", lambda *_: None)
-    monkeypatch.setattr(publish.parity, "_on_phone", lambda *_: {})
-    monkeypatch.setattr(publish.parity.embedders, "TFLite", lambda path: None)
-    monkeypatch.setattr(publish.parity.tflite, "describe", lambda content: {})
+    monkeypatch.setattr(publish.deployment, "finish", lambda *_: None)
+    monkeypatch.setattr(publish.certificate, "_on_phone", lambda *_: {})
+    monkeypatch.setattr(publish.certificate.embedders, "TFLite", lambda path: None)
+    monkeypatch.setattr(publish.certificate.tflite, "describe", lambda content: {})
     speed = {"milliseconds": {}}
-    monkeypatch.setattr(publish.parity.speed, "measure", lambda content: dict(speed))
+    monkeypatch.setattr(publish.certificate.speed, "measure", lambda content: dict(speed))
 
 
 def run(recipe, inputs, directory, **changes):
@@ -147,7 +150,7 @@ def test_an_interrupt_leaves_nothing(recipe, inputs, tmp_path, quick, monkeypatc
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publish.parity, "check", interrupt)
+    monkeypatch.setattr(publish.certificate, "check", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, inputs, tmp_path / "demo")
     assert os.listdir(tmp_path) == []
@@ -191,7 +194,7 @@ def test_older_versions_go_once_the_new_one_stands(recipe, inputs, tmp_path, qui
     for _ in range(3):
         run(recipe, inputs, tmp_path / "demo")
     run(recipe, inputs, tmp_path / "demo", keep_versions=2)
-    assert saved_model.versions(str(tmp_path / "demo")) == [3, 4]
+    assert artefacts.versions(str(tmp_path / "demo")) == [3, 4]
     with pytest.raises(registry.UserError, match="parity failed"):
         run(recipe, inputs, tmp_path / "demo", keep_versions=1, min_cosine=1.1)
-    assert saved_model.versions(str(tmp_path / "demo")) == [3, 4]
+    assert artefacts.versions(str(tmp_path / "demo")) == [3, 4]

@@ -7,11 +7,12 @@ import soundfile
 import tensorflow as tf
 
 from tests.export import conftest
-from tfav.data import crops, decode, pipeline
+from tfav.data.input import crops, pipeline
 from tfav.encoders import audio
 from tfav.export import servable as servable_lib
+from tfav.media import decode
 from tfav.ops import similarity
-from tfav.recipes import base
+from tfav.recipes import recipe as base
 
 
 @pytest.fixture(scope="module")

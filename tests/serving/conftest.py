@@ -10,7 +10,8 @@ import tensorflow as tf
 from tests.export.conftest import recipe  # noqa: F401
 from tests.serving import loopback, sounds
 from tests.serving.loaded import Loaded
-from tfav.export import saved_model, servable
+from tfav.export import servable
+from tfav.export.serving import saved_model
 
 # Clients are copied, not installed: they import each other as they lie beside each other.
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "exports"))

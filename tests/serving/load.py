@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from tests.serving import sounds
 from tfav import registry
-from tfav.export import saved_model
+from tfav.inference import artefacts
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "exports"))
@@ -163,7 +163,7 @@ def questions(path: str) -> list[Question]:
 
 def run(export: str, clients: int, seconds: float) -> Result:
     """Asks the export in folder `export` for about `seconds`, with a restart in between."""
-    numbers = saved_model.versions(export)
+    numbers = artefacts.versions(export)
     if not numbers:
         raise registry.UserError(f"{export} holds no SavedModel: make demo publishes one.")
     asked_of = questions(f"{export}/{numbers[-1]}")

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tfav.export import saved_model
+from tfav.inference import artefacts
 
 
 class Refused(Exception):
@@ -30,7 +30,7 @@ class Loaded:
 
     def __init__(self, base: str, name: str):
         self.name = name
-        self.version = max(saved_model.versions(base))
+        self.version = max(artefacts.versions(base))
         path = os.path.join(base, str(self.version))
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)

@@ -17,7 +17,8 @@ import pytest
 
 from tests.export.conftest import recipe  # noqa: F401
 from tests.serving import sounds
-from tfav.export import saved_model, servable, serving
+from tfav.export import servable
+from tfav.export.serving import deployment, saved_model
 
 BINARY = os.environ.get("TFAV_MODEL_SERVER") or shutil.which("tensorflow_model_server")
 
@@ -40,8 +41,8 @@ def exported(recipe, tmp_path_factory) -> str:  # noqa: F811
     directory = tmp_path_factory.mktemp("exports") / "demo"
     served = servable.Servable(recipe)
     saved_model.save(served, str(directory / "1"), served.signatures())
-    serving.finish(served, str(directory / "1"), "demo")
-    for name, text in serving.config_files("demo").items():
+    deployment.finish(served, str(directory / "1"), "demo")
+    for name, text in deployment.config_files("demo").items():
         # The file is for Docker, where the folder is mounted at /models/demo.
         (directory / name).write_text(text.replace("/models/demo", str(directory)))
     return str(directory)
@@ -52,9 +53,9 @@ def url(request, exported, tmp_path_factory):
     """Of a running server that has loaded and warmed up version 1."""
     rest, log = free_port(), tmp_path_factory.mktemp("server") / "log.txt"
     command = [BINARY, f"--port={free_port()}", f"--rest_api_port={rest}"]
-    command += [f"--model_config_file={exported}/{serving.MODELS_FILE}"]
+    command += [f"--model_config_file={exported}/{deployment.MODELS_FILE}"]
     if request.param == "batching":
-        file = f"{exported}/{serving.BATCHING_FILE}"
+        file = f"{exported}/{deployment.BATCHING_FILE}"
         command += ["--enable_batching", f"--batching_parameters_file={file}"]
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from tests import small
 from tests.conformance import test_recipes
-from tfav import commands, compat
-from tfav.data import pipeline
+from tfav import compat
+from tfav.data.input import pipeline
+from tfav.experiment import models
 from tfav.training import optimizers, strategy, trainer
 
 
@@ -31,7 +32,7 @@ def main(strategy_name: str, data: str, output: str, recipe_name: str) -> None:
     c = test_recipes.config(recipe_name, data)
     c.seed, c.dtype = 3, "float64"
     with replicas.scope():
-        recipe = commands.model(c, num_classes=8)
+        recipe = models.model(c, num_classes=8)
         optimizer = optimizers.create("sgd", 0.01, schedule="constant", num_steps=10)
         compat.build_optimizer(optimizer, recipe.trainable_weights)
     loop = trainer.Trainer(

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tests import small
 from tests.training import toy
-from tfav import commands, registry
+from tfav import files, registry
+from tfav.experiment import models
 from tfav.training import checkpoints, environment
 
 
@@ -140,7 +141,7 @@ def test_names_of_weights_are_structural_and_those_released_files_have(tmp_path)
         expected += [f"{encoder}/tail/bn/{x}" for x in bn]
         expected += [f"{encoder}/{x}" for x in ("fc/kernel", "tail/dense/kernel")]
         expected += [f"{encoder}/tail/dropout/calls"]
-    names = commands.model(small.config(""), num_classes=5).named_weights()
+    names = models.model(small.config(""), num_classes=5).named_weights()
     assert sorted(names) == sorted(expected)
     shapes = {"audio/convs/0/kernel": (5, 1, 40, 64), "image/tail/dense/kernel": (256, 8)}
     assert {name: tuple(names[name].shape) for name in shapes} == shapes
@@ -175,7 +176,7 @@ def _damage(folder, kind):
     elif kind == "other shape":
         arrays["line/kernel"] = np.zeros([3, 1], np.float32)
     if kind != "missing":
-        checkpoints.write_npz(str(path), arrays)
+        files.write_npz(str(path), arrays)
     if kind == "cut short":
         path.write_bytes(path.read_bytes()[:200])
     elif kind == "flipped":
@@ -218,23 +219,23 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, write):
     os.symlink("/dev/full", f"{path}.tmp")  # where the new one is written first
     with pytest.raises(OSError) as caught:
         if write == "npz":
-            checkpoints.write_npz(str(path), {"a": np.zeros(9_000), "b": np.zeros(9)})
+            files.write_npz(str(path), {"a": np.zeros(9_000), "b": np.zeros(9)})
         else:
-            environment.write_text(str(path), "new\n" * 9_000)
+            files.write_text(str(path), "new\n" * 9_000)
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["x.npz"]
 
 
 def test_a_rename_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
-    environment.write_text(str(path), "old")
+    files.write_text(str(path), "old")
 
     def refuse(*_):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="quota.*config.json"):
-        environment.write_text(str(path), "new")
+        files.write_text(str(path), "new")
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["config.json"]
 
 
@@ -244,7 +245,7 @@ def test_arrays_of_any_kind_survive_the_file(tmp_path):
         "id": np.array(["x", "longer"]),
         "none": np.zeros([0, 4], np.float32),
     }
-    checkpoints.write_npz(str(tmp_path / "x.npz"), arrays)
+    files.write_npz(str(tmp_path / "x.npz"), arrays)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         for name, array in arrays.items():
             np.testing.assert_array_equal(file[name], array)

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from tfav import commands, registry
+from tfav import registry
+from tfav.commands import train
 from tfav.training import environment
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -165,7 +166,7 @@ def test_a_missing_table_of_weights_is_an_error_and_never_silence(data, tmp_path
     c = small.config(data)
     c.model.reweighting = "frozen"
     with pytest.raises(registry.UserError, match="tables_from names none"):
-        commands.train(c, str(tmp_path / "a"))
+        train.train(c, str(tmp_path / "a"))
     c.train.tables_from = str(tmp_path / "nowhere.npz")
     with pytest.raises(registry.UserError, match="nowhere.npz does not exist"):
-        commands.train(c, str(tmp_path / "b"))
+        train.train(c, str(tmp_path / "b"))

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from tests import forked, small
 from tests.training import toy
-from tfav import commands, compat, registry
-from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import trainer, writer
+from tfav import compat, registry
+from tfav.commands import train
+from tfav.experiment import models
+from tfav.training import checkpoints, trainer, writer
 
 # Rows [1, 0] and [0, 4/3], kernel [3, 1], bias 2: predictions 5 and 10/3. With targets 2 and 19/3
 # the errors are 3 and -3, the loss (9 + 9) / 2 = 9, and its gradient 2 error x / 2 summed over
@@ -129,7 +130,7 @@ class Fit:
         self.strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
         self.folder = str(folder)
         self.loop = toy.make(self.strategy, rate=1e-3)
-        self.checkpoints = checkpoints_lib.Checkpoints(
+        self.checkpoints = checkpoints.Checkpoints(
             self.loop.recipe, self.loop.optimizer, self.folder, self.strategy, keep=9
         )
         self.checkpoints.restore()
@@ -241,7 +242,7 @@ def test_bfloat16_trains_like_float32(data, tmp_path, policy):
     for dtype in ("float32", "mixed_bfloat16"):
         c = small.config(data)
         c.dtype = dtype
-        commands.train(c, str(tmp_path / dtype))
+        train.train(c, str(tmp_path / dtype))
         losses[dtype] = _last(tmp_path / dtype)
         assert losses[dtype]["step"] == 10
     for name in ("loss", "implicit", "explicit"):
@@ -256,7 +257,7 @@ def test_a_rate_that_blows_up_ends_in_a_sentence(data, tmp_path):
     c = small.config(data)
     c.train.learning_rate = 1e30
     with pytest.raises(registry.UserError, match="not finite at step [1-9]"):
-        commands.train(c, str(tmp_path / "run"))
+        train.train(c, str(tmp_path / "run"))
     assert not (tmp_path / "run" / "weights.npz").exists()
 
 
@@ -267,14 +268,14 @@ def test_optimizers_of_the_tables_train_or_name_their_extra(data, tmp_path, name
     c.train.num_steps = 5
     if compat.KERAS_3 and name != "lamb":
         with pytest.raises(registry.UserError, match=f"'{name}' needs tensorflow-addons"):
-            commands.train(c, str(tmp_path / "run"))
+            train.train(c, str(tmp_path / "run"))
         assert not (tmp_path / "run").exists()
         return
-    commands.train(c, str(tmp_path / "run"))
+    train.train(c, str(tmp_path / "run"))
     assert _last(tmp_path / "run")["step"] == 5
     with np.load(tmp_path / "run" / "weights.npz") as file:
         trained = file["classifier/kernel"]
-    fresh = commands.model(c, 8).named_weights()["classifier/kernel"].numpy()
+    fresh = models.model(c, 8).named_weights()["classifier/kernel"].numpy()
     # What is kept of a moving average are the averages, which move by 1 % of the way a step.
     least = 1e-6 if name == "moving_average" else 1e-4
     assert np.isfinite(trained).all() and np.abs(trained - fresh).max() > least
@@ -283,13 +284,13 @@ def test_optimizers_of_the_tables_train_or_name_their_extra(data, tmp_path, name
 def test_init_from_takes_the_encoders_and_leaves_the_heads(data, tmp_path):
     first = small.config(data)
     first.train.num_steps = 5
-    commands.train(first, str(tmp_path / "first"))
+    train.train(first, str(tmp_path / "first"))
     second = small.config(data)
     second.seed = 7
     second.train.num_steps = 1
     second.train.learning_rate = 0.0
     second.train.init_from = str(tmp_path / "first")
-    commands.train(second, str(tmp_path / "second"))
+    train.train(second, str(tmp_path / "second"))
     with (
         np.load(tmp_path / "first" / "weights.npz") as a,
         np.load(tmp_path / "second" / "weights.npz") as b,

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfav import compat
-from tfav.recipes import base
+from tfav.recipes import recipe as base
 from tfav.training import optimizers, trainer
 
 

@@ -9,13 +9,12 @@ import ml_collections
 import tensorflow as tf
 import tqdm
 
-from tfav import config as config_lib
-from tfav import registry
-from tfav.commands import reading, specimens
+from tfav import config, registry
 from tfav.data import shards
 from tfav.encoders import audio, image
+from tfav.experiment import inputs, samples
 from tfav.export import publish
-from tfav.recipes import base as recipes
+from tfav.recipes import recipe as recipes
 
 TABLES = {"audio": audio.AUDIO_ENCODERS, "image": image.IMAGE_ENCODERS}
 _SETTLING_STEPS = 40  # 0.9 ** 40: what is left of where a batch norm's statistics began is 1.5 %
@@ -88,7 +87,7 @@ def _rows(
 ) -> list[str]:
     encoder = TABLES[modality][name]()
     recipe = recipes.Recipe({modality: encoder}, heads={})
-    c = config_lib.base()
+    c = config.base()
     c.modalities = (modality,)
     c[modality].encoder = name
     c.eval.audio_seconds = audio_seconds
@@ -98,13 +97,13 @@ def _rows(
     with tempfile.TemporaryDirectory() as folder:
         found = publish.publish(
             recipe,
-            specimens.inputs(c, recipe, index),
+            samples.inputs(c, recipe, index),
             os.path.join(folder, name),
             audio_seconds=audio_seconds,
             min_cosine=_NO_GATE,
             min_cosine_int8=_NO_GATE,
             precisions=precisions,
-            calibration=specimens.calibration(c, index, joint=False),
+            calibration=samples.calibration(c, index, joint=False),
         )
     million = sum(v.shape.num_elements() for v in encoder.trainable_variables) / 1e6
     return [
@@ -122,9 +121,9 @@ def _settle(
         return
     part = index.select(c.data.train_split)
     ids = part.id[part.held(modality)][: _SETTLING_STEPS * _BATCH_SIZE].tolist()
-    batches = reading.evaluation_batches(c, index.directory, ids, modality, _BATCH_SIZE)
+    batches = inputs.evaluation_batches(c, index.directory, ids, modality, _BATCH_SIZE)
     embed = tf.function(lambda batch: recipe.embed(modality, batch, training=True))
-    with reading.whole(index.directory):
+    with inputs.whole(index.directory):
         for batch in batches.repeat().take(_SETTLING_STEPS):
             embed({name: value for name, value in batch.items() if name != "id"})
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry, typing
+from tfav import registry, tensors
 
 FORMAT = 2
 _NUMBERS = ("offset", "length", "num_samples", "height", "width")
@@ -178,7 +178,7 @@ class Writer(contextlib.AbstractContextManager):
             count["labels"] = list(self._labels[split])
         self.info = {
             "format": FORMAT,
-            "sample_rate_hz": typing.SAMPLE_RATE_HZ,
+            "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
             "source": self._source,
             "splits": self._splits,
             "shards": self._files,

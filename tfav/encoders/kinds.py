@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import typing
-from tfav.encoders import base
-from tfav.layers import audio, blocks
+from tfav import tensors
+from tfav.encoders import encoder
+from tfav.layers import blocks, spectrograms
 from tfav.layers import frontend as frontend_lib
 
 
-class AudioEncoder(base.Encoder):
+class AudioEncoder(encoder.Encoder):
     """An encoder of waveforms that reads the first `num_samples` samples of each row, no others.
 
     n samples are `frontend.count_frames(n)` frames and those ceil(frames / map_stride) positions
@@ -30,7 +30,7 @@ class AudioEncoder(base.Encoder):
 
     def __init__(self, embedding_size: int, frontend: Mapping[str, Any] | None, name: str):
         super().__init__(embedding_size, name)
-        self.frontend = audio.make(self.default_frontend if frontend is None else frontend)
+        self.frontend = spectrograms.make(self.default_frontend if frontend is None else frontend)
 
     def call(
         self,
@@ -46,7 +46,7 @@ class AudioEncoder(base.Encoder):
           training: Python bool.
         """
         feature_map, valid = self._encode(waveform, num_samples, training)
-        with tf.name_scope(base.POOLING):
+        with tf.name_scope(encoder.POOLING):
             return self.pool(feature_map, valid, training)
 
     def feature_map(
@@ -87,7 +87,7 @@ class AudioEncoder(base.Encoder):
         valid = None
         if num_frames is not None:
             valid = tf.expand_dims(frontend_lib.frame_mask(num_frames, tf.shape(frames)[1]), 3)
-        with tf.name_scope(base.NETWORK):
+        with tf.name_scope(encoder.NETWORK):
             return self.frames_to_map(frames, valid, training)
 
     def frames_to_map(
@@ -102,10 +102,10 @@ class AudioEncoder(base.Encoder):
 
     def example(self) -> tf.Tensor:
         """Returns a tenth of a second of silence, [1, 1600]."""
-        return tf.zeros([1, typing.SAMPLE_RATE_HZ // 10])
+        return tf.zeros([1, tensors.SAMPLE_RATE_HZ // 10])
 
 
-class ImageEncoder(base.Encoder):
+class ImageEncoder(encoder.Encoder):
     """An encoder of square images, or of several frames whose embeddings are averaged.
 
     A subclass writes `pixels_to_map` and `pool`, and may set what pixels are scaled by.
@@ -142,7 +142,7 @@ class ImageEncoder(base.Encoder):
         """
         image = tf.convert_to_tensor(image)
         feature_map = self.feature_map(image, training)
-        with tf.name_scope(base.POOLING):
+        with tf.name_scope(encoder.POOLING):
             embedding = self.pool(feature_map, training)
         if image.shape.rank == 5:
             frames = tf.stack([-1, tf.shape(image)[1], self.embedding_size])
@@ -159,7 +159,7 @@ class ImageEncoder(base.Encoder):
         pixels = tf.cast(image, self.variable_dtype)
         pixels = (pixels - self.pixel_mean) / self.pixel_deviation
         pixels = tf.reshape(pixels, [-1, size, size, 3])
-        with tf.name_scope(base.NETWORK):
+        with tf.name_scope(encoder.NETWORK):
             return self.pixels_to_map(pixels, training)
 
     def feature_positions(

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfav.encoders import kinds
-from tfav.layers import audio, blocks, normalization, pooling, residual
+from tfav.layers import blocks, normalization, pooling, residual, spectrograms
 from tfav.ops import precision
 
 FEATURE_SIZE = 512
@@ -26,7 +26,7 @@ class AudioResNet18(kinds.AudioEncoder):
     """
 
     map_stride = 32
-    default_frontend = audio.PRESETS["crema_d"]
+    default_frontend = spectrograms.PRESETS["crema_d"]
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class ResNetSE34(kinds.AudioEncoder):
     """
 
     map_stride = 8
-    default_frontend = audio.PRESETS["voxceleb2"]
+    default_frontend = spectrograms.PRESETS["voxceleb2"]
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.encoders import kinds
-from tfav.layers import audio, blocks
+from tfav.layers import blocks, spectrograms
 
 FEATURE_SIZE = 512
 GLOBAL_POOLS = {"max": blocks.masked_max, "mean": blocks.masked_mean}
@@ -71,7 +71,7 @@ class VGGish(kinds.AudioEncoder):
     """
 
     map_stride = 8
-    default_frontend = audio.PRESETS["dmc_25_10"]
+    default_frontend = spectrograms.PRESETS["dmc_25_10"]
 
     def __init__(
         self,

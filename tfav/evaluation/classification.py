@@ -4,15 +4,13 @@ Logits are [N, C], labels [N] int. A score that ties with the right class counts
 logits that are all alike (an encoder that gives zeros) reach nothing.
 """
 
-import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfav import registry
-from tfav.evaluation import bootstrap, classification_plots, drawing
+from tfav.evaluation import bootstrap
 
 NUM_BINS = 15
 FUSED = "fused"
@@ -38,7 +36,7 @@ def expected_calibration_error(logits, label, num_bins: int = NUM_BINS) -> float
       label: [N] int. Confidence is the largest softmax probability, right is 1 or 0.
       num_bins: equally wide.
     """
-    _, gap, bin_of = _calibration(logits, label, num_bins)
+    _, gap, bin_of = calibration(logits, label, num_bins)
     return float(np.abs(np.bincount(bin_of, weights=gap)).sum() / len(gap))
 
 
@@ -97,7 +95,7 @@ def evaluate(
       ValueError: shapes differ.
     """
     label = np.asarray(label)
-    present = _presence(logits, present, len(label))
+    present = presence(logits, present, len(label))
     _check(logits, label, class_names, present, tag)
     results = []
     for direction, values in logits.items():
@@ -151,40 +149,7 @@ def _figures(logits, label, code, num_bootstrap: int, seed: int) -> dict[str, tu
     }
 
 
-def pictures(
-    logits: Mapping[str, np.ndarray],
-    label: np.ndarray,
-    class_names: Sequence[str],
-    present: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, bytes]:
-    """Returns PNGs: `confusion` of the fused prediction, `reliability` of every direction.
-
-    Arguments as `evaluate`'s, which has checked them.
-    """
-    label = np.asarray(label)
-    present = _presence(logits, present, len(label))
-    shown = {d: np.flatnonzero(p) for d, p in present.items() if d in logits and p.any()}
-    bins = {d: _calibration(np.asarray(logits[d])[r], label[r], NUM_BINS) for d, r in shown.items()}
-    first = FUSED if FUSED in shown else next(iter(shown))
-    matrix = confusion_matrix(np.asarray(logits[first])[shown[first]], label[shown[first]])
-    return {
-        "confusion": classification_plots.confusion(matrix, class_names),
-        "reliability": classification_plots.reliability(bins, NUM_BINS),
-    }
-
-
-def plots(
-    logits: Mapping[str, np.ndarray],
-    label: np.ndarray,
-    class_names: Sequence[str],
-    directory: str | os.PathLike,
-    present: Mapping[str, np.ndarray] | None = None,
-) -> list[pathlib.Path]:
-    """Writes the `pictures` into `directory`, made when absent; returns their paths."""
-    return drawing.write(pictures(logits, label, class_names, present), directory)
-
-
-def _presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
+def presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
     """Returns [N] bool of every direction; the fused one is there in every row."""
     found = {direction: np.ones(num_rows, bool) for direction in logits}
     for modality, there in (present or {}).items():
@@ -238,7 +203,7 @@ def _surprise(logits, label) -> np.ndarray:
     return -_log_softmax(logits)[np.arange(len(label)), np.asarray(label)]
 
 
-def _calibration(logits, label, num_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def calibration(logits, label, num_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns right [N] float64, confidence - right [N], and the bin of each row [N] int."""
     confidence = np.exp(_log_softmax(logits).max(axis=1))
     right = (predict(logits, label) == np.asarray(label)).astype(np.float64)

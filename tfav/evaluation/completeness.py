@@ -8,7 +8,8 @@ import itertools
 import os
 from collections.abc import Sequence
 
-from tfav import lists, registry
+from tfav import registry
+from tfav.annotations import lists
 from tfav.evaluation import space as spaces
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfav import boxes as boxes_lib
 from tfav import registry
+from tfav.annotations import boxes as boxes_lib
 from tfav.evaluation import bootstrap
 
 SIZE = 224  # pixels of the grid that maps and boxes are compared on

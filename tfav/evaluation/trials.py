@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfav import lists, registry
+from tfav import files, registry
 from tfav.evaluation import bootstrap, metrics, retrieval
 
 MAX_MISSING_FRACTION = 0.01
@@ -44,7 +44,7 @@ def read(path: str | os.PathLike) -> Trials:
       UserError: the file cannot be read, a line is malformed, or there is no trial.
     """
     try:
-        lines = lists.content(path).decode("utf-8-sig").splitlines()
+        lines = files.content(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise registry.UserError(
             f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8."
@@ -112,7 +112,7 @@ def evaluate(
     if speakers is None:
         speakers = [name.lstrip("/").split("/")[0] for name in ids]
     speakers = np.asarray(speakers)
-    origin = {"list": os.path.basename(path), "sha256": lists.sha256(path)}
+    origin = {"list": os.path.basename(path), "sha256": files.sha256(path)}
     results = []
     for direction, values in logits.items():
         values = np.asarray(values)

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tfav import lists, registry, typing
-from tfav.export import calibration as calibration_lib
-from tfav.export import golden, ladder, parity, reference, saved_model, serving, tflite
+from tfav import files, registry, tensors
 from tfav.export import servable as servable_lib
-from tfav.export import trials as trials_lib
-from tfav.recipes import base
+from tfav.export.lite import calibration as calibration_lib
+from tfav.export.lite import durations as ladder
+from tfav.export.lite import tflite
+from tfav.export.parity import certificate, golden, reference, verification
+from tfav.export.serving import deployment, saved_model
+from tfav.recipes import recipe as base
 
 PARITY_FILE = "parity.json"
 LABELS_FILE = "labels.txt"
@@ -39,7 +41,7 @@ def publish(
     num_frames: Mapping[str, int] | None = None,
     classes: Sequence[str] | None = None,
     rows: reference.Rows = (),
-    trials: trials_lib.Trials | None = None,
+    trials: verification.Trials | None = None,
     keep_versions: int = 0,
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -92,11 +94,11 @@ def publish(
         model = os.path.join(stage, str(number))
         saved_model.save(servable, model, servable.signatures())
         name = os.path.basename(os.path.abspath(directory))
-        serving.finish(servable, model, name)
+        deployment.finish(servable, model, name)
         files = tflite.write(
             servable_lib.Servable(on_phone, num_frames, classes or ()) if on_phone else servable,
             stage,
-            audio_samples=max(1, round(audio_seconds * typing.SAMPLE_RATE_HZ)),
+            audio_samples=max(1, round(audio_seconds * tensors.SAMPLE_RATE_HZ)),
             precisions=tuple(precisions),
             durations=durations,
             dynamic_time=dynamic_time,
@@ -110,13 +112,13 @@ def publish(
             "min_cosine_int8": min_cosine_int8,
             "classes": list(servable.classes),
             **(about or {}),
-            **parity.certificate(recipe, inputs, stage, artefacts, rows, trials),
+            **certificate.certificate(recipe, inputs, stage, artefacts, rows, trials),
         }
-        parity.check(found, min_cosine, min_cosine_int8)
+        certificate.check(found, min_cosine, min_cosine_int8)
         texts = {
-            **serving.config_files(name),
+            **deployment.config_files(name),
             GOLDEN_FILE: json.dumps(golden.vectors(recipe, servable.num_frames)) + "\n",
-            DRIFT_FILE: parity.drift_csv(found),
+            DRIFT_FILE: certificate.drift_csv(found),
         }
         if servable.classifies:
             texts[LABELS_FILE] = "".join(f"{name}\n" for name in servable.classes)
@@ -127,7 +129,7 @@ def publish(
         names = [str(number), *files, *texts]
         os.makedirs(directory, exist_ok=True)
         _move(stage, directory, names, _stale(directory, names))
-    serving.prune(directory, keep_versions)
+    deployment.prune(directory, keep_versions)
     return found
 
 
@@ -177,7 +179,7 @@ def _stale(directory: str, names: Sequence[str]) -> list[str]:
         for name, sha256 in written.items()
         if name not in names
         and os.path.isfile(os.path.join(directory, name))
-        and lists.sha256(os.path.join(directory, name)) == sha256
+        and files.sha256(os.path.join(directory, name)) == sha256
     ]
 
 

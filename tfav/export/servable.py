@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry, typing
-from tfav.data import pipeline
-from tfav.export import answers, incoming, made_up
+from tfav import registry, tensors
+from tfav.data.input import pipeline
+from tfav.export.serving import examples as made_up
+from tfav.export.serving import requests
+from tfav.inference import artefacts
 from tfav.ops import similarity
-from tfav.recipes import base
+from tfav.recipes import outputs
+from tfav.recipes import recipe as base
 
 Functions = dict[str, Callable[..., dict[str, tf.Tensor]]]
 _Tensors = dict[str, tf.Tensor]
 _Specs = dict[str, tf.TensorSpec]
-
-FACTS_FORMAT = 2
 
 # Names that a modality cannot have: inputs, outputs, signatures and files are called so.
 _TAKEN = ("classifier", "fused", "jpeg", "num_samples", "waveform", "wav")
@@ -62,8 +63,8 @@ class Servable(tf.Module):
                 )
         # Keras 3 hides its variables from tf.Module: without this list a SavedModel has no weights
         # for the C++ loader, and converts to a .tflite of NaN, both without a word.
-        self.tracked = answers.served_weights(recipe)
-        self.classifies = answers.classifies(recipe)
+        self.tracked = outputs.served_weights(recipe)
+        self.classifies = outputs.classifies(recipe)
         if self.classifies and len(classes) != recipe.num_classes:
             raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
         self.classes = tuple(classes) if self.classifies else ()
@@ -72,7 +73,7 @@ class Servable(tf.Module):
         self.num_frames = types.MappingProxyType(
             {m: given.get(m, 1) for m in sorted(recipe.encoders) if m != "audio"}
         )
-        self.embedding_space = answers.embedding_space(recipe)
+        self.embedding_space = outputs.embedding_space(recipe)
         self._recipe = recipe
 
     @property
@@ -83,7 +84,7 @@ class Servable(tf.Module):
     @property
     def joint(self) -> tuple[str, ...]:
         """Returns the signatures that take rows of all modalities."""
-        return tuple(answers.joint(self._recipe))
+        return tuple(outputs.joint(self._recipe))
 
     @property
     def embedding_size(self) -> dict[str, int]:
@@ -98,15 +99,15 @@ class Servable(tf.Module):
     def facts(self) -> dict[str, Any]:
         """Returns what an artefact says of itself beside its signatures."""
         return {
-            "format": FACTS_FORMAT,
+            "format": artefacts.FACTS_FORMAT,
             "modalities": self.modalities,
             "embedding_size": self.embedding_size,
             "embedding_space": self.embedding_space,
             "image_size": self.image_size,
             "num_frames": dict(self.num_frames),
-            "sample_rate_hz": typing.SAMPLE_RATE_HZ,
+            "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
             "classes": self.classes,
-            "localizes": answers.localizes(self._recipe),
+            "localizes": outputs.localizes(self._recipe),
         }
 
     def signatures(self) -> Functions:
@@ -115,7 +116,7 @@ class Servable(tf.Module):
 
         def add(name: str, function: Callable[..., _Tensors], specs: _Specs) -> None:
             def run(**inputs: tf.Tensor) -> _Tensors:
-                return function(**incoming.shapes(name, inputs, specs))
+                return function(**requests.shapes(name, inputs, specs))
 
             found[name] = _signature(run, specs)
 
@@ -201,12 +202,12 @@ class Servable(tf.Module):
         def run(**inputs: tf.Tensor) -> _Tensors:
             if "waveform" in inputs:
                 names = ("waveform", "num_samples")
-                checked = incoming.waveform(signature, *(inputs[name] for name in names))
+                checked = requests.waveform(signature, *(inputs[name] for name in names))
                 inputs |= dict(zip(names, checked))
             for modality in inputs.keys() & self.num_frames.keys():
                 size = self.image_size[modality]
-                inputs[modality] = incoming.pictures(signature, modality, inputs[modality], size)
-            return function(**incoming.rows(signature, inputs))
+                inputs[modality] = requests.pictures(signature, modality, inputs[modality], size)
+            return function(**requests.rows(signature, inputs))
 
         return run
 
@@ -217,7 +218,7 @@ class Servable(tf.Module):
         return {"embedding": similarity.normalize(tf.cast(embedding, tf.float32))}
 
     def _embed_wav(self, wav: tf.Tensor) -> _Tensors:
-        waveform, num_samples = incoming.wav("embed_wav", wav)
+        waveform, num_samples = requests.wav("embed_wav", wav)
         return self._embed(waveform=waveform, num_samples=num_samples)
 
     def _embed_jpeg(self, jpeg: tf.Tensor) -> _Tensors:
@@ -230,18 +231,18 @@ class Servable(tf.Module):
         return self._embed(image=image)
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
-        answer = answers.joint(self._recipe)[name]
+        answer = outputs.joint(self._recipe)[name]
         return lambda **inputs: answer(_batch(inputs))
 
     def _score(self, audio_embedding: tf.Tensor, image_embedding: tf.Tensor) -> _Tensors:
         given = {"audio_embedding": audio_embedding, "image_embedding": image_embedding}
-        audio, image = incoming.rows("score", incoming.embeddings("score", given)).values()
+        audio, image = requests.rows("score", requests.embeddings("score", given)).values()
         product = similarity.normalize(audio) * similarity.normalize(image)
         return {"score": tf.reduce_sum(product, axis=-1)}
 
     def _match(self, probe: tf.Tensor, candidates: tf.Tensor) -> _Tensors:
-        given = incoming.rows("match", incoming.candidates("match", probe, candidates))
-        probe, candidates = incoming.embeddings("match", given).values()
+        given = requests.rows("match", requests.candidates("match", probe, candidates))
+        probe, candidates = requests.embeddings("match", given).values()
         scores = tf.linalg.matvec(similarity.normalize(candidates), similarity.normalize(probe))
         return {"scores": scores, "best": tf.argmax(scores, axis=1, output_type=tf.int32)}
 

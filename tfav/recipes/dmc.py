@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry, typing
-from tfav.encoders import base as encoders_base
-from tfav.layers import blocks
-from tfav.layers import clustering as clusterings
-from tfav.losses import clustering
+from tfav import registry, tensors
+from tfav.encoders import encoder as encoders_base
+from tfav.layers import blocks, clustering
+from tfav.losses import pairs
 from tfav.ops import distributed, precision
-from tfav.recipes import correspondence
+from tfav.recipes import paired
 
 # What an option is when nobody says: the released code's, and that of the authors' later one.
 DEFAULTS = {
@@ -22,7 +21,7 @@ DEFAULTS = {
 LOCALIZATIONS = ("agreement", "assignment")
 
 
-class DMC(correspondence.Correspondence):
+class DMC(paired.Correspondence):
     """Clusters of sound and clusters of sight that must agree when they come from one moment.
 
     `spherical`: loss_i = [margin + S(a_n(i), v_i) - S(a_i, v_i)]_+, `S = sum_k cos(c^a_k, c^v_k)`.
@@ -96,10 +95,10 @@ class DMC(correspondence.Correspondence):
         if not margin >= 0:
             raise registry.UserError(f"margin={margin} must not be negative: leave it out for K.")
         heads = {}
-        for modality in ("both",) if shared else correspondence.MODALITIES:
-            heads[f"clustering_{modality}"] = clusterings.SoftClustering(
+        for modality in ("both",) if shared else paired.MODALITIES:
+            heads[f"clustering_{modality}"] = clustering.SoftClustering(
                 counts.get(modality, counts["audio"]),
-                seed=correspondence.seed_of(f"clustering/{modality}", seed),
+                seed=paired.seed_of(f"clustering/{modality}", seed),
                 name=f"clustering_{modality}",
                 **arguments,
             )
@@ -115,7 +114,7 @@ class DMC(correspondence.Correspondence):
         for modality, shape in self.map_shape.items():  # gives the heads their weights
             self._cluster(modality, tf.zeros([1, 1, shape[3]]), tf.ones([1, 1]))
         usual = (counts["audio"] if spherical else 1, cluster_size)
-        self.tables["usual_sound"] = clusterings.MovingMean(usual, name="usual_sound")
+        self.tables["usual_sound"] = clustering.MovingMean(usual, name="usual_sound")
         usage = [f"{kind}_{m}" for kind in ("usage_entropy", "dead_clusters") for m in encoders]
         self.scalars = ("loss", "similarity_matched", "similarity_mismatched", "matched_wins")
         self.scalars += tuple(usage)
@@ -124,10 +123,10 @@ class DMC(correspondence.Correspondence):
         sizes = {m: shape[3] for m, shape in self.map_shape.items()}
         if not size and (not self.shared or len(set(sizes.values())) == 1):
             return
-        for m in correspondence.MODALITIES:
+        for m in paired.MODALITIES:
             self.heads[f"projection_{m}"] = blocks.dense(
                 size or max(sizes.values()),
-                correspondence.seed_of(f"projection/{m}", seed),
+                paired.seed_of(f"projection/{m}", seed),
                 use_bias=False,
                 dtype=precision.full_dtype(),
                 name=f"projection_{m}",
@@ -138,7 +137,7 @@ class DMC(correspondence.Correspondence):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         return self._layer(modality)(self._projected(modality, features), valid)
 
-    def _layer(self, modality: str) -> clusterings.SoftClustering:
+    def _layer(self, modality: str) -> clustering.SoftClustering:
         return self.heads["clustering_both" if self.shared else f"clustering_{modality}"]
 
     def _projected(self, modality: str, features: tf.Tensor) -> tf.Tensor:
@@ -147,7 +146,7 @@ class DMC(correspondence.Correspondence):
         features = precision.full(features)
         return features if projection is None else projection(features)
 
-    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+    def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b].
 
         `usage_entropy_*`: of the share of all positions of the global batch that each cluster has,
@@ -162,11 +161,11 @@ class DMC(correspondence.Correspondence):
             self.tables["usual_sound"].observe(self._sound(centers["audio"]))
         matched, mismatched = self.compare(centers["audio"], centers["image"], training)
         if self.mode == "spherical":
-            loss = clustering.hinge(matched, mismatched, self.margin)
+            loss = pairs.hinge(matched, mismatched, self.margin)
         else:
-            loss = clustering.contrast(-matched, -mismatched, self.margin)
+            loss = pairs.contrast(-matched, -mismatched, self.margin)
         ones = tf.ones_like(loss)
-        losses = {"loss": loss, **correspondence.matches(matched, mismatched)}
+        losses = {"loss": loss, **paired.matches(matched, mismatched)}
         for modality, share in usage.items():
             entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
             dead = tf.cast(share < 0.1 / self.num_clusters[modality], loss.dtype)
@@ -175,7 +174,7 @@ class DMC(correspondence.Correspondence):
         return losses
 
     def clusters(
-        self, batch: typing.Batch, modality: str
+        self, batch: tensors.Batch, modality: str
     ) -> tuple[tf.Tensor, tf.Tensor, tuple[tf.Tensor, int]]:
         """Returns centres [B, K, d], assignments [B, P, K] and the grid (H', W') of the positions.
 
@@ -185,7 +184,7 @@ class DMC(correspondence.Correspondence):
         width = self.map_shape[modality][2]
         return centers, assignments, (tf.shape(assignments)[1] // width, width)
 
-    def represent(self, modality: str, batch: typing.Batch, training: bool = False) -> tf.Tensor:
+    def represent(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the centres [B, K, d] of one modality."""
         return self._cluster(modality, *self.positions(modality, batch, training))[0]
 
@@ -197,10 +196,10 @@ class DMC(correspondence.Correspondence):
           image: centres [N, K, d].
         """
         if self.mode == "spherical":
-            return clustering.pair_similarity(audio, image)
-        return -clustering.pair_distance(audio, image)
+            return pairs.pair_similarity(audio, image)
+        return -pairs.pair_distance(audio, image)
 
-    def heat(self, batch: typing.Batch) -> tf.Tensor:
+    def heat(self, batch: tensors.Batch) -> tf.Tensor:
         """Returns how much each position of a row's picture sounds, [B, P], in no fixed range.
 
         `agreement`: `sum_k s_pk <u_pk, c^a_k - m_k>`, how much nearer a position is to the centres
@@ -226,9 +225,9 @@ class DMC(correspondence.Correspondence):
                 return own - tf.squeeze(near(features, usual), 2)
             return tf.reduce_sum(assignments * near(features, audio - usual), axis=2)
         if self.mode == "euclidean":
-            best = tf.argmin(clustering.cluster_distance(audio, image), axis=1)
+            best = tf.argmin(pairs.cluster_distance(audio, image), axis=1)
         else:
-            best = tf.argmax(clustering.cluster_similarity(audio, image), axis=1)
+            best = tf.argmax(pairs.cluster_similarity(audio, image), axis=1)
         return tf.gather(assignments, best, axis=2, batch_dims=1)
 
     def _sound(self, centers: tf.Tensor) -> tf.Tensor:
@@ -237,7 +236,7 @@ class DMC(correspondence.Correspondence):
             return tf.reduce_mean(centers, axis=1, keepdims=True)
         return centers
 
-    def localize(self, batch: typing.Batch) -> tf.Tensor:
+    def localize(self, batch: tensors.Batch) -> tf.Tensor:
         """Returns where each row's sound comes from, [B, S, S] in [0, 1] for pictures of S pixels.
 
         `heat` at the pixels that its positions look at, bilinear between them, each map scaled to
@@ -274,9 +273,9 @@ def at_pixels(num_positions: int, size: int, stride: int, offset: float) -> np.n
 def _counts(num_clusters: int | Mapping[str, int], one: bool) -> dict[str, int]:
     """Returns K of each modality; `one`: it must be the same."""
     if not isinstance(num_clusters, Mapping):
-        return dict.fromkeys(correspondence.MODALITIES, num_clusters)
+        return dict.fromkeys(paired.MODALITIES, num_clusters)
     counts = dict(num_clusters)
-    if set(counts) != set(correspondence.MODALITIES) or (one and len(set(counts.values())) > 1):
+    if set(counts) != set(paired.MODALITIES) or (one and len(set(counts.values())) > 1):
         raise registry.UserError(
             f"num_clusters={counts}: give one number; or, for mode='euclidean' without shared "
             "projections, {'audio': K, 'image': K}."

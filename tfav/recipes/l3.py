@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfav import registry, typing
-from tfav.encoders import base as encoders_base
+from tfav import registry, tensors
+from tfav.encoders import encoder
 from tfav.layers import blocks
-from tfav.losses import clustering
+from tfav.losses import pairs
 from tfav.ops import precision
-from tfav.recipes import correspondence
+from tfav.recipes import paired
 
 
-class L3(correspondence.Correspondence):
+class L3(paired.Correspondence):
     """Look, listen and learn (Arandjelovic and Zisserman, ICCV 2017): does this sound fit?
 
     Both globally pooled maps are joined and two dense layers tell matched from mismatched pairs;
@@ -42,7 +42,7 @@ class L3(correspondence.Correspondence):
 
     def __init__(
         self,
-        encoders: dict[str, encoders_base.Encoder],
+        encoders: dict[str, encoder.Encoder],
         num_classes: int = 0,
         *,
         hidden_size: int = 128,
@@ -58,7 +58,7 @@ class L3(correspondence.Correspondence):
         def dense(name: str, units: int, use_bias: bool) -> keras.layers.Layer:
             return blocks.dense(
                 units,
-                correspondence.seed_of(name, seed),
+                paired.seed_of(name, seed),
                 use_bias,
                 dtype=precision.full_dtype(),
                 name=name,
@@ -73,23 +73,23 @@ class L3(correspondence.Correspondence):
         super().__init__(
             encoders, heads, negatives=negatives, pooling=pooling, frozen=frozen, seed=seed
         )
-        zeros = (tf.zeros([1, self.map_shape[m][3]]) for m in correspondence.MODALITIES)
+        zeros = (tf.zeros([1, self.map_shape[m][3]]) for m in paired.MODALITIES)
         self.pair_scores(*zeros)  # gives the heads their weights
 
-    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+    def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; the similarities are logits of `pair_scores`."""
         matched, mismatched = self.compare(
-            *(self.represent(m, batch, training) for m in correspondence.MODALITIES), training
+            *(self.represent(m, batch, training) for m in paired.MODALITIES), training
         )
         right = tf.cast(matched > 0, matched.dtype)
         right += tf.reduce_mean(tf.cast(mismatched <= 0, matched.dtype), axis=1)
         return {
-            "loss": clustering.correspondence(matched, mismatched),
-            **correspondence.matches(matched, mismatched),
+            "loss": pairs.correspondence(matched, mismatched),
+            **paired.matches(matched, mismatched),
             "accuracy": 0.5 * right,
         }
 
-    def represent(self, modality: str, batch: typing.Batch, training: bool = False) -> tf.Tensor:
+    def represent(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the pooled features [B, C] of one modality."""
         return self.embed(modality, batch, training)
 

@@ -8,21 +8,21 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from tfav import registry, theory, typing
-from tfav.encoders import base as encoders_base
+from tfav import registry, tensors, theory
+from tfav.encoders import encoder as encoders_base
 from tfav.layers import blending as blending_lib
 from tfav.layers import classifiers
 from tfav.layers import fusion as fusions
 from tfav.losses import alignment, multimodal, softmax
-from tfav.recipes import base
 from tfav.recipes import modulation as modulations
+from tfav.recipes import recipe
 
 BOUNDS = ("paper", "tight")
 BLENDINGS = ("off", "equal", "estimated")
 FUSED = "fused"
 
 
-class MMCosine(base.Recipe):
+class MMCosine(recipe.Recipe):
     """Every modality's cosine to its own class weights, summed; and what stacks on that.
 
     loss_i = cross_entropy(sum_m z^m_i, y_i) + contrastive_weight * contrastive_i
@@ -120,7 +120,7 @@ class MMCosine(base.Recipe):
         kinds += ("score",) if self.modulation else ()
         return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
 
-    def features(self, batch: typing.Batch, training: bool = False) -> dict[str, tf.Tensor]:
+    def features(self, batch: tensors.Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""
         return {m: self.embed(m, batch, training) for m in self.encoders if m in batch}
 
@@ -164,7 +164,7 @@ class MMCosine(base.Recipe):
         logits = {m: logits[m] for m in self.encoders if m in logits}
         return {FUSED: tf.add_n(list(logits.values())), **logits}
 
-    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+    def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
         label = batch["label"]
         features = self.features(batch, training)

@@ -4,18 +4,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import registry, typing
-from tfav.encoders import base as encoders_base
+from tfav import registry, tensors
+from tfav.encoders import encoder
 from tfav.layers import classifiers, identity
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds, softmax
 from tfav.ops import distributed, similarity
-from tfav.recipes import base
+from tfav.recipes import recipe
 
 REWEIGHTING = ("off", "grow", "frozen")
 
 
-class VoiceFace(base.Recipe):
+class VoiceFace(recipe.Recipe):
     """A shared classifier aligns both modalities implicitly, a pairwise loss explicitly.
 
     loss_i = w_i * (implicit_weight * (l_face_i + l_voice_i) + explicit_weight * l_explicit_i)
@@ -45,7 +45,7 @@ class VoiceFace(base.Recipe):
 
     def __init__(
         self,
-        encoders: dict[str, encoders_base.Encoder],
+        encoders: dict[str, encoder.Encoder],
         num_classes: int,
         *,
         normalized: bool = True,
@@ -90,7 +90,7 @@ class VoiceFace(base.Recipe):
         self.scalars += ("explicit_hinge",) if self.hinge_m else ()
         self.scalars += ("accuracy",) + (("active",) if tables else ())
 
-    def compute_losses(self, batch: typing.Batch, training: bool) -> dict[str, tf.Tensor]:
+    def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; `implicit` and `explicit` weighted, as in `loss`."""
         label = batch["label"]
         voice = self.embed("audio", batch, training)

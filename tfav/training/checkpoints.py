@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfav import compat, registry
-from tfav.recipes import base
-from tfav.training import environment
+from tfav import compat, files, registry
+from tfav.recipes import recipe as base
 from tfav.training import strategy as strategies
 
 WEIGHTS_FILE = "weights.npz"
@@ -128,18 +127,7 @@ def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **fac
     arrays = {name: variable.numpy() for name, variable in names.items()}
     if not write:
         return
-    write_npz(path, {**arrays, **{f"fact:{k}": np.asarray(v) for k, v in facts.items()}})
-
-
-def write_npz(path: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays as one `.npz`, whole or not at all: a full disk leaves what was there.
-
-    `np.savez` would leave its archive open on a full disk, and a traceback at the process's end.
-    """
-    with environment.whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as f:
-                np.lib.format.write_array(f, np.asanyarray(array), allow_pickle=False)
+    files.write_npz(path, {**arrays, **{f"fact:{k}": np.asarray(v) for k, v in facts.items()}})
 
 
 def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:

@@ -1,20 +1,18 @@
 """What a run ran on and with: the facts a figure needs to be made again."""
 
-import contextlib
 import datetime
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry
+from tfav import files, registry
 
 
 def _git_revision() -> str | None:
@@ -74,34 +72,6 @@ def starts(workdir: str) -> list[dict[str, Any]]:
 
 def record(workdir: str, entry: dict[str, Any]) -> None:
     """Adds the facts of this start to `environment.json`."""
-    write_json(os.path.join(workdir, "environment.json"), {"starts": [*starts(workdir), entry]})
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes JSON whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path: str, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    with whole(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
-        f.write(text)
-
-
-@contextlib.contextmanager
-def whole(path: str) -> Iterator[str]:
-    """Yields the name of a temporary file that becomes `path` once it is written, or goes.
-
-    Raises:
-      OSError: it cannot be written; names `path`, as a full disk names no file. What was at `path`
-        is unchanged.
-    """
-    temporary = path + ".tmp"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
+    files.write_json(
+        os.path.join(workdir, "environment.json"), {"starts": [*starts(workdir), entry]}
+    )

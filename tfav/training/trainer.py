@@ -8,9 +8,9 @@ import tensorflow as tf
 import tqdm
 from absl import logging
 
-from tfav import compat, registry, typing
+from tfav import compat, registry, tensors
 from tfav.ops import precision
-from tfav.recipes import base
+from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import strategy as strategies
 from tfav.training import writer as writer_lib
@@ -69,7 +69,7 @@ class Trainer:
         """Returns how many steps were taken."""
         return int(self.optimizer.iterations.numpy())
 
-    def gradients(self, batch: typing.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    def gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Returns this replica's share of the scalars, and the gradient summed over replicas."""
         variables = [compat.raw(w) for w in self.recipe.trainable_weights]
         with tf.GradientTape() as tape:
@@ -81,7 +81,7 @@ class Trainer:
         context = tf.distribute.get_replica_context()
         return scalars, context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 
-    def _replica_step(self, batch: typing.Batch) -> dict[str, tf.Tensor]:
+    def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
         scalars, gradients = self.gradients(batch)
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)

@@ -6,8 +6,7 @@ import os
 
 import tensorflow as tf
 
-from tfav import registry
-from tfav.training import environment
+from tfav import files, registry
 
 
 class Writer:
@@ -27,7 +26,7 @@ class Writer:
             with open(self._path, encoding="utf-8") as f:
                 # A line without its end is what a kill left of one.
                 kept = [line for line in f if line.endswith("\n") and self._step(line) <= step]
-        environment.write_text(self._path, "".join(kept))
+        files.write_text(self._path, "".join(kept))
         self._events = tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
 
     def write(self, step: int, scalars: dict[str, float]) -> None:

@@ -1,0 +1,155 @@
+"""From a run's folder and its data set to the page and the film."""
+
+import json
+import os
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from tests import showcases, small
+from tfav import config, files, registry
+from tfav.commands import report
+from tfav.data import shards
+from tfav.experiment import models
+from tfav.training import checkpoints, environment
+
+
+def make(*arguments, **options):
+    return list(report.make_report(*arguments, **options))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that was never trained, on a test split whose items have hostile names."""
+    folder = tmp_path_factory.mktemp("report")
+    rows = []
+    for k, label in enumerate(("ada", showcases.HOSTILE, "cy")):
+        extra = {"gender": "fm"[k % 2]}
+        for i in range(2):
+            audio = np.frombuffer(showcases.pcm(200 + 90 * k + 20 * i), "<i2")
+            voice = f"v{k}/{i}{'<script>' * (k == 1)}.wav"
+            rows.append(shards.Record(voice, "test", label, audio=audio, extra=extra))
+        jpeg = showcases.jpeg((80 * k, 90, 200), small.SIZE)
+        side = {"height": small.SIZE, "width": small.SIZE}
+        rows.append(shards.Record(f"f{k}.jpg", "test", label, image=jpeg, extra=extra, **side))
+    rows.append(shards.Record("only.wav", "voices", "ada", audio=audio, extra={"gender": "f"}))
+    data = str(folder / "data")
+    shards.write(data, rows, columns=["gender"])
+    os.makedirs(os.path.join(data, "lists"))
+    workdir = str(folder / "run")
+    os.makedirs(workdir)
+    c = small.config(data)
+    files.write_text(os.path.join(workdir, "config.json"), config.to_json(c))
+    environment.record(workdir, environment.facts(labels=["a", "b", "c"]))
+    recipe = models.model(c, 3)
+    checkpoints.save_weights(
+        os.path.join(workdir, checkpoints.WEIGHTS_FILE), recipe.named_weights(), write=True, step=7
+    )
+    return workdir
+
+
+def data_of(path) -> dict:
+    text = pathlib.Path(path).read_text("utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+
+
+def test_without_lists_the_whole_split_is_the_gallery(run):
+    (line,) = make(run, ["test"])
+    path = os.path.join(run, "report.html")
+    assert line.startswith(f"wrote {path} (") and f"open file://{path}" in line
+    found = data_of(path)
+    assert [(task["name"], task["total"]) for task in found["tasks"]] == [
+        ("Voice → face", 6),
+        ("Face → voice", 3),
+    ]
+    assert found["genders"] == ["female", "male"]
+    ids = {item["id"] for item in found["items"]}
+    assert ids == {f"f{k}.jpg" for k in range(3)} | {
+        f"v{k}/{i}{'<script>' * (k == 1)}.wav" for k in range(3) for i in range(2)
+    }
+    # What is shown for an id is that id's own: the pictures' colours and the voices' pitch differ.
+    assert len({item["src"] for item in found["items"]}) == 9
+    text = pathlib.Path(path).read_text("utf-8")
+    assert "No query lists here" in text and "step 7" in text
+    assert text.count("<script") == 2
+
+
+def test_a_retrieval_list_says_what_is_looked_up_where(run, tmp_path):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "retrieval_v2f_test.txt").write_text("v0/0.wav v2/1.wav\nf0.jpg f1.jpg\n")
+    (folder / "verify_v2f_test.txt").write_text("v0/0.wav f0.jpg\nv0/0.wav f1.jpg\n")
+    output = tmp_path / "deep" / "page.html"
+    make(run, ["test"], str(output), lists_dir=str(folder), num_probes=1)
+    (task,) = data_of(output)["tasks"]
+    assert task["total"] == 2 and len(task["probes"]) == 1
+    text = output.read_text("utf-8")
+    assert "1 of 2 probes have no match" in text  # cy's face is not in the gallery
+    assert "verification AUC" in text and "Verification (ROC)" in text
+    assert os.listdir(tmp_path / "deep") == ["page.html"]
+
+
+def test_an_older_page_is_replaced_and_kept_when_the_new_one_fails(run, tmp_path, monkeypatch):
+    output = tmp_path / "page.html"
+    output.write_text("old")
+    with pytest.raises(registry.UserError, match="--max_mb=0.001"):
+        make(run, ["test"], str(output), max_megabytes=0.001)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.os, "replace", full)
+        with pytest.raises(OSError, match=r"page\.html"):
+            make(run, ["test"], str(output))
+    assert output.read_text() == "old" and os.listdir(tmp_path) == ["page.html"]
+    make(run, ["test"], str(output))
+    assert output.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        (["seen"], r"list of tag 'seen', and no split of that name in .* is there.*\(splits: test"),
+        (["voices"], r"no split of that name in .* has image"),
+    ],
+)
+def test_nothing_to_show_is_a_sentence(run, tags, says):
+    with pytest.raises(registry.UserError, match=says):
+        make(run, tags)
+
+
+def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(report.models, "trained", lambda _: pytest.fail("too late"))
+    with pytest.raises(registry.UserError, match="is a folder"):
+        make(run, ["test"], str(tmp_path))
+    with pytest.raises(registry.UserError, match="--tags is empty"):
+        make(run, [])
+    with pytest.raises(registry.UserError, match=r"written as \.mp4"):
+        make(run, ["test"], video="film.avi")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(registry.UserError, match="extra `video`"):
+        make(run, ["test"], video="film.mp4")
+
+
+def test_the_film_is_written_beside_the_page(run, tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    film = tmp_path / "retrieval_result.mp4"
+    lines = make(run, ["test"], str(tmp_path / "p.html"), num_probes=2, video=str(film))
+    assert re.fullmatch(rf"wrote {film} \(\d+ seconds\)", lines[1])
+    assert film.read_bytes()[4:8] == b"ftyp"
+    assert sorted(os.listdir(tmp_path)) == ["p.html", "retrieval_result.mp4"]
+
+
+def test_a_list_that_only_asks_with_faces_makes_no_film(run, tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "retrieval_f2v_test.txt").write_text("f0.jpg\nv0/0.wav v2/1.wav\n")
+    with pytest.raises(registry.UserError, match="no retrieval from voice to face"):
+        make(
+            run, ["test"], str(tmp_path / "p"), lists_dir=str(folder), video=str(tmp_path / "a.mp4")
+        )

@@ -1,0 +1,146 @@
+"""Query lists drawn from a seed follow the rules they claim to follow."""
+
+import collections
+import hashlib
+
+import numpy as np
+import pytest
+
+from tfav.data import shards
+from tfav.data.prepare import queries
+
+
+def _index(tmp_path, people, split="val", gender=True):
+    """A data set of (label, gender, voices, faces); the item `p0/v1` is voice 1 of p0."""
+    records = []
+    for label, sex, voices, faces in people:
+        extra = {"gender": sex} if gender else {}
+        for i in range(voices):
+            audio = np.ones(4, np.int16)
+            records.append(shards.Record(f"{label}/v{i}", split, label, audio=audio, extra=extra))
+        for i in range(faces):
+            image = {"image": b"x", "height": 20, "width": 20}
+            records.append(shards.Record(f"{label}/f{i}", split, label, extra=extra, **image))
+    shards.write(tmp_path / "set", records, columns=["gender"] if gender else [])
+    return shards.Index.read(tmp_path / "set")
+
+
+PEOPLE = [(f"p{i}", "fm"[i % 2], 2 + i % 3, 1 + i % 4) for i in range(8)]
+
+
+def _lists(index, **options):
+    return dict(queries.seeded(index, "val", seed=0, **options))
+
+
+def _lines(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_all_lists_of_both_directions_and_strata_are_drawn(tmp_path):
+    found = _lists(_index(tmp_path, PEOPLE))
+    expected = {f"match_{d}_{n}_val.txt" for d in ("v2f", "f2v") for n in range(2, 9)}
+    expected |= {f"match_g_{d}_{n}_val.txt" for d in ("v2f", "f2v") for n in range(2, 5)}
+    expected |= {f"verify{g}_{d}_val.txt" for d in ("v2f", "f2v") for g in ("", "_g")}
+    expected |= {f"retrieval_{d}_val.txt" for d in ("v2f", "f2v")}
+    # 8 identities: no 1:9 and 1:10; 4 of each gender: no same-gender 1:5 and above.
+    assert set(found) == expected
+
+
+@pytest.mark.parametrize("direction", ["v2f", "f2v"])
+@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("stratum", ["", "_g"])
+def test_a_query_has_one_right_item_and_distinct_wrong_people(tmp_path, direction, n, stratum):
+    lines = _lines(_lists(_index(tmp_path, PEOPLE))[f"match{stratum}_{direction}_{n}_val.txt"])
+    probe_kind, other_kind = direction[0], direction[2]
+    gender = {label: sex for label, sex, _, _ in PEOPLE}
+    for line in lines:
+        people, kinds = zip(*(item.split("/") for item in line))
+        assert kinds[0][0] == probe_kind and {kind[0] for kind in kinds[1:]} == {other_kind}
+        assert people[0] == people[1] and len(set(people)) == n
+        if stratum:
+            assert len({gender[person] for person in people}) == 1
+    # Every item of the probes' modality asks three times: voices 2+3+4+2+3+4+2+3, faces 1..4 twice.
+    assert len(lines) == 3 * (23 if direction == "v2f" else 20)
+    assert set(collections.Counter(line[0] for line in lines).values()) == {3}
+
+
+def test_the_whole_gallery_of_people_comes_up_when_n_is_their_number(tmp_path):
+    lines = _lines(_lists(_index(tmp_path, PEOPLE))["match_v2f_8_val.txt"])
+    assert all(len({item.split("/")[0] for item in line}) == 8 for line in lines)
+
+
+def test_who_a_candidate_is_does_not_tell_whether_it_is_right(tmp_path):
+    # p0 has ten times the voices: ten times as often right, so it must be as often wrong.
+    people = [("p0", "f", 40, 2)] + [(f"p{i}", "f", 4, 2) for i in range(1, 11)]
+    lines = _lines(_lists(_index(tmp_path, people), galleries_per_probe=40)["match_v2f_2_val.txt"])
+    right = sum(line[1].startswith("p0/") for line in lines)
+    wrong = sum(line[2].startswith("p0/") for line in lines)
+    # 80 probes x 40: right 1600; wrong: of 1600 others' queries 40/76 = 842 (own never counts). A
+    # draw that is uniform over the ten others would give 160.
+    assert right == 1600 and wrong == pytest.approx(842, abs=80)
+
+
+def test_verification_keeps_one_candidate_of_every_query(tmp_path):
+    found = _lists(_index(tmp_path, PEOPLE), galleries_per_probe=20)
+    pairs, matches = _lines(found["verify_v2f_val.txt"]), _lines(found["match_v2f_2_val.txt"])
+    assert all(a == line[0] and b in line[1:] for (a, b), line in zip(pairs, matches, strict=True))
+    right = np.mean([a.split("/")[0] == b.split("/")[0] for a, b in pairs])
+    assert right == pytest.approx(0.5, abs=0.08)  # 460 coins: standard error 0.023
+
+
+def test_retrieval_names_all_probes_and_the_whole_gallery(tmp_path):
+    # p9 has faces only: they stay in the gallery of voices, but cannot be probes.
+    index = _index(tmp_path, [*PEOPLE, ("p9", "m", 0, 2)])
+    found = _lists(index)
+    probes, gallery = _lines(found["retrieval_v2f_val.txt"])
+    assert (len(probes), len(gallery)) == (23, 22)
+    probes, gallery = _lines(found["retrieval_f2v_val.txt"])
+    assert (len(probes), len(gallery)) == (20, 23)
+    assert not any(item.startswith("p9/") for item in probes)
+    assert "p9/" not in found["match_v2f_2_val.txt"]
+
+
+def test_a_list_depends_on_seed_and_name_only(tmp_path):
+    index = _index(tmp_path, PEOPLE)
+    everything, two = _lists(index), _lists(index, sizes=(2,), match_only=True)
+    assert set(two) == {f"match{g}_{d}_2_val.txt" for d in ("v2f", "f2v") for g in ("", "_g")}
+    assert all(everything[name] == text for name, text in two.items())
+    other = dict(queries.seeded(index, "val", seed=1))
+    assert other["match_v2f_2_val.txt"] != everything["match_v2f_2_val.txt"]
+
+
+def test_lists_are_the_same_on_every_machine(tmp_path):
+    found = _lists(_index(tmp_path, PEOPLE), sizes=(2, 3))
+    text = "".join(found[name] for name in sorted(found))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "adc65ab31111d3b8"
+
+
+@pytest.mark.parametrize(
+    ("people", "gender", "sentence"),
+    [
+        ([(f"p{i}", "f", 2, 2) for i in range(4)], True, "have the gender 'f'"),
+        ([(f"p{i}", "fm"[i % 2], 2, 2) for i in range(4)], False, "has no column 'gender'"),
+        (
+            [(f"p{i}", ["f", "m", ""][i % 3], 2, 2) for i in range(4)],
+            True,
+            "the gender of 'p2' is ''",
+        ),
+    ],
+)
+def test_same_gender_lists_that_make_no_sense_are_left_out_aloud(
+    tmp_path, caplog, people, gender, sentence
+):
+    found = _lists(_index(tmp_path, people, gender=gender), sizes=(2,))
+    assert sorted(found) == sorted(
+        f"{kind}.txt"
+        for d in ("v2f", "f2v")
+        for kind in (f"match_{d}_2_val", f"verify_{d}_val", f"retrieval_{d}_val")
+    )
+    assert sentence in caplog.text
+
+
+def test_too_few_identities_are_named_aloud(tmp_path, caplog):
+    found = _lists(_index(tmp_path, PEOPLE[:3]), sizes=(2, 3, 4))
+    assert "match_v2f_3_val.txt" in found and "match_v2f_4_val.txt" not in found
+    assert "no list match_v2f_N_val for N = 4: 3 identities in 'val' have both" in caplog.text
+    assert "no list match_g_v2f_N_val for N = 2, 3, 4: 1 identities of one gender" in caplog.text

@@ -1,0 +1,243 @@
+"""Query lists in the official text format of SSoS: what their names say and what their lines hold.
+
+An item is a path-like id without white space. The formats (`data/list_wav` of the released code):
+
+* `match[_g]_{v2f,f2v}_{N}_{tag}.txt`: `probe positive negative_1 .. negative_{N-1}`;
+* `verify[_g]_{v2f,f2v}_{tag}.txt`: `probe candidate`, right when both are the same identity;
+* `retrieval[_g]_{v2f,f2v}_{tag}.txt` (or `reterival`, as released): a line of probes, then a
+  line of gallery items. Further pairs of lines are further galleries: one pair a gender in `_g`.
+
+`_g` marks lists whose candidates share the probe's gender. Blank lines, CRLF and a UTF-8 mark are
+tolerated. Any of them may be gzipped (`.txt.gz`).
+"""
+
+import collections
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tfav import files, registry
+
+PREFIXES = {
+    "match": "matching",
+    "verify": "verification",
+    "retrieval": "retrieval",
+    "reterival": "retrieval",
+}
+STRATA = ("unrestricted", "same_gender")
+DIRECTIONS = ("v2f", "f2v")
+# The modality of the probes, then of the candidates.
+MODALITIES = {"v2f": ("audio", "image"), "f2v": ("image", "audio")}
+
+_NAME = re.compile(
+    r"(?:(?P<match>match)|(?P<other>verify|retrieval|reterival))(?P<g>_g)?_(?P<direction>v2f|f2v)"
+    r"(?(match)_(?P<n>[0-9]+))_(?P<tag>[A-Za-z0-9][A-Za-z0-9_.-]*)\.txt(?:\.gz)?"
+)
+
+
+class ListName(NamedTuple):
+    """What a list's file name says.
+
+    Attributes:
+      protocol: `matching`, `verification` or `retrieval`.
+      stratum: `unrestricted` or `same_gender`.
+      direction: `v2f` (voice probes, face candidates) or `f2v`.
+      n: candidates of one matching trial; None for the other protocols.
+      tag: which part of the data (`test`, `val`, `seen`, ...).
+    """
+
+    protocol: str
+    stratum: str
+    direction: str
+    n: int | None
+    tag: str
+
+    @property
+    def file(self) -> str:
+        """The file name in its one spelling, not gzipped."""
+        prefix = next(p for p, protocol in PREFIXES.items() if protocol == self.protocol)
+        stratum = "_g" if self.stratum == "same_gender" else ""
+        size = "" if self.n is None else f"_{self.n}"
+        return f"{prefix}{stratum}_{self.direction}{size}_{self.tag}.txt"
+
+
+class Gallery(NamedTuple):
+    """One retrieval task: every probe is looked up in the whole gallery."""
+
+    probes: list[str]
+    gallery: list[str]
+
+
+def is_list(filename: str | os.PathLike) -> bool:
+    """Whether the file name begins like a query list's, well-formed or not."""
+    name = pathlib.Path(filename).name
+    return name.endswith((".txt", ".txt.gz")) and name.split("_")[0] in PREFIXES
+
+
+def parse_name(filename: str | os.PathLike) -> ListName:
+    """Returns what the file name of a query list says.
+
+    Raises:
+      UserError: the name is none of the module's three forms, or N is below 2.
+    """
+    name = pathlib.Path(filename).name
+    found = _NAME.fullmatch(name)
+    if found is None or (found["n"] and int(found["n"]) < 2):
+        raise registry.UserError(
+            f"{name} is not the name of a query list: rename it to "
+            "match[_g]_{v2f,f2v}_<N>_<tag>.txt (N >= 2), "
+            "verify[_g]_{v2f,f2v}_<tag>.txt or retrieval[_g]_{v2f,f2v}_<tag>.txt."
+        )
+    return ListName(
+        protocol=PREFIXES[found["match"] or found["other"]],
+        stratum=STRATA[bool(found["g"])],
+        direction=found["direction"],
+        n=int(found["n"]) if found["n"] else None,
+        tag=found["tag"],
+    )
+
+
+def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListName, pathlib.Path]]:
+    """Returns the lists of a tag in the order protocol, stratum, n, direction, tag.
+
+    Args:
+      folder: what to look through; other files in it do not matter.
+      tag: which lists; None: those of all tags.
+
+    Raises:
+      UserError: no such folder, no list of the tag, two lists for one question, a misnamed list.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise registry.UserError(f"{folder} is no folder: give the one that holds the query lists.")
+    paths = [path for path in sorted(folder.iterdir()) if is_list(path)]
+    named = [(parse_name(path), path) for path in paths]
+    found: dict[ListName, pathlib.Path] = {}
+    for name, path in named:
+        if tag not in (None, name.tag):
+            continue
+        if name in found:
+            raise registry.UserError(
+                f"{found[name]} and {path.name} answer the same question: remove one of them."
+            )
+        found[name] = path
+    if not named:
+        raise registry.UserError(
+            f"{folder} holds no query list: they are called match_v2f_2_test.txt, "
+            "verify_g_f2v_test.txt, retrieval_v2f_test.txt, ..."
+        )
+    if not found:
+        tags = ", ".join(sorted({name.tag for name, _ in named}))
+        raise registry.UserError(
+            f"{folder} holds no query list of tag {tag!r}; tags there: {tags}."
+        )
+    protocols = list(PREFIXES.values())
+
+    def place(item: tuple[ListName, pathlib.Path]) -> tuple[int | str, ...]:
+        name = item[0]
+        keys = protocols.index(name.protocol), STRATA.index(name.stratum), name.n or 0
+        return *keys, DIRECTIONS.index(name.direction), name.tag
+
+    return sorted(found.items(), key=place)
+
+
+def read_matching(path: str | os.PathLike) -> list[list[str]]:
+    """Returns `[probe, positive, negative_1, .., negative_{N-1}]` of every trial; N is in the name.
+
+    Raises:
+      UserError: the name is no matching list's, the file cannot be read or is empty, or a line is
+        malformed.
+    """
+    n = parse_name(path).n
+    if n is None:
+        raise registry.UserError(
+            f"{path} is not named as a matching list: match_..., not verify or retrieval."
+        )
+    expected = f"{n + 1} items: probe, positive and {n - 1} negative{'s' if n > 2 else ''}"
+    return [_checked(path, number, items, n + 1, expected) for number, items in _lines(path)]
+
+
+def read_verification(path: str | os.PathLike) -> list[list[str]]:
+    """Returns one `[probe, candidate]` a trial.
+
+    Raises:
+      UserError: the file cannot be read or is empty, or a line is malformed.
+    """
+    return [
+        _checked(path, number, items, 2, "2 items: probe and candidate")
+        for number, items in _lines(path)
+    ]
+
+
+def read_retrieval(path: str | os.PathLike) -> list[Gallery]:
+    """Returns the galleries with their probes; the official lists hold one.
+
+    Raises:
+      UserError: the file cannot be read or is empty, a line of probes has no line of gallery
+        items after it, or an item is named twice on one line.
+    """
+    lines = list(_lines(path))
+    for number, items in lines:
+        if len(set(items)) < len(items):
+            twice = collections.Counter(items).most_common(1)[0][0]
+            raise registry.UserError(
+                f"{path} line {number}: {twice} is named twice; expected every item of a line once."
+            )
+    if len(lines) % 2:
+        raise registry.UserError(
+            f"{path} line {lines[-1][0]}: probes without a gallery; expected a line of gallery "
+            "items after every line of probes."
+        )
+    return [Gallery(probes, gallery) for (_, probes), (_, gallery) in zip(lines[::2], lines[1::2])]
+
+
+def items(found: Sequence[tuple[ListName, pathlib.Path]]) -> dict[str, list[str]]:
+    """Returns the ids that lists name, by modality, each once and in order of appearance.
+
+    Args:
+      found: lists, as `find` returns them.
+
+    Raises:
+      UserError: a list cannot be read or is malformed.
+    """
+    ids: dict[str, dict[str, None]] = {"audio": {}, "image": {}}
+    for name, path in found:
+        probe, candidate = (ids[modality] for modality in MODALITIES[name.direction])
+        if name.protocol == "retrieval":
+            rows = read_retrieval(path)
+        else:
+            read = read_matching if name.protocol == "matching" else read_verification
+            rows = [(line[:1], line[1:]) for line in read(path)]
+        for probes, candidates in rows:
+            probe.update(dict.fromkeys(probes))
+            candidate.update(dict.fromkeys(candidates))
+    return {modality: list(names) for modality, names in ids.items() if names}
+
+
+def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line number from 1, items) of every line that is not blank."""
+    try:
+        text = files.content(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise registry.UserError(
+            f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8."
+        ) from error
+    empty = True
+    for number, line in enumerate(text.split("\n"), start=1):
+        items = line.split()
+        if items:
+            empty = False
+            yield number, items
+    if empty:
+        raise registry.UserError(f"{path} is empty: expected a query list, one trial a line.")
+
+
+def _checked(path, number: int, items: list[str], num_items: int, expected: str) -> list[str]:
+    if len(items) != num_items:
+        raise registry.UserError(
+            f"{path} line {number} has {len(items)} item{'s' if len(items) > 1 else ''}, "
+            f"expected {expected}."
+        )
+    return items

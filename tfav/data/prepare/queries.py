@@ -1,0 +1,234 @@
+"""The query lists of a data set: the given ones as they are, else drawn from a seed.
+
+`tfav.annotations.lists` has their names and format.
+"""
+
+import collections
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from tfav import files
+from tfav.annotations import lists
+from tfav.data import shards
+
+SIZES = tuple(range(2, 11))
+GALLERIES_PER_PROBE = 3
+_SEEDED_SPLITS = ("val", "test")
+
+
+class Given(NamedTuple):
+    """A query list that is used as it is: its bytes, unpacked, and the ids it names."""
+
+    content: bytes
+    ids: list[str]
+
+
+def read_given(folder: str | os.PathLike) -> dict[str, Given]:
+    """Returns every list in `folder` by the one spelling of its file name, checked line by line.
+
+    Raises:
+      UserError: see `lists.find` and `lists.items`.
+    """
+    given = {}
+    for name, path in lists.find(folder):
+        ids = lists.items([(name, path)])
+        given[name.file] = Given(files.content(path), list(itertools.chain(*ids.values())))
+    return given
+
+
+def named(given: Mapping[str, Given]) -> list[str]:
+    """Returns every id that the lists name, once: list by list, recordings before images."""
+    return list(dict.fromkeys(itertools.chain(*(entry.ids for entry in given.values()))))
+
+
+def write(
+    folder: str | os.PathLike,
+    index: shards.Index,
+    given: Mapping[str, Given],
+    missing: Set[str],
+    *,
+    seed: int,
+    galleries_per_probe: int,
+) -> dict[str, int]:
+    """Writes the lists of a data set, and `lists.json` with their hashes and how they were made.
+
+    With given lists, only the 1:2 matching of `val` that model selection needs is drawn besides.
+
+    Args:
+      folder: to make.
+      index: of the data set.
+      given: as `read_given` returns them.
+      missing: ids that they name and the data set has not.
+      seed: of the drawn lists.
+      galleries_per_probe: queries a probe in drawn lists.
+
+    Returns:
+      how many lists came from where.
+    """
+    os.makedirs(folder)
+    contents = {name: entry.content for name, entry in given.items()}
+    made = {
+        name: {"origin": "given", "missing_items": len(missing & set(entry.ids))}
+        for name, entry in given.items()
+    }
+    how = {"origin": "seeded", "seed": seed, "galleries_per_probe": galleries_per_probe}
+    both = index.held("audio").any() and index.held("image").any()
+    for split in [s for s in index.info["splits"] if s in _SEEDED_SPLITS and both]:
+        if given and split != "val":
+            continue
+        drawn = seeded(
+            index,
+            split,
+            seed=seed,
+            sizes=(2,) if given else SIZES,
+            galleries_per_probe=galleries_per_probe,
+            match_only=bool(given),
+        )
+        for name, text in drawn:
+            if name not in given:
+                contents[name], made[name] = text.encode(), dict(how)
+    for name, content in contents.items():
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        made[name] = {"sha256": files.sha256(path)} | made[name]
+    with open(os.path.join(folder, "lists.json"), "w", encoding="utf-8") as file:
+        file.write(json.dumps(made, indent=1) + "\n")
+    return dict(collections.Counter(entry["origin"] for entry in made.values()))
+
+
+def seeded(
+    index: shards.Index,
+    split: str,
+    *,
+    seed: int,
+    sizes: Sequence[int] = SIZES,
+    galleries_per_probe: int = GALLERIES_PER_PROBE,
+    match_only: bool = False,
+) -> Iterator[tuple[str, str]]:
+    """Draws the lists of one split by the rules of SSoS's supplement, in both directions.
+
+    Matching 1:N: for every probe `galleries_per_probe` queries, each with one random item of its
+    identity and N - 1 random other identities' items. Other identities come up as often as they
+    have probes (as in the official lists), so that a candidate's identity does not tell whether it
+    is the right one. Verification: one of the two candidates of every 1:2 query. Retrieval: all
+    probes, and the whole other modality. `_g` lists: all candidates share the probe's gender.
+
+    Args:
+      index: of the prepared data; gender is its column `gender`.
+      split: whose rows to use; it becomes the tag.
+      seed: with the file's name it decides every draw of that file, whatever else is written.
+      sizes: N of the matching lists; 2 must be among them unless `match_only`.
+      galleries_per_probe: queries of each probe.
+      match_only: leave out verification and retrieval.
+
+    Yields:
+      file name and content. A list that cannot be drawn is left out with a logged sentence.
+    """
+    rows = index.take(np.flatnonzero(index.split == split))
+    for direction, (probe, gallery) in lists.MODALITIES.items():
+        pool = _Pool(_items(rows, probe), _items(rows, gallery))
+        for stratum in lists.STRATA:
+            same_gender = stratum == "same_gender"
+            groups, obstacle = pool.groups(rows if same_gender else None)
+            fewest = min((len(group) for group in groups), default=0)
+            drawn = [n for n in sizes if n <= fewest]
+            if len(drawn) < len(sizes):
+                gender = " of one gender" if same_gender else ""
+                logging.warning(
+                    "no list match%s_%s_N_%s for N = %s: %s",
+                    "_g" if same_gender else "",
+                    direction,
+                    split,
+                    ", ".join(str(n) for n in sizes if n > fewest),
+                    obstacle or f"{fewest} identities{gender} in {split!r} have both modalities",
+                )
+            for n in drawn:
+                name = lists.ListName("matching", stratum, direction, n, split)
+                queries = pool.match(_generator(seed, name.file), groups, n, galleries_per_probe)
+                yield name.file, "".join(" ".join(line) + "\n" for line in queries.tolist())
+                if n == 2 and not match_only:
+                    verify = lists.ListName("verification", stratum, direction, None, split)
+                    kept = _generator(seed, verify.file).integers(1, 3, size=len(queries))
+                    pairs = zip(
+                        queries[:, 0].tolist(), queries[np.arange(len(kept)), kept].tolist()
+                    )
+                    yield verify.file, "".join(f"{a} {b}\n" for a, b in pairs)
+        if not match_only and len(pool.probe_id):
+            name = lists.ListName("retrieval", "unrestricted", direction, None, split)
+            yield name.file, " ".join(pool.probe_id) + "\n" + " ".join(pool.whole_gallery) + "\n"
+
+
+def _generator(seed: int, file: str) -> np.random.Generator:
+    words = np.frombuffer(hashlib.sha256(file.encode()).digest(), dtype="<u4")
+    return np.random.default_rng([seed, *words.tolist()])
+
+
+def _items(rows: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns id and label of the rows that have `modality`."""
+    has = rows.held(modality)
+    return rows.id[has], rows.label[has]
+
+
+class _Pool:
+    """Probes and candidates of the identities that have both, as integer arrays."""
+
+    def __init__(self, probes: tuple[np.ndarray, ...], gallery: tuple[np.ndarray, ...]):
+        self.labels = np.intersect1d(probes[1], gallery[1])
+        self.whole_gallery = gallery[0].tolist()
+        kept = np.isin(probes[1], self.labels)
+        self.probe_id = probes[0][kept]
+        self.probe_person = np.searchsorted(self.labels, probes[1][kept])
+        kept = np.isin(gallery[1], self.labels)
+        person = np.searchsorted(self.labels, gallery[1][kept])
+        order = np.argsort(person, kind="stable")
+        self.gallery_id = gallery[0][kept][order]
+        self.count = np.bincount(person, minlength=len(self.labels))
+        self.start = np.cumsum(self.count) - self.count
+
+    def groups(self, gendered: shards.Index | None) -> tuple[list[np.ndarray], str | None]:
+        """Returns the sets of people who may meet, or what stands in the way."""
+        if gendered is None:
+            return [np.arange(len(self.labels))], None
+        if "gender" not in gendered.extra:
+            return [], "the data has no column 'gender'"
+        genders = collections.defaultdict(set)
+        for label, gender in zip(gendered.label.tolist(), gendered.extra["gender"].tolist()):
+            genders[label].add(gender)
+        of_person = []
+        for label in self.labels.tolist():
+            if len(genders[label]) != 1 or not max(genders[label]):
+                found = " and ".join(sorted(map(repr, genders[label])))
+                return [], f"the gender of {label!r} is {found}"
+            of_person.append(max(genders[label]))
+        if len(set(of_person)) < 2:
+            return [], f"all its identities have the gender {', '.join(set(of_person))!r}"
+        of_person = np.array(of_person)
+        return [np.flatnonzero(of_person == gender) for gender in np.unique(of_person)], None
+
+    def match(
+        self, rng: np.random.Generator, groups: Sequence[np.ndarray], n: int, repeats: int
+    ) -> np.ndarray:
+        """Returns [queries, 1 + n] ids: probe, right one, wrong ones; in the probes' order."""
+        probe = np.repeat(np.arange(len(self.probe_id)), repeats)
+        people = np.empty((len(probe), n), dtype=np.int64)
+        people[:, 0] = self.probe_person[probe]
+        for group in groups:
+            urn = self.probe_person[np.isin(self.probe_person, group)]
+            rows = np.flatnonzero(np.isin(people[:, 0], group))
+            for slot in range(1, n):
+                open_rows = rows
+                while len(open_rows):  # draw again where the identity is in the query already
+                    drawn = urn[rng.integers(len(urn), size=len(open_rows))]
+                    people[open_rows, slot] = drawn
+                    again = (people[open_rows, :slot] == drawn[:, None]).any(axis=1)
+                    open_rows = open_rows[again]
+        candidate = self.start[people] + rng.integers(self.count[people])
+        return np.concatenate([self.probe_id[probe][:, None], self.gallery_id[candidate]], axis=1)

@@ -1,0 +1,25 @@
+"""The invented birds of `data.synthetic_classes`, written as real files and read as a manifest."""
+
+import os
+
+from tfav.data.prepare import manifest
+from tfav.data.prepare.sources import synthetic_people
+from tfav.data.synthetic import classes
+
+
+def rows(options: manifest.Options) -> list[manifest.Row]:
+    """Writes the corpus of `options.seed` into `options.corpus` and lists its rows.
+
+    Raises:
+      UserError: see `synthetic.replace`, `synthetic_classes.write_corpus` and `manifest.read`.
+    """
+    root = options.corpus or ""
+    path = os.path.join(root, classes.MANIFEST)
+    marks = [path, os.path.join(root, "songs"), os.path.join(root, "photographs")]
+    synthetic_people.replace(
+        options,
+        "synthetic_classes",
+        marks,
+        lambda folder: classes.write_corpus(folder, seed=options.seed),
+    )
+    return manifest.read(path, options.columns)

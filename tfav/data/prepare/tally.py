@@ -1,0 +1,158 @@
+"""What went into a data set and what was left out, counted while it is decoded."""
+
+import collections
+import csv
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfav import tensors
+from tfav.data import shards
+from tfav.data.prepare import manifest, records
+
+HELDOUT = "heldout"
+_SPLIT_COLUMNS = ("rows", "identities", "audio", "hours", "image")
+
+
+class Tally:
+    """Counts rows as they come: `add` the good, put the others into `bad`, then `report`."""
+
+    def __init__(self):
+        self.bad: list[records.BadRow] = []
+        self._rows = collections.Counter()
+        self._samples = collections.defaultdict(list)  # split to lengths
+        self._sides = []  # shorter side of each image
+        self._pictures = collections.defaultdict(collections.Counter)  # modality to split to rows
+        self._frames = collections.defaultdict(list)  # modality to frames of each row
+        self._lacking = collections.defaultdict(list)  # modality to ids of videos without it
+        self._formats = collections.Counter()
+        self._modalities = collections.defaultdict(set)  # (split, label) to its modalities
+
+    def add(
+        self, record: shards.Record, lacking: Sequence[str] = (), audio_format: str = ""
+    ) -> None:
+        """Counts a decoded row.
+
+        Args:
+          record: what it became.
+          lacking: modalities that its video should have given and has not.
+          audio_format: describes its sound file.
+        """
+        self._rows[record.split] += 1
+        found = self._modalities[record.split, record.label]
+        if record.audio is not None:
+            found.add("audio")
+            self._samples[record.split].append(len(record.audio))
+            if audio_format:
+                self._formats[audio_format] += 1
+        for name, frames in record.frames.items():
+            found.add(name)
+            self._pictures[name][record.split] += 1
+            self._frames[name].append(len(frames))
+        if "image" in record.frames:
+            self._sides.append(min(record.height, record.width))
+        for name in lacking:
+            self._lacking[name].append(record.id)
+
+    def report(self) -> dict[str, Any]:
+        """Returns all counts as a dict for JSON. Held-out rows do not count as an identity's."""
+        hours = tensors.SAMPLE_RATE_HZ * 3600
+        pictures = dict.fromkeys(["image", *self._pictures])
+        splits = {
+            split: {
+                "rows": count,
+                "identities": sum(s == split for s, _ in self._modalities),
+                "audio": len(self._samples[split]),
+                "hours": round(sum(self._samples[split]) / hours, 4),
+                **{name: self._pictures[name][split] for name in pictures},
+            }
+            for split, count in self._rows.items()
+        }
+        kinds = collections.defaultdict(list)
+        for (split, label), found in self._modalities.items():
+            if split != HELDOUT and len(found) == 1:
+                kinds[f"{min(found)}_only"].append(f"{split}/{label}")
+        people = collections.defaultdict(set)
+        for split, label in self._modalities:
+            if split != HELDOUT:
+                people[split].add(label)
+        shared = {
+            f"{a}, {b}": len(people[a] & people[b])
+            for a, b in itertools.combinations(people, 2)
+            if people[a] & people[b]
+        }
+        counts = itertools.chain(*self._samples.values())
+        seconds = [n / tensors.SAMPLE_RATE_HZ for n in counts]
+        return {
+            "splits": splits,
+            "bad_rows": len(self.bad),
+            "one_modality": _counted(kinds),
+            "videos_without": _counted(self._lacking),
+            "identities_in_two_splits": shared,
+            "seconds": _spread(seconds),
+            "shorter_side": _spread(self._sides),
+            "frames": {name: _spread(counts) for name, counts in self._frames.items()},
+            "audio_formats": dict(sorted(self._formats.items())),
+        }
+
+    def write_bad_rows(self, path: str | os.PathLike) -> None:
+        """Writes `bad_rows.csv`; its header alone when every row was good."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(records.BadRow._fields)
+            writer.writerows(self.bad)
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Returns `report` as a short table and a few sentences."""
+    splits = report["splits"]
+    further = [x for x in next(iter(splits.values()), {}) if x not in _SPLIT_COLUMNS]
+    head = f"{'split':<10}{'rows':>9}{'identities':>12}{'sounds':>9}{'hours':>9}{'images':>9}"
+    lines = [head + "".join(f" {name:>8}" for name in further)]
+    for split, n in splits.items():
+        lines.append(
+            f"{split:<10}{n['rows']:>9}{n['identities']:>12}{n['audio']:>9}{n['hours']:>9.2f}"
+            f"{n['image']:>9}" + "".join(f" {n[name]:>8}" for name in further)
+        )
+    spreads = {"seconds a sound": report["seconds"], "pixels, shorter side": report["shorter_side"]}
+    spreads |= {f"frames of {x}": n for x, n in report["frames"].items() if n["max"] > 1}
+    for unit, spread in spreads.items():
+        if spread:
+            low, middle, high = (f"{spread[k]:g}" for k in ("min", "median", "max"))
+            lines.append(f"{unit}: {low} to {high}, median {middle}")
+    for name, count in report["audio_formats"].items():
+        lines.append(f"{count} x {name}")
+    lines.append(f"rows that cannot be used: {report['bad_rows']}")
+    for name, found in report["videos_without"].items():
+        lines.append(f"videos without {name}: {found['count']} ({_some(found['first'])})")
+    both = all(any(n[m] for n in splits.values()) for m in manifest.MODALITIES)
+    for kind, found in report["one_modality"].items() if both else ():
+        word = {"audio_only": "sound", "image_only": "images"}.get(kind, kind.removesuffix("_only"))
+        lines.append(f"identities with {word} only: {found['count']} ({_some(found['first'])})")
+    if report["missing_list_items"]["count"]:
+        found = report["missing_list_items"]
+        lines.append(f"list items not in the data: {found['count']} ({_some(found['first'])})")
+    for pair, count in report["identities_in_two_splits"].items():
+        lines.append(f"labels in both {pair}: {count} (a leak, if they are identities)")
+    return "\n".join(lines)
+
+
+def _counted(groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    return {name: {"count": len(items), "first": items[:3]} for name, items in groups.items()}
+
+
+def _some(names: Sequence[str]) -> str:
+    return "first " + ", ".join(names)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {
+        "min": round(float(np.min(values)), 3),
+        "median": round(float(np.median(values)), 3),
+        "max": round(float(np.max(values)), 3),
+    }

@@ -1,0 +1,1 @@
+"""Made-up people, birds and scenes, as real files."""

@@ -1,0 +1,91 @@
+"""From a config to a recipe, fresh or trained."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import ml_collections
+
+from tfav import config as config_lib
+from tfav import recipes, registry
+from tfav.encoders import audio, encoder, image
+from tfav.recipes import recipe as base
+from tfav.training import checkpoints, environment
+
+
+class Trained(NamedTuple):
+    """A finished run.
+
+    Attributes:
+      config: of the run, in float32.
+      recipe: with the weights that were kept.
+      facts: of those weights, such as their step and metric.
+      labels: of the classes, in order; empty for a released checkpoint, which has none.
+    """
+
+    config: ml_collections.ConfigDict
+    recipe: base.Recipe
+    facts: Mapping[str, Any]
+    labels: tuple[str, ...] = ()
+
+
+def pictures(c: ml_collections.ConfigDict) -> dict[str, ml_collections.ConfigDict]:
+    """Returns what the config says of each of its modalities that are made of pictures."""
+    known = {"image": c.image, **{name: c.further[name] for name in c.further}}
+    return {name: known[name] for name in c.modalities if name != "audio"}
+
+
+def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
+    """Returns a config's encoders, by modality, with fresh weights."""
+    made: dict[str, encoder.Encoder] = {}
+    if "audio" in c.modalities:
+        make = registry.lookup(audio.AUDIO_ENCODERS, c.audio.encoder, "audio encoder")
+        made["audio"] = make(
+            embedding_size=c.embedding_size,
+            frontend=c.audio.frontend.to_dict(),
+            seed=c.seed,
+            name="audio",
+            **c.audio.arguments.to_dict(),
+        )
+    for modality, its in pictures(c).items():
+        make = registry.lookup(image.IMAGE_ENCODERS, its.encoder, "image encoder")
+        made[modality] = make(
+            embedding_size=c.embedding_size,
+            image_size=its.size,
+            seed=c.seed,
+            name=modality,
+            **its.arguments.to_dict(),
+        )
+    return made
+
+
+def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
+    """Returns the config's recipe with all weights created.
+
+    Args:
+      c: a config.
+      num_classes: of the training split.
+    """
+    keras.utils.set_random_seed(c.seed)
+    keras.mixed_precision.set_global_policy(c.dtype)
+    recipe_class = registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+    arguments = {**c.model.to_dict(), **c.loss.to_dict()}
+    return recipe_class(encoders(c), num_classes, seed=c.seed, **arguments)
+
+
+def trained(workdir: str) -> Trained:
+    """Returns a finished run.
+
+    Raises:
+      UserError: no finished run there.
+    """
+    c = config_lib.load(workdir)
+    with c.unlocked():
+        c.dtype = "float32"
+    starts = environment.starts(workdir)
+    if not starts:
+        raise registry.UserError(f"{workdir} has no environment.json: restore it, or train again.")
+    labels = tuple(starts[-1]["labels"])
+    recipe = model(c, len(labels))
+    facts = checkpoints.load_weights(workdir, recipe.named_weights())
+    return Trained(c, recipe, facts, labels)

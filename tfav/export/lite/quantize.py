@@ -1,0 +1,261 @@
+"""8-bit forms of a `.tflite`: of the network alone, the front-end and what goes in and out float.
+
+Power spectra span eight decades: whole-graph conversion succeeds and answers nonsense. What may be
+touched is told by the scopes that encoders give their ops (`encoders.base`). Dense layers get one
+scale a tensor: runtimes of 2023 read a dense layer with one a channel without a word, and wrongly.
+"""
+
+import collections
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python import convert
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from tfav import registry
+from tfav.encoders import encoder
+from tfav.export.lite import console
+
+# Whether a tensor's first name, the op's own, lies in the scope; the others are what was fused.
+_MAP = rf"^[^;]*/{encoder.NETWORK}(_\d+)?/"
+_NETWORK = rf"^[^;]*/({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
+
+_OPS = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
+# None of what these read may be of 8 bits: they belong to front-ends.
+_SPECTRAL = ("RFFT2D", "REAL", "IMAG", "COMPLEX_ABS", "LOG")
+_INT8 = schema.TensorType.INT8
+
+# Signature to inputs of it, by name.
+Feeds = Mapping[str, Iterable[dict[str, np.ndarray]]]
+
+
+def has_package() -> bool:
+    """Says whether ai-edge-quantizer can be imported."""
+    try:
+        package()
+    except registry.UserError:
+        return False
+    return True
+
+
+def package() -> types.ModuleType:
+    """Imports ai-edge-quantizer, an optional extra.
+
+    Raises:
+      UserError: it cannot be.
+    """
+    try:
+        from ai_edge_quantizer import quantizer
+    except ImportError as error:
+        raise registry.UserError(
+            f"--precisions=int8 needs ai-edge-quantizer, which cannot be imported ({error}): "
+            "pip install 'tfav[quantize]', or leave int8 out."
+        ) from error
+    return quantizer
+
+
+def dynamic(content: bytes) -> bytes:
+    """Returns a float `.tflite` with 8-bit weights in the network; activations stay float.
+
+    Raises:
+      UserError: ai-edge-quantizer is missing.
+    """
+    recipe = [_entry(_NETWORK, "*", "CHANNELWISE"), _entry(_NETWORK, "FULLY_CONNECTED")]
+    return _with_package(content, recipe, None)
+
+
+def static(content: bytes, feeds: Feeds) -> bytes:
+    """Returns a float `.tflite` with 8-bit weights and activations up to the feature map.
+
+    Of what follows only dense layers are of 8 bits: means, deviations and softmaxes over few
+    positions lose more than they save.
+
+    Args:
+      content: of the file.
+      feeds: what the ranges of activations are measured on.
+
+    Raises:
+      UserError: ai-edge-quantizer is missing.
+    """
+    recipe = [
+        _entry(_MAP, "*", "CHANNELWISE", activations=True),
+        _entry(_NETWORK, "FULLY_CONNECTED", activations=True),
+    ]
+    return _with_package(content, recipe, feeds)
+
+
+def static_by_converter(
+    converter: tf.lite.TFLiteConverter,
+    feed: Callable[[], Iterable[dict[str, np.ndarray]]],
+) -> bytes:
+    """Returns what `static` does, by TensorFlow's own means, of a file with one signature.
+
+    Args:
+      converter: of that signature, builtin ops only.
+      feed: what the ranges of activations are measured on, each time it is called.
+    """
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = feed
+    converter._experimental_calibrate_only = True
+    # TensorFlow 2.15 gives dense layers one scale anyhow, and knows no switch for that.
+    switch = "disable_per_channel_for_dense_layers"
+    options = (
+        {switch: True} if switch in inspect.signature(convert.mlir_quantize).parameters else {}
+    )
+    with console.quiet():
+        # What tf.lite.experimental.QuantizationDebugger does, which has no such switch.
+        measured = converter.convert()
+        # Not the float file's names, of which some differ: a name that is not found denies nothing.
+        found = [(name, op, _is_static(name, op)) for name, op in _ops(measured)]
+        kept = {op for _, op, static in found if static}
+        return convert.mlir_quantize(
+            measured,
+            denylisted_nodes=[name for name, _, static in found if not static],
+            # Ops of several outputs, such as SPLIT, go by names that a file does not tell.
+            denylisted_ops=sorted({op for _, op, _ in found} - kept),
+            **options,
+        )
+
+
+def check(content: bytes) -> None:
+    """Refuses an 8-bit file that answers nonsense on some runtime, or everywhere.
+
+    Raises:
+      ValueError: an 8-bit tensor in the front-end, a dense layer with a scale a channel, or no
+        8-bit weight at all.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    num_quantized = 0
+    for graph in model.subgraphs:
+        makers = {out: op for op in graph.operators for out in op.outputs}
+        for op in graph.operators:
+            name = op_name(model.operatorCodes[op.opcodeIndex])
+            read = [graph.tensors[i] for i in op.inputs if i >= 0]
+            num_quantized += any(t.type == _INT8 for t in read)
+            if name == "FULLY_CONNECTED" and read[1].type == _INT8 and _num_scales(read[1]) > 1:
+                raise ValueError(
+                    f"the dense layer {_tensor_name(read[1])} has a scale a channel, which old "
+                    "runtimes misread"
+                )
+            if name in _SPECTRAL:
+                for tensor in _behind(graph, makers, op):
+                    if tensor.type == _INT8:
+                        raise ValueError(f"the front-end's {_tensor_name(tensor)} is of 8 bits")
+    if not num_quantized:
+        raise ValueError("no op of the network is of 8 bits: its ops have lost their scopes")
+
+
+def op_name(code: Any) -> str:
+    """Returns the name of an operator code of a file, such as `CONV_2D`."""
+    return _OPS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def _entry(
+    regex: str, operation: str, granularity: str = "TENSORWISE", activations: bool = False
+) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "weight_tensor_config": {
+            "num_bits": 8,
+            "symmetric": True,
+            "granularity": granularity,
+            "dtype": "INT",
+        },
+        "compute_precision": "INTEGER",
+        "explicit_dequantize": False,
+        "skip_checks": False,
+        "min_weight_elements": 0,
+    }
+    if activations:
+        config["activation_tensor_config"] = {
+            "num_bits": 8,
+            "symmetric": False,
+            "granularity": "TENSORWISE",
+            "dtype": "INT",
+        }
+    return {
+        "regex": regex,
+        "operation": operation,
+        "algorithm_key": "min_max_uniform_quantize",
+        "op_config": config,
+    }
+
+
+def _with_package(content: bytes, recipe: list[dict[str, Any]], feeds: Feeds | None) -> bytes:
+    with console.quiet():
+        worker = package().Quantizer(bytearray(content), recipe)
+        ranges = None if feeds is None else _ranges(worker, feeds)
+        return _inlined(bytes(worker.quantize(ranges).quantized_model))
+
+
+def _ranges(worker: Any, feeds: Feeds) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the least and the greatest value of every tensor over all inputs.
+
+    Given all inputs at once, the package returns moving averages instead, and what lies beyond them
+    is clipped: that turned embeddings by ten times as much.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for signature, rows in feeds.items():
+        for row in rows:
+            for name, one in worker.calibrate({signature: [row]}, num_threads=1).items():
+                known = found.setdefault(name, one)
+                found[name] = {
+                    "min": np.minimum(known["min"], one["min"]),
+                    "max": np.maximum(known["max"], one["max"]),
+                }
+    return found
+
+
+def _inlined(content: bytes) -> bytes:
+    """Returns a file with its weights inside the tables, not behind them at offsets.
+
+    So the package writes them; whoever packs the tables anew, as `facts.stamp` does, would lose
+    them, and runtimes before 2.14 know no offsets.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 say that there is nothing behind the tables
+            end = buffer.offset + buffer.size
+            buffer.data = np.frombuffer(content[buffer.offset : end], np.uint8)
+            buffer.offset = buffer.size = 0
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _is_static(name: str, op: str) -> bool:
+    return bool(re.search(_NETWORK if op == "FULLY_CONNECTED" else _MAP, name))
+
+
+def _ops(content: bytes) -> list[tuple[str, str]]:
+    """Returns (name of its first output, op) of every op of the first subgraph."""
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    graph = model.subgraphs[0]
+    return [
+        (_tensor_name(graph.tensors[op.outputs[0]]), op_name(model.operatorCodes[op.opcodeIndex]))
+        for op in graph.operators
+    ]
+
+
+def _behind(graph: Any, makers: Mapping[int, Any], op: Any) -> list[Any]:
+    """Returns every tensor that the op's result comes from."""
+    waiting = collections.deque(op.inputs)
+    seen: set[int] = set()
+    while waiting:
+        number = waiting.popleft()
+        if number >= 0 and number not in seen:
+            seen.add(number)
+            waiting.extend(makers[number].inputs if number in makers else ())
+    return [graph.tensors[number] for number in seen]
+
+
+def _num_scales(tensor: Any) -> int:
+    scale = None if tensor.quantization is None else tensor.quantization.scale
+    return 0 if scale is None else len(scale)
+
+
+def _tensor_name(tensor: Any) -> str:
+    return tensor.name.decode()

@@ -1,0 +1,1 @@
+"""How far an artefact is from its checkpoint."""

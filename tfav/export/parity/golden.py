@@ -1,0 +1,147 @@
+"""Golden vectors: made-up inputs and an export's answers, to prove a port to another language.
+
+`vectors` gives JSON: a clip, what the front-end makes of it, and pictures, each with its embedding.
+The inputs come from integer arithmetic, so a port can also make them itself; beside them stand the
+front-end's own constants, of which a port builds its own front-end.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfav import tensors
+from tfav.encoders import encoder as encoders_base
+from tfav.layers import frontend, spectrograms
+from tfav.ops import similarity
+from tfav.recipes import recipe as base
+
+FORMAT = 1
+FULL_SCALE = 32_768
+
+_CLIP = (
+    "One second. With integers of 64 bits, / rounding down and x(0) = 1, "
+    "x(n + 1) = (1103515245 * x(n) + 12345) mod 2^31, sample n is "
+    "(1 + (n / 2000) mod 4) * (2000 * abs(2 * (n mod 100) - 100) / 100 - 1000) "
+    "+ 1500 * abs(2 * (n mod 23) - 23) / 23 - 750 + x(n) / 1048576 - 1024. "
+    "waveform = waveform_pcm16 / 32768.0 in float32; a longer clip is padded with anything behind "
+    "num_samples. Embeddings have unit norm."
+)
+_PICTURE = (
+    "Base64 of the uint8 bytes, the last axis fastest. Frame f (0 of a single picture), row y, "
+    "column x, channel c (R, G, B) holds (x * y / 4 + 5 * x * (c + 1) + 3 * y + 40 * f) mod 256, / "
+    "rounding down. Embeddings have unit norm."
+)
+
+
+def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Returns inputs and answers of every encoder of a recipe, ready for `json.dumps`.
+
+    Args:
+      recipe: built, float32, with the weights that are exported.
+      num_frames: modality to frames of a picture input; one where left out.
+
+    Returns:
+      `format`, and by modality:
+      `audio`: `description`, `sample_rate_hz`, `num_samples`, `waveform_pcm16` [num_samples],
+        `embedding` [D]; and of an encoder with a front-end `frontend` (its constants, see
+        `frontend_constants`) and, by the front-end's name, such as `log_mel`, what it gives,
+        [frames][bands].
+      pictures: `description`, `shape` ([S, S, 3], or [F, S, S, 3] of several frames), `pixels`,
+        `embedding` [D].
+    """
+    found: dict[str, Any] = {"format": FORMAT}
+    for modality, encoder in sorted(recipe.encoders.items()):
+        if encoder.modality == "audio":
+            found[modality] = _of_clip(recipe, modality, encoder)
+        else:
+            frames = (num_frames or {}).get(modality, 1)
+            found[modality] = _of_picture(recipe, modality, encoder.image_size, frames)
+    return found
+
+
+def clip() -> np.ndarray:
+    """Returns the made-up second, [16000] int16: a buzz that swells, a whistle and noise."""
+    state, noise = 1, []
+    for _ in range(tensors.SAMPLE_RATE_HZ):
+        noise.append(state // 2**20 - 1024)
+        state = (1_103_515_245 * state + 12_345) % 2**31
+    n = np.arange(tensors.SAMPLE_RATE_HZ)
+    buzz = 2000 * abs(2 * (n % 100) - 100) // 100 - 1000
+    whistle = 1500 * abs(2 * (n % 23) - 23) // 23 - 750
+    return ((1 + n // 2000 % 4) * buzz + whistle + np.array(noise)).astype(np.int16)
+
+
+def picture(size: int, frames: int = 1) -> np.ndarray:
+    """Returns made-up pictures, [size, size, 3] uint8, or [frames, size, size, 3] of several."""
+    f, y, x, c = np.meshgrid(*map(np.arange, (frames, size, size, 3)), indexing="ij")
+    pixels = ((x * y // 4 + 5 * x * (c + 1) + 3 * y + 40 * f) % 256).astype(np.uint8)
+    return pixels if frames > 1 else pixels[0]
+
+
+def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
+    """Returns what a front-end computes with, numbers and tables, in the order of its steps.
+
+    `window` [frame_length_samples]; `bands` of a log-mel are triangles, the weights of the bins
+    from `first_bin` on; `density` [bins] of a log spectrogram multiplies its power.
+    """
+    names = ("amplitude", "preemphasis", "centered", "detrend", "frame_length_samples")
+    names += ("frame_step_samples", "fft_length", "power", "log_offset", "instance_norm")
+    found = {"name": layer.name, "num_bands": layer.num_bands}
+    found |= {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+    if found.get("instance_norm"):
+        found["instance_norm_epsilon"] = spectrograms.INSTANCE_NORM_EPSILON
+    found["window"] = layer.window_values.tolist()
+    if isinstance(layer, spectrograms.LogMel):
+        found["bands"] = [_band(weights) for weights in layer.mel.T]
+    if isinstance(layer, spectrograms.LogSpectrogram):
+        found["density"] = layer.density.tolist()
+        found["deviation_epsilon"] = spectrograms.DEVIATION_EPSILON
+    return found
+
+
+def _band(weights: np.ndarray) -> dict[str, Any]:
+    bins = np.flatnonzero(weights)
+    first, last = (bins[0], bins[-1]) if len(bins) else (0, -1)
+    return {"first_bin": int(first), "weights": weights[first : last + 1].tolist()}
+
+
+def _of_clip(recipe: base.Recipe, modality: str, encoder: encoders_base.Encoder) -> dict[str, Any]:
+    samples = clip()
+    waveform = tf.constant(samples[np.newaxis].astype(np.float32) / FULL_SCALE)
+    found = {
+        "description": _CLIP,
+        "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
+        "num_samples": len(samples),
+        "waveform_pcm16": samples.tolist(),
+    }
+    layer = getattr(encoder, "frontend", None)
+    if isinstance(layer, frontend.Frontend):
+        found["frontend"] = frontend_constants(layer)
+        found[layer.name] = _listed(layer(waveform)[0][0])
+    return {**found, "embedding": _embedding(recipe, modality, waveform)}
+
+
+def _of_picture(recipe: base.Recipe, modality: str, size: int, frames: int) -> dict[str, Any]:
+    pixels = picture(size, frames)
+    return {
+        "description": _PICTURE,
+        "shape": list(pixels.shape),
+        "pixels": base64.b64encode(pixels.tobytes()).decode(),
+        "embedding": _embedding(recipe, modality, tf.constant(pixels[np.newaxis])),
+    }
+
+
+def _embedding(recipe: base.Recipe, modality: str, value: tf.Tensor) -> list[float]:
+    embedding = recipe.embed(modality, {modality: value}, training=False)
+    return _listed(similarity.normalize(embedding)[0])
+
+
+def _listed(values: tf.Tensor) -> Any:
+    """Returns nested lists of the shortest decimals that are these float32 values again."""
+    array = values.numpy()
+    if array.ndim > 1:
+        return [_listed(tf.constant(row)) for row in array]
+    return [float(str(value)) for value in array]

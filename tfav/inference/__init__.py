@@ -1,0 +1,1 @@
+"""Embeddings from whatever holds an encoder: a run, a SavedModel, a `.tflite`."""

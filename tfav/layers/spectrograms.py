@@ -1,0 +1,225 @@
+"""The audio front-ends and the papers' settings of them."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfav import registry, tensors
+from tfav.layers import frontend
+from tfav.ops import signal
+
+INSTANCE_NORM_EPSILON = 1e-5
+DEVIATION_EPSILON = 1e-9
+
+
+class LogMel(frontend.Frontend):
+    """Log-mel spectrogram, `log(mel + log_offset)`, instance norm.
+
+    Defaults are those of the released voice encoder of Wen et al., CVPR 2021, except `amplitude`:
+    they fed int16 values as floats, which is `amplitude=32768`. Other papers' are in `PRESETS`.
+
+    Args:
+      num_mels: number of HTK-mel bands.
+      frame_length_samples: window, at most `fft_length`; even if centred.
+      frame_step_samples: hop.
+      fft_length: points of the Fourier transform.
+      lower_hz: lower corner of the first band.
+      upper_hz: upper corner of the last band.
+      slopes: whether the bands' slopes are linear in `hz` or in `mel`.
+      window: a row of `signal.WINDOWS`, periodic.
+      power: 2 for power, 1 for magnitude.
+      log_offset: added before the logarithm.
+      amplitude: multiplies the waveform first.
+      preemphasis: c of `x_t - c x_{t-1}`, which comes second; 0 leaves it out.
+      centered: where frames lie, see `frontend.Frontend`.
+      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
+      instance_norm: subtract each band's mean over time and divide by its deviation.
+      sample_rate_hz: of the waveform.
+      name: Keras name.
+
+    Raises:
+      ValueError: as `frontend.Frontend`; bands off the spectrum, unknown slopes.
+    """
+
+    def __init__(
+        self,
+        num_mels: int = 40,
+        frame_length_samples: int = 400,
+        frame_step_samples: int = 160,
+        fft_length: int = 512,
+        lower_hz: float = 0.0,
+        upper_hz: float = 8000.0,
+        slopes: str = "hz",
+        window: str = "hamming",
+        power: float = 2.0,
+        log_offset: float = 1e-6,
+        amplitude: float = 1.0,
+        preemphasis: float = 0.0,
+        centered: bool = True,
+        form: str = "stft",
+        instance_norm: bool = True,
+        sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
+        name: str = "log_mel",
+    ):
+        super().__init__(
+            frame_length_samples,
+            frame_step_samples,
+            fft_length,
+            window=window,
+            centered=centered,
+            detrend=False,
+            form=form,
+            name=name,
+        )
+        self.num_bands = num_mels
+        self.power = power
+        self.log_offset = log_offset
+        self.amplitude = amplitude
+        self.preemphasis = preemphasis
+        self.instance_norm = instance_norm
+        self.mel = signal.mel_matrix(
+            num_mels, fft_length, sample_rate_hz, lower_hz, upper_hz, slopes
+        )
+
+    def prepare(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
+        """Returns the waveform [B, T] amplified and pre-emphasized."""
+        waveform = self.amplitude * waveform
+        if self.preemphasis:
+            waveform = signal.pre_emphasize(waveform, self.preemphasis, num_samples)
+        return waveform
+
+    def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+        """Returns log-mel frames [B, frames, num_mels]."""
+        if self.power != 2.0:
+            spectrum = tf.pow(spectrum, self.power / 2.0)
+        mel = tf.tensordot(spectrum, tf.constant(self.mel, spectrum.dtype), axes=1)
+        log_mel = tf.math.log(mel + self.log_offset)
+        return _normalize_over_time(log_mel, valid) if self.instance_norm else log_mel
+
+
+class LogSpectrogram(frontend.Frontend):
+    """Log power spectral density, standardised by the clip: CREMA-D in MMCosine.
+
+    `ln(scipy.signal.spectrogram(x, rate, nperseg, noverlap) + log_offset)` (Tukey window, each
+    frame's mean taken away, one-sided density in 1/Hz), less the mean and divided by the deviation
+    over all of the clip's frames and bins. Frames are not centred. 3 s are 299 frames of 257 bins.
+
+    Args:
+      frame_length_samples: nperseg, also the points of the Fourier transform; even.
+      frame_step_samples: hop, nperseg - noverlap.
+      window: a row of `signal.WINDOWS`, periodic.
+      log_offset: added before the logarithm.
+      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
+      sample_rate_hz: of the waveform.
+      name: Keras name.
+
+    Raises:
+      ValueError: an unknown window or form, an odd frame.
+    """
+
+    def __init__(
+        self,
+        frame_length_samples: int = 512,
+        frame_step_samples: int = 159,
+        window: str = "tukey",
+        log_offset: float = 1e-7,
+        form: str = "stft",
+        sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
+        name: str = "log_spectrogram",
+    ):
+        if frame_length_samples % 2:
+            raise ValueError(f"frame_length_samples {frame_length_samples} must be even")
+        super().__init__(
+            frame_length_samples,
+            frame_step_samples,
+            fft_length=frame_length_samples,
+            window=window,
+            centered=False,
+            detrend=True,
+            form=form,
+            name=name,
+        )
+        self.num_bands = frame_length_samples // 2 + 1
+        self.log_offset = log_offset
+        # One side stands for both, but for the bins at 0 Hz and half the rate, which have no twin.
+        sides = np.full(self.num_bands, 2.0)
+        sides[[0, -1]] = 1.0
+        self.density = sides / (sample_rate_hz * np.sum(self.window_values**2))
+
+    def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+        """Returns standardised log densities [B, frames, frame_length_samples // 2 + 1]."""
+        # ln(x + c) less ln(c), which the mean takes away: exact where a clip is nearly silent.
+        x = tf.math.log1p(spectrum * tf.constant(self.density / self.log_offset, spectrum.dtype))
+        weight = tf.ones_like(x[:, :, :1]) if valid is None else valid
+        weight = weight / tf.reduce_sum(weight, axis=1, keepdims=True)
+        x = x - tf.reduce_mean(tf.reduce_sum(x * weight, axis=1, keepdims=True), 2, keepdims=True)
+        variance = tf.reduce_sum(tf.square(x) * weight, axis=1, keepdims=True)
+        deviation = tf.sqrt(tf.reduce_mean(variance, axis=2, keepdims=True))
+        return x / (deviation + DEVIATION_EPSILON)
+
+
+FRONTENDS = {"log_mel": LogMel, "spectrogram": LogSpectrogram}
+
+_DMC = {
+    "num_mels": 64,
+    "lower_hz": 125.0,
+    "upper_hz": 7500.0,
+    "slopes": "mel",
+    "window": "hann",
+    "power": 1.0,
+    "log_offset": 0.01,
+    "centered": False,
+    "instance_norm": False,
+}
+# The front-ends of the papers: arguments of `make`. 5 s give 99 x 64 with dmc_80_50 and 498 x 64
+# with dmc_25_10, whose 496 x 64 are the first 4.975 s, 79 600 samples.
+PRESETS: dict[str, dict[str, Any]] = {
+    "ssos": {"amplitude": 32768.0},
+    "crema_d": {"kind": "spectrogram"},
+    "voxceleb2": {"preemphasis": 0.97},
+    "dmc_25_10": _DMC,
+    "dmc_80_50": _DMC
+    | {"frame_length_samples": 1280, "frame_step_samples": 800, "fft_length": 2048},
+}
+
+
+def make(arguments: Mapping[str, Any]) -> frontend.Frontend:
+    """Returns a front-end of its `kind`, a row of `FRONTENDS` or a dotted path, and its arguments.
+
+    Args:
+      arguments: `kind`, by default `log_mel`, and what that front-end takes.
+
+    Raises:
+      UserError: an unknown kind, an argument that this kind does not take, or a wrong value.
+    """
+    arguments = dict(arguments)
+    kind = arguments.pop("kind", "log_mel")
+    row = registry.lookup(FRONTENDS, kind, "front-end kind")
+    try:
+        inspect.signature(row).bind(**arguments)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(row).parameters)
+        raise registry.UserError(
+            f"the front-end {kind!r} {error}: leave it out, or choose from {known}."
+        ) from error
+    try:
+        return row(**arguments)
+    except ValueError as error:
+        raise registry.UserError(
+            f"the front-end {kind!r} cannot be made ({error}): mend that in audio.frontend."
+        ) from error
+
+
+def _normalize_over_time(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+    """Instance norm of [B, F, M] over the frames where `valid` [B, F, 1] is 1, biased variance."""
+    if valid is None:
+        centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), axis=1, keepdims=True)
+    else:
+        count = tf.reduce_sum(valid, axis=1, keepdims=True)
+        centred = x - tf.reduce_sum(x * valid, axis=1, keepdims=True) / count
+        variance = tf.reduce_sum(tf.square(centred) * valid, axis=1, keepdims=True) / count
+    return centred * tf.math.rsqrt(variance + INSTANCE_NORM_EPSILON)

@@ -1,0 +1,1 @@
+"""Files of sound, pictures and video in; arrays and JPEG bytes, or the reason of a failure, out."""

@@ -1,0 +1,122 @@
+"""A recipe is one paper: named encoders, heads, and how the losses add up."""
+
+import keras
+import tensorflow as tf
+
+from tfav import compat, tensors, weights
+from tfav.encoders import encoder as encoders_base
+
+
+class Recipe:
+    """What the trainer, the evaluator and the exporter know of a paper.
+
+    Encoders and heads have all their weights from construction, so a recipe made in a strategy's
+    scope is ready to train, to restore into, or to export.
+
+    Subclasses set `scalars`, whose first name is `loss`, and write `compute_losses`.
+
+    Args:
+      encoders: modality to encoder.
+      heads: name to layer, of weights that serve training only.
+      tables: name to module, of state that no gradient moves.
+    """
+
+    scalars: tuple[str, ...] = ("loss",)
+    # The trainer returns to the host at every multiple of this many steps; 0: when it likes.
+    host_every: int = 0
+    # Whether the cosine of two embeddings of unlike modalities says how well they fit.
+    shares_space: bool = True
+    # Whether a fresh start must take its tables from another run.
+    needs_tables: bool = False
+
+    def __init__(
+        self,
+        encoders: dict[str, encoders_base.Encoder],
+        heads: dict[str, keras.layers.Layer],
+        tables: dict[str, tf.Module] | None = None,
+    ):
+        self.encoders = encoders
+        self.heads = heads
+        self.tables = tables or {}
+
+    def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns one per-example tensor [b] for each of `scalars`.
+
+        The trainer sums each over this replica's rows and divides by the global batch, so a loss
+        that compares examples must take its candidates from the global batch.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its losses add up")
+
+    def adjust_gradients(
+        self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Returns the gradients to clip and apply; by default those of the loss.
+
+        Called on every replica with the same values, and must return the same on each: what is
+        random is a function of a seed and `step`.
+
+        Args:
+          gradients: of `trainable_weights`, summed over replicas.
+          scalars: means of `scalars` over the global batch, [].
+          step: steps taken so far, int64 [].
+        """
+        del scalars, step
+        return gradients
+
+    def between_calls(self, step: int) -> None:
+        """Does what must happen between two calls of the training function; by default nothing."""
+
+    def embed(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
+        """Returns the embeddings [B, D] float32 of one modality of a batch."""
+        encoder = self.encoders[modality]
+        if encoder.modality == "audio":
+            return encoder(batch[modality], batch.get("num_samples"), training=training)
+        return encoder(batch[modality], training=training)
+
+    @property
+    def embedding_size(self) -> dict[str, int]:
+        """Returns D of what `embed` returns for each modality."""
+        return {name: encoder.embedding_size for name, encoder in self.encoders.items()}
+
+    @property
+    def layers(self) -> dict[str, keras.layers.Layer]:
+        """Returns encoders and heads by name."""
+        return {**self.encoders, **self.heads}
+
+    @property
+    def trainable_weights(self) -> list:
+        """Returns the weights that gradients move, in a fixed order."""
+        return [w for _, layer in sorted(self.layers.items()) for w in layer.trainable_weights]
+
+    def encoder_positions(self) -> dict[str, list[int]]:
+        """Returns which of `trainable_weights` belong to each encoder."""
+        position = {id(w): i for i, w in enumerate(self.trainable_weights)}
+        return {
+            name: [position[id(w)] for w in encoder.trainable_weights if id(w) in position]
+            for name, encoder in self.encoders.items()
+        }
+
+    def named_weights(self) -> dict[str, tf.Variable]:
+        """Returns every variable, trained or not, by its structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, layer in sorted(self.layers.items()):
+            names.update(weights.named_weights(layer, name))
+        return names | self.table_weights()
+
+    def table_weights(self) -> dict[str, tf.Variable]:
+        """Returns the variables of the tables by structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, table in sorted(self.tables.items()):
+            names.update(weights.named_weights(table, name))
+        return names
+
+    def encoder_weights(self) -> dict[str, tf.Variable]:
+        """Returns the variables of the encoders by structural name."""
+        names: dict[str, tf.Variable] = {}
+        for name, encoder in sorted(self.encoders.items()):
+            names.update(weights.named_weights(encoder, name))
+        return names
+
+    def decayed(self) -> list[bool]:
+        """Says for each of `trainable_weights` whether weight decay applies: kernels alone."""
+        return [len(compat.raw(w).shape) >= 2 for w in self.trainable_weights]
