@@ -85,7 +85,7 @@ def test_each_dependency_stays_where_it_belongs(file):
     if any(str(file).endswith("tfav/" + name) for name in NUMPY_ONLY) or part == "evaluation":
         assert not heads & {"tensorflow", "keras", "matplotlib", "jinja2", "html"}
     assert "BatchNormalization" not in _calls(file), "normalization.BatchNorm is synchronized"
-    assert "Dropout" not in _calls(file), "blocks.SeededDropout is the one that resumes"
+    assert "Dropout" not in _calls(file), "dropout.SeededDropout is the one that resumes"
 
 
 def test_no_file_has_a_name_that_says_nothing():

@@ -1,16 +1,18 @@
 """Audio encoders: waveform in, embedding out, the front-end inside."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfav.encoders import kinds, mobile, resnet, vgg
-from tfav.layers import blocks, normalization, pooling, residual
+from tfav.layers import blocks, layer, normalization, pooling, residual, tail
 from tfav.ops import precision
 
 
+@keras.saving.register_keras_serializable("tfav", "AudioTiny")
 class Tiny(kinds.AudioEncoder):
     """Three strided convolutions over time, two dense layers: for the demo, tests and phones.
 
@@ -36,6 +38,7 @@ class Tiny(kinds.AudioEncoder):
         name: str = "audio",
     ):
         super().__init__(embedding_size, frontend, name)
+        self.remember(embedding_size=embedding_size, frontend=frontend, dropout=dropout, seed=seed)
         seeds = self.new_seeds(seed)
         self.bn = normalization.BatchNorm()
         self.convs = [
@@ -44,7 +47,7 @@ class Tiny(kinds.AudioEncoder):
         ]
         self.bns = [normalization.BatchNorm() for _ in self.convs]
         self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype=precision.full_dtype())
-        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.tail = tail.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
     def frames_to_map(
@@ -65,6 +68,7 @@ class Tiny(kinds.AudioEncoder):
         return self.tail(features, training=training)
 
 
+@keras.saving.register_keras_serializable("tfav")
 class ThinResNet34(kinds.AudioEncoder):
     """Thin SE-ResNet-34 with self-attentive pooling, the voice encoder of Wen et al., CVPR 2021.
 
@@ -89,6 +93,7 @@ class ThinResNet34(kinds.AudioEncoder):
         name: str = "audio",
     ):
         super().__init__(embedding_size, frontend, name)
+        self.remember(embedding_size=embedding_size, frontend=frontend, dropout=dropout, seed=seed)
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(16, (7, 7), (1, 2), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
@@ -98,12 +103,12 @@ class ThinResNet34(kinds.AudioEncoder):
         self.layer4 = self._layer(64, 128, 3, 1, seeds)
         self.sap = pooling.SelfAttentivePooling(128, seeds)
         self.fc = blocks.dense(512, next(seeds), dtype=precision.full_dtype())
-        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.tail = tail.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
     @staticmethod
     def _layer(
-        channels: int, filters: int, num_blocks: int, stride: int, seeds: Iterator[int]
+        channels: int, filters: int, num_blocks: int, stride: int, seeds: layer.Seeds
     ) -> list[residual.SEBasicBlock]:
         first = residual.SEBasicBlock(channels, filters, stride, seeds)
         rest = [residual.SEBasicBlock(filters, filters, 1, seeds) for _ in range(num_blocks - 1)]

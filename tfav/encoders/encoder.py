@@ -2,12 +2,11 @@
 
 import itertools
 import zlib
-from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
-from tfav.layers import blocks
+from tfav.layers import blocks, layer
 from tfav.ops import precision
 
 # Scopes of what stands behind the front-end, up to the feature map and from there on: the names of
@@ -15,13 +14,14 @@ from tfav.ops import precision
 NETWORK, POOLING = "network", "pooling"
 
 
-class Encoder(keras.layers.Layer):
+class Encoder(layer.Layer):
     """One modality to an embedding [B, D] float32, not normalised.
 
-    A subclass sets `modality` and `map_stride`, makes its layers in `__init__` from
-    `self.new_seeds(seed)`, ends that with `self.create_weights()`, and writes `feature_map`,
-    `feature_positions` and `call`. So an encoder has all its weights from the start, and they land
-    in the strategy's scope it was made in.
+    A subclass sets `modality` and `map_stride`; its `__init__` hands its arguments to
+    `self.remember`, makes its layers from `self.new_seeds(seed)` and ends with
+    `self.create_weights()`; and it writes `feature_map`, `feature_positions` and `call`. So an
+    encoder has all its weights from the start, and they land in the strategy's scope that it was
+    made in. To be saved in a `.keras` file it is registered as well, see `layers.layer.Layer`.
 
     Attributes:
       modality: kind of input, `audio` or `image` (which any modality of pictures is).
@@ -61,11 +61,11 @@ class Encoder(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def new_seeds(self, seed: int) -> Iterator[int]:
+    def new_seeds(self, seed: int) -> layer.Seeds:
         """Returns a stream of seeds for the layers, another one for each name."""
-        return itertools.count(zlib.crc32(f"{self.name}/{seed}".encode()) % 2**30)
+        return layer.Seeds(itertools.count(zlib.crc32(f"{self.name}/{seed}".encode()) % 2**30))
 
-    def new_projection(self, feature_size: int, seeds: Iterator[int]) -> list[keras.layers.Layer]:
+    def new_projection(self, feature_size: int, seeds: layer.Seeds) -> list[keras.layers.Layer]:
         """Returns the layers from features [B, feature_size] to the embedding.
 
         Args:

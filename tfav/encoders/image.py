@@ -2,13 +2,16 @@
 
 import functools
 
+import keras
 import tensorflow as tf
 
 from tfav.encoders import kinds, mobile, resnet, vgg
-from tfav.layers import blocks, normalization, residual
+from tfav.layers import blocks, normalization, residual, tail
+from tfav.layers import dropout as dropout_lib
 from tfav.ops import precision
 
 
+@keras.saving.register_keras_serializable("tfav", "ImageTiny")
 class Tiny(kinds.ImageEncoder):
     """Four strided convolutions and two dense layers: demo, tests, phones.
 
@@ -34,13 +37,19 @@ class Tiny(kinds.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
+        self.remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            dropout=dropout,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         self.convs = [
             blocks.Conv(filters, (3, 3), (2, 2), seed=next(seeds)) for filters in (16, 32, 64, 96)
         ]
         self.bns = [normalization.BatchNorm() for _ in self.convs]
         self.fc = blocks.dense(256, next(seeds), use_bias=False, dtype=precision.full_dtype())
-        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.tail = tail.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
@@ -56,6 +65,7 @@ class Tiny(kinds.ImageEncoder):
         return self.tail(features, training=training)
 
 
+@keras.saving.register_keras_serializable("tfav")
 class TinyMap(kinds.ImageEncoder):
     """Three convolutions, each with a max-pool after it: to say where things are, in the demo.
 
@@ -83,10 +93,16 @@ class TinyMap(kinds.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
+        self.remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            dropout=dropout,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         self.convs = [blocks.Conv(filters, (3, 3), seed=next(seeds)) for filters in (16, 32, 64)]
         self.bns = [normalization.BatchNorm() for _ in self.convs]
-        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.tail = tail.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
@@ -102,6 +118,7 @@ class TinyMap(kinds.ImageEncoder):
         return self.tail(features, training=training)
 
 
+@keras.saving.register_keras_serializable("tfav")
 class IR50(kinds.ImageEncoder):
     """ArcFace's IR-50, the face encoder of Wen et al., CVPR 2021.
 
@@ -129,6 +146,13 @@ class IR50(kinds.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
+        self.remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            dropout=dropout,
+            se=se,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
@@ -141,10 +165,10 @@ class IR50(kinds.ImageEncoder):
                 self.body.append(residual.IRBlock(channels, filters, stride, se, seeds))
                 channels = filters
         self.bn2 = normalization.BatchNorm()
-        self.dropout = blocks.SeededDropout(dropout, next(seeds))
+        self.dropout = dropout_lib.SeededDropout(dropout, next(seeds))
         self.fc = blocks.dense(512, next(seeds), dtype=precision.full_dtype())
         self.bn3 = normalization.BatchNorm(dtype=precision.full_dtype())
-        self.tail = blocks.Tail(embedding_size, dropout, seeds)
+        self.tail = tail.Tail(embedding_size, dropout, seeds)
         self.create_weights()
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:

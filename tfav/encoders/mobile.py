@@ -4,21 +4,22 @@ Both are depthwise-separable and rectify by ReLU6: TFLite's int8 kernels have no
 MobileFaceNet has in the paper) or hard-swish, and a bounded range loses least in int8.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfav.encoders import kinds
-from tfav.layers import blocks, normalization, pooling
+from tfav.layers import blocks, layer, normalization, pooling
 from tfav.ops import precision
 
 # Expansion, output channels, blocks, stride of the first of them: table 1 of Chen et al.
 BOTTLENECKS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 
 
-class Bottleneck(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class Bottleneck(layer.Layer):
     """Inverted residual of MobileNetV2 (CVPR 2018): 1 x 1, depthwise 3 x 3, linear 1 x 1, sum.
 
     The sum is left out where the stride or the channels change.
@@ -38,10 +39,14 @@ class Bottleneck(keras.layers.Layer):
         filters: int,
         expansion: int,
         stride: int,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(
+            channels=channels, filters=filters, expansion=expansion, stride=stride, seeds=seeds
+        )
         self.adds = stride == 1 and channels == filters
         self.expand = blocks.Conv(expansion * channels, (1, 1), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
@@ -59,6 +64,7 @@ class Bottleneck(keras.layers.Layer):
         return x + shortcut if self.adds else x
 
 
+@keras.saving.register_keras_serializable("tfav")
 class MobileFaceNet(kinds.ImageEncoder):
     """MobileFaceNet (Chen et al., CCBR 2018), with ReLU6 in place of PReLU: a million parameters.
 
@@ -82,6 +88,7 @@ class MobileFaceNet(kinds.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
+        self.remember(embedding_size=embedding_size, image_size=image_size, seed=seed)
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), (2, 2), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
@@ -119,7 +126,8 @@ class MobileFaceNet(kinds.ImageEncoder):
         return self.bn5(self.fc(blocks.flatten(x)), training=training)
 
 
-class SeparableBlock(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class SeparableBlock(layer.Layer):
     """Block of QuartzNet (ICASSP 2020): separable convolutions over time, and a 1 x 1 beside them.
 
     Each is depthwise, 1 x 1, BN, ReLU6; the input, by a 1 x 1 and BN, is added before the last
@@ -138,10 +146,12 @@ class SeparableBlock(keras.layers.Layer):
         filters: int,
         kernel: int,
         repeats: int,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(filters=filters, kernel=kernel, repeats=repeats, seeds=seeds)
         self.depthwise = []
         self.pointwise = []
         self.bns = []
@@ -164,6 +174,7 @@ class SeparableBlock(keras.layers.Layer):
         return tf.nn.relu6(x + shortcut)
 
 
+@keras.saving.register_keras_serializable("tfav")
 class SpeakerNet(kinds.AudioEncoder):
     """SpeakerNet (Koluguri et al., 2020) with 128 channels for 512: a quarter million parameters.
 
@@ -188,6 +199,7 @@ class SpeakerNet(kinds.AudioEncoder):
         name: str = "audio",
     ):
         super().__init__(embedding_size, frontend, name)
+        self.remember(embedding_size=embedding_size, frontend=frontend, seed=seed)
         seeds = self.new_seeds(seed)
         self.depthwise = blocks.DepthwiseConv((3, 1), 2, seed=next(seeds))
         self.pointwise = blocks.Conv(128, (1, 1), seed=next(seeds))

@@ -1,18 +1,20 @@
 """The ResNets of MMCosine: 18 and 34 layers, of sound and of pictures, and the ResNetSE34V2."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfav.encoders import kinds
-from tfav.layers import blocks, normalization, pooling, residual, spectrograms
+from tfav.layers import blocks, layer, normalization, pooling, residual, spectrograms
 from tfav.ops import precision
 
 FEATURE_SIZE = 512
 
 
+@keras.saving.register_keras_serializable("tfav")
 class AudioResNet18(kinds.AudioEncoder):
     """ResNet-18 of a spectrogram, averaged over sound time and frequency: MMCosine on CREMA-D.
 
@@ -36,6 +38,7 @@ class AudioResNet18(kinds.AudioEncoder):
         name: str = "audio",
     ):
         super().__init__(embedding_size, frontend, name)
+        self.remember(embedding_size=embedding_size, frontend=frontend, seed=seed)
         seeds = self.new_seeds(seed)
         self.resnet = residual.ResNet((2, 2, 2, 2), seeds)
         self.projection = self.new_projection(FEATURE_SIZE, seeds)
@@ -51,11 +54,12 @@ class AudioResNet18(kinds.AudioEncoder):
     def pool(self, feature_map: tf.Tensor, valid: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of the average over sound time and all frequencies."""
         features = blocks.masked_mean(feature_map, valid)
-        for layer in self.projection:
-            features = layer(features)
+        for dense in self.projection:
+            features = dense(features)
         return features
 
 
+@keras.saving.register_keras_serializable("tfav")
 class ImageResNet(kinds.ImageEncoder):
     """ResNet-18 or 34, averaged over the picture and over frames: MMCosine.
 
@@ -82,6 +86,12 @@ class ImageResNet(kinds.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
+        self.remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            num_blocks=num_blocks,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         self.resnet = residual.ResNet(num_blocks, seeds)
         self.projection = self.new_projection(FEATURE_SIZE, seeds)
@@ -94,11 +104,12 @@ class ImageResNet(kinds.ImageEncoder):
     def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of the average over the picture."""
         features = blocks.masked_mean(feature_map, None)
-        for layer in self.projection:
-            features = layer(features)
+        for dense in self.projection:
+            features = dense(features)
         return features
 
 
+@keras.saving.register_keras_serializable("tfav")
 class ResNetSE34(kinds.AudioEncoder):
     """ResNetSE34V2 of clovaai's voxceleb_trainer, the voice encoder of MMCosine on VoxCeleb.
 
@@ -126,10 +137,14 @@ class ResNetSE34(kinds.AudioEncoder):
         name: str = "audio",
     ):
         super().__init__(embedding_size, frontend, name)
-        seeds = self.new_seeds(seed)
-        self.conv1 = blocks.Conv(
-            32, (3, 3), seed=next(seeds), init=blocks.kaiming_normal, use_bias=True
+        self.remember(
+            embedding_size=embedding_size,
+            frontend=frontend,
+            deviation=deviation,
+            seed=seed,
         )
+        seeds = self.new_seeds(seed)
+        self.conv1 = blocks.Conv(32, (3, 3), seed=next(seeds), init="kaiming_normal", use_bias=True)
         self.bn1 = normalization.BatchNorm()
         self.layer1 = self._layer(32, 32, 3, 1, seeds)
         self.layer2 = self._layer(32, 64, 4, 2, seeds)
@@ -142,9 +157,9 @@ class ResNetSE34(kinds.AudioEncoder):
 
     @staticmethod
     def _layer(
-        channels: int, filters: int, num_blocks: int, stride: int, seeds: Iterator[int]
+        channels: int, filters: int, num_blocks: int, stride: int, seeds: layer.Seeds
     ) -> list[residual.SEBasicBlock]:
-        init = blocks.kaiming_normal
+        init = "kaiming_normal"
         first = residual.SEBasicBlock(channels, filters, stride, seeds, init)
         rest = (
             residual.SEBasicBlock(filters, filters, 1, seeds, init) for _ in range(num_blocks - 1)

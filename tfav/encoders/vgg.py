@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import h5py
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.encoders import kinds
-from tfav.layers import blocks, spectrograms
+from tfav.layers import blocks, layer, spectrograms
 
 FEATURE_SIZE = 512
 GLOBAL_POOLS = {"max": blocks.masked_max, "mean": blocks.masked_mean}
@@ -20,7 +20,8 @@ GLOBAL_POOLS = {"max": blocks.masked_max, "mean": blocks.masked_mean}
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 
 
-class Trunk(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class Trunk(layer.Layer):
     """Stages of 3 x 3 convolutions with bias and ReLU, a 2 x 2 max-pool between two stages.
 
     Args:
@@ -34,10 +35,12 @@ class Trunk(keras.layers.Layer):
         self,
         stages: tuple[tuple[int, ...], ...],
         partial: bool,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(stages=stages, partial=partial, seeds=seeds)
         self.partial = partial
         self.convs = [
             blocks.Conv(filters, (3, 3), seed=next(seeds), use_bias=True)
@@ -56,6 +59,7 @@ class Trunk(keras.layers.Layer):
         return x
 
 
+@keras.saving.register_keras_serializable("tfav")
 class VGGish(kinds.AudioEncoder):
     """The VGGish trunk without its last pool and dense layers, globally pooled: the ear of DMC.
 
@@ -83,6 +87,12 @@ class VGGish(kinds.AudioEncoder):
     ):
         super().__init__(embedding_size, frontend, name)
         self.global_pool = registry.lookup(GLOBAL_POOLS, global_pool, "global pool")
+        self.remember(
+            embedding_size=embedding_size,
+            frontend=frontend,
+            global_pool=global_pool,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         self.trunk = Trunk(((64,), (128,), (256, 256), (512, 512)), True, seeds)
         self.projection = self.new_projection(FEATURE_SIZE, seeds)
@@ -98,11 +108,12 @@ class VGGish(kinds.AudioEncoder):
     def pool(self, feature_map: tf.Tensor, valid: tf.Tensor | None, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of the globally pooled map."""
         features = self.global_pool(feature_map, valid)
-        for layer in self.projection:
-            features = layer(features)
+        for dense in self.projection:
+            features = dense(features)
         return features
 
 
+@keras.saving.register_keras_serializable("tfav")
 class VGG16(kinds.ImageEncoder):
     """The VGG16 trunk without its last pool and dense layers, globally pooled: the eye of DMC.
 
@@ -145,6 +156,13 @@ class VGG16(kinds.ImageEncoder):
         self.bgr = pixels == "caffe"
         if self.bgr:
             self.pixel_mean, self.pixel_deviation = CAFFE_MEAN, 1.0
+        self.remember(
+            embedding_size=embedding_size,
+            image_size=image_size,
+            global_pool=global_pool,
+            pixels=pixels,
+            seed=seed,
+        )
         seeds = self.new_seeds(seed)
         stages = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
         self.trunk = Trunk(stages, False, seeds)
@@ -158,8 +176,8 @@ class VGG16(kinds.ImageEncoder):
     def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns the embedding [B, D] of the globally pooled map."""
         features = self.global_pool(feature_map, None)
-        for layer in self.projection:
-            features = layer(features)
+        for dense in self.projection:
+            features = dense(features)
         return features
 
     def load_keras_weights(self, path: str) -> None:

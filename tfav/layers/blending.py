@@ -9,16 +9,16 @@ from tfav.ops import precision
 
 
 class BlendingWeights(tf.Module):
-    """A weight for each loss of gradient blending (Wang et al., CVPR 2020).
+    """A weight per loss of gradient blending (Wang et al., CVPR 2020).
 
     State, kept in checkpoints: `weight` [n], in the order of `names`.
 
     Args:
-      weights: loss to weight; not negative, not all zero.
-      name: of the table.
+      weights: Weight of each loss by name, none negative and not all zero.
+      name: Name of the table.
 
     Raises:
-      UserError: a weight that makes no sense.
+      UserError: A weight is negative or not finite, or all are zero.
     """
 
     def __init__(self, weights: Mapping[str, float], name: str = "blending"):
@@ -36,7 +36,8 @@ class BlendingWeights(tf.Module):
         """Takes the weights of `theory.blending_weights`, on the host.
 
         Raises:
-          UserError: a loss without weight or one too many, or a weight that makes no sense.
+          UserError: The losses are not those of the table, or a weight is negative or not finite,
+            or all are zero.
         """
         self.weight.assign(self._checked(weights))
 

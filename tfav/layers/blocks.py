@@ -1,101 +1,66 @@
-"""Building blocks of the encoders: batch norm, dropout, convolutions and pools.
+"""Building blocks of the encoders: dense layers, convolutions, and pooling over space.
 
-Time masks: `valid` is [B, T, 1, 1], 1 where a position is sound. It is applied before every op
-that mixes positions, so what pads a clip acts like the zeros beyond its end and never changes an
-embedding.
+Time masks: `valid` is [B, T, 1, 1], 1 where a position belongs to the clip and 0 where it is
+padding. The mask is applied before every op that mixes positions, so padding acts like the zeros
+beyond the end of a clip and never changes an embedding.
 """
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfav.layers import normalization
-from tfav.ops import distributed, precision
+from tfav import registry
+from tfav.layers import layer
+from tfav.ops import precision
 
-Initializer = Callable[[int], keras.initializers.Initializer]
+
+def xavier_uniform(seed: int) -> keras.initializers.Initializer:
+    """Returns the uniform initializer of Glorot and Bengio (AISTATS 2010)."""
+    return keras.initializers.GlorotUniform(seed=seed)
+
+
+def kaiming_normal(seed: int) -> keras.initializers.Initializer:
+    """Returns the normal initializer of He et al. (ICCV 2015) for ReLU, by fan-out."""
+    return keras.initializers.VarianceScaling(
+        scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed
+    )
+
+
+# A row makes an initializer of a seed.
+INITIALIZERS = {"xavier_uniform": xavier_uniform, "kaiming_normal": kaiming_normal}
 
 
 def dense(units: int, seed: int, use_bias: bool = True, **kwargs: Any) -> keras.layers.Dense:
     """Returns a dense layer with seeded Xavier-uniform weights.
 
     Args:
-      units: size of the output.
-      seed: of the initial weights.
-      use_bias: whether a bias is added.
-      **kwargs: further arguments of `keras.layers.Dense`.
+      units: Size of the output.
+      seed: Random seed of the initial weights.
+      use_bias: Whether a bias is added.
+      **kwargs: Further arguments of `keras.layers.Dense`.
     """
-    initializer = keras.initializers.GlorotUniform(seed=seed)
-    return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer, **kwargs)
-
-
-class SeededDropout(keras.layers.Layer):
-    """Dropout whose mask depends on (seed, number of calls) and not on the number of replicas.
-
-    The mask is drawn for the global batch; each replica takes its rows. Keras's own layer gives
-    every replica the same mask and keeps its state out of checkpoints. `calls` counts training
-    calls and is a weight, so a resumed run continues with the masks it would have drawn.
-
-    Args:
-      rate: share of values set to zero, in [0, 1).
-      seed: of the masks.
-      **kwargs: name and dtype, as for any Keras layer.
-    """
-
-    def __init__(self, rate: float, seed: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed = seed
-        self.calls = tf.Variable(
-            0,
-            dtype=tf.int64,
-            trainable=False,
-            name="calls",
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns `x` [b, ...] with values dropped in training, the rest divided by `1 - rate`."""
-        if not training or self.rate == 0.0:
-            return x
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.identity(self.calls)])
-        self.calls.assign_add(1)
-        rows = tf.shape(x)[0]
-        shape = tf.concat([[rows * distributed.num_replicas()], tf.shape(x)[1:]], axis=0)
-        first = rows * distributed.replica_id()
-        draw = tf.random.stateless_uniform(shape, seed)[first : first + rows]
-        keep = tf.cast(draw >= self.rate, x.dtype)
-        return x * keep * tf.cast(1.0 / (1.0 - self.rate), x.dtype)
-
-
-def xavier_uniform(seed: int) -> keras.initializers.Initializer:
-    """Returns Glorot and Bengio's uniform initial weights (AISTATS 2010)."""
-    return keras.initializers.GlorotUniform(seed=seed)
-
-
-def kaiming_normal(seed: int) -> keras.initializers.Initializer:
-    """Returns He et al.'s normal initial weights (ICCV 2015), fan-out, for ReLU."""
-    return keras.initializers.VarianceScaling(
-        scale=2.0, mode="fan_out", distribution="untruncated_normal", seed=seed
+    return keras.layers.Dense(
+        units, use_bias=use_bias, kernel_initializer=xavier_uniform(seed), **kwargs
     )
 
 
-class Conv(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class Conv(layer.Layer):
     """2-D convolution in PyTorch's geometry: (kernel - 1) / 2 zeros on every side.
 
     TensorFlow's SAME pads unevenly under a stride, which shifts the grid and ties it to the length
-    of the clip. Odd kernels only.
+    of the clip.
 
     Args:
-      filters: output channels.
-      kernel_size: (time or height, frequency or width).
-      strides: likewise.
-      seed: of the initial weights.
-      init: seed to the kernel's initializer.
-      use_bias: whether a bias is added, zero at first.
-      name: Keras name.
+      filters: Number of output channels.
+      kernel_size: Size of the kernel, (time or height, frequency or width), both odd.
+      strides: Strides along the same two axes.
+      seed: Random seed of the initial weights.
+      init: Initializer of the kernel, a row of `INITIALIZERS` or a dotted path.
+      use_bias: Whether a bias is added, which is zero at first.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -105,14 +70,22 @@ class Conv(keras.layers.Layer):
         strides: tuple[int, int] = (1, 1),
         *,
         seed: int,
-        init: Initializer = xavier_uniform,
+        init: str = "xavier_uniform",
         use_bias: bool = False,
         name: str | None = None,
     ):
         super().__init__(name=name)
+        self.remember(
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            seed=seed,
+            init=init,
+            use_bias=use_bias,
+        )
         self.filters = filters
-        self.kernel_size = kernel_size
-        self.strides = strides
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
         self.seed = seed
         self.init = init
         self.use_bias = use_bias
@@ -122,7 +95,7 @@ class Conv(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, input_shape[-1], self.filters),
-            initializer=self.init(self.seed),
+            initializer=registry.lookup(INITIALIZERS, self.init, "initializer")(self.seed),
             trainable=True,
         )
         if self.use_bias:
@@ -135,8 +108,8 @@ class Conv(keras.layers.Layer):
         """Returns [B, ceil(H / stride), ceil(W / stride), filters].
 
         Args:
-          x: [B, H, W, C].
-          valid: [B, H, 1, 1], or None when every row is sound.
+          x: Feature map [B, H, W, C].
+          valid: Mask [B, H, 1, 1]; None means that every row counts.
         """
         x = mask(tf.cast(x, self.compute_dtype), valid)
         x, padding = _padded(x, self.kernel_size, self.strides)
@@ -144,16 +117,20 @@ class Conv(keras.layers.Layer):
         return x + tf.cast(self.bias, x.dtype) if self.use_bias else x
 
 
-class DepthwiseConv(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class DepthwiseConv(layer.Layer):
     """2-D convolution of each channel by itself, in the geometry of `Conv`, without bias.
 
+    The kernel starts Kaiming-normal, with the fan-out of one channel's own kernel.
+
     Args:
-      kernel_size: (time or height, frequency or width).
-      stride: of both axes.
-      seed: of the initial weights: Kaiming-normal, of which fan-out is a channel's own kernel.
-      padded: whether the input is padded as by `Conv`; if not, any kernel will do, and one of the
-        size of the map leaves one position, the global depthwise convolution of MobileFaceNet.
-      name: Keras name.
+      kernel_size: Size of the kernel, (time or height, frequency or width).
+      stride: Stride of both axes.
+      seed: Random seed of the initial weights.
+      padded: Whether the input is padded as by `Conv`. Without padding even kernels are allowed,
+        and one of the size of the map leaves one position: the global depthwise convolution of
+        MobileFaceNet.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -166,7 +143,8 @@ class DepthwiseConv(keras.layers.Layer):
         name: str | None = None,
     ):
         super().__init__(name=name)
-        self.kernel_size = kernel_size
+        self.remember(kernel_size=kernel_size, stride=stride, seed=seed, padded=padded)
+        self.kernel_size = tuple(kernel_size)
         self.stride = stride
         self.seed = seed
         self.padded = padded
@@ -182,11 +160,11 @@ class DepthwiseConv(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns [B, ceil(H / stride), ceil(W / stride), C], not padded as much less as it takes.
+        """Returns [B, ceil(H / stride), ceil(W / stride), C]; without padding, as much less.
 
         Args:
-          x: [B, H, W, C].
-          valid: [B, H, 1, 1], or None when every row is sound.
+          x: Feature map [B, H, W, C].
+          valid: Mask [B, H, 1, 1]; None means that every row counts.
         """
         x = mask(tf.cast(x, self.compute_dtype), valid)
         strides, padding = (self.stride, self.stride), "VALID"
@@ -197,9 +175,12 @@ class DepthwiseConv(keras.layers.Layer):
 
 
 def _padded(
-    x: tf.Tensor, kernel_size: tuple[int, int], strides: tuple[int, int]
+    x: tf.Tensor, kernel_size: tuple[int, ...], strides: tuple[int, ...]
 ) -> tuple[tf.Tensor, str]:
-    """Returns [B, H, W, C] with a convolution's zeros, or what its padding is called instead."""
+    """Returns [B, H, W, C] with a convolution's zeros, and the padding that TensorFlow shall add.
+
+    Without a stride TensorFlow's own SAME is the same geometry, and needs no op.
+    """
     if strides == (1, 1):
         return x, "SAME"
     height, width = (size // 2 for size in kernel_size)
@@ -214,7 +195,7 @@ def mask(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
 
 
 def subsample(valid: tf.Tensor | None, stride: int) -> tf.Tensor | None:
-    """Returns the mask after a stride: n sound positions become ceil(n / stride), as in `Conv`."""
+    """Returns the mask after a stride: n valid positions become ceil(n / stride), as in `Conv`."""
     return valid if valid is None or stride == 1 else valid[:, ::stride]
 
 
@@ -224,10 +205,11 @@ def max_pool(
     """Returns the largest values of windows at stride 2: [B, ceil(H / 2), ceil(W / 2), C].
 
     Args:
-      x: [B, H, W, C], none negative, as after a ReLU: so zeros may stand for what is not there.
-      size: 3, with PyTorch's border of one position, or 2, without a border.
-      valid: [B, H, 1, 1], or None when every row is sound.
-      partial: of size 2, whether an odd last position makes a window; else it is dropped.
+      x: Feature map [B, H, W, C] without negative values, as after a ReLU, so that zeros may stand
+        for what is not there.
+      size: Size of the window: 3, with PyTorch's border of one position, or 2, without a border.
+      valid: Mask [B, H, 1, 1]; None means that every row counts.
+      partial: Whether, for size 2, an odd last position makes a window; otherwise it is dropped.
     """
     x = mask(x, valid)
     if size == 3:  # not SAME: that would put the border of an even map on one side
@@ -236,12 +218,12 @@ def max_pool(
 
 
 def masked_max(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
-    """Returns the largest of non-negative [B, T, W, C], sound time and all of W: [B, C] float32."""
+    """Returns the maximum of non-negative [B, T, W, C] over valid time and all of W, [B, C]."""
     return precision.full(tf.reduce_max(mask(x, valid), axis=[1, 2]))
 
 
 def masked_mean(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
-    """Returns the mean of [B, T, W, C] over sound time and all of W: [B, C] float32."""
+    """Returns the mean of [B, T, W, C] over valid time and all of W, [B, C] in float32."""
     x = precision.full(x)
     if valid is None:
         return tf.reduce_mean(x, axis=[1, 2])
@@ -256,35 +238,7 @@ def flatten(x: tf.Tensor) -> tf.Tensor:
 
 
 def prelu() -> keras.layers.PReLU:
-    """Returns a PReLU with one slope a channel, 0.25 at first, shared over positions."""
+    """Returns a PReLU with one slope per channel, 0.25 at first, shared over positions."""
     return keras.layers.PReLU(
         alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2]
     )
-
-
-class Tail(keras.layers.Layer):
-    """The end of every encoder: BN, ReLU, dense without bias, dropout (Wen et al., CVPR 2021).
-
-    Computes in float32 under every policy.
-
-    Args:
-      embedding_size: D.
-      dropout: share of the embedding dropped in training.
-      seeds: numbers for the initial weights and the dropout.
-      name: Keras name.
-    """
-
-    def __init__(
-        self, embedding_size: int, dropout: float, seeds: Iterator[int], name: str | None = None
-    ):
-        super().__init__(name=name, dtype=precision.full_dtype())
-        self.bn = normalization.BatchNorm(dtype=precision.full_dtype())
-        self.dense = dense(
-            embedding_size, next(seeds), use_bias=False, dtype=precision.full_dtype()
-        )
-        self.dropout = SeededDropout(dropout, next(seeds), dtype=precision.full_dtype())
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns embeddings [B, D] float32 of features [B, C]."""
-        x = tf.nn.relu(self.bn(x, training=training))
-        return self.dropout(self.dense(x), training=training)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
+from tfav.layers import layer
 from tfav.ops import precision, similarity
 
 
@@ -15,23 +16,24 @@ def auto_scale(num_classes: int) -> float:
     return max(1.0, math.sqrt(2.0) * math.log(max(num_classes - 1, 1)))
 
 
-class SharedClassifier(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class SharedClassifier(layer.Layer):
     """One float32 weight matrix, no bias, for every modality (Wen et al., CVPR 2021).
 
     Normalised, logits are `scale * cos(w_j, x)`: the default here. The released code multiplies
     plain vectors: `normalized=False`. Without a bias Proposition 1 (`theory.implicit_floor`) holds.
 
     Args:
-      num_classes: M, the number of training identities, at least 2.
-      embedding_size: D.
-      normalized: unit weights and embeddings.
-      scale: of the cosines; "auto" is `auto_scale(num_classes)`.
-      seed: of the Xavier-uniform weights.
-      name: of the layer.
+      num_classes: Number M of training identities, at least 2.
+      embedding_size: Size D of the embeddings.
+      normalized: Whether class weights and embeddings are brought to unit length.
+      scale: Factor of the cosines; "auto" is `auto_scale(num_classes)`.
+      seed: Random seed of the Xavier-uniform weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two classes; a scale that is not "auto" or positive, or one for plain
-        vectors.
+      UserError: There are fewer than two classes; the scale is neither "auto" nor positive; or a
+        scale is given for plain vectors.
     """
 
     def __init__(
@@ -56,6 +58,13 @@ class SharedClassifier(keras.layers.Layer):
             raise registry.UserError(
                 f"scale={scale!r} needs normalized=True: plain vectors take scale='auto' only."
             )
+        self.remember(
+            num_classes=num_classes,
+            embedding_size=embedding_size,
+            normalized=normalized,
+            scale=scale,
+            seed=seed,
+        )
         self.num_classes = num_classes
         self.embedding_size = embedding_size
         self.normalized = normalized
@@ -80,29 +89,33 @@ class SharedClassifier(keras.layers.Layer):
         return tf.matmul(precision.full(embedding), kernel, transpose_b=True)
 
 
-class ModalityClassifier(keras.layers.Layer):
+class ModalityClassifier(layer.Layer):
     """One float32 matrix W = [W^1 | .. | W^n] [C, sum of D_m]: columns of each modality in turn.
 
     A subclass writes `call(features) -> {modality: logits}`. The fused logits are the sum of the
     uni-modal ones, of as many modalities as are given.
 
     Args:
-      num_classes: C, at least 2.
-      sizes: modality to D_m, in the order of the columns.
-      seed: of the Xavier-uniform weights.
-      name: of the layer.
+      num_classes: Number C of classes, at least 2.
+      sizes: Size D_m of each modality's features, in the order of the columns.
+      scale: Factor of the logits; None where the subclass has none.
+      seed: Random seed of the Xavier-uniform weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two classes.
+      UserError: There are fewer than two classes.
     """
 
-    def __init__(self, num_classes: int, sizes: Mapping[str, int], seed: int, name: str):
+    def __init__(
+        self, num_classes: int, sizes: Mapping[str, int], scale: float | None, seed: int, name: str
+    ):
         super().__init__(name=name, dtype=precision.full_dtype())
         if num_classes < 2:
             raise registry.UserError(
                 f"num_classes={num_classes}: a classifier needs at least two classes in the "
                 "training split, add rows of another label."
             )
+        self.remember(num_classes=num_classes, sizes=dict(sizes), scale=scale, seed=seed)
         self.num_classes = num_classes
         self.modalities = tuple(sizes)
         self._columns = tuple(sizes.values())
@@ -124,6 +137,7 @@ class ModalityClassifier(keras.layers.Layer):
         return {m: tf.reduce_mean(tf.norm(w, axis=1)) for m, w in self.kernels().items()}
 
 
+@keras.saving.register_keras_serializable("tfav")
 class CosineClassifier(ModalityClassifier):
     """MMCosine's head: `z^m = scale * cos(W^m_j, x_m)` (Xu et al., ICASSP 2023); no bias.
 
@@ -132,14 +146,14 @@ class CosineClassifier(ModalityClassifier):
     classifier instead; we follow the text.
 
     Args:
-      num_classes: C, at least 2.
-      sizes: modality to D_m, in the order of the columns.
-      scale: of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
-      seed: of the weights.
-      name: of the layer.
+      num_classes: Number C of classes, at least 2.
+      sizes: Size D_m of each modality's features, in the order of the columns.
+      scale: Factor of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two classes, or a scale that is not positive.
+      UserError: There are fewer than two classes, or the scale is not positive.
     """
 
     def __init__(
@@ -151,7 +165,7 @@ class CosineClassifier(ModalityClassifier):
         seed: int = 0,
         name: str = "classifier",
     ):
-        super().__init__(num_classes, sizes, seed, name)
+        super().__init__(num_classes, sizes, scale, seed, name)
         if isinstance(scale, str) or scale is None or not 0 < scale < math.inf:
             raise registry.UserError(
                 f"scale={scale!r} of the cosine head must be a positive number; without one the "
@@ -163,7 +177,8 @@ class CosineClassifier(ModalityClassifier):
         """Returns logits [B, C] float32 of each modality in `features`.
 
         Args:
-          features: modality to [B, D_m] of any float dtype; a zero row gives zero logits.
+          features: Features [B, D_m] of each modality, of any float dtype; a zero row gives zero
+            logits.
         """
         return {
             m: self.scale * similarity.cosine_matrix(features[m], w)
@@ -172,20 +187,21 @@ class CosineClassifier(ModalityClassifier):
         }
 
 
+@keras.saving.register_keras_serializable("tfav")
 class ConcatClassifier(ModalityClassifier):
     """The vanilla head: a dense layer on the concatenation, `z = W [x_1; ..; x_n] + b`.
 
     Each modality reads out `z^m = W^m x_m + b / n`, which sum to z exactly.
 
     Args:
-      num_classes: C, at least 2.
-      sizes: modality to D_m, in the order of the columns.
-      scale: must be None: plain products have none.
-      seed: of the weights.
-      name: of the layer.
+      num_classes: Number C of classes, at least 2.
+      sizes: Size D_m of each modality's features, in the order of the columns.
+      scale: None, because plain products have no scale.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two classes, or a scale.
+      UserError: There are fewer than two classes, or a scale is given.
     """
 
     def __init__(
@@ -197,7 +213,7 @@ class ConcatClassifier(ModalityClassifier):
         seed: int = 0,
         name: str = "classifier",
     ):
-        super().__init__(num_classes, sizes, seed, name)
+        super().__init__(num_classes, sizes, scale, seed, name)
         if scale is not None:
             raise registry.UserError(
                 f"scale={scale!r} belongs to head='cosine': the vanilla head has none, leave it "
@@ -215,7 +231,7 @@ class ConcatClassifier(ModalityClassifier):
         """Returns logits [B, C] float32 of each modality in `features`.
 
         Args:
-          features: modality to [B, D_m] of any float dtype.
+          features: Features [B, D_m] of each modality, of any float dtype.
         """
         share = tf.convert_to_tensor(self.bias) / len(self.modalities)
         return {

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
+from tfav.layers import layer
 from tfav.ops import distributed, precision
 
 MODES = ("spherical", "euclidean")
@@ -15,13 +16,14 @@ SHORTEST = 1e-6
 _MASKED = float(tf.float32.min) / 2
 
 
-class SoftClustering(keras.layers.Layer):
-    """Positions to cluster centres, by a fixed number of rounds; computes in float32.
+@keras.saving.register_keras_serializable("tfav")
+class SoftClustering(layer.Layer):
+    """Soft assignment of positions to cluster centres, by a fixed number of rounds, in float32.
 
     `spherical` (the supplement): each cluster sees the positions through a projection of its own,
     `u_pk = W_k u_p`. From `s_pk = 1 / K` on, each round sets `c_k = nrm(sum_p s_pk u_pk)` (Eq. 12)
-    and then `s_pk = softmax_k(z <u_pk, c_k>)`. All W_k being equal, s stays 1 / K: the projections
-    are what tells clusters apart.
+    and then `s_pk = softmax_k(z <u_pk, c_k>)`. If all W_k were equal, s would stay 1 / K: the
+    projections are what tells clusters apart.
 
     `euclidean` (the authors' later code): one projection `u_p = W u_p + b`, centres start at evenly
     spaced positions, each round sets `s_pk = softmax_k(-z |u_p - c_k|)` and then
@@ -31,18 +33,20 @@ class SoftClustering(keras.layers.Layer):
     is one reassignment more than the centres saw.
 
     Args:
-      num_clusters: K.
-      cluster_size: d, what positions are projected to.
-      num_iterations: T, at least 1: so often centres are computed.
-      sharpness: z, positive; 1 in the released code, where it does not appear.
-      mode: `spherical` or `euclidean`.
-      squash: as the released code, shorten each position before it is projected, and the last
-        centres, by `tanh(10 r) / r` instead of to unit length. For `spherical`.
-      seed: of the Glorot-uniform projections.
-      name: of the layer.
+      num_clusters: Number K of clusters.
+      cluster_size: Size d of the space that positions are projected to.
+      num_iterations: Number T of rounds, at least 1.
+      sharpness: Factor z of the softmax, positive; 1 in the released code, where it does not
+        appear.
+      mode: Geometry of the clusters, `spherical` or `euclidean`.
+      squash: Whether, as in the released code, each position before its projection and the last
+        centres are shortened by `tanh(10 r) / r` and not brought to unit length; for `spherical`.
+      seed: Random seed of the Glorot-uniform projections.
+      name: Name of the layer.
 
     Raises:
-      UserError: a value outside its range, an unknown mode, `squash` with `euclidean`.
+      UserError: A value is outside its range, the mode is unknown, or `squash` stands with
+        `euclidean`.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class SoftClustering(keras.layers.Layer):
             "cluster_size": cluster_size,
             "num_iterations": num_iterations,
         }
+        self.remember(**counts, sharpness=sharpness, mode=mode, squash=squash, seed=seed)
         for field, value in counts.items():
             if value < 1:
                 raise registry.UserError(f"{field}={value} of the clustering: give 1 or more.")
@@ -104,16 +109,17 @@ class SoftClustering(keras.layers.Layer):
     def call(
         self, feature_map: tf.Tensor, valid: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns centres and assignments.
+        """Returns the centres and the assignments.
 
         Args:
-          feature_map: [B, P, C] of any float dtype.
-          valid: [B, P], 0 where a position is padding and has no influence; None: all count.
+          feature_map: Features of the positions, [B, P, C] of any float dtype.
+          valid: Mask [B, P], 0 where a position is padding and has no influence; None means that
+            all positions count.
 
         Returns:
-          centers: [B, K, d] float32; unit length (`spherical` without `squash`), or zero where the
-            features are zero or cancel out.
-          assignments: [B, P, K] float32, over K summing to 1, at padding to 0.
+          centers: [B, K, d] float32; of unit length (`spherical` without `squash`), or zero where
+            the features are zero or cancel out.
+          assignments: [B, P, K] float32; their sum over K is 1, at padding 0.
         """
         features = precision.full(feature_map)
         if valid is None:
@@ -128,8 +134,8 @@ class SoftClustering(keras.layers.Layer):
         """Returns how near each position is to given centres, such as another modality's.
 
         Args:
-          feature_map: [B, P, C] of any float dtype.
-          centers: [B, K, d]; any number of them in mode `euclidean`.
+          feature_map: Features of the positions, [B, P, C] of any float dtype.
+          centers: Centres [B, K, d]; in mode `euclidean` any number of them.
 
         Returns:
           [B, P, K] float32: `<u_pk, c_k>`, or `-|u_p - c_k|` (`euclidean`).
@@ -174,15 +180,15 @@ class SoftClustering(keras.layers.Layer):
 
 
 class MovingMean(tf.Module):
-    """Moving mean of vectors over the steps of training, in which late ones count most.
+    """Moving mean of vectors over the steps of training, in which late steps count most.
 
-    State, all of it in checkpoints: `total` and `count`, both discounted alike, so that a young
-    mean is one too.
+    State, all of it in checkpoints: `total` and `count`, both discounted alike, so that the mean of
+    the first few steps is unbiased too.
 
     Args:
-      shape: of a mean.
-      momentum: share of `total` and `count` that a step keeps.
-      name: of the table.
+      shape: Shape of the mean.
+      momentum: Share of `total` and `count` that a step keeps.
+      name: Name of the table.
     """
 
     def __init__(self, shape: tuple[int, ...], momentum: float = 0.99, name: str = "mean"):
@@ -240,8 +246,8 @@ def evenly_spaced(valid: tf.Tensor, num_clusters: int) -> tf.Tensor:
     """Returns where centres start, [B, K] int32: at rank `floor(k n / K)` of n valid ones.
 
     Args:
-      valid: [B, P, 1] bool; a row without any starts at its last position.
-      num_clusters: K; more than n share positions.
+      valid: Mask [B, P, 1] bool; a row without a valid position starts at its last one.
+      num_clusters: Number K of centres; more than n of them share positions.
     """
     count = tf.cumsum(tf.cast(tf.squeeze(valid, 2), tf.int32), axis=1)
     rank = tf.range(num_clusters) * count[:, -1:] // num_clusters

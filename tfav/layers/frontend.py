@@ -1,37 +1,39 @@
-"""What every audio front-end is, a layer inside the network, so that it is exported with it.
+"""What every audio front-end is: a layer inside the network, so that it is exported with it.
 
 A front-end turns a waveform [B, T] and its `num_samples` into an image [B, frames, num_bands] and
 its `num_frames`. What follows `num_samples` is never read, and frames after `num_frames` are 0.
 """
 
-import keras
 import tensorflow as tf
 
+from tfav.layers import layer
 from tfav.ops import precision, signal
 
 FORMS = ("stft", "conv")
 
 
-class Frontend(keras.layers.Layer):
-    """Frames, a window, a power spectrum; subclasses make an image of it.
+class Frontend(layer.Layer):
+    """Frames, a window, a power spectrum; a subclass makes an image of it.
 
     Centred, frame k has its middle on sample `k * frame_step_samples`, clips are mirrored at their
     own first and last sample (very short ones repeatedly), and n samples are `n // hop + 1` frames.
     Not centred, frame k begins there and only whole frames count: n samples are
-    `(n - frame) // hop + 1` of them; a clip shorter than one frame ends in zeros and is one frame.
+    `(n - frame) // hop + 1` of them, and a clip shorter than one frame is one frame that ends in
+    zeros.
 
     Args:
-      frame_length_samples: window, at most `fft_length`.
-      frame_step_samples: hop.
-      fft_length: points of the Fourier transform.
-      window: a row of `signal.WINDOWS`, periodic.
-      centered: where frames lie, see above.
-      detrend: take each frame's mean away before the window.
-      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
-      name: Keras name.
+      frame_length_samples: Length of the window, at most `fft_length`.
+      frame_step_samples: Hop from one frame to the next.
+      fft_length: Number of points of the Fourier transform.
+      window: Name of the periodic window, one of `signal.WINDOWS`.
+      centered: Whether frames are centred, see above.
+      detrend: Whether each frame's mean is taken away before the window.
+      form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
+        give the same numbers.
+      name: Name of the layer.
 
     Raises:
-      ValueError: an unknown window or form, a frame longer than the transform.
+      ValueError: The window or the form is unknown, or the frame is longer than the transform.
     """
 
     num_bands: int
@@ -69,40 +71,42 @@ class Frontend(keras.layers.Layer):
 
     def call(
         self, waveform: tf.Tensor, num_samples: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns the image of each clip and how many of its frames are sound.
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the image of each clip and the number of its frames.
 
         Args:
           waveform: [B, T] float32, 16 kHz.
-          num_samples: [B] int32, the sound samples, clipped to [1, T]; None means all of T.
+          num_samples: Number of samples of each clip, [B] int32, clipped to [1, T]; None means all
+            of T.
 
         Returns:
-          image: [B, frames of T, num_bands] float32, frames beyond the sound zeroed.
-          num_frames: [B] int32, or None without `num_samples`.
+          image: [B, frames of T, num_bands] float32, frames beyond the clip zeroed.
+          num_frames: [B] int32.
         """
         waveform = tf.cast(waveform, self.compute_dtype)
-        num_frames = None
+        num_frames, valid = None, None
         if num_samples is not None:
             num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
             num_frames = self.count_frames(num_samples)
         spectrum = self._power(self.prepare(waveform, num_samples), num_samples)
-        valid = None
         if num_frames is not None:
             valid = frame_mask(num_frames, tf.shape(spectrum)[1], spectrum.dtype)
         image = self.image(spectrum, valid)
-        if valid is not None:
+        if num_frames is None:  # Keras 3 takes no None for the output of a layer
+            num_frames = tf.fill(tf.shape(image)[:1], tf.shape(image)[1])
+        else:
             image = image * valid
         return tf.stop_gradient(image), num_frames
 
     def count_frames(self, num_samples: tf.Tensor) -> tf.Tensor:
-        """Returns the frames, int32, of so many samples, int32 of any shape."""
+        """Returns the number of frames, int32, of so many samples, int32 of any shape."""
         if self.centered:
             return num_samples // self.frame_step_samples + 1
         whole = (num_samples - self.frame_length_samples) // self.frame_step_samples + 1
         return tf.maximum(whole, 1)
 
     def prepare(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
-        """Returns the waveform [B, T] as the transform takes it; by default as it is."""
+        """Returns the waveform [B, T] as the transform takes it; by default unchanged."""
         return waveform
 
     def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
@@ -115,7 +119,7 @@ class Frontend(keras.layers.Layer):
             padded = signal.reflect_pad(waveform, frame // 2, num_samples)
         else:
             padded = signal.zero_pad(waveform, frame, num_samples)
-        if self.form == "conv":
+        if self.dft is not None:
             return signal.power_conv(padded, self.dft, step)
         return signal.power_stft(padded, self.window_values, step, self.fft_length, self.detrend)
 
@@ -123,11 +127,11 @@ class Frontend(keras.layers.Layer):
 def frame_mask(
     num_frames: tf.Tensor, max_frames: tf.Tensor, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:
-    """Returns 1 where a frame is sound and 0 after it, [B, max_frames, 1].
+    """Returns 1 where a frame belongs to its clip and 0 after it, [B, max_frames, 1].
 
     Args:
-      num_frames: [B] int32.
-      max_frames: int32 scalar.
-      dtype: of the mask.
+      num_frames: Number of frames of each clip, [B] int32.
+      max_frames: Number of frames of the mask, int32 scalar.
+      dtype: Type of the mask.
     """
     return tf.expand_dims(tf.sequence_mask(num_frames, max_frames, dtype=dtype), 2)

@@ -1,11 +1,11 @@
 """Fusions: what each modality becomes of its and the others' features, before the head.
 
 All of them are symmetric and return one vector per modality, so that the head's matrix still splits
-into a part for each (the "mid-concat" forms of MMCosine's code). What is said of one modality under
-`gated` or `film` depends on all inputs: uni-modal read-outs are approximate there.
+into one part per modality (the "mid-concat" forms of MMCosine's code). Under `gated` and `film` the
+vector of one modality depends on all inputs, so uni-modal read-outs are approximate there.
 
-With more than two modalities (ours; the paper has two) each one is modulated by the mean of what
-the others say.
+Of more than two modalities (ours; the paper has two) each one is modulated by the mean of what the
+others say.
 """
 
 import zlib
@@ -15,48 +15,51 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import blocks
+from tfav.layers import blocks, layer
 from tfav.ops import precision
 
 
-class Concat(keras.layers.Layer):
-    """Leaves the features as they are: the head sees them side by side. Has no weights.
+@keras.saving.register_keras_serializable("tfav")
+class Concat(layer.Layer):
+    """Leaves the features as they are, so that the head sees them side by side; has no weights.
 
     Args:
-      sizes: modality to D_m.
-      seed: unused here.
-      name: of the layer.
+      sizes: Size D_m of each modality's features.
+      seed: Not used by this fusion.
+      name: Name of the layer.
     """
 
     needs_all = False  # a modality may be absent
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
         super().__init__(name=name, dtype=precision.full_dtype())
-        del sizes, seed
+        self.remember(sizes=dict(sizes), seed=seed)
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the features [B, D_m] float32 by modality."""
         return {m: precision.full(x) for m, x in features.items()}
 
 
-class Gated(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class Gated(layer.Layer):
     """`x_m' = p_m * mean_{k != m} sigmoid(p_k)` with `p_m = U_m x_m + c_m`.
 
     Of two modalities: `(sigmoid(q) * p, sigmoid(p) * q)` (Kiela et al. 2018, made symmetric).
 
     Args:
-      sizes: modality to D, the same for all.
-      seed: of the weights.
-      name: of the layer.
+      sizes: Size D of each modality's features, the same for all.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two modalities, or different sizes.
+      UserError: There are fewer than two modalities, or their sizes differ.
     """
 
     needs_all = True
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
         super().__init__(name=name, dtype=precision.full_dtype())
+        self.remember(sizes=dict(sizes), seed=seed)
         size = _common_size(sizes, "gated")
         self.projections = {m: _dense(size, size, m, seed) for m in sizes}
 
@@ -67,24 +70,26 @@ class Gated(keras.layers.Layer):
         return {m: p * _mean_of_others(gates, m) for m, p in projected.items()}
 
 
-class FiLM(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class FiLM(layer.Layer):
     """`x_m' = mean_{k != m} gamma_k * x_m + mean_{k != m} beta_k`, linear in x_k (Perez et al.).
 
     Of two modalities: `(gamma_v a + beta_v, gamma_a v + beta_a)`, made symmetric.
 
     Args:
-      sizes: modality to D, the same for all.
-      seed: of the weights.
-      name: of the layer.
+      sizes: Size D of each modality's features, the same for all.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
-      UserError: fewer than two modalities, or different sizes.
+      UserError: There are fewer than two modalities, or their sizes differ.
     """
 
     needs_all = True
 
     def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
         super().__init__(name=name, dtype=precision.full_dtype())
+        self.remember(sizes=dict(sizes), seed=seed)
         size = _common_size(sizes, "film")
         self.modulators = {m: _dense(size, 2 * size, m, seed) for m in sizes}
 
@@ -128,4 +133,4 @@ def _mean_of_others(values: Mapping[str, tf.Tensor], modality: str) -> tf.Tensor
     return tf.add_n(others) / len(others)
 
 
-FUSIONS: dict[str, type[keras.layers.Layer]] = {"concat": Concat, "gated": Gated, "film": FiLM}
+FUSIONS: dict[str, type[layer.Layer]] = {"concat": Concat, "gated": Gated, "film": FiLM}

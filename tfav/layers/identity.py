@@ -22,23 +22,23 @@ def _state(value: np.ndarray, name: str) -> tf.Variable:
 class IdentityWeights(tf.Module):
     """A weight per identity, grown from the easiest on; defaults are the released constants.
 
-    No Keras layer, whose `weights` is a property. State, all of it in checkpoints: `hardness` [M],
-    a moving mean of each identity's loss; `weight` [M], before normalisation; `ratio` [], the share
-    of identities in use, -1 before the first growth.
+    It is not a Keras layer, because a layer's `weights` is a property. State, all of it in
+    checkpoints: `hardness` [M], a moving mean of each identity's loss; `weight` [M], before
+    normalisation; `ratio` [], the share of identities in use, -1 before the first growth.
 
     Args:
-      num_identities: M.
-      initial_hardness: of every identity; None is 2 ln M, the loss of a classifier that knows
-        nothing (the released 14.0 is about that for M = 924).
-      momentum: of the hardness.
-      first_fraction: share of the identities that the first growth takes.
-      growth_fraction: share that each later growth adds.
-      decay: of all weights at each growth, so that the later (harder) ones end up heavier.
-      final_ratio: no growth once this share is in use.
-      name: of the table.
+      num_identities: Number M of identities.
+      initial_hardness: Hardness that every identity starts with; None means 2 ln M, the loss of a
+        classifier that knows nothing (the released 14.0 is about that for M = 924).
+      momentum: Share of the hardness that a step keeps.
+      first_fraction: Share of the identities that the first growth takes.
+      growth_fraction: Share of the identities that each later growth adds.
+      decay: Factor of all weights at each growth, so that the later (harder) ones end up heavier.
+      final_ratio: Share of identities in use from which on nothing grows.
+      name: Name of the table.
 
     Raises:
-      UserError: fewer than one identity, or a fraction outside (0, 1].
+      UserError: There is no identity, or a fraction lies outside (0, 1].
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class IdentityWeights(tf.Module):
     def weights(self, label: tf.Tensor) -> tf.Tensor:
         """Returns each row's weight, float32 [b]: the mean over all identities is 1.
 
-        A global batch of nothing but weight-zero identities gets ones, so that it still has a loss.
+        A global batch whose identities all weigh zero gets ones, so that it still has a loss.
 
         Args:
-          label: [b] int identity.
+          label: Identity of each row, [b] int.
         """
         scaled = self.weight * (self.num_identities / tf.reduce_sum(self.weight))
         rows = tf.gather(scaled, label)
@@ -103,8 +103,8 @@ class IdentityWeights(tf.Module):
         last).
 
         Args:
-          label: [b] int identity.
-          hardness: [b] the rows' unweighted loss.
+          label: Identity of each row, [b] int.
+          hardness: Unweighted loss of each row, [b].
         """
         everyone = distributed.gather(label)
         loss = distributed.gather(tf.stop_gradient(precision.full(hardness)))

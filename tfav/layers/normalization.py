@@ -6,10 +6,12 @@ import keras
 import tensorflow as tf
 
 from tfav import compat
+from tfav.layers import layer
 from tfav.ops import distributed, precision
 
 
-class BatchNorm(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class BatchNorm(layer.Layer):
     """Batch norm over all axes but the last (Ioffe and Szegedy, ICML 2015), synchronized.
 
     `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, statistics in full precision. One
@@ -18,12 +20,12 @@ class BatchNorm(keras.layers.Layer):
     `variance = mean_r(variance_r + (mean_r - mean)^2)`. Keras takes `E(x^2) - E(x)^2`, which
     cancels where a mean is large beside its deviation. Every replica holds the same number of rows.
 
-    The moving statistics follow the biased variance, every replica assigns the same values.
+    The moving statistics follow the biased variance, and every replica assigns the same values.
 
     Args:
-      epsilon: added to the variance; PyTorch's by default.
-      momentum: share of the moving statistics that a step keeps; PyTorch's, counted as Keras does.
-      gamma_initializer: of the gains.
+      epsilon: Number added to the variance; PyTorch's by default.
+      momentum: Share of the moving statistics that a step keeps; PyTorch's, counted as Keras does.
+      gamma_initializer: Initializer of the gains.
       **kwargs: `name`, and `dtype` of the output; by default what the policy computes in.
     """
 
@@ -41,6 +43,12 @@ class BatchNorm(keras.layers.Layer):
         self.epsilon = epsilon
         self.momentum = momentum
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.remember(
+            epsilon=epsilon,
+            momentum=momentum,
+            gamma_initializer=keras.initializers.serialize(self.gamma_initializer),
+            dtype=output,
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates `gamma`, `beta`, `moving_mean` and `moving_variance`, [C] each."""
@@ -58,11 +66,11 @@ class BatchNorm(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns [..., C] of the output's type; in training moves the statistics.
+        """Returns [..., C] of the output's type; in training also moves the statistics.
 
         Args:
-          x: [..., C] of any float dtype.
-          training: Python bool.
+          x: Features [..., C] of any float dtype.
+          training: Python bool, whether the statistics of the batch are used.
         """
         x = precision.full(x)
         gamma, beta = compat.raw(self.gamma), compat.raw(self.beta)
@@ -82,7 +90,7 @@ def global_moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns mean and biased variance [C] of [..., C] over the rows of all replicas.
 
     Args:
-      x: float32 or float64; the same number of rows on every replica.
+      x: Features, float32 or float64, the same number of rows on every replica.
     """
     mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
     if distributed.num_replicas() == 1:

@@ -1,14 +1,15 @@
-"""Pooling over time: [B, T, C] to [B, C'], in float32, over the sound frames only.
+"""Pooling over time: [B, T, C] to [B, C'], in float32, over the valid frames only.
 
-`valid` is [B, T, 1], 1 where a frame is sound, or None when all are.
+`valid` is [B, T, 1], 1 where a frame belongs to the clip and 0 where it is padding, or None when
+all frames belong to it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 
-from tfav.layers import blocks, normalization
+from tfav.layers import blocks, layer, normalization
 from tfav.ops import precision
 
 VARIANCE_FLOOR = 1e-5
@@ -24,17 +25,20 @@ def mean_and_deviation(x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tenso
     return _moments(x, _uniform(x, valid))
 
 
-class SelfAttentivePooling(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class SelfAttentivePooling(layer.Layer):
     """SAP (Cai et al., 2018): sum of `alpha_t x_t`, `alpha = softmax_t(tanh(A x_t + b) . u)`.
 
     Args:
-      size: C, the features of a frame.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      size: Number C of features per frame.
+      seeds: Random seeds of the initial weights, two.
+      name: Name of the layer.
     """
 
-    def __init__(self, size: int, seeds: Iterator[int], name: str | None = None):
+    def __init__(self, size: int, seeds: Iterable[int], name: str | None = None):
         super().__init__(name=name, dtype=precision.full_dtype())
+        seeds = layer.Seeds(seeds)
+        self.remember(size=size, seeds=seeds)
         self.linear = blocks.dense(
             size, next(seeds), activation="tanh", dtype=precision.full_dtype()
         )
@@ -46,18 +50,19 @@ class SelfAttentivePooling(keras.layers.Layer):
         return _weighted_sum(x, weight)
 
 
-class ChannelAttentivePooling(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class ChannelAttentivePooling(layer.Layer):
     """Attention per channel; weighted mean and, if asked for, deviation (Okabe et al., 2018).
 
     `alpha_tc = softmax_t(B norm(relu(A x_t + a)))`: the ASP and, without the deviation, what
     ResNetSE34V2 calls SAP. A bias beside B, which PyTorch's has, would cancel in the softmax.
 
     Args:
-      size: C, the features of a frame.
-      hidden_size: of the attention's bottleneck.
-      deviation: whether the weighted deviation follows the weighted mean.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      size: Number C of features per frame.
+      hidden_size: Size of the attention's bottleneck.
+      deviation: Whether the weighted deviation follows the weighted mean.
+      seeds: Random seeds of the initial weights, two.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -65,10 +70,12 @@ class ChannelAttentivePooling(keras.layers.Layer):
         size: int,
         hidden_size: int,
         deviation: bool,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name, dtype=precision.full_dtype())
+        seeds = layer.Seeds(seeds)
+        self.remember(size=size, hidden_size=hidden_size, deviation=deviation, seeds=seeds)
         self.deviation = deviation
         self.squeeze = blocks.dense(
             hidden_size, next(seeds), activation="relu", dtype=precision.full_dtype()
@@ -86,7 +93,7 @@ class ChannelAttentivePooling(keras.layers.Layer):
 
 
 def _uniform(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
-    """Equal weights [B, T, 1] of the sound frames, summing to 1 over time."""
+    """Returns equal weights [B, T, 1] of the valid frames, summing to 1 over time."""
     if valid is None:
         ones = tf.ones_like(precision.full(x[:, :, :1]))
         return ones / tf.cast(tf.shape(x)[1], ones.dtype)

@@ -1,22 +1,27 @@
-"""Residual blocks of the encoders, each in the order of its original. Masks: see `blocks`."""
+"""Residual blocks of the encoders, each in the order of its original.
 
-from collections.abc import Iterator
+`valid` is the time mask [B, T, 1, 1] of `blocks`; None means that every position counts. `seeds`
+gives one random seed per set of initial weights.
+"""
+
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 
-from tfav.layers import blocks, normalization
+from tfav.layers import blocks, layer, normalization
 
 
-class SqueezeExcite(keras.layers.Layer):
-    """Channel gates from the mean over all sound positions (Hu et al., CVPR 2018).
+@keras.saving.register_keras_serializable("tfav")
+class SqueezeExcite(layer.Layer):
+    """Channel gates from the mean over all valid positions (Hu et al., CVPR 2018).
 
     Args:
-      channels: of the input.
-      reduction: the hidden layer has `channels // reduction` units.
-      use_bias: whether both dense layers have one.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      channels: Number of channels of the input.
+      reduction: Divisor of the hidden layer, which has `channels // reduction` units.
+      use_bias: Whether both dense layers have a bias.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -24,29 +29,34 @@ class SqueezeExcite(keras.layers.Layer):
         channels: int,
         reduction: int,
         use_bias: bool,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(channels=channels, reduction=reduction, use_bias=use_bias, seeds=seeds)
         self.channels = channels
         self.squeeze = blocks.dense(channels // reduction, next(seeds), use_bias, activation="relu")
         self.excite = blocks.dense(channels, next(seeds), use_bias, activation="sigmoid")
 
     def call(self, x: tf.Tensor, valid: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns `x` [B, T, W, C] times its gates; `valid` [B, T, 1, 1] or None."""
+        """Returns `x` [B, T, W, C] times its gates."""
         gates = self.excite(self.squeeze(blocks.masked_mean(x, valid)))
         return x * tf.cast(tf.reshape(gates, [-1, 1, 1, self.channels]), x.dtype)
 
 
-class BasicBlock(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class BasicBlock(layer.Layer):
     """Residual block of ResNet-18 and 34: conv, BN, ReLU, conv, BN, sum, ReLU (CVPR 2016).
 
+    Kernels start Kaiming-normal, the gains of the norms start from N(1, 0.02).
+
     Args:
-      channels: of the input.
-      filters: output channels.
-      stride: of both axes.
-      seeds: numbers for the initial weights: Kaiming-normal, gains of the norms from N(1, 0.02).
-      name: Keras name.
+      channels: Number of channels of the input.
+      filters: Number of output channels.
+      stride: Stride of both axes.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -54,16 +64,18 @@ class BasicBlock(keras.layers.Layer):
         channels: int,
         filters: int,
         stride: int,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(channels=channels, filters=filters, stride=stride, seeds=seeds)
         self.stride = stride
         self.conv1 = _kaiming_conv(filters, 3, stride, seeds)
         self.bn1 = noisy_norm(seeds)
         self.conv2 = _kaiming_conv(filters, 3, 1, seeds)
         self.bn2 = noisy_norm(seeds)
-        self.downsample = []
+        self.downsample: list[layer.Layer] = []
         if stride != 1 or channels != filters:
             self.downsample = [_kaiming_conv(filters, 1, stride, seeds), noisy_norm(seeds)]
 
@@ -81,21 +93,25 @@ class BasicBlock(keras.layers.Layer):
         return tf.nn.relu(x + shortcut)
 
 
-class ResNet(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class ResNet(layer.Layer):
     """ResNet-18 or 34 without its pooling and classes: stride 32, 512 channels (CVPR 2016).
 
     Names and geometry are torchvision's: `conv1`, `bn1`, `layer1` to `layer4`.
 
     Args:
-      num_blocks: of each of the four layers.
-      seeds: numbers for the initial weights, as in `BasicBlock`.
-      name: Keras name.
+      num_blocks: Number of blocks of each of the four layers: (2, 2, 2, 2) is ResNet-18,
+        (3, 4, 6, 3) is ResNet-34.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
-        self, num_blocks: tuple[int, int, int, int], seeds: Iterator[int], name: str | None = None
+        self, num_blocks: tuple[int, int, int, int], seeds: Iterable[int], name: str | None = None
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(num_blocks=tuple(num_blocks), seeds=seeds)
         self.conv1 = _kaiming_conv(64, 7, 2, seeds)
         self.bn1 = noisy_norm(seeds)
         self.layer1 = self._layer(64, 64, num_blocks[0], 1, seeds)
@@ -105,7 +121,7 @@ class ResNet(keras.layers.Layer):
 
     @staticmethod
     def _layer(
-        channels: int, filters: int, num_blocks: int, stride: int, seeds: Iterator[int]
+        channels: int, filters: int, num_blocks: int, stride: int, seeds: layer.Seeds
     ) -> list[BasicBlock]:
         first = BasicBlock(channels, filters, stride, seeds)
         return [first, *(BasicBlock(filters, filters, 1, seeds) for _ in range(num_blocks - 1))]
@@ -113,11 +129,11 @@ class ResNet(keras.layers.Layer):
     def call(
         self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
     ) -> tf.Tensor:
-        """Returns [B, ceil(H / 32), ceil(W / 32), 512] of [B, H, W, C].
+        """Returns [B, ceil(H / 32), ceil(W / 32), 512].
 
         Args:
-          x: images, or spectrograms with time as H.
-          valid: [B, H, 1, 1], or None when every row is sound.
+          x: Images [B, H, W, C], or spectrograms with time as H.
+          valid: Mask [B, H, 1, 1], or None.
           training: Python bool.
         """
         x = tf.nn.relu(self.bn1(self.conv1(x, valid), training=training))
@@ -130,28 +146,28 @@ class ResNet(keras.layers.Layer):
         return x
 
 
-def noisy_norm(seeds: Iterator[int]) -> normalization.BatchNorm:
+def noisy_norm(seeds: layer.Seeds) -> normalization.BatchNorm:
     """Returns a batch norm whose gains start from N(1, 0.02), as in the authors' ResNets."""
     gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))
     return normalization.BatchNorm(gamma_initializer=gains)
 
 
-def _kaiming_conv(filters: int, size: int, stride: int, seeds: Iterator[int]) -> blocks.Conv:
+def _kaiming_conv(filters: int, size: int, stride: int, seeds: layer.Seeds) -> blocks.Conv:
     strides = (stride, stride)
-    seed = next(seeds)
-    return blocks.Conv(filters, (size, size), strides, seed=seed, init=blocks.kaiming_normal)
+    return blocks.Conv(filters, (size, size), strides, seed=next(seeds), init="kaiming_normal")
 
 
-class SEBasicBlock(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class SEBasicBlock(layer.Layer):
     """Residual block of the SE-ResNet-34 of speech: conv, ReLU, BN, conv, BN, SE, sum, ReLU.
 
     Args:
-      channels: of the input.
-      filters: output channels.
-      stride: of time and frequency.
-      seeds: numbers for the initial weights.
-      init: seed to the convolutions' initializer.
-      name: Keras name.
+      channels: Number of channels of the input.
+      filters: Number of output channels.
+      stride: Stride of time and frequency.
+      seeds: Random seeds of the initial weights.
+      init: Initializer of the convolutions, a row of `blocks.INITIALIZERS` or a dotted path.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -159,11 +175,13 @@ class SEBasicBlock(keras.layers.Layer):
         channels: int,
         filters: int,
         stride: int,
-        seeds: Iterator[int],
-        init: blocks.Initializer = blocks.xavier_uniform,
+        seeds: Iterable[int],
+        init: str = "xavier_uniform",
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(channels=channels, filters=filters, stride=stride, seeds=seeds, init=init)
         self.stride = stride
         strides = (stride, stride)
         self.conv1 = blocks.Conv(filters, (3, 3), strides, seed=next(seeds), init=init)
@@ -171,7 +189,7 @@ class SEBasicBlock(keras.layers.Layer):
         self.conv2 = blocks.Conv(filters, (3, 3), seed=next(seeds), init=init)
         self.bn2 = normalization.BatchNorm()
         self.se = SqueezeExcite(filters, 8, use_bias=True, seeds=seeds)
-        self.downsample = []
+        self.downsample: list[layer.Layer] = []
         if stride != 1 or channels != filters:
             shortcut = blocks.Conv(filters, (1, 1), strides, seed=next(seeds), init=init)
             self.downsample = [shortcut, normalization.BatchNorm()]
@@ -190,16 +208,17 @@ class SEBasicBlock(keras.layers.Layer):
         return tf.nn.relu(self.se(x, after) + shortcut)
 
 
-class IRBlock(keras.layers.Layer):
+@keras.saving.register_keras_serializable("tfav")
+class IRBlock(layer.Layer):
     """Residual block of ArcFace's IR nets: BN, conv, PReLU, conv (strided), BN, optional SE, sum.
 
     Args:
-      channels: of the input.
-      filters: output channels.
-      stride: of the second convolution and the shortcut.
-      se: whether squeeze-excite (reduction 16, no bias) ends the residual branch.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      channels: Number of channels of the input.
+      filters: Number of output channels.
+      stride: Stride of the second convolution and of the shortcut.
+      se: Whether squeeze-excite (reduction 16, no bias) ends the residual branch.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -208,10 +227,12 @@ class IRBlock(keras.layers.Layer):
         filters: int,
         stride: int,
         se: bool,
-        seeds: Iterator[int],
+        seeds: Iterable[int],
         name: str | None = None,
     ):
         super().__init__(name=name)
+        seeds = layer.Seeds(seeds)
+        self.remember(channels=channels, filters=filters, stride=stride, se=se, seeds=seeds)
         self.stride = stride
         self.bn1 = normalization.BatchNorm()
         self.conv1 = blocks.Conv(filters, (3, 3), seed=next(seeds))
@@ -219,7 +240,7 @@ class IRBlock(keras.layers.Layer):
         self.conv2 = blocks.Conv(filters, (3, 3), (stride, stride), seed=next(seeds))
         self.bn2 = normalization.BatchNorm()
         self.se = [SqueezeExcite(filters, 16, use_bias=False, seeds=seeds)] if se else []
-        self.shortcut = []
+        self.shortcut: list[layer.Layer] = []
         if channels != filters:
             shortcut = blocks.Conv(filters, (1, 1), (stride, stride), seed=next(seeds))
             self.shortcut = [shortcut, normalization.BatchNorm()]
@@ -232,6 +253,6 @@ class IRBlock(keras.layers.Layer):
             shortcut = norm(conv(x), training=training)
         x = self.prelu(self.conv1(self.bn1(x, training=training)))
         x = self.bn2(self.conv2(x), training=training)
-        for layer in self.se:
-            x = layer(x)
+        for gate in self.se:
+            x = gate(x)
         return x + shortcut

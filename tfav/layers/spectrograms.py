@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,33 +16,37 @@ INSTANCE_NORM_EPSILON = 1e-5
 DEVIATION_EPSILON = 1e-9
 
 
+@keras.saving.register_keras_serializable("tfav")
 class LogMel(frontend.Frontend):
-    """Log-mel spectrogram, `log(mel + log_offset)`, instance norm.
+    """Log-mel spectrogram, `log(mel + log_offset)`, and instance norm.
 
-    Defaults are those of the released voice encoder of Wen et al., CVPR 2021, except `amplitude`:
-    they fed int16 values as floats, which is `amplitude=32768`. Other papers' are in `PRESETS`.
+    The defaults are those of the released voice encoder of Wen et al., CVPR 2021, except
+    `amplitude`: they fed int16 values as floats, which is `amplitude=32768`. The settings of other
+    papers are in `PRESETS`.
 
     Args:
-      num_mels: number of HTK-mel bands.
-      frame_length_samples: window, at most `fft_length`; even if centred.
-      frame_step_samples: hop.
-      fft_length: points of the Fourier transform.
-      lower_hz: lower corner of the first band.
-      upper_hz: upper corner of the last band.
-      slopes: whether the bands' slopes are linear in `hz` or in `mel`.
-      window: a row of `signal.WINDOWS`, periodic.
-      power: 2 for power, 1 for magnitude.
-      log_offset: added before the logarithm.
-      amplitude: multiplies the waveform first.
-      preemphasis: c of `x_t - c x_{t-1}`, which comes second; 0 leaves it out.
-      centered: where frames lie, see `frontend.Frontend`.
-      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
-      instance_norm: subtract each band's mean over time and divide by its deviation.
-      sample_rate_hz: of the waveform.
-      name: Keras name.
+      num_mels: Number of HTK-mel bands.
+      frame_length_samples: Length of the window, at most `fft_length`; even if centred.
+      frame_step_samples: Hop from one frame to the next.
+      fft_length: Number of points of the Fourier transform.
+      lower_hz: Lower corner of the first band.
+      upper_hz: Upper corner of the last band.
+      slopes: Scale on which the bands' slopes are linear, `hz` or `mel`.
+      window: Name of the periodic window, one of `signal.WINDOWS`.
+      power: Exponent of the magnitude: 2 for power, 1 for magnitude.
+      log_offset: Number added before the logarithm.
+      amplitude: Factor of the waveform, which comes first.
+      preemphasis: Coefficient c of `x_t - c x_{t-1}`, which comes second; 0 leaves it out.
+      centered: Whether frames are centred, see `frontend.Frontend`.
+      form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
+        give the same numbers.
+      instance_norm: Whether each band's mean over time is subtracted and its deviation divided by.
+      sample_rate_hz: Sample rate of the waveform.
+      name: Name of the layer.
 
     Raises:
-      ValueError: as `frontend.Frontend`; bands off the spectrum, unknown slopes.
+      ValueError: As in `frontend.Frontend`; or the bands leave the spectrum, or the slopes are
+        unknown.
     """
 
     def __init__(
@@ -74,6 +79,24 @@ class LogMel(frontend.Frontend):
             form=form,
             name=name,
         )
+        self.remember(
+            num_mels=num_mels,
+            frame_length_samples=frame_length_samples,
+            frame_step_samples=frame_step_samples,
+            fft_length=fft_length,
+            lower_hz=lower_hz,
+            upper_hz=upper_hz,
+            slopes=slopes,
+            window=window,
+            power=power,
+            log_offset=log_offset,
+            amplitude=amplitude,
+            preemphasis=preemphasis,
+            centered=centered,
+            form=form,
+            instance_norm=instance_norm,
+            sample_rate_hz=sample_rate_hz,
+        )
         self.num_bands = num_mels
         self.power = power
         self.log_offset = log_offset
@@ -100,6 +123,7 @@ class LogMel(frontend.Frontend):
         return _normalize_over_time(log_mel, valid) if self.instance_norm else log_mel
 
 
+@keras.saving.register_keras_serializable("tfav")
 class LogSpectrogram(frontend.Frontend):
     """Log power spectral density, standardised by the clip: CREMA-D in MMCosine.
 
@@ -108,16 +132,17 @@ class LogSpectrogram(frontend.Frontend):
     over all of the clip's frames and bins. Frames are not centred. 3 s are 299 frames of 257 bins.
 
     Args:
-      frame_length_samples: nperseg, also the points of the Fourier transform; even.
-      frame_step_samples: hop, nperseg - noverlap.
-      window: a row of `signal.WINDOWS`, periodic.
-      log_offset: added before the logarithm.
-      form: `stft` (small) or `conv` (every op can be delegated); the same numbers.
-      sample_rate_hz: of the waveform.
-      name: Keras name.
+      frame_length_samples: Length of the window, nperseg, and of the Fourier transform; even.
+      frame_step_samples: Hop from one frame to the next, nperseg - noverlap.
+      window: Name of the periodic window, one of `signal.WINDOWS`.
+      log_offset: Number added before the logarithm.
+      form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
+        give the same numbers.
+      sample_rate_hz: Sample rate of the waveform.
+      name: Name of the layer.
 
     Raises:
-      ValueError: an unknown window or form, an odd frame.
+      ValueError: The window or the form is unknown, or the frame is odd.
     """
 
     def __init__(
@@ -141,6 +166,14 @@ class LogSpectrogram(frontend.Frontend):
             detrend=True,
             form=form,
             name=name,
+        )
+        self.remember(
+            frame_length_samples=frame_length_samples,
+            frame_step_samples=frame_step_samples,
+            window=window,
+            log_offset=log_offset,
+            form=form,
+            sample_rate_hz=sample_rate_hz,
         )
         self.num_bands = frame_length_samples // 2 + 1
         self.log_offset = log_offset
@@ -187,13 +220,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def make(arguments: Mapping[str, Any]) -> frontend.Frontend:
-    """Returns a front-end of its `kind`, a row of `FRONTENDS` or a dotted path, and its arguments.
+    """Returns the front-end that a config describes.
 
     Args:
-      arguments: `kind`, by default `log_mel`, and what that front-end takes.
+      arguments: `kind`, a row of `FRONTENDS` or a dotted path, by default `log_mel`; and the
+        arguments of that front-end.
 
     Raises:
-      UserError: an unknown kind, an argument that this kind does not take, or a wrong value.
+      UserError: The kind is unknown, does not take one of the arguments, or refuses its value.
     """
     arguments = dict(arguments)
     kind = arguments.pop("kind", "log_mel")
@@ -214,7 +248,7 @@ def make(arguments: Mapping[str, Any]) -> frontend.Frontend:
 
 
 def _normalize_over_time(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
-    """Instance norm of [B, F, M] over the frames where `valid` [B, F, 1] is 1, biased variance."""
+    """Returns [B, F, M] normalised by mean and biased variance of the frames with `valid` 1."""
     if valid is None:
         centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=1, keepdims=True)
