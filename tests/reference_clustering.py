@@ -104,7 +104,7 @@ def max_margin(audio, image, margin, others):
     )
 
 
-def contrastive(audio, image, margin, others):
+def cluster_contrastive(audio, image, margin, others):
     """Simplified DMC's loss."""
     squared = pair_distance(audio, image)
     return np.array(

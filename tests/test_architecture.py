@@ -20,7 +20,7 @@ ROWS = [
     },
     {"ops", "media"},
     {"losses", "layers", "data", "evaluation"},
-    {"encoders", "reports"},
+    {"encoders", "keras", "reports"},
     {"recipes"},
     {"training", "inference", "interop"},
     {"export"},

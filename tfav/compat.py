@@ -106,6 +106,11 @@ def _extra(module: str, name: str) -> ModuleType:
         ) from error
 
 
+def loss_dtype(name: str) -> dict[str, str]:
+    """Returns the argument by which a Keras loss computes in a type; Keras 2 takes what comes."""
+    return {"dtype": name} if KERAS_3 else {}
+
+
 def lite_interpreter(path: str | None = None, content: bytes | None = None) -> Any:
     """Returns a single-threaded interpreter: LiteRT's, or TensorFlow 2.15's own on the addons line.
 

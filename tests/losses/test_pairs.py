@@ -26,17 +26,17 @@ def _others(rows, negatives):
 
 
 def _loss(name, audio, image, negatives):
-    margin = {"max_margin": 3.0, "contrastive": 5.0}[name]
+    margin = {"max_margin": 3.0, "cluster_contrastive": 5.0}[name]
     loss = getattr(pairs, name)
     return loss(audio, image, margin, negatives, tf.constant(SEED, tf.int64))
 
 
 def _twin(name, audio, image, negatives):
-    margin = {"max_margin": 3.0, "contrastive": 5.0}[name]
+    margin = {"max_margin": 3.0, "cluster_contrastive": 5.0}[name]
     return getattr(reference_clustering, name)(audio, image, margin, _others(len(image), negatives))
 
 
-losses = pytest.mark.parametrize("name", ["max_margin", "contrastive"])
+losses = pytest.mark.parametrize("name", ["max_margin", "cluster_contrastive"])
 both = pytest.mark.parametrize("negatives", pairs.NEGATIVES)
 
 
@@ -115,7 +115,7 @@ def test_the_contrastive_loss_by_hand():
     # Sounds at 0 and 3, pictures at 1 and 3. Own: D^2 = 1, 0. Mismatched (a_2, v_1) = 2 apart,
     # (a_1, v_2) = 3. Margin 5: (1 + 9) / 2 and (0 + 4) / 2.
     audio, image = np.array([[[0.0]], [[3.0]]]), np.array([[[1.0]], [[3.0]]])
-    np.testing.assert_allclose(pairs.contrastive(audio, image), [5.0, 2.0], rtol=1e-4)
+    np.testing.assert_allclose(pairs.cluster_contrastive(audio, image), [5.0, 2.0], rtol=1e-4)
 
 
 def test_the_cross_entropy_of_correspondence_by_hand():

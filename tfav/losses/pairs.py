@@ -181,7 +181,7 @@ def max_margin(
     return hinge(*pairs, margin)
 
 
-def contrastive(
+def cluster_contrastive(
     audio_centers: tf.Tensor,
     image_centers: tf.Tensor,
     margin: float = 5.0,
