@@ -1,4 +1,4 @@
-"""What the papers prove, as numbers to compare a run with: NumPy, float64."""
+"""What the papers prove, as numbers to compare a run with, in NumPy and float64."""
 
 from collections.abc import Mapping
 
@@ -20,17 +20,17 @@ def implicit_floor(
     `Cw = max_j ||w_j||`, `u_i = s_i (x_i + v_i)` and
     `D_j = ||(M - 1) sum_{y_i = j} u_i - sum_{y_i != j} u_i||`; identities absent from the batch
     count in the sum over j. Both sides are means over the N rows: the supplement's weighted losses
-    lack the 1/N that its bound has. Holds without a classifier bias.
+    lack the 1/N that its bound has. It holds for a classifier without bias.
 
     Args:
-      weights: [M, D] classifier rows, no bias.
-      face: [N, D] as the classifier sees them.
-      voice: [N, D] likewise.
-      label: [N] int class.
-      sample_weight: [N] not negative; None is all ones (Proposition 1).
+      weights: Class weights [M, D].
+      face: Face embeddings [N, D] as the classifier sees them.
+      voice: Voice embeddings [N, D] as the classifier sees them.
+      label: Class of each row, [N] int.
+      sample_weight: Weight of each row, [N], not negative; None means all ones (Proposition 1).
 
     Raises:
-      ValueError: a negative weight, a label outside 0..M-1, or no row.
+      ValueError: A weight is negative, a label lies outside 0..M-1, or there is no row.
     """
     weights = np.asarray(weights, np.float64)
     pair = np.asarray(face, np.float64) + np.asarray(voice, np.float64)
@@ -62,13 +62,13 @@ def cosine_scale_bound(
     never refuse.
 
     Args:
-      num_classes: C, at least 2.
-      posterior: p in (0, 1).
-      num_modalities: n; 1 gives CosFace's bound.
-      tight: the sharp bound.
+      num_classes: Number C of classes, at least 2.
+      posterior: Posterior p that every class shall be able to reach, in (0, 1).
+      num_modalities: Number n of modalities; 1 gives CosFace's bound.
+      tight: Whether the bound is the sharp one.
 
     Raises:
-      ValueError: an argument outside its range.
+      ValueError: An argument lies outside its range.
     """
     if num_classes < 2 or not 0 < posterior < 1 or num_modalities < 1:
         raise ValueError(
@@ -93,14 +93,14 @@ def blending_weights(
     validation did not fall gets 0. When none fell, all weigh the same.
 
     Args:
-      train: loss (`fused` and each modality) to its value on the training split before and after.
-      validation: the same losses on the validation split.
-      least_overfitting: what a smaller `|O|` counts as, in nats: a gap that did not grow would take
-        all the weight.
+      train: Value of each loss (`fused` and each modality) on the training split, before and after.
+      validation: Values of the same losses on the validation split.
+      least_overfitting: Least `|O|`, in nats, for which a smaller one is taken: a gap that did not
+        grow would take all the weight.
 
     Raises:
-      ValueError: other losses in one than in the other, a value that is not finite, or a
-        `least_overfitting` that is not positive.
+      ValueError: The two splits have different losses, a value is not finite, or
+        `least_overfitting` is not positive.
     """
     if not train or set(train) != set(validation) or not least_overfitting > 0:
         raise ValueError(
@@ -125,9 +125,9 @@ def smooth_max(x: Array, z: float, axis: int = -1) -> Array:
     The smooth minimum is `-smooth_max(-x, z)`.
 
     Args:
-      x: [..., n, ...] along `axis`.
-      z: sharpness, positive.
-      axis: reduced.
+      x: Values [..., n, ...], n of them along `axis`.
+      z: Sharpness, positive.
+      axis: Axis that is reduced.
 
     Raises:
       ValueError: `z` is not positive.

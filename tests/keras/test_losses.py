@@ -68,7 +68,15 @@ EXAMPLES = {
     "PairCorrespondence": _pairs(losses.correspondence),
 }
 # Functions of `tfav.losses` that are no losses.
-OTHERS = {"resolve", "derangement", "mismatches", "compare", "margin_shares", "modulation"}
+OTHERS = {
+    "resolve",
+    "excess",
+    "derangement",
+    "mismatches",
+    "compare",
+    "margin_shares",
+    "modulation",
+}
 OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_distance"}
 OTHERS |= {"implicit_floor", "explicit_hinge"}
 
@@ -144,6 +152,19 @@ def test_reductions_are_those_of_the_rows(name, shape):
         np.testing.assert_allclose(loss(y_true, y_pred), reduce(expected), rtol=1e-5)
         weighted = loss(y_true, y_pred, sample_weight=weight)
         np.testing.assert_allclose(weighted, reduce(weight * expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_compiled_model_trains_on_the_loss(name):
+    arguments, y_pred, rows = EXAMPLES[name]
+    x = keras.Input(y_pred.shape[1:])
+    # The identity: what the loss is given is the input.
+    outputs = keras.layers.Dense(y_pred.shape[-1], kernel_initializer="identity")(x)
+    model = keras.Model(x, outputs)
+    model.compile("sgd", CLASSES[name](**arguments))
+    value = model.train_on_batch(y_pred, LABEL)
+    np.testing.assert_allclose(value, rows().numpy().mean(), rtol=1e-5)
+    assert np.abs(model.get_weights()[0] - np.eye(y_pred.shape[-1])).max() > 1e-5
 
 
 @pytest.mark.parametrize("name", NAMES)

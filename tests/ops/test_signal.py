@@ -15,10 +15,12 @@ def test_the_hann_window_is_periodic():
     np.testing.assert_allclose(signal.window("hann", 4), [0.0, 0.5, 1.0, 0.5], atol=1e-12)
 
 
-@pytest.mark.parametrize("length", [7, 16, 512])
-def test_the_tukey_window_is_scipys_periodic_one(length):
-    expected = scipy.signal.get_window(("tukey", 0.25), length)
-    np.testing.assert_allclose(signal.window("tukey", length), expected, atol=1e-12)
+@pytest.mark.parametrize("length", [7, 16, 400, 512, 1280])
+@pytest.mark.parametrize("name", signal.WINDOWS)
+def test_every_window_is_scipys_periodic_one(name, length):
+    theirs = {"rectangular": "boxcar", "tukey": ("tukey", 0.25)}.get(name, name)
+    expected = scipy.signal.get_window(theirs, length)
+    np.testing.assert_allclose(signal.window(name, length), expected, rtol=0, atol=2e-15)
 
 
 def test_an_unknown_window_is_named():

@@ -20,11 +20,11 @@ class Tiny(kinds.AudioEncoder):
     map has one position every 8 frames and none for frequency.
 
     Args:
-      embedding_size: D.
-      frontend: arguments of `layers.audio.make`.
-      dropout: share of the embedding dropped in training.
-      seed: of the weights and the dropout.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      frontend: Arguments of `layers.spectrograms.make`.
+      dropout: Share of the embedding that is dropped in training.
+      seed: Random seed of the weights and of the dropout.
+      name: Name of the layer.
     """
 
     map_stride = 8
@@ -75,11 +75,12 @@ class ThinResNet34(kinds.AudioEncoder):
     Maps are [B, time, frequency, C], the transpose of the released code's.
 
     Args:
-      embedding_size: D.
-      frontend: arguments of `layers.audio.make`; the released weights want `amplitude=32768`.
-      dropout: share of the embedding dropped in training.
-      seed: of the weights and the dropout.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      frontend: Arguments of `layers.spectrograms.make`; the released weights want
+        `amplitude=32768`.
+      dropout: Share of the embedding that is dropped in training.
+      seed: Random seed of the weights and of the dropout.
+      name: Name of the layer.
     """
 
     map_stride = 4

@@ -24,13 +24,13 @@ class Encoder(layer.Layer):
     made in. To be saved in a `.keras` file it is registered as well, see `layers.layer.Layer`.
 
     Attributes:
-      modality: kind of input, `audio` or `image` (which any modality of pictures is).
-      map_stride: frames (audio) or pixels (image) from one position of the feature map to the next;
+      modality: Kind of input, `audio` or `image` (which any modality of pictures is).
+      map_stride: Frames (audio) or pixels (image) from one position of the feature map to the next;
         n of them are ceil(n / map_stride) positions where the encoder does not say otherwise.
 
     Args:
-      embedding_size: D.
-      name: Keras name; also of the modality, where a recipe has several of one kind.
+      embedding_size: Size D of the embedding.
+      name: Name of the layer, which is that of the modality where a recipe has several of a kind.
     """
 
     modality = ""
@@ -51,13 +51,13 @@ class Encoder(layer.Layer):
         """Returns the feature map as a list of positions, and which of them count.
 
         Args:
-          x: what `call` takes.
-          num_samples: [B] int32, of clips; images have none.
+          x: Input as `call` takes it.
+          num_samples: Number of samples of each clip, [B] int32; images have none.
           training: Python bool.
 
         Returns:
           features: [B, P, C], in the order of the map's axes; zeros where nothing counts.
-          valid: [B, P] float32, 1 where a position holds sound or picture, 0 where padding.
+          valid: [B, P] float32, 1 where a position is part of the input, 0 where it is padding.
         """
         raise NotImplementedError
 
@@ -69,9 +69,9 @@ class Encoder(layer.Layer):
         """Returns the layers from features [B, feature_size] to the embedding.
 
         Args:
-          feature_size: equal to `embedding_size`, the features are the embedding: no layer.
-            Otherwise one dense layer without bias.
-          seeds: numbers for the initial weights.
+          feature_size: Size of the features. Where it is `embedding_size`, the features are the
+            embedding and there is no layer; otherwise there is one dense layer without bias.
+          seeds: Random seeds of the initial weights.
         """
         if self.embedding_size == feature_size:
             return []

@@ -19,11 +19,11 @@ class Tiny(kinds.ImageEncoder):
     position every 16 pixels: 48 x 48 pixels are 3 x 3 positions.
 
     Args:
-      embedding_size: D.
-      image_size: height and width it expects.
-      dropout: share of the embedding dropped in training.
-      seed: of the weights and the dropout.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      image_size: Height and width of the images.
+      dropout: Share of the embedding that is dropped in training.
+      seed: Random seed of the weights and of the dropout.
+      name: Name of the layer.
     """
 
     map_stride = 16
@@ -74,11 +74,11 @@ class TinyMap(kinds.ImageEncoder):
     position up and left of it.
 
     Args:
-      embedding_size: D.
-      image_size: height and width it expects.
-      dropout: share of the embedding dropped in training.
-      seed: of the weights and the dropout.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      image_size: Height and width of the images.
+      dropout: Share of the embedding that is dropped in training.
+      seed: Random seed of the weights and of the dropout.
+      name: Name of the layer.
     """
 
     map_stride = 8
@@ -126,12 +126,12 @@ class IR50(kinds.ImageEncoder):
     channels of `conv1` and reordering `fc` from channel-major to channel-last.
 
     Args:
-      embedding_size: D.
-      image_size: height and width it expects; 112 in the original.
-      dropout: in training, of the last map and of the embedding.
-      se: squeeze-excite in every block, which makes it IR-SE-50.
-      seed: of the weights and the dropout.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      image_size: Height and width of the images; 112 in the original.
+      dropout: Share of the last map and of the embedding that is dropped in training.
+      se: Whether every block has squeeze-excite, which makes it IR-SE-50.
+      seed: Random seed of the weights and of the dropout.
+      name: Name of the layer.
     """
 
     map_stride = 16

@@ -20,9 +20,10 @@ class AudioEncoder(encoder.Encoder):
     statistics do see what pads the batch: train on crops of one length.
 
     Args:
-      embedding_size: D.
-      frontend: arguments of `layers.audio.make`; None: the encoder's own, `default_frontend`.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      frontend: Arguments of `layers.spectrograms.make`; None means the encoder's own,
+        `default_frontend`.
+      name: Name of the layer.
     """
 
     modality = "audio"
@@ -41,8 +42,8 @@ class AudioEncoder(encoder.Encoder):
         """Returns embeddings [B, D] float32, not normalised.
 
         Args:
-          waveform: [B, T] float32 in [-1, 1], 16 kHz.
-          num_samples: [B] int32, the samples of each row that are sound; None means all of T.
+          waveform: Clips [B, T] float32 in [-1, 1], 16 kHz.
+          num_samples: Number of samples of each clip, [B] int32; None means all of T.
           training: Python bool.
         """
         feature_map, valid = self._encode(waveform, num_samples, training)
@@ -65,8 +66,8 @@ class AudioEncoder(encoder.Encoder):
         """Returns `feature_map` as [B, time * frequency, C], and [B, time * frequency], 1 if sound.
 
         Args:
-          x: [B, T] float32 waveform.
-          num_samples: [B] int32; None means all of T.
+          x: Clips [B, T] float32.
+          num_samples: Number of samples of each clip, [B] int32; None means all of T.
           training: Python bool.
         """
         feature_map, valid = self._encode(x, num_samples, training)
@@ -111,14 +112,14 @@ class ImageEncoder(encoder.Encoder):
     A subclass writes `pixels_to_map` and `pool`, and may set what pixels are scaled by.
 
     Attributes:
-      pixel_mean: taken away from the bytes of R, G and B; one number for all, or three.
-      pixel_deviation: what they are then divided by.
-      map_offset: the pixel, counted from 0, that the first position of the feature map looks at.
+      pixel_mean: Mean that is taken away from the bytes of R, G and B; one number, or three.
+      pixel_deviation: Deviation that they are then divided by.
+      map_offset: Pixel, counted from 0, that the first position of the feature map looks at.
 
     Args:
-      embedding_size: D.
-      image_size: height and width it expects.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      image_size: Height and width of the images.
+      name: Name of the layer.
     """
 
     modality = "image"
@@ -134,7 +135,7 @@ class ImageEncoder(encoder.Encoder):
         """Returns embeddings [B, D] float32, not normalised.
 
         Args:
-          image: [B, H, W, 3] uint8 RGB with H = W = `image_size`, or [B, F, H, W, 3].
+          image: Images [B, H, W, 3] uint8 RGB with H = W = `image_size`, or [B, F, H, W, 3].
           training: Python bool.
 
         Raises:
@@ -168,8 +169,8 @@ class ImageEncoder(encoder.Encoder):
         """Returns `feature_map` as [B, H' * W', C], and ones [B, H' * W']: all of a picture counts.
 
         Args:
-          x: what `call` takes; of several frames, all positions of the first come first.
-          num_samples: for clips; ignored.
+          x: Images as `call` takes them; of several frames, all positions of the first come first.
+          num_samples: Not used: images have no samples.
           training: Python bool.
         """
         image = tf.convert_to_tensor(x)

@@ -25,12 +25,12 @@ class Bottleneck(layer.Layer):
     The sum is left out where the stride or the channels change.
 
     Args:
-      channels: of the input.
-      filters: output channels.
-      expansion: the depthwise convolution has so many times `channels`.
-      stride: of the depthwise convolution.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      channels: Number of channels of the input.
+      filters: Number of output channels.
+      expansion: Factor of `channels` within the depthwise convolution.
+      stride: Stride of the depthwise convolution.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class MobileFaceNet(kinds.ImageEncoder):
     weights of its own: where things are is what a face is told by.
 
     Args:
-      embedding_size: D; 128 in the original.
-      image_size: height and width it expects; 112 in the original.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding; 128 in the original.
+      image_size: Height and width of the images; 112 in the original.
+      seed: Random seed of the weights.
+      name: Name of the layer.
     """
 
     map_stride = 16
@@ -134,11 +134,11 @@ class SeparableBlock(layer.Layer):
     ReLU6.
 
     Args:
-      filters: of the output.
-      kernel: of the depthwise convolutions, odd.
-      repeats: separable convolutions.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      filters: Number of output channels.
+      kernel: Size of the depthwise kernels over time, odd.
+      repeats: Number of separable convolutions.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -183,10 +183,10 @@ class SpeakerNet(kinds.AudioEncoder):
     256 channels (theirs: 1500), and a linear layer. 30 million multiplications for 3 s.
 
     Args:
-      embedding_size: D.
-      frontend: arguments of `layers.audio.make`.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding.
+      frontend: Arguments of `layers.spectrograms.make`.
+      seed: Random seed of the weights.
+      name: Name of the layer.
     """
 
     map_stride = 2

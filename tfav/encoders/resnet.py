@@ -21,10 +21,12 @@ class AudioResNet18(kinds.AudioEncoder):
     The stem has one channel. Maps are [B, time, frequency, C], the transpose of the authors'.
 
     Args:
-      embedding_size: D; 512: the averages themselves, otherwise a dense projection of them.
-      frontend: arguments of `layers.audio.make`; by default the log spectrogram of CREMA-D.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding: at 512 the averages themselves, otherwise a dense
+        projection of them.
+      frontend: Arguments of `layers.spectrograms.make`; by default the log spectrogram of
+        CREMA-D.
+      seed: Random seed of the weights.
+      name: Name of the layer.
     """
 
     map_stride = 32
@@ -66,11 +68,12 @@ class ImageResNet(kinds.ImageEncoder):
     Pixels are scaled as torchvision's ImageNet weights want them.
 
     Args:
-      embedding_size: D; 512: the averages themselves, otherwise a dense projection of them.
-      image_size: height and width it expects; 224 in the original.
-      num_blocks: of each layer: (2, 2, 2, 2) is ResNet-18, (3, 4, 6, 3) ResNet-34.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding: at 512 the averages themselves, otherwise a dense
+        projection of them.
+      image_size: Height and width of the images; 224 in the original.
+      num_blocks: Number of blocks per layer: (2, 2, 2, 2) is ResNet-18, (3, 4, 6, 3) ResNet-34.
+      seed: Random seed of the weights.
+      name: Name of the layer.
     """
 
     map_stride = 32
@@ -117,12 +120,12 @@ class ResNetSE34(kinds.AudioEncoder):
     (theirs by channel, then frequency).
 
     Args:
-      embedding_size: D; 512 in the original.
-      frontend: arguments of `layers.audio.make`; by default 40 log-mel bands of the pre-emphasized
-        waveform.
-      deviation: attentive statistics (ASP: means and deviations) in place of means (SAP).
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding; 512 in the original.
+      frontend: Arguments of `layers.spectrograms.make`; by default 40 log-mel bands of the
+        pre-emphasized waveform.
+      deviation: Whether attention pools means and deviations (ASP) and not means alone (SAP).
+      seed: Random seed of the weights.
+      name: Name of the layer.
     """
 
     map_stride = 8

@@ -25,10 +25,10 @@ class Trunk(layer.Layer):
     """Stages of 3 x 3 convolutions with bias and ReLU, a 2 x 2 max-pool between two stages.
 
     Args:
-      stages: channels of each convolution of each stage.
-      partial: whether the last row of an odd map makes a pool's window; else it is dropped.
-      seeds: numbers for the initial weights.
-      name: Keras name.
+      stages: Number of channels of each convolution of each stage.
+      partial: Whether the last row of an odd map makes a pool's window; otherwise it is dropped.
+      seeds: Random seeds of the initial weights.
+      name: Name of the layer.
     """
 
     def __init__(
@@ -64,11 +64,12 @@ class VGGish(kinds.AudioEncoder):
     """The VGGish trunk without its last pool and dense layers, globally pooled: the ear of DMC.
 
     Args:
-      embedding_size: D; 512: the pooled features themselves, otherwise a dense projection of them.
-      frontend: arguments of `layers.audio.make`; by default the preset `dmc_25_10`.
-      global_pool: `max` or `mean`, over sound time and frequency.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding: at 512 the pooled features themselves, otherwise a
+        dense projection of them.
+      frontend: Arguments of `layers.spectrograms.make`; by default the preset `dmc_25_10`.
+      global_pool: Pool over valid time and frequency, `max` or `mean`.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
       UserError: another global pool.
@@ -120,13 +121,14 @@ class VGG16(kinds.ImageEncoder):
     The map has H // 16 by W // 16 positions (pools drop an odd last row): 16 x 16 of 256 pixels.
 
     Args:
-      embedding_size: D; 512: the pooled features themselves, otherwise a dense projection of them.
-      image_size: height and width it expects; 256 in the original, at least 16.
-      global_pool: `max` or `mean`, over the picture.
-      pixels: `scaled` to [-1, 1] as in DMC, or `caffe`: BGR less the mean of ImageNet, what the
-        ImageNet weights of keras.applications were trained on.
-      seed: of the weights.
-      name: Keras name.
+      embedding_size: Size D of the embedding: at 512 the pooled features themselves, otherwise a
+        dense projection of them.
+      image_size: Height and width of the images; 256 in the original, at least 16.
+      global_pool: Pool over the image, `max` or `mean`.
+      pixels: Scaling of the pixels: `scaled` to [-1, 1] as in DMC, or `caffe`, BGR less the mean of
+        ImageNet, on which the ImageNet weights of keras.applications were trained.
+      seed: Random seed of the weights.
+      name: Name of the layer.
 
     Raises:
       UserError: another global pool or scaling, or too small an image.
@@ -186,7 +188,7 @@ class VGG16(kinds.ImageEncoder):
         Give its ImageNet weights an encoder of `pixels="caffe"`.
 
         Args:
-          path: `.h5` or `.weights.h5`, with or without the classes on top.
+          path: Path of an `.h5` or `.weights.h5` file, with or without the classes on top.
 
         Raises:
           UserError: no such file, or one that holds something else; nothing is changed.

@@ -1,8 +1,8 @@
 """Cross-modal losses that pull the two embeddings of one identity together: the table `ALIGNMENT`.
 
-Every row is `(audio [b, D], image [b, D], label [b], **arguments) -> [b]`, float32. `b` are the
-rows of this replica; candidates come from the global batch. The caller sums the rows and divides by
-the size of the global batch, which makes N replicas equal to one.
+Every row is `(audio [b, D], image [b, D], label [b], **arguments) -> [b]`, float32, with b rows on
+this replica; candidates come from the global batch. The caller sums the rows and divides by the
+size of the global batch, which makes N replicas equal to one.
 """
 
 import functools
@@ -27,14 +27,14 @@ def explicit(voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, m: float = 5.4
     `l_i = log(m + sum_{j: y_j != y_i} exp(v_i . nrm(x_j) - v_i . nrm(x_i)))`. Only candidates are
     normalised: the anchor's norm is a learnt inverse temperature. `m` is a saturation constant, not
     a distance margin, and `log(m)` is the least value. The default is the released code's: its
-    "+ 1" and "+ 3.4" and the diagonal, which it does not mask, give 5.4 over true negatives. Its
-    directions are averaged, where the supplement sums them; we follow the code.
+    "+ 1", its "+ 3.4" and the diagonal, which it does not mask, make 5.4 over true negatives. It
+    averages the directions, which the supplement sums; we follow the code.
 
     Args:
-      voice: [b, D], not normalised.
-      face: [b, D], not normalised; row i belongs to the same person as row i of `voice`.
-      label: [b] int identity.
-      m: saturation constant, positive.
+      voice: Voice embeddings [b, D], not normalised.
+      face: Face embeddings [b, D], not normalised; row i belongs to the person of row i of `voice`.
+      label: Identity of each row, [b] int.
+      m: Saturation constant, positive.
 
     Raises:
       UserError: `m` is not positive.
@@ -61,12 +61,17 @@ def _soft_floor(anchor: tf.Tensor, own: tf.Tensor, negative: tf.Tensor, m: float
     """Returns `log(m + sum of exp(excess) over negatives)`, [b]."""
     floor = tf.fill([tf.shape(anchor)[0], 1], tf.constant(math.log(m), anchor.dtype))
     # log m joins the log-sum-exp: log(m + sum exp) overflows once an anchor's norm passes 88.
-    excess = tf.where(negative, _excess(anchor, own), _MASKED)
-    return tf.reduce_logsumexp(tf.concat([floor, excess], axis=1), axis=1)
+    above = tf.where(negative, excess(anchor, own), _MASKED)
+    return tf.reduce_logsumexp(tf.concat([floor, above], axis=1), axis=1)
 
 
-def _excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-    """Returns how much closer each candidate of the global batch is than the own, [b, N * b]."""
+def excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+    """Returns how much closer than the own each candidate of the global batch is, [b, N * b].
+
+    Args:
+      anchor: Anchors of this replica, [b, D].
+      own: Candidates of this replica, [b, D]; row i is the anchor's own.
+    """
     products = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
     return products - tf.reduce_sum(anchor * own, axis=1, keepdims=True)
 
@@ -85,12 +90,12 @@ def contrastive(
     it NaN.
 
     Args:
-      audio: [b, D], the anchors.
-      image: [b, D], the candidates; row i is the pair of row i of `audio`.
-      label: [b] int class; all rows of one class are positives.
-      temperature: positive.
-      symmetric: add the term with image anchors, as CCL itself does; MMCosine's code has one
-        direction.
+      audio: Audio embeddings [b, D], the anchors.
+      image: Image embeddings [b, D], the candidates; row i is the pair of row i of `audio`.
+      label: Class of each row, [b] int; all rows of one class are positives.
+      temperature: Divisor of the cosines, positive.
+      symmetric: Whether the term with image anchors is added, as in CCL itself; MMCosine's code has
+        one direction.
 
     Raises:
       UserError: `temperature` is not positive.
@@ -141,10 +146,10 @@ def n_pair(
     would cap what they can tell apart, so only the penalty of its section 3.2.2 holds the norms.
 
     Args:
-      audio: [b, D], not normalised.
-      image: [b, D], not normalised; row i is the pair of row i of `audio`.
-      label: [b] int identity; rows of the same identity are no negatives.
-      norm_weight: of the squared norms; the default is tf.contrib's 0.25 * 0.002.
+      audio: Audio embeddings [b, D], not normalised.
+      image: Image embeddings [b, D], not normalised; row i is the pair of row i of `audio`.
+      label: Identity of each row, [b] int; rows of the same identity are no negatives.
+      norm_weight: Factor of the squared norms; the default is tf.contrib's 0.25 * 0.002.
 
     Raises:
       UserError: `norm_weight` is negative.
@@ -167,10 +172,10 @@ def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float 
     over all of them would fade as training sorts out the easy ones.
 
     Args:
-      audio: [b, D].
-      image: [b, D]; row i is the pair of row i of `audio`.
-      label: [b] int identity; rows of the same identity are no negatives.
-      margin: between cosines, positive.
+      audio: Audio embeddings [b, D].
+      image: Image embeddings [b, D]; row i is the pair of row i of `audio`.
+      label: Identity of each row, [b] int; rows of the same identity are no negatives.
+      margin: Margin between cosines, positive.
 
     Raises:
       UserError: `margin` is not positive.
@@ -183,7 +188,7 @@ def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float 
     audio, image = similarity.normalize(audio), similarity.normalize(image)
 
     def one_direction(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        hinge = margin + _excess(anchor, own)
+        hinge = margin + excess(anchor, own)
         return _masked_mean(hinge, negative & (hinge > 0))
 
     return 0.5 * (one_direction(audio, image) + one_direction(image, audio))
@@ -198,10 +203,10 @@ def supervised_contrastive(
     both directions. Across modalities: positives and candidates are rows of the other one.
 
     Args:
-      audio: [b, D].
-      image: [b, D].
-      label: [b] int identity; all rows of one identity are positives.
-      temperature: positive.
+      audio: Audio embeddings [b, D].
+      image: Image embeddings [b, D].
+      label: Identity of each row, [b] int; all rows of one identity are positives.
+      temperature: Divisor of the cosines, positive.
 
     Raises:
       UserError: `temperature` is not positive.
@@ -230,7 +235,7 @@ ALIGNMENT: dict[str, Callable[..., tf.Tensor]] = {
     "npairs": addons.npairs,
 }
 
-# Rows of the table that only the addons line can compute.
+# Rows of the table that only the addons set can compute.
 ADDONS = frozenset({"triplet_semihard", "lifted_struct", "npairs"})
 
 
@@ -238,12 +243,12 @@ def resolve(name: str, **arguments: Any) -> Callable[[tf.Tensor, tf.Tensor, tf.T
     """Returns the loss that a config names, with its arguments bound, or fails at once.
 
     Args:
-      name: a row of `ALIGNMENT`, or the dotted path of a function with the same signature.
-      **arguments: bound to the loss, such as `m` or `temperature`.
+      name: Row of `ALIGNMENT`, or the dotted path of a function with the same signature.
+      **arguments: Arguments of the loss, such as `m` or `temperature`.
 
     Raises:
-      UserError: unknown name, an argument the loss does not take, or a row that needs
-        tensorflow-addons on the current line.
+      UserError: The name is unknown, the loss does not take one of the arguments, or the row needs
+        tensorflow-addons on the current dependency set.
     """
     loss = registry.lookup(ALIGNMENT, name, "alignment loss")
     if name in ADDONS:

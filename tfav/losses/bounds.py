@@ -1,4 +1,4 @@
-"""What the supplement's theory says of a batch: lines to watch beside the losses, without gradient.
+"""What the supplement's theory says of a batch: curves to watch beside the losses, no gradient.
 
 `tfav.theory` has the same in NumPy, for tests and for reading.
 """
@@ -7,6 +7,7 @@ import math
 
 import tensorflow as tf
 
+from tfav.losses import alignment
 from tfav.ops import distributed, similarity
 
 
@@ -22,14 +23,15 @@ def implicit_floor(
     `2 ln M mean(s) - C / (M N) sum_j D_j` with `C = max_j |w_j|` and
     `D_j = |(M - 1) sum_{y_i = j} s_i (x_i + v_i) - sum_{y_i != j} s_i (x_i + v_i)|`. With the sum T
     over all rows and S_j over identity j that is `|M S_j - T|`: all M identities cost one pass,
-    those absent from the batch included. Holds for a classifier without bias, logits `w_j . x_i`.
+    those absent from the batch included. It holds for a classifier without bias, logits
+    `w_j . x_i`, whose loss is weighted row by row.
 
     Args:
-      kernel: [M, D] class weights as the logits see them.
-      voice: [b, D] embeddings as the logits see them.
-      face: [b, D] likewise.
-      label: [b] int identity.
-      weight: [b] sample weights; None: ones.
+      kernel: Class weights [M, D] as the logits see them.
+      voice: Voice embeddings [b, D] as the logits see them.
+      face: Face embeddings [b, D] as the logits see them.
+      label: Identity of each row, [b] int.
+      weight: Weight of each row, [b]; None means ones.
     """
     kernel, both = tf.stop_gradient(kernel), tf.stop_gradient(voice + face)
     weight = tf.ones_like(both[:, 0]) if weight is None else tf.stop_gradient(weight)
@@ -49,22 +51,21 @@ def explicit_hinge(
 ) -> tf.Tensor:
     """Returns the hinge that Eq. 5 reads into the explicit loss, both directions' mean, [b].
 
-    `[max_{j: y_j != y_i} a_ij + m - 1]_+`, with a_ij as in `alignment.explicit`. At m = 5.4 it is
-    no approximation: the gap reaches m - 1 where the hardest negative wins (`docs/theory.md`).
+    `[max_{j: y_j != y_i} a_ij + m - 1]_+`, with a_ij as in `alignment.explicit`. At m = 5.4 it does
+    not approximate that loss: the gap reaches m - 1 where the hardest negative wins
+    (`docs/theory.md`).
 
     Args:
-      voice: [b, D], not normalised.
-      face: [b, D], not normalised.
-      label: [b] int identity.
-      m: as of the explicit loss.
+      voice: Voice embeddings [b, D], not normalised.
+      face: Face embeddings [b, D], not normalised.
+      label: Identity of each row, [b] int.
+      m: Saturation constant of the explicit loss.
     """
     voice, face = tf.stop_gradient(voice), tf.stop_gradient(face)
     negative = label[:, tf.newaxis] != distributed.gather(label)[tf.newaxis, :]
 
     def hinge(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-        own = similarity.normalize(other)
-        excess = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
-        excess -= tf.reduce_sum(anchor * own, axis=1, keepdims=True)
+        excess = alignment.excess(anchor, similarity.normalize(other))
         hardest = tf.reduce_max(tf.where(negative, excess, excess.dtype.min), axis=1)
         return tf.nn.relu(hardest + (m - 1.0))
 

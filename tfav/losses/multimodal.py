@@ -1,4 +1,4 @@
-"""What stacks on a head that looks at several modalities at once, and what shows its balance."""
+"""Terms beside a head that looks at several modalities at once, and measures of their balance."""
 
 import tensorflow as tf
 
@@ -11,8 +11,8 @@ def agreement(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     The second part of CCL (Chen et al., CVPR 2021), whose weight there is 0.5.
 
     Args:
-      one: [B, C] logits, `p = softmax(one)`.
-      other: [B, C] logits, `q = softmax(other)`.
+      one: Logits [B, C] of one modality, `p = softmax(one)`.
+      other: Logits [B, C] of another modality, `q = softmax(other)`.
     """
     log_p = tf.nn.log_softmax(precision.full(one))
     log_q = tf.nn.log_softmax(precision.full(other))
@@ -23,11 +23,11 @@ def margin_shares(logits: dict[str, tf.Tensor], label: tf.Tensor) -> dict[str, t
     """Returns how much of a decision each modality makes, float32 [B] each, summing to 1.
 
     `|d_m| / sum_k |d_k|` with the margin `d_m = z^m_y - mean_{j != y} z^m_j`; equal shares where
-    all margins are zero. Absolute values, as margins against each other would divide by nothing.
+    all margins are zero. Absolute values, because the sum of margins of opposite signs can be 0.
 
     Args:
-      logits: modality to [B, C], whose sum is the fused logits.
-      label: [B] int class.
+      logits: Logits [B, C] of each modality, whose sum is the fused logits.
+      label: Class of each row, [B] int.
     """
     margins = {}
     for modality, z in logits.items():
@@ -49,8 +49,8 @@ def modulation(scores: tf.Tensor, alpha: float) -> tf.Tensor:
     `s_m / s_k` over the others, as the authors suggest (issue 16 of their repository).
 
     Args:
-      scores: [n] sums or means over the global batch of `softmax(z^m)_y`; two or more.
-      alpha: how much, positive.
+      scores: Sum or mean over the global batch of `softmax(z^m)_y` per modality, [n], n at least 2.
+      alpha: Strength of the modulation, positive.
     """
     scores = tf.maximum(precision.full(scores), 1e-12)
     ratio = (scores * tf.reduce_sum(1.0 / scores) - 1.0) / (scores.shape[0] - 1)

@@ -1,8 +1,8 @@
-"""Losses of sounds and pictures that belong together or do not, without any label (DMC, L3).
+"""Losses of audio and images that belong together or do not, without any label (DMC, L3).
 
-Row i is a matched pair. A mismatched one keeps the picture and takes the sound of another row of
-the global batch. Losses return one value per row of this replica; the caller sums them and divides
-by the size of the global batch, which makes N replicas equal to one.
+Row i is a matched pair. A mismatched pair keeps the image and takes the audio of another row of the
+global batch. Losses return one value per row of this replica; the caller sums them and divides by
+the size of the global batch, which makes N replicas equal to one.
 """
 
 from collections.abc import Callable
@@ -18,11 +18,11 @@ NEGATIVES = ("derangement", "all")
 def derangement(num_rows: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
     """Returns another row for each row, no two the same: [num_rows] int32.
 
-    A cycle through all rows, uniform over the cycles: each other row is equally likely.
+    It is a cycle through all rows, drawn uniformly: each other row is equally likely.
 
     Args:
-      num_rows: at least 2.
-      seed: [2] int, which alone decides.
+      num_rows: Number of rows, at least 2.
+      seed: Random seed of the draw, [2] int, which alone decides it.
     """
     order = tf.random.experimental.stateless_shuffle(tf.range(num_rows), seed)
     return tf.scatter_nd(order[:, tf.newaxis], tf.roll(order, -1, axis=0), tf.shape(order))
@@ -34,13 +34,14 @@ def mismatches(
     """Returns which rows of the global batch do not belong to each row: [b, M] int32.
 
     Args:
-      num_rows: b, of this replica.
-      negatives: `derangement`: one of the others, drawn by `seed`. `all`: each of the others.
-      seed: [2] int, the same on every replica; None: [0, 0].
+      num_rows: Number b of rows of this replica.
+      negatives: Kind of mismatches: `derangement`, one other row drawn by `seed`; or `all`, each of
+        the other rows.
+      seed: Random seed of the draw, [2] int, the same on every replica; None means [0, 0].
 
     Raises:
-      UserError: unknown `negatives`; a batch of one row.
-      InvalidArgumentError: a batch of one row, when its size is known to the graph only.
+      UserError: `negatives` is unknown, or the batch has one row.
+      InvalidArgumentError: The batch has one row, and its size is known to the graph only.
     """
     if negatives not in NEGATIVES:
         raise registry.UserError(f"negatives={negatives!r}: choose one of {', '.join(NEGATIVES)}.")
@@ -67,11 +68,11 @@ def compare(
     """Returns the scores of the matched pair of each row, [b], and of its mismatched ones, [b, M].
 
     Args:
-      audio: [b, ...] of this replica.
-      image: [b, ...].
-      score: gives [N, b] of audio [N, ...] and image [b, ...].
-      negatives: see `mismatches`.
-      seed: likewise.
+      audio: Audio representations of this replica, [b, ...].
+      image: Image representations of this replica, [b, ...].
+      score: Function of audio [N, ...] and image [b, ...] to scores [N, b].
+      negatives: Kind of mismatches, see `mismatches`.
+      seed: Random seed of the mismatches, see there.
     """
     num_rows = image.shape[0] or tf.shape(image)[0]
     other = mismatches(num_rows, negatives, seed)
@@ -85,8 +86,8 @@ def pair_similarity(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Te
     """Returns `S = sum_k cos(c^a_k, c^v_k)` of all pairs, float32 [B, N], in [-K, K] (DMC).
 
     Args:
-      audio_centers: [B, K, d]; a zero centre adds nothing.
-      image_centers: [N, K, d].
+      audio_centers: Audio centres [B, K, d]; a zero centre adds nothing.
+      image_centers: Image centres [N, K, d].
     """
     audio, image = similarity.normalize(audio_centers), similarity.normalize(image_centers)
     return tf.einsum("bkd,nkd->bn", audio, image)
@@ -102,8 +103,8 @@ def pair_distance(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tens
     """Returns `D^2 = sum_a min_v |c^a - c^v|^2` of all pairs, float32 [B, N] (Simplified DMC).
 
     Args:
-      audio_centers: [B, K_a, d].
-      image_centers: [N, K_v, d].
+      audio_centers: Audio centres [B, K_a, d].
+      image_centers: Image centres [N, K_v, d].
     """
     return tf.reduce_sum(tf.reduce_min(_squared_distances(audio_centers, image_centers), 3), 1)
 
@@ -127,9 +128,9 @@ def hinge(matched: tf.Tensor, mismatched: tf.Tensor, margin: float) -> tf.Tensor
     """Returns the mean over mismatches of `[margin + S(mismatched) - S(matched)]_+`, float32 [b].
 
     Args:
-      matched: [b] similarities.
-      mismatched: [b, M].
-      margin: at least 0.
+      matched: Similarity of the matched pair of each row, [b].
+      mismatched: Similarities of the mismatched pairs, [b, M].
+      margin: Margin between them, at least 0.
     """
     return tf.reduce_mean(tf.nn.relu(margin + mismatched - matched[:, tf.newaxis]), axis=1)
 
@@ -138,9 +139,10 @@ def contrast(matched: tf.Tensor, mismatched: tf.Tensor, margin: float) -> tf.Ten
     """Returns `0.5 D^2 + 0.5 mean [margin - sqrt(D^2 + 1e-9)]_+^2`, float32 [b] (Simplified DMC).
 
     Args:
-      matched: [b] squared distances D^2, of the first term.
-      mismatched: [b, M], of the second, a mean over M.
-      margin: between clusters that do not belong together.
+      matched: Squared distance D^2 of the matched pair of each row, [b], of the first term.
+      mismatched: Squared distances of the mismatched pairs, [b, M], of the second term, which is a
+        mean over M.
+      margin: Distance from which on mismatched pairs cost nothing.
     """
     near = tf.nn.relu(margin - tf.sqrt(mismatched + 1e-9))
     return 0.5 * (matched + tf.reduce_mean(tf.square(near), axis=1))
@@ -149,11 +151,11 @@ def contrast(matched: tf.Tensor, mismatched: tf.Tensor, margin: float) -> tf.Ten
 def correspondence(matched: tf.Tensor, mismatched: tf.Tensor) -> tf.Tensor:
     """Returns L3's binary cross-entropy, matched and mismatched pairs alike, float32 [b].
 
-    Knowing nothing it is ln 2 (Arandjelovic and Zisserman, ICCV 2017).
+    A model that knows nothing has ln 2 (Arandjelovic and Zisserman, ICCV 2017).
 
     Args:
-      matched: [b] logits of "these belong together".
-      mismatched: [b, M].
+      matched: Logit of "these belong together" of the matched pair of each row, [b].
+      mismatched: Logits of the mismatched pairs, [b, M].
     """
     return 0.5 * (tf.nn.softplus(-matched) + tf.reduce_mean(tf.nn.softplus(mismatched), axis=1))
 
@@ -168,14 +170,16 @@ def max_margin(
     """Returns DMC's loss `[margin + S(a_n(i), v_i) - S(a_i, v_i)]_+`, float32 [b].
 
     Args:
-      audio_centers: [b, K, d].
-      image_centers: [b, K, d]; row i belongs to row i.
-      margin: K in the released code, where the loss of a row is zero only at S = K and S = 0.
-      negatives: `derangement`, the released code's, or `all`, a mean over the global batch.
-      seed: [2] int of the derangement, the same on every replica.
+      audio_centers: Audio centres [b, K, d].
+      image_centers: Image centres [b, K, d]; row i belongs to row i of the audio.
+      margin: Margin between similarities; K in the released code, with which the loss of a row is
+        zero only at S = K and S = 0.
+      negatives: Kind of mismatches: `derangement`, the released code's, or `all`, a mean over the
+        global batch.
+      seed: Random seed of the derangement, [2] int, the same on every replica.
 
     Raises:
-      UserError: unknown `negatives`; a batch of one row.
+      UserError: `negatives` is unknown, or the batch has one row.
     """
     pairs = compare(audio_centers, image_centers, pair_similarity, negatives, seed)
     return hinge(*pairs, margin)
@@ -191,13 +195,13 @@ def cluster_contrastive(
     """Returns Simplified DMC's loss (`contrast` of `pair_distance`), float32 [b].
 
     Args:
-      audio_centers: [b, K_a, d].
-      image_centers: [b, K_v, d]; row i belongs to row i.
-      margin: theirs is 5.
-      negatives: see `max_margin`.
-      seed: likewise.
+      audio_centers: Audio centres [b, K_a, d].
+      image_centers: Image centres [b, K_v, d]; row i belongs to row i of the audio.
+      margin: Distance from which on mismatched pairs cost nothing; 5 is the authors'.
+      negatives: Kind of mismatches, see `max_margin`.
+      seed: Random seed of the derangement, see there.
 
     Raises:
-      UserError: unknown `negatives`; a batch of one row.
+      UserError: `negatives` is unknown, or the batch has one row.
     """
     return contrast(*compare(audio_centers, image_centers, pair_distance, negatives, seed), margin)

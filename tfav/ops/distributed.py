@@ -30,15 +30,15 @@ def gather(x: tf.Tensor) -> tf.Tensor:
     batch.
 
     Args:
-      x: [b, ...] this replica's rows, `b` the same on every replica; float32, float16, float64,
+      x: Rows of this replica, [b, ...], `b` the same on every replica; float32, float16, float64,
         int32 or int64 (collectives know no bfloat16 and no bool: cast first).
 
     Returns:
       [N * b, ...] for N replicas; `x` itself with one replica or outside a replica function.
 
     Raises:
-      InvalidArgumentError: the replicas hold different numbers of rows.
-      TypeError: another dtype.
+      InvalidArgumentError: The replicas hold different numbers of rows.
+      TypeError: The dtype is another one.
     """
     x = tf.convert_to_tensor(x)
     return x if num_replicas() == 1 else _gather(x)

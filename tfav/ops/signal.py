@@ -1,7 +1,8 @@
 """From waveform to power spectrum: constants from NumPy, graph ops that TFLite has built in.
 
 Constants are NumPy arrays made outside any trace, so the same numbers stand in training, in a
-SavedModel and on a phone.
+SavedModel and on a phone. `num_samples` [B] int32 in [1, T] is the length of each clip of a batch
+[B, T]; None means that every row is as long as the batch.
 """
 
 import math
@@ -17,13 +18,17 @@ TUKEY_SHARE = 0.25  # of the window that its two flanks take, as in scipy.signal
 def window(name: str, length_samples: int) -> np.ndarray:
     """Returns a periodic window [length_samples] in float64.
 
+    `scipy.signal.get_window` agrees to 1e-15 and not to the last bit, and its rounding follows its
+    version. Where a frame's mean is taken away (`dft_matrix`), 1 in 70 of the float32 numbers of a
+    published artefact would change with it. So these four stay here.
+
     Args:
-      name: `hamming`, `hann`, `rectangular` or `tukey` (flat, an eighth of it rising as a cosine
-        on either side).
-      length_samples: number of samples of one period.
+      name: Name of the window: `hamming`, `hann`, `rectangular` or `tukey` (flat, an eighth of it
+        rising as a cosine on either side).
+      length_samples: Number of samples of one period.
 
     Raises:
-      ValueError: another name.
+      ValueError: The name is another one.
     """
     phase = 2.0 * np.pi * np.arange(length_samples) / length_samples
     if name == "hamming":
@@ -51,19 +56,19 @@ def mel_matrix(
 
     Corners are equally spaced on `2595 log10(1 + f / 700)`; areas are not normalised. The released
     voice encoder's slopes are linear in Hz (torchaudio's default), those of VGGish and of
-    `tf.signal.linear_to_mel_weight_matrix` linear in mel. 0 Hz, at most a corner, never counts.
+    `tf.signal.linear_to_mel_weight_matrix` are linear in mel. 0 Hz, at most a corner, never counts.
 
     Args:
-      num_mels: number of bands.
-      fft_length: points of the Fourier transform.
-      sample_rate_hz: sample rate of the waveform.
-      lower_hz: lower corner of the first band.
-      upper_hz: upper corner of the last band.
-      slopes: `hz` or `mel`, the scale on which a triangle is one.
+      num_mels: Number of bands.
+      fft_length: Number of points of the Fourier transform.
+      sample_rate_hz: Sample rate of the waveform.
+      lower_hz: Lower corner of the first band.
+      upper_hz: Upper corner of the last band.
+      slopes: Scale on which the triangles' sides are straight, `hz` or `mel`.
 
     Raises:
-      ValueError: the corners do not lie in 0 <= lower < upper <= half the sample rate, or another
-        scale.
+      ValueError: The corners do not lie in 0 <= lower < upper <= half the sample rate, or the scale
+        is another one.
     """
     if not 0.0 <= lower_hz < upper_hz <= sample_rate_hz / 2:
         raise ValueError(
@@ -91,9 +96,9 @@ def dft_matrix(window_values: np.ndarray, fft_length: int, detrend: bool = False
     """Returns the windowed Fourier transform, [frame, 2 * bins]: real parts, then imaginary ones.
 
     Args:
-      window_values: [frame] window, its length at most `fft_length`.
-      fft_length: points of the transform; the frame is padded with zeros at its end.
-      detrend: take the frame's mean away before the window.
+      window_values: Window [frame], at most `fft_length` long.
+      fft_length: Number of points of the transform; the frame is padded with zeros at its end.
+      detrend: Whether the frame's mean is taken away before the window.
     """
     time = np.arange(len(window_values))[:, None]
     angle = 2.0 * np.pi * time * np.arange(fft_length // 2 + 1) / fft_length
@@ -106,8 +111,8 @@ def reflect(position: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     """Returns indices in [0, length) of the signal mirrored at its first and last sample, for ever.
 
     Args:
-      position: int32, any value.
-      length: int32 >= 1, broadcastable to `position`.
+      position: Positions to look up, int32 of any value.
+      length: Length of the signal, int32, at least 1, broadcastable to `position`.
     """
     period = tf.maximum(2 * (length - 1), 1)
     index = tf.math.floormod(position, period)
@@ -122,9 +127,9 @@ def reflect_pad(
     What stands after `num_samples` is never read: the rest of such a row is further reflection.
 
     Args:
-      waveform: [B, T].
-      padding_samples: samples to add on both sides.
-      num_samples: [B] int32 in [1, T]; None: every row is sound to its end.
+      waveform: Batch of clips [B, T].
+      padding_samples: Number of samples to add on both sides.
+      num_samples: Length of each clip, see above.
 
     Returns:
       [B, T + 2 * padding_samples].
@@ -147,17 +152,17 @@ def zero_pad(
     What stands after `num_samples` is never read.
 
     Args:
-      waveform: [B, T].
-      min_samples: length of the shortest result.
-      num_samples: [B] int32 in [1, T]; None: every row is sound to its end.
+      waveform: Batch of clips [B, T].
+      min_samples: Length of the shortest result.
+      num_samples: Length of each clip, see above.
 
     Returns:
       [B, max(T, min_samples)].
     """
     length = tf.shape(waveform)[1]
     if num_samples is not None:  # not a product: what pads a clip may be NaN
-        sound = tf.sequence_mask(num_samples, length)
-        waveform = tf.where(sound, waveform, tf.zeros_like(waveform))
+        valid = tf.sequence_mask(num_samples, length)
+        waveform = tf.where(valid, waveform, tf.zeros_like(waveform))
     return tf.pad(waveform, [[0, 0], [0, tf.maximum(min_samples - length, 0)]])
 
 
@@ -167,9 +172,9 @@ def pre_emphasize(
     """Returns `x_t - coefficient * x_{t-1}` of [B, T], each clip mirrored at its first sample.
 
     Args:
-      waveform: [B, T].
-      coefficient: 0 changes nothing.
-      num_samples: [B] int32 in [1, T]; None: every row is sound to its end.
+      waveform: Batch of clips [B, T].
+      coefficient: Share of the sample before that is taken away; 0 changes nothing.
+      num_samples: Length of each clip, see above.
     """
     length = tf.shape(waveform)[1:] if num_samples is None else num_samples
     # Before the first sample stands the second, or the first of a clip that has no second.
@@ -185,17 +190,14 @@ def power_stft(
     fft_length: int,
     detrend: bool = False,
 ) -> tf.Tensor:
-    """Power spectrum by the fast Fourier transform.
+    """Returns the power spectrum [B, (L - frame) // hop + 1, fft_length // 2 + 1], by the FFT.
 
     Args:
-      padded: [B, L] float32.
-      window_values: [frame] window.
-      frame_step_samples: hop.
-      fft_length: points of the transform.
-      detrend: take each frame's mean away before the window.
-
-    Returns:
-      [B, (L - frame) // hop + 1, fft_length // 2 + 1].
+      padded: Batch of padded clips [B, L] float32.
+      window_values: Window [frame].
+      frame_step_samples: Hop from one frame to the next.
+      fft_length: Number of points of the transform.
+      detrend: Whether each frame's mean is taken away before the window.
     """
     frames = tf.signal.frame(padded, len(window_values), frame_step_samples)
     if detrend:
@@ -205,18 +207,15 @@ def power_stft(
 
 
 def power_conv(padded: tf.Tensor, dft: np.ndarray, frame_step_samples: int) -> tf.Tensor:
-    """Power spectrum by one convolution, which every TFLite delegate takes.
+    """Returns the power spectrum [B, (L - frame) // hop + 1, bins], by one convolution.
 
-    The signal is cut into cells of gcd(frame, hop) samples, which become the channels: a short
-    kernel over cells costs less than a long one over samples.
+    Every TFLite delegate takes that. The signal is cut into cells of gcd(frame, hop) samples, which
+    become the channels: a short kernel over cells costs less than a long one over samples.
 
     Args:
-      padded: [B, L] float32.
-      dft: [frame, 2 * bins] of `dft_matrix`.
-      frame_step_samples: hop.
-
-    Returns:
-      [B, (L - frame) // hop + 1, bins].
+      padded: Batch of padded clips [B, L] float32.
+      dft: Matrix [frame, 2 * bins] of `dft_matrix`.
+      frame_step_samples: Hop from one frame to the next.
     """
     frame_length = dft.shape[0]
     cell = math.gcd(frame_length, frame_step_samples)
