@@ -423,9 +423,15 @@ STACKED = {
 }
 
 
-def test_two_replicas_train_as_one_with_all_that_stacks(mirrored, float64):
-    expected, one = _steps(tf.distribute.OneDeviceStrategy("CPU:0"), **STACKED)
-    scalars, two = _steps(mirrored, **STACKED)
+# FiLM's scales and shifts are linear in the other modality, so what OGM-GE adds to one encoder's
+# gradient moves the other's next step.
+FILM = {"fusion": "film", "head": "vanilla", "modulation": "ogm_ge"}
+
+
+@pytest.mark.parametrize("options", [STACKED, FILM], ids=["all", "film"])
+def test_two_replicas_train_as_one_with_all_that_stacks(options, mirrored, float64):
+    expected, one = _steps(tf.distribute.OneDeviceStrategy("CPU:0"), **options)
+    scalars, two = _steps(mirrored, **options)
     assert set(scalars) == {
         *one.scalars,
         "gradient_norm",
@@ -434,7 +440,7 @@ def test_two_replicas_train_as_one_with_all_that_stacks(mirrored, float64):
     }
     for name, value in expected.items():
         assert scalars[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
-    before = make(fusion="gated", blending="equal", seed=7).named_weights()
+    before = make(seed=7, **options).named_weights()
     for name, weight in one.named_weights().items():
         copies = mirrored.experimental_local_results(two.named_weights()[name])
         for copy in copies:  # the noise is the same on both

@@ -161,6 +161,29 @@ def test_the_floor_stays_below_the_implicit_loss_with_and_without_weights():
         assert np.ptp(floor) == 0 and floor[0] <= losses["implicit"].numpy().mean() + 1e-6
 
 
+def test_the_floor_of_the_released_mistake_is_a_floor_of_its_own_loss():
+    # Row 0, of weight 2, says nothing: its two losses are 2 ln 3 = 2.197. Row 1, of weight 0, is
+    # told for certain: 0. The weighted loss is 2 * 2.197 / 2 and the floor of Corollary 1 as well;
+    # the mistaken one is mean(w) mean(l) = 2.197 / 2, below that.
+    same = tf.constant([[0.0, 0.0], [0.0, 9.0]])
+    floors = {}
+    for legacy in (False, True):
+        recipe, batch = _weighted([2.0, 0.0, 1.0], legacy_weighting=legacy)
+        recipe.encoders = {m: Given(same) for m in ("audio", "image")}
+        recipe.heads["classifier"].kernel.assign([[0.0, -1.0], [0.0, 1.0], [0.0, -1.0]])
+        losses = recipe.compute_losses(batch, True)
+        floors[legacy] = losses["implicit_floor"].numpy()[0]
+        assert floors[legacy] <= losses["implicit"].numpy().mean() + 1e-6
+    assert floors[False] == pytest.approx(2 * np.log(3), rel=1e-6)
+    kernel = recipe.heads["classifier"].kernel.numpy()
+    plain = theory.implicit_floor(kernel, same.numpy(), same.numpy(), [0, 1])
+    assert floors[True] == pytest.approx(plain, rel=1e-5)
+    # Of weights whose mean is not 1 (one row of the batch weighs 2), it is that much of it.
+    recipe.tables["identity"].weight.assign([2.0, 1.0, 0.0])
+    losses = recipe.compute_losses(batch, True)
+    assert losses["implicit_floor"].numpy()[0] == pytest.approx(1.5 * plain, rel=1e-5)
+
+
 def test_growth_comes_before_the_iterations_it_is_due_at():
     given = Given(tf.zeros([2, 4]))
     recipe = recipes.RECIPES["voice_face"](

@@ -131,6 +131,10 @@ class VoiceFace(recipe.Recipe):
         if classifier.normalized:
             kernel = classifier.scale * similarity.normalize(kernel)
             voice, face = similarity.normalize(voice), similarity.normalize(face)
+        if self.legacy_weighting:
+            # Its loss is the mean weight times the mean loss, which Corollary 1 says nothing of.
+            mean = tf.reduce_mean(distributed.gather(tf.stop_gradient(weight)))
+            return mean * bounds.implicit_floor(kernel, voice, face, label)
         return bounds.implicit_floor(kernel, voice, face, label, weight)
 
     def between_calls(self, step: int) -> None:
