@@ -98,3 +98,5 @@ def test_every_package_with_code_is_in_the_wheel():
     renamed = {"bin": "tfav.bin", "configs": "tfav.configs"}
     for package in packages:
         assert f"\n    {renamed.get(package, package)}\n" in text, package
+    # The annotations serve users' type checkers.
+    assert (ROOT / "tfav/py.typed").is_file() and "\ntfav = py.typed\n" in text

@@ -84,6 +84,22 @@ def _names(layers):
     return found
 
 
+def test_fit_of_two_replicas_trains_as_one_where_rows_are_summed(mirrored, float64):
+    x, identity = np.random.default_rng(0).normal(size=(8, 6)), np.arange(8) % 3
+    kernels = []
+    for strategy in (tf.distribute.OneDeviceStrategy("CPU:0"), mirrored):
+        with strategy.scope():
+            pair = keras.Input((6,))
+            model = keras.Model(pair, keras.layers.Dense(6, kernel_initializer="identity")(pair))
+            options = {"jit_compile": False} if compat.KERAS_3 else {}  # XLA knows no collectives
+            loss = tfav.keras.ExplicitAlignment(reduction="sum")
+            model.compile(keras.optimizers.SGD(0.1), loss, **options)
+        model.fit(x, identity, batch_size=8, verbose=0)
+        kernels.append(model.get_weights()[0])
+    np.testing.assert_allclose(kernels[1], kernels[0], atol=1e-12)
+    assert np.abs(kernels[0] - np.eye(6)).max() > 0.1
+
+
 def test_a_compiled_model_is_loaded_with_its_losses_and_trains_on(tmp_path):
     data = _data()
     model, _ = _by_fit(*data)

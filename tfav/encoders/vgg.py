@@ -1,7 +1,6 @@
 """The VGG trunks of Deep Multimodal Clustering: VGGish of sound, VGG16 of pictures."""
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -227,5 +226,5 @@ def _kernels_and_biases(path: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _by_number(item: tuple[str, Any]) -> tuple[str, int]:
-    name, number = re.fullmatch(r"(.*?)(?:_(\d+))?", item[0]).groups()
-    return name, int(number or 0)
+    name, _, number = item[0].rpartition("_")
+    return (name, int(number)) if number.isdigit() else (item[0], 0)

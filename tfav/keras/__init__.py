@@ -16,7 +16,9 @@ What `y_true` and `y_pred` are, B rows each:
 
 `keras.layers.Concatenate()` joins what has to be concatenated. All rows of a batch are held against
 each other, so an epoch's last, smaller batch has fewer negatives. Keras 3 hands labels over as
-float32, which holds identities below 2^24 exactly.
+float32, which holds identities below 2^24 exactly. On several replicas a mean is refused, because
+Keras takes that of each replica's rows; `reduction="sum"` is right there, in Keras 3 with
+`jit_compile=False`.
 """
 
 from tfav.keras.alignments import (

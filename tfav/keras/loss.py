@@ -62,8 +62,12 @@ class Loss(keras.losses.Loss):
         """Returns the loss of each row, [B]."""
         raise NotImplementedError
 
-    def halves(self, y_pred: tf.Tensor, what: str) -> list[tf.Tensor]:
+    def halves(self, y_pred: tf.Tensor, what: str) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the two halves of the last axis.
+
+        Args:
+          y_pred: Predictions [B, ..., 2 D].
+          what: Noun of what a half is, for the error.
 
         Raises:
           UserError: The last axis has an odd size.
@@ -74,7 +78,8 @@ class Loss(keras.losses.Loss):
                 f"y_pred of {type(self).__name__} has {size} values along its last axis, which are "
                 f"no two {what} of one size: give keras.layers.Concatenate()([audio, image])."
             )
-        return tf.split(y_pred, 2, axis=-1)
+        first, second = tf.split(y_pred, 2, axis=-1)
+        return first, second
 
 
 def labels(y_true: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Soft clustering of a feature map's positions, unrolled, with gradient (DMC, Hu et al. 2019)."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -89,7 +90,7 @@ class SoftClustering(layer.Layer):
         self.squash = squash
         self.seed = seed
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         """Creates `kernel`: [K, C, d], or [C, d] and `bias` [d] (`euclidean`)."""
         size, out = input_shape[-1], self.cluster_size
         limit = math.sqrt(6.0 / (size + out))  # Keras would take the clusters for pixels

@@ -65,7 +65,9 @@ class IdentityWeights(tf.Module):
         }
         for field, value in fractions.items():
             if not 0 < value <= 1:
-                raise registry.UserError(f"{field}={value} of the identity weights: give 0 to 1.")
+                raise registry.UserError(
+                    f"{field}={value} of the identity weights must lie above 0 and not above 1."
+                )
         if initial_hardness is None:
             initial_hardness = 2.0 * math.log(max(num_identities, 2))
         self.num_identities = num_identities
