@@ -86,12 +86,12 @@ class Trainer:
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         norms = {
-            f"gradient_norm_{name}": tf.linalg.global_norm([gradients[i] for i in positions])
+            f"gradient_norm_{name}": _norm([gradients[i] for i in positions])
             for name, positions in self._encoders.items()
         }
         step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
         gradients = self.recipe.adjust_gradients(gradients, scalars, step)
-        norm = tf.linalg.global_norm(gradients)
+        norm = _norm(gradients)
         if self._clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         if self._weight_decay:
@@ -145,6 +145,12 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
+
+
+def _norm(gradients: list[tf.Tensor]) -> tf.Tensor:
+    """Returns the norm of all gradients together, []: a sum over one vector and not one for each."""
+    flat = tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
+    return tf.sqrt(2.0 * tf.nn.l2_loss(flat))
 
 
 def _next_stop(step: int, num_steps: int, *periods: int) -> int:
