@@ -27,19 +27,18 @@ class SGD(keras.optimizers.SGD):
         """
         rate = _rate_of(self, variables)
         handles = [compat.raw(weight).handle for weight in variables]
-        if not self.momentum:
+        if self.momentum:
+            for handle, gradient, momentum in zip(handles, gradients, self.momentums):
+                tf.raw_ops.ResourceApplyKerasMomentum(
+                    var=handle,
+                    accum=compat.raw(momentum).handle,
+                    lr=rate,
+                    grad=gradient,
+                    momentum=tf.constant(self.momentum, rate.dtype),
+                )
+        else:
             for handle, gradient in zip(handles, gradients):
                 tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
-        for handle, gradient, momentum in zip(
-            handles, gradients, self.momentums if self.momentum else ()
-        ):
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=handle,
-                accum=compat.raw(momentum).handle,
-                lr=rate,
-                grad=gradient,
-                momentum=tf.constant(self.momentum, rate.dtype),
-            )
         compat.raw(self.iterations).assign_add(1)
 
 

@@ -148,7 +148,7 @@ class Trainer:
 
 
 def _norm(gradients: list[tf.Tensor]) -> tf.Tensor:
-    """Returns the norm of all gradients together, []: a sum over one vector and not one for each."""
+    """Returns the norm of all gradients together, []: one sum over one vector."""
     flat = tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
     return tf.sqrt(2.0 * tf.nn.l2_loss(flat))
 
