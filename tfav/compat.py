@@ -41,7 +41,9 @@ def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[An
     optimizer must not sum again.
     """
     pairs = list(zip(gradients, variables))
-    if KERAS_3:
+    if hasattr(optimizer, "apply_reduced"):
+        optimizer.apply_reduced(gradients, variables)
+    elif KERAS_3:
         optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
         optimizer.apply_gradients(pairs)
     else:

@@ -115,3 +115,56 @@ def test_under_bfloat16_statistics_and_weights_stay_in_float32():
     exact = np.asarray(x, np.float32).mean(axis=0)
     np.testing.assert_allclose(layer.moving_mean.numpy(), 0.1 * exact, rtol=1e-5)
     assert all(compat.raw(w).dtype == tf.float32 for w in layer.weights)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4, 3), (7, 5, 3), (8, 3), (1, 1, 1, 3)])
+def test_the_fused_kernels_compute_the_formula(shape):
+    x, upstream = tf.constant(normal(*shape) + 0.5), tf.constant(normal(*shape, seed=1))
+    layer = normalization.BatchNorm()
+    layer.build((None, shape[-1]))
+    layer.gamma.assign([1.0, 2.0, -0.5])
+    layer.beta.assign([0.1, 0.2, 0.3])
+    gamma, beta = compat.raw(layer.gamma), compat.raw(layer.beta)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y, mean, variance = normalization._normalize(x, gamma, beta, layer.epsilon)
+        loss = tf.reduce_sum(upstream * y)
+    expected = tape.gradient(loss, [x, gamma, beta])
+    found, gradients = train(layer, x, upstream)
+    np.testing.assert_allclose(found, y, atol=1e-5)
+    for gradient, other in zip(gradients, expected):
+        np.testing.assert_allclose(gradient, other, atol=1e-4)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.1 * mean, atol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), 0.9 + 0.1 * variance, atol=1e-6)
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_a_batch_whose_size_the_graph_does_not_know_moves_the_same_statistics(static):
+    x = normal(6, 5, 4, 3)
+    layer = normalization.BatchNorm()
+    layer.build((None, 3))
+    shape = x.shape if static else [None, None, None, 3]
+    spec = [tf.TensorSpec(shape, tf.float32)]
+    tf.function(lambda x: layer(x, training=True), input_signature=spec)(x)
+    variance = x.reshape(-1, 3).var(axis=0)  # biased
+    np.testing.assert_allclose(layer.moving_variance.numpy(), 0.9 + 0.1 * variance, rtol=1e-5)
+
+
+def test_two_replicas_have_the_gradients_of_one_by_the_fused_kernels_too(mirrored):
+    x, upstream = 1.0 + normal(6, 5, 4, 3), normal(6, 5, 4, 3, seed=1)
+    one = normalization.BatchNorm()
+    one.build((None, 3))
+    with mirrored.scope():
+        two = normalization.BatchNorm()
+        two.build((None, 3))
+    y, (at_x, *at_weights) = train(one, tf.constant(x), tf.constant(upstream))
+    halves = tuple(replicas.halves(mirrored, v) for v in (x, upstream))
+    step = tf.function(lambda x, upstream: train(two, x, upstream))
+    found, (parts, *shares) = mirrored.run(step, args=halves)
+    np.testing.assert_allclose(replicas.joined(mirrored, found), y, atol=1e-5)
+    np.testing.assert_allclose(replicas.joined(mirrored, parts), at_x, atol=1e-5)
+    for share, whole in zip(shares, at_weights):
+        np.testing.assert_allclose(replicas.summed(mirrored, share), whole, atol=1e-4)
+    for name in ("moving_mean", "moving_variance"):
+        of_two = getattr(two, name).numpy()
+        np.testing.assert_allclose(of_two, getattr(one, name).numpy(), atol=1e-6)

@@ -1,9 +1,11 @@
 """The learning rate over steps, checked by hand."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfav import registry
+from tfav import compat, registry
 from tfav.training import optimizers
 
 
@@ -34,3 +36,34 @@ def test_unknown_names_are_refused():
         optimizers.create("sgd", 0.1, schedule="linear", num_steps=1)
     with pytest.raises(registry.UserError, match="unknown optimizer 'adamax'"):
         optimizers.create("adamax", 0.1, schedule="constant", num_steps=1)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_one_kernel_per_weight_moves_weights_and_state_as_keras_does(name, momentum):
+    theirs = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[name]
+    random = np.random.default_rng(0)
+    start = [random.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
+    moved = []
+    for optimizer in (
+        optimizers.create(
+            name, 0.1, schedule="step", num_steps=9, boundaries=(2,), momentum=momentum
+        ),
+        theirs(
+            optimizers.Schedule(0.1, schedule="step", num_steps=9, boundaries=(2,)),
+            **({"momentum": momentum} if name == "sgd" else {}),
+        ),
+    ):
+        weights = [tf.Variable(value) for value in start]
+        compat.build_optimizer(optimizer, weights)
+        for step in range(4):
+            gradients = [tf.constant(0.1 * (step + 1) * value) for value in start]
+            compat.reduced_apply(optimizer, gradients, weights)
+        state = [compat.raw(v).numpy() for v in optimizer.variables]
+        if name == "sgd" and not momentum:
+            state = []  # Keras 2 keeps a momentum that nothing reads
+        moved.append([w.numpy() for w in weights] + state)
+        assert int(optimizer.iterations.numpy()) == 4
+    for found, expected in zip(*moved, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(moved[0][0] - start[0]).max() > 0.01

@@ -156,7 +156,7 @@ class IR50(kinds.ImageEncoder):
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
-        self.prelu = blocks.prelu()
+        self.prelu = blocks.PReLU()
         self.body = []
         channels = 64
         for filters, num_blocks in ((64, 3), (128, 4), (256, 14), (512, 3)):
@@ -173,7 +173,8 @@ class IR50(kinds.ImageEncoder):
 
     def pixels_to_map(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns [B, H / 16, W / 16, 512], rounded up."""
-        x = self.prelu(self.bn1(self.conv1(pixels), training=training))
+        x = self.bn1(self.conv1(pixels), training=training)
+        x = self.prelu(x, training=training)
         for block in self.body:
             x = block(x, training=training)
         return x

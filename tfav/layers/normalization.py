@@ -1,5 +1,6 @@
 """Batch norm whose statistics are those of the global batch, on one replica and on many."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -72,18 +73,131 @@ class BatchNorm(layer.Layer):
           x: Features [..., C] of any float dtype.
           training: Python bool, whether the statistics of the batch are used.
         """
-        x = precision.full(x)
         gamma, beta = compat.raw(self.gamma), compat.raw(self.beta)
         moving = compat.raw(self.moving_mean), compat.raw(self.moving_variance)
-        if training:
-            mean, variance = global_moments(x)
-            for average, value in zip(moving, (mean, variance)):
-                kept = self.momentum * average + (1.0 - self.momentum) * tf.stop_gradient(value)
-                average.assign(kept)
-            y = (x - mean) * (tf.math.rsqrt(variance + self.epsilon) * gamma) + beta
+        if not training:
+            y = tf.nn.batch_normalization(precision.full(x), *moving, beta, gamma, self.epsilon)
+            return tf.cast(y, self.output_dtype)
+        if gamma.dtype == tf.float64:  # the fused kernels do not take it
+            y, *statistics = _normalize(x, gamma, beta, self.epsilon)
+        elif distributed.num_replicas() > 1:
+            y, *statistics = _on_rows(_synchronized, x, gamma, beta, self.epsilon)
         else:
-            y = tf.nn.batch_normalization(x, *moving, beta, gamma, self.epsilon)
+            moved = (*(tf.identity(average) for average in moving), 1.0 - self.momentum)
+            y, *moved = _on_rows(_alone, x, gamma, beta, self.epsilon, *moved)
+            for average, value in zip(moving, moved):
+                average.assign(tf.stop_gradient(value))
+            return tf.cast(y, self.output_dtype)
+        for average, value in zip(moving, statistics):
+            average.assign_sub((1.0 - self.momentum) * (average - tf.stop_gradient(value)))
         return tf.cast(y, self.output_dtype)
+
+
+def _normalize(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the output, the mean and the biased variance by the formula itself.
+
+    What the fused kernels compute is held against it.
+    """
+    x = precision.full(x)
+    mean, variance = global_moments(x)
+    y = (x - mean) * (tf.math.rsqrt(variance + epsilon) * gamma) + beta
+    return y, mean, variance
+
+
+def _on_rows(function: Callable, x: tf.Tensor, *arguments: Any) -> tuple[tf.Tensor, ...]:
+    """Returns what `function` gives of [..., C] as [B, H, W, C], which the fused kernels take."""
+    if x.shape.rank == 4:
+        return function(x, *arguments)
+    rows = tf.reshape(x, tf.stack([-1, 1, 1, x.shape[-1]]))
+    y, *rest = function(rows, *arguments)
+    return tf.reshape(y, tf.shape(x)), *rest
+
+
+def _alone(
+    x: tf.Tensor,
+    gamma: tf.Tensor,
+    beta: tf.Tensor,
+    epsilon: float,
+    moving_mean: tf.Tensor,
+    moving_variance: tf.Tensor,
+    share: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the output of one replica, and its moving statistics moved by `share`: one kernel.
+
+    The kernel moves towards the unbiased variance, n / (n - 1) times the biased one of n rows.
+    """
+    rows = x.shape.num_elements()
+    rows = tf.size(x) if rows is None else rows
+    rows = rows // x.shape[-1]
+    if tf.is_tensor(rows):
+        rows = tf.cast(rows, moving_variance.dtype)
+        biased = tf.maximum(rows - 1.0, 1.0) / rows
+    else:
+        biased = max(rows - 1, 1) / rows
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=gamma,
+        offset=beta,
+        mean=moving_mean,
+        variance=moving_variance / biased,
+        epsilon=epsilon,
+        exponential_avg_factor=share,
+        is_training=True,
+    )
+    return y, mean, variance * biased
+
+
+def _synchronized(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns what `_normalize` does, over all replicas: one gather forth and one sum back.
+
+    With u = (x - mean) / sqrt(variance + epsilon), n rows on all replicas, and the sums over them
+    G = sum(dy u), B = sum(dy): dx = gamma / sqrt(variance + epsilon) (dy - (B + u G) / n).
+    """
+
+    @tf.custom_gradient
+    def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
+        mean, variance = global_moments(precision.full(x))
+        options = {"epsilon": epsilon, "is_training": False}
+        y, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=mean, variance=variance, **options
+        )
+
+        def gradient(dy: tf.Tensor, *_: tf.Tensor):
+            # As if the statistics were constants; then what follows from their moving with x.
+            constant, at_gamma, at_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=dy,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=[],
+                **options,
+            )
+            context = tf.distribute.get_replica_context()
+            sums = tf.stack([at_gamma, at_beta])
+            of_gamma, of_beta = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, sums))
+            rows = tf.cast(tf.size(x) // x.shape[-1] * distributed.num_replicas(), mean.dtype)
+            inverse = tf.math.rsqrt(variance + epsilon)
+            share = gamma * inverse / rows
+            # (x - mean) slope - share B, which is a batch norm too.
+            correction, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=x,
+                scale=-share * inverse * of_gamma,
+                offset=-share * of_beta,
+                mean=mean,
+                variance=tf.ones_like(mean),
+                epsilon=0.0,
+                is_training=False,
+            )
+            return constant + correction, at_gamma, at_beta
+
+        return (y, mean, variance), gradient
+
+    return run(x, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
 def global_moments(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

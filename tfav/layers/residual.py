@@ -236,7 +236,7 @@ class IRBlock(layer.Layer):
         self.stride = stride
         self.bn1 = normalization.BatchNorm()
         self.conv1 = blocks.Conv(filters, (3, 3), seed=next(seeds))
-        self.prelu = blocks.prelu()
+        self.prelu = blocks.PReLU()
         self.conv2 = blocks.Conv(filters, (3, 3), (stride, stride), seed=next(seeds))
         self.bn2 = normalization.BatchNorm()
         self.se = [SqueezeExcite(filters, 16, use_bias=False, seeds=seeds)] if se else []
@@ -251,7 +251,8 @@ class IRBlock(layer.Layer):
         if self.shortcut:
             conv, norm = self.shortcut
             shortcut = norm(conv(x), training=training)
-        x = self.prelu(self.conv1(self.bn1(x, training=training)))
+        x = self.conv1(self.bn1(x, training=training))
+        x = self.prelu(x, training=training)
         x = self.bn2(self.conv2(x), training=training)
         for gate in self.se:
             x = gate(x)

@@ -12,6 +12,7 @@ from tfav import compat, registry, tensors
 from tfav.ops import precision
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
+from tfav.training import flat
 from tfav.training import strategy as strategies
 from tfav.training import writer as writer_lib
 
@@ -56,7 +57,10 @@ class Trainer:
         self._batch_size = batch_size
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
-        self._encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
+        encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
+        self._norms = [_norm_name(name) for name in (*encoders, "")]
+        self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders)
+        self._adjusts = type(recipe).adjust_gradients is not base.Recipe.adjust_gradients
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
             lambda x: strategy.reduce(
@@ -85,30 +89,27 @@ class Trainer:
         scalars, gradients = self.gradients(batch)
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
-        norms = {
-            f"gradient_norm_{name}": tf.linalg.global_norm([gradients[i] for i in positions])
-            for name, positions in self._encoders.items()
-        }
-        step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
-        gradients = self.recipe.adjust_gradients(gradients, scalars, step)
-        norm = tf.linalg.global_norm(gradients)
+        vectors = self._groups.join(gradients)
+        norms = self._groups.norms(vectors)  # before a recipe adjusts what reaches the encoders
+        if self._adjusts:
+            step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
+            vectors = self._groups.join(self.recipe.adjust_gradients(gradients, scalars, step))
+            norms[""] = self._groups.norms(vectors)[""]
         if self._clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
+            clipped, _ = tf.clip_by_global_norm(
+                list(vectors.values()), self._clip_norm, use_norm=norms[""]
+            )
+            vectors = dict(zip(vectors, clipped))
         if self._weight_decay:
-            gradients = [
-                g + self._weight_decay * compat.raw(w) if decayed else g
-                for g, w, decayed in zip(
-                    gradients, self.recipe.trainable_weights, self.recipe.decayed()
-                )
-            ]
+            vectors = self._groups.decay(vectors, self._weight_decay)
+        gradients = self._groups.split(vectors)
         compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
-        return {**scalars, **norms, "gradient_norm": norm}
+        return {**scalars, **{_norm_name(name): norm for name, norm in norms.items()}}
 
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        norms = [f"gradient_norm_{name}" for name in self._encoders]
-        names = (*self.recipe.scalars, *norms, "gradient_norm")
+        names = (*self.recipe.scalars, *self._norms)
         totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         for i in tf.range(num_steps):
@@ -145,6 +146,10 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
+
+
+def _norm_name(encoder: str) -> str:
+    return f"gradient_norm_{encoder}" if encoder else "gradient_norm"
 
 
 def _next_stop(step: int, num_steps: int, *periods: int) -> int:

@@ -1,0 +1,83 @@
+"""Times calls against each other in turn, so that a machine whose speed drifts drifts for all."""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+ROUNDS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+      work: what was done.
+      size: how much of it, in words.
+      ours_ms: milliseconds of our code, the median of the rounds.
+      others_ms: name of a peer or floor to its milliseconds.
+      ratios: name of a peer or floor to ours / its, the median of the ratios of each round.
+      targets: name of a peer or floor to the largest ratio that is aimed at.
+      notes: what a reader must know, such as bytes or kernels.
+    """
+
+    work: str
+    size: str
+    ours_ms: float
+    others_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    ratios: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    targets: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    notes: str = ""
+
+    @property
+    def behind(self) -> list[str]:
+        """Returns the names of the peers whose target is missed."""
+        return [name for name, most in self.targets.items() if self.ratios[name] > most]
+
+
+def rounds(
+    calls: Mapping[str, Callable[[], object]], count: int = ROUNDS, least_seconds: float = 0.1
+) -> dict[str, list[float]]:
+    """Returns the milliseconds of one call of each, in every round.
+
+    The first round is not counted: it compiles and fills caches.
+
+    Args:
+      calls: name to what is called; a call returns once its work is done.
+      count: rounds that are counted.
+      least_seconds: a call is repeated within its turn until that long has passed.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(count + 1):
+        for name, call in calls.items():
+            start, done = time.perf_counter(), 0
+            while not done or time.perf_counter() - start < least_seconds:
+                call()
+                done += 1
+            if turn:
+                times[name].append((time.perf_counter() - start) / done * 1e3)
+    return times
+
+
+def row(
+    work: str,
+    size: str,
+    ours: Callable[[], object],
+    others: Mapping[str, Callable[[], object]],
+    targets: Mapping[str, float] | None = None,
+    notes: str = "",
+    **options: float,
+) -> Row:
+    """Returns the line of one piece of work, timed against others; see `rounds` for options."""
+    times = rounds({"ours": ours, **others}, **options)
+    own = times.pop("ours")
+    return Row(
+        work,
+        size,
+        statistics.median(own),
+        {name: statistics.median(other) for name, other in times.items()},
+        {n: statistics.median(a / b for a, b in zip(own, other)) for n, other in times.items()},
+        dict(targets or {}),
+        notes,
+    )
