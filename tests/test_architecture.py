@@ -13,6 +13,8 @@ ROWS = [
         "config",
         "compat",
         "theory",
+        "states",
+        "scalars",
         "weights",
         "files",
         "folders",
@@ -28,7 +30,14 @@ ROWS = [
     {"commands"},
     {"bin", "configs"},
 ]
-NUMPY_ONLY = ("theory.py", "files.py", "annotations/lists.py", "annotations/boxes.py")
+NUMPY_ONLY = (
+    "theory.py",
+    "files.py",
+    "states.py",
+    "scalars.py",
+    "annotations/lists.py",
+    "annotations/boxes.py",
+)
 FILES = sorted(p for folder in ("tfav", "bin", "configs") for p in (ROOT / folder).rglob("*.py"))
 
 
