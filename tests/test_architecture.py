@@ -15,6 +15,8 @@ ROWS = [
         "theory",
         "states",
         "scalars",
+        "values",
+        "fields",
         "weights",
         "files",
         "folders",

@@ -51,16 +51,26 @@ def lines(workdir: str | os.PathLike) -> list[Line]:
     return [Line(f"{text}\n", _parse(text)) for text in whole]
 
 
-def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+def read(workdir: str | os.PathLike, whole: bool = False) -> list[dict[str, Any]]:
     """Returns the scalars of every line that is not damaged; the log counts the others.
 
+    Args:
+      workdir: of a run.
+      whole: refuse damaged lines: what is computed from the others would be another number.
+
     Raises:
-      UserError: there is no such file.
+      UserError: there is no such file, or `whole` and a line is damaged.
     """
     path = os.path.join(workdir, FILE)
     if not os.path.isfile(path):
         raise registry.UserError(f"{path} does not exist: give the folder of a train run.")
     found = lines(workdir)
+    bad = damaged(found)
+    if whole and bad:
+        raise registry.UserError(
+            f"{path} has {len(bad)} damaged lines (first: line {bad[0]}): restore it from a copy, "
+            "or train that run again."
+        )
     warn(path, found)
     return [each.scalars for each in found if each.scalars is not None]
 
