@@ -27,7 +27,7 @@ class Writer:
         scalars.warn(self._path, found)
         if step and not found:
             logging.warning(
-                "%s has no line: what was logged up to step %d is lost", self._path, step
+                "%s is missing or empty: the log up to step %d is lost", self._path, step
             )
         kept = [x.text for x in found if x.scalars is None or x.scalars["step"] <= step]
         files.write_bytes(self._path, "".join(kept).encode(errors="surrogateescape"))
