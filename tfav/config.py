@@ -41,10 +41,12 @@ _LATER = {
 }
 
 # What a config's file must hold beside the fields that `fields.check` looks for.
+_ANY = {"*": object}
 _FORM = {
-    **dict.fromkeys(("model", "loss", "first_phase", "further"), {}),
-    "audio": {"frontend": {}, "arguments": {}},
-    "image": {"arguments": {}},
+    **dict.fromkeys(("model", "loss", "first_phase", "further"), _ANY),
+    "audio": {"frontend": _ANY, "arguments": _ANY, **_ANY},
+    "image": {"arguments": _ANY, **_ANY},
+    **_ANY,
 }
 
 

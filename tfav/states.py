@@ -16,7 +16,7 @@ from tfav import files, registry
 SEAL = "sha256"
 
 # What a value must be: a type (or several), `[FORM]` for a list of such values, `{name: FORM}` for
-# an object with at least these fields; `name?` may be absent, and `*` stands for every other field.
+# an object with these fields and no other; `name?` may be absent, `*` stands for any other field.
 Form = Any
 
 _NAMES = {
@@ -90,12 +90,14 @@ def _mismatch(value: Any, form: Form, name: str) -> str:
         else:
             below = "" if name == "it" else f"{name}."
             fields = {field.rstrip("?"): its for field, its in form.items() if field != "*"}
-            required = [field for field in form if field != "*" and not field.endswith("?")]
-            missing = [field for field in required if field not in value]
+            missing = [f for f in form if f != "*" and not f.endswith("?") and f not in value]
             if missing:
                 return f"{name} has no field {missing[0]!r}"
+            unknown = [field for field in value if field not in fields and "*" not in form]
+            if unknown:
+                return f"{name} has a field {unknown[0]!r} that nothing reads"
             parts = [
-                (item, fields.get(field, form.get("*", object)), f"{below}{field}")
+                (item, fields.get(field, form.get("*")), f"{below}{field}")
                 for field, item in value.items()
             ]
         return next(filter(None, (_mismatch(*part) for part in parts)), "")

@@ -255,7 +255,7 @@ def test_a_list_that_has_a_hash_and_is_gone_is_missed(hashed, write):
         ('{"verify_v2f_test.txt": 7}', r"damaged \(verify_v2f_test.txt is 7 instead of an object"),
         ('{"verify_v2f_test.txt": {"sha": ""}}', "verify_v2f_test.txt has no field 'sha256'"),
         ('{"verify_v2f_test.txt": {"sha256": 7}}', "sha256 is 7 instead of a text"),
-        ('{"verify_test.txt": {"sha256": ""}}', "verify_test.txt is not the name of a query list"),
+        ('{"verify_test.txt": {"sha256": ""}}', r"lists.json is damaged \(verify_test.txt is not"),
     ],
 )
 def test_damaged_hashes_are_a_sentence(hashed, text, sentence):

@@ -288,6 +288,8 @@ def _damage(folder, kind):
         arrays["line/kernel"] = np.zeros([3, 1], np.float32)
     elif kind == "texts":
         arrays["line/kernel"] = np.array([["a"], ["b"]])
+    elif kind == "counts":
+        arrays["line/kernel"] = np.array([[1], [2]])
     elif kind == "facts of two numbers":
         arrays["fact:step"] = np.zeros(2)
     if kind == "objects":
@@ -324,7 +326,8 @@ def _damage(folder, kind):
         ("text", "weights.npz is not a readable weights file"),
         ("another value", "weights.npz is damaged, its checksum does not fit"),
         ("another name", "weights.npz is damaged, its checksum does not fit"),
-        ("texts", "line/kernel is of type <U1 and this model wants float32"),
+        ("texts", "weights.npz is damaged, line/kernel holds no numbers"),
+        ("counts", "line/kernel is of type int64 and this model wants float32"),
         ("objects", "weights.npz is not a readable weights file"),
         ("facts of two numbers", "weights.npz is not a readable weights file"),
         ("lacks one", "weights.npz has no weight line/bias"),

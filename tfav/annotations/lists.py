@@ -155,8 +155,14 @@ def _check_hashes(
     if not path.exists():
         return
     fix = "restore it from where the lists come from, or make the data set again"
-    for file, entry in states.read(path, {"*": {"sha256": str}}, fix).items():
-        name = parse_name(file)
+    form = {"*": {"sha256": str, "*": object}}
+    for file, entry in states.read(path, form, fix).items():
+        try:
+            name = parse_name(file)
+        except registry.UserError as error:
+            raise registry.UserError(
+                f"{path} is damaged ({file} is not the name of a query list): {fix}."
+            ) from error
         if tag not in (None, name.tag):
             continue
         if name not in found:

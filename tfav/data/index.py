@@ -27,7 +27,7 @@ _INFO = {
     "format": int,
     "sample_rate_hz": int,
     "source": str,
-    "splits": {"*": {"labels": [str], "rows": int}},
+    "splits": {"*": {"labels": [str], "*": int}},  # rows in all, and of each modality
     "shards": [{"file": str, "bytes": int, "records": int}],
     "columns": [str],
     "modalities": [str],
@@ -138,11 +138,11 @@ class Index:
         splits = self.info["splits"]
         unknown = set(self.split) - set(splits)
         if unknown:
-            return f"the split {min(unknown)!r} is in the rows alone"
+            return f"the split {min(map(str, unknown))!r} is in the rows alone"
         for split, its in splits.items():
             mine = self.split == split
-            if mine.sum() != its["rows"]:
-                return f"split {split!r} has {mine.sum()} rows instead of {its['rows']}"
+            if mine.sum() != its.get("rows"):
+                return f"split {split!r} has {mine.sum()} rows instead of {its.get('rows')}"
             first = list(dict.fromkeys(self.label[mine].tolist()))
             if first != its["labels"]:
                 odd = set(first) ^ set(its["labels"]) or set(first)
@@ -183,7 +183,7 @@ def _read_info(directory: str) -> dict:
             f"make one with tfav-prepare --output={directory}."
         )
     content, fix = _content(path), _fix(directory)
-    found = states.parse(content, path, {"format": int}, fix)["format"]
+    found = states.parse(content, path, {"format": int, "*": object}, fix)["format"]
     if found != FORMAT:
         raise registry.UserError(
             f"{path} has format {found!r} and this version reads {FORMAT}: run tfav-prepare again."

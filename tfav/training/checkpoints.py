@@ -188,7 +188,8 @@ def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **fac
     if not write:
         return
     arrays |= {f"{_FACT}{name}": np.asarray(value) for name, value in facts.items()}
-    files.write_npz(path, {**arrays, _CHECKSUM: np.asarray(_checksum(arrays))})
+    # First: a directory that is cut short has lost what came last.
+    files.write_npz(path, {_CHECKSUM: np.asarray(_checksum(arrays)), **arrays})
 
 
 def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:
@@ -246,8 +247,10 @@ def read_weights(path: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
             f"{path} is not a readable weights file ({error}): {fix}."
         ) from error
     checksum = arrays.pop(_CHECKSUM, None)  # files of older versions have none
-    if checksum is not None and checksum != _checksum(arrays):
-        raise registry.UserError(f"{path} is damaged, its checksum does not fit: {fix}.")
+    odd = [name for name, value in arrays.items() if value.dtype.kind not in "biuf"]
+    if odd or checksum not in (None, _checksum(arrays)):
+        what = f"{odd[0]} holds no numbers" if odd else "its checksum does not fit"
+        raise registry.UserError(f"{path} is damaged, {what}: {fix}.")
     return {n: v for n, v in arrays.items() if not n.startswith(_FACT)}, facts
 
 

@@ -16,7 +16,7 @@ import tfav
 from tfav import states
 
 FILE = "environment.json"
-_FORM = {"starts": [{"step": int, "data_sha256": str, "labels": [str]}]}
+_FORM = {"starts": [{"step": int, "data_sha256": str, "labels": [str], "*": object}]}
 
 
 def version() -> str:
