@@ -46,17 +46,31 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
     for phase, folder in phases:
         config.validate(phase)
         workdirs.check(phase, folder)
+    blended = _reads_log(c)
+    if blended and len(phases) > 1:
+        _check_validated(*phases[0])
     if c.deterministic:
         tf.config.experimental.enable_op_determinism()
     replicas = strategy.create(strategy_name)  # before anything makes a tensor
     one_at_a_time = lock.held(workdir) if strategy.is_chief(replicas) else contextlib.nullcontext()
     with one_at_a_time:
         for phase, folder in phases:
-            _train(phase, folder, replicas, first=phase is not c, blended=_reads_log(c))
+            _train(phase, folder, replicas, blended=blended and phase is not c)
 
 
 def _reads_log(c: ml_collections.ConfigDict) -> bool:
     return models.recipe_class(c).reads_log(models.recipe_arguments(c))
+
+
+def _check_validated(c: ml_collections.ConfigDict, workdir: str) -> None:
+    """Raises UserError where a first phase would not be validated twice, before it takes hours."""
+    steps, every = c.train.num_steps, c.train.validate_every
+    times = -(-steps // every) if every else 0
+    if times < 2:
+        raise registry.UserError(
+            f"{workdir} would be validated {times} times, and blending compares two validations: "
+            f"set --config.first_phase.train.validate_every to {steps // 2} or fewer."
+        )
 
 
 def _train(
@@ -64,7 +78,6 @@ def _train(
     workdir: str,
     replicas: tf.distribute.Strategy,
     *,
-    first: bool,
     blended: bool,
 ) -> None:
     """Trains one phase to its end, from wherever it stands.
@@ -73,8 +86,7 @@ def _train(
       c: of the phase.
       workdir: of the phase.
       replicas: where it computes.
-      first: another phase follows, which takes this one's tables over.
-      blended: that one weighs its losses by this one's validations.
+      blended: a phase follows that weighs its losses by this one's validations.
     """
     chief = strategy.is_chief(replicas)
     index = shards.Index.read(c.data.directory)
@@ -121,7 +133,7 @@ def _train(
     # Before anything is written: what the data cannot serve leaves no workdir behind.
     judge = evaluate.find(c.eval.protocols[0])
     if c.train.validate_every:
-        _check_validation(c, judge, index, needed=first and blended)
+        _check_validation(c, judge, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
