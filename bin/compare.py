@@ -14,6 +14,9 @@ trains a variant with each value of a field and draws OUTPUT/sensitivity.png. Wi
 first of them is swept, and the others are trained as they are: lines to compare with.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 from ml_collections import config_flags
 

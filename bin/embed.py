@@ -6,6 +6,9 @@
 `embedding_space` hold vectors that can be compared.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav.bin import cli

@@ -8,6 +8,9 @@ Writes metrics.json (metrics_PROTOCOLS.json with --protocols) and plots into the
 output) and prints a table.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav import registry

@@ -5,6 +5,9 @@
 Nothing is published when an artefact's embeddings, classes or maps differ from the checkpoint's.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav import registry

@@ -6,6 +6,9 @@ Sizes, agreement with the float network, speed on one thread here, and the oldes
 an export of that encoder says it. Weights are fresh; batch norms are settled on the data.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav.bin import cli

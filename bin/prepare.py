@@ -19,6 +19,9 @@ is reported.
 import os
 import sys
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav.bin import cli

@@ -7,6 +7,9 @@ gallery; curves; results. --video adds a film of the voice probes, with sound. O
 classes apart: figures, confusion, calibration, and what each modality did.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 
 from tfav.bin import cli

@@ -7,6 +7,9 @@ The same command continues a run that was stopped. Any field is set by a flag:
 --config.train.learning_rate=3e-4.
 """
 
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
 from absl import flags
 from ml_collections import config_flags
 

@@ -72,6 +72,7 @@ def _base():
     c.loss.scale = config.optional_float()  # the bound at `posterior`
     c.loss.posterior = 0.99
     c.loss.bound = "paper"
+    c.loss.contrastive = "contrastive"  # any row of ALIGNMENT
     c.loss.contrastive_weight = 0.0
     c.loss.contrastive_args = {"temperature": 0.1, "symmetric": False}
     c.loss.agreement_weight = 0.0

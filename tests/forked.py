@@ -70,6 +70,7 @@ def _child(argv: list[str], stdout: str, stderr: str) -> int:
         os.dup2(file, number)
         os.close(file)
     sys.argv = argv
+    sys.path.insert(0, os.path.dirname(argv[0]))  # as Python does for a file that it runs
     try:
         runpy.run_path(argv[0], run_name="__main__")
         code = 0

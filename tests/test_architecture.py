@@ -13,6 +13,10 @@ ROWS = [
         "config",
         "compat",
         "theory",
+        "states",
+        "scalars",
+        "values",
+        "fields",
         "weights",
         "files",
         "folders",
@@ -28,7 +32,14 @@ ROWS = [
     {"commands"},
     {"bin", "configs"},
 ]
-NUMPY_ONLY = ("theory.py", "files.py", "annotations/lists.py", "annotations/boxes.py")
+NUMPY_ONLY = (
+    "theory.py",
+    "files.py",
+    "states.py",
+    "scalars.py",
+    "annotations/lists.py",
+    "annotations/boxes.py",
+)
 FILES = sorted(p for folder in ("tfav", "bin", "configs") for p in (ROOT / folder).rglob("*.py"))
 
 

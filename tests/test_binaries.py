@@ -287,7 +287,7 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
     for name in ("config.json", "environment.json"):  # a checkpoint of whatever
         (tmp_path / "run" / name).unlink()
     flags = (f"--workdir={tmp_path}/run", *trained.train_flags, other)
-    _refused(trained, "ckpt-60 holds other variables than this experiment has", "train", *flags)
+    _refused(trained, "run holds ckpt-60 and weights.npz .* and no config.json", "train", *flags)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(published, 
     run = (f"--workdir={published.run}", f"--output={place}/exports")
     full(f"^error: the disk is full: nothing was published to {place}/exports", "export", *run)
     assert disk.files() == []
-    train = (f"--workdir={place}/run", *published.train_flags, "--config.train.num_steps=4")
+    train = (f"--workdir={place}/run", *published.train_flags)
+    train += ("--config.train.num_steps=4", "--config.train.warmup_steps=0")
     full(f"^error: the disk is full while writing {place}/run/checkpoints", "train", *train)
     left = [name for name in disk.files() if "tensorboard" not in name]
     whole = ["config.json", "environment.json", "scalars.jsonl", "weights.npz"]
@@ -483,6 +484,7 @@ def test_a_full_disk_at_the_last_weights_keeps_the_run(trained, tmp_path):
         f"--workdir={tmp_path}/run",
         *trained.train_flags,
         "--config.train.num_steps=2",
+        "--config.train.warmup_steps=0",
         "--config.train.validate_every=0",
     )
     sentence = f"the disk is full while writing {tmp_path}/run/weights.npz: free some space"

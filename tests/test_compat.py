@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfav import compat, registry
+from tfav.losses import addons as alignment
 from tfav.training import optimizers
 
 ADDONS_LINE = not compat.KERAS_3
@@ -74,6 +75,16 @@ def test_averages_stand_in_for_the_weights_while_they_are_judged_and_kept():
 def test_optimizer_of_the_other_line_names_the_extra(name):
     with pytest.raises(registry.UserError, match=f"'{name}' needs tensorflow-addons.*addons-cpu"):
         optimizers.create(name, 0.1, schedule="constant", num_steps=1)
+
+
+@pytest.mark.skipif(not ADDONS_LINE, reason="tensorflow-addons runs on the addons set only")
+def test_addons_that_are_found_while_a_graph_is_traced_are_no_matter_for_autograph(caplog):
+    @tf.function
+    def traced(x):
+        return alignment.npairs(x, x, tf.constant([0, 1]))
+
+    assert traced(tf.ones([2, 3])).shape == (2,)
+    assert "AutoGraph" not in caplog.text
 
 
 @pytest.mark.skipif(not ADDONS_LINE, reason="current line")

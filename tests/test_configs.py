@@ -1,11 +1,16 @@
 """Every experiment loads, survives a file, and builds; wrong values end in a sentence."""
 
 import importlib
+import inspect
+import json
+import math
 import pathlib
+import re
 
 import pytest
 
-from tfav import config, registry
+from tests import small
+from tfav import config, fields, recipes, registry, values
 from tfav.experiment import models
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
@@ -83,28 +88,224 @@ def test_unknown_field_is_refused():
         c.train.learning_rat = 1.0
 
 
+# Ranges ------------------------------------------------------------------------------------------
+
+
+def _with(c, field, value):
+    """The config with a field of a dotted name set, whatever its type was."""
+    tree = c.to_dict()
+    *path, last = field.split(".")
+    node = tree
+    for part in path:
+        node = node[part]
+    node[last] = value
+    return config.from_json(json.dumps(tree))
+
+
+def _wrong(row):
+    """Values that a row must refuse: below, above, not finite, of another type."""
+    if row.kind is bool:
+        bad = [0, 1, "True", None]
+    elif row.kind is str:
+        bad = [0, True, 1.5, {"a": 1}, *(["nothing like it"] if row.choices else [])]
+    else:
+        step = 1 if row.kind is int else 1e-6
+        bad = [row.least if row.above else row.least - step, 2 * row.most + 1, -(2**70)]
+        bad += [math.nan, math.inf, -math.inf, "1", True, [0], None]
+        bad += [0.5, 3.0] if row.kind is int else []
+    if row.or_none:
+        bad.remove(None)
+    return [[value] for value in bad] + ["audio", 7] if row.several else bad
+
+
+def _right(row):
+    """Values that a row must take: its ends."""
+    if row.kind is bool:
+        return [True, False]
+    if row.kind is str:
+        return list(row.choices) or ["a"]
+    least = row.least if not row.above else min(1e-9, row.most)
+    return [least, row.most]
+
+
+def _rows(c):
+    """Each field of a config that has a row, and the row."""
+    for name in values.flat(c.to_dict()):
+        row = fields.FIELDS.get(re.sub(r"^further\.[^.]+", "further.*", name))
+        if row:
+            yield name, row
+
+
+def _refused(c, name, value):
+    with pytest.raises(registry.UserError) as caught:
+        config.validate(_with(c, name, value))
+    text = str(caught.value)
+    assert f"--config.{name}" in text and ("give" in text or "name" in text), (name, value, text)
+
+
+def test_every_field_of_the_schema_has_a_row_and_every_row_a_field():
+    found = set(values.flat(config.base().to_dict()))
+    assert found <= set(fields.FIELDS)
+    assert {name for name in set(fields.FIELDS) - found if not name.startswith("further.*")} == {
+        "audio.arguments.dropout",
+        "image.arguments.dropout",
+        "audio.frontend.kind",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(fields.FIELDS))
+def test_a_row_takes_its_ends_and_refuses_what_lies_beyond_and_other_types(name):
+    row = fields.FIELDS[name]
+    for value in _right(row):
+        assert row.wrong((value,) if row.several else value) == ""
+    for value in _wrong(row):
+        assert row.wrong(value) != "", value
+
+
+def test_a_value_that_a_row_refuses_is_refused_in_every_field_of_the_schema():
+    c = _load("voice_face", "demo")
+    found = list(_rows(c))
+    assert len(found) > 55
+    for name, row in found:
+        for value in _wrong(row):
+            if value != {"a": 1}:  # which makes another field
+                _refused(c, name, value)
+
+
+@pytest.mark.parametrize("name,variant", EXPERIMENTS)
+def test_what_an_experiment_changes_stays_within_reach_of_the_table(name, variant):
+    c = _load(name, variant)
+    base = values.flat(config.base().to_dict())
+    changed = [(field, row) for field, row in _rows(c) if base.get(field) != _field(c, field)]
+    assert len(changed) >= 5
+    for field, row in changed:
+        _refused(c, field, _wrong(row)[0])
+
+
+def _field(c, name):
+    return values.flat(c.to_dict())[name]
+
+
 @pytest.mark.parametrize(
     "field,value,sentence",
     [
-        ("data.directory", "", "directory is empty"),
-        ("dtype", "float16", "float32, mixed_bfloat16 or float64"),
+        ("data.directory", "", "directory is empty: name the folder"),
+        ("dtype", "float16", "dtype='float16' is none of them: give one of float32, mixed_bfl"),
         ("data.audio_seconds", (3.0, 2.0), "shortest <= longest"),
-        ("train.batch_size", 1, "no negatives"),
-        ("train.num_steps", 0, "give 1 or more"),
+        ("data.audio_seconds", (3.0,), "give two, shortest <= longest"),
+        ("train.batch_size", 1, "a whole number from 2 to 1000000 .a batch of one has no negat"),
+        ("train.num_steps", 0, "num_steps=0 is out of range: give a whole number from 1 to"),
+        ("train.learning_rate", -0.1, "rate=-0.1 is out of range: give a number above 0"),
+        ("train.learning_rate", math.nan, "is no finite number"),
+        ("train.momentum", "0.9", "momentum='0.9' is of another type: give a number from 0 to"),
+        ("train.warmup_steps", 201, "warmup_steps=201 is more than the 200 steps of the run"),
+        ("train.decay_steps", (3, 2), r"decay_steps=\(3, 2\): give each step once, in ascending"),
+        ("train.decay_steps", (2, 2), "give each step once"),
+        ("eval.min_seconds", 3.5, "min_seconds=3.5 is more than the 3 s that are heard: lower"),
+        ("audio.frontend.fft_length", 513, "fft_length=513 is odd.* such as 512"),
+        ("audio.frontend.frame_length_samples", 514, "samples=514 is more than fft_length=512"),
+        ("audio.frontend.frame_length_samples", 401, "samples=401 is odd, and centred frames"),
+        ("audio.frontend.lower_hz", 8000.0, "lower_hz=8000 is not below upper_hz=8000: lower"),
         ("modalities", ("audio", "flow"), r"\('audio', 'flow'\).*config.further"),
         ("modalities", (), "name each once"),
         ("modalities", ("audio", "audio"), "name each once"),
-        ("data.sampling", "random", "identities or rows"),
+        ("data.sampling", "random", "identities, rows"),
         ("eval.protocols", (), "protocols is empty"),
-        ("image.num_frames", 0, "num_frames of image"),
+        ("image.num_frames", 0, "image.num_frames=0"),
+        ("train.lerning_rate", 0.1, "train.lerning_rate that nothing reads; did you mean train.l"),
+        ("first_phase", {"train": {"num_steps": 0}}, "num_steps=0 is out of range"),
+        ("first_phase", {"train": {"num_step": 10}}, "train.num_step that nothing reads; did you"),
+        ("first_phase", {"train": {"num_steps": "x"}}, "first_phase does not fit the config"),
     ],
 )
 def test_wrong_value_names_the_field_and_the_fix(field, value, sentence):
-    c = _load("voice_face", "demo")
-    part, _, key = field.rpartition(".")
-    setattr(getattr(c, part) if part else c, key, value)
+    c = _with(_load("voice_face", "demo"), field, value)
     with pytest.raises(registry.UserError, match=sentence):
+        config.validate(config.first_phase(c) if field == "first_phase" else c)
+
+
+def test_two_sources_of_weights_for_one_encoder_are_refused():
+    c = _with(_load("voice_face", "demo"), "init.audio", "a.pth")
+    c = _with(c, "train.init_from", "runs/x")
+    with pytest.raises(registry.UserError, match="give one of them"):
         config.validate(c)
+
+
+# What a recipe takes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_every_argument_of_a_recipe_has_a_row(name):
+    recipe = recipes.RECIPES[name]
+    taken = set(inspect.signature(recipe).parameters) - {"encoders", "num_classes", "seed"}
+    rows = {row.split(".")[0] for row in recipe.arguments}
+    assert rows == taken
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_a_recipe_refuses_what_its_rows_refuse(name):
+    c = _load("voice_face", "demo")
+    tree = c.to_dict() | {"recipe": name, "model": {}, "loss": {}}
+    for field, row in recipes.RECIPES[name].arguments.items():
+        for section in ("model", "loss"):
+            for value in _right(row):
+                _arguments(tree, section, field, (value,) if row.several else value)
+            for value in _wrong(row):
+                if value == {"a": 1}:  # an argument may be a dict with rows of its own
+                    continue
+                with pytest.raises(registry.UserError) as caught:
+                    _arguments(tree, section, field, value)
+                assert f"--config.{section}.{field}=" in str(caught.value)
+
+
+def _arguments(tree, section, field, value):
+    *path, last = field.split(".")
+    given = {last: value}
+    for part in reversed(path):
+        given = {part: given}
+    return models.recipe_arguments(config.from_json(json.dumps(tree | {section: given})))
+
+
+@pytest.mark.parametrize(
+    "recipe,section,arguments,sentence",
+    [
+        ("voice_face", "model", {"depth": 3}, "'voice_face' in --config.model .* 'depth': leave"),
+        ("voice_face", "model", {"implicit_weight": 0, "explicit_weight": 0}, "leave no loss"),
+        ("voice_face", "model", {"alignment_args": {"k": 1}}, "takes m"),
+        (
+            "voice_face",
+            "model",
+            {"reweighting": "grow", "reweighting_args": {"decai": 1.0}},
+            "reweighting_args: .*'decai': leave it out, or choose from .*decay",
+        ),
+        ("mmcosine", "loss", {"modulation_args": {"beta": 1}}, "modulation_args: .*'beta'"),
+        ("mmcosine", "loss", {"contrastive": "nothing"}, "unknown alignment loss 'nothing'"),
+        ("mmcosine", "loss", {"blending": {"fused": -1.0, "audio": 1, "image": 1}}, "not be neg"),
+        ("mmcosine", "loss", {"posterior": 0.1}, "posterior=0.1 must lie between chance"),
+        ("dmc", "model", {"num_clusters": "ten"}, "num_clusters='ten' is of another type"),
+    ],
+)
+def test_a_recipe_names_what_it_does_not_take(recipe, section, arguments, sentence):
+    tree = small.config("").to_dict() | {"recipe": recipe, "model": {}, "loss": {}}
+    c = config.from_json(json.dumps(tree | {section: arguments}))
+    with pytest.raises(registry.UserError, match=sentence):
+        models.model(c, num_classes=5)
+
+
+def test_an_argument_stands_in_one_section_and_an_encoder_names_what_it_does_not_take():
+    tree = small.config("").to_dict()
+    c = config.from_json(json.dumps(tree | {"loss": {"alignment": "explicit"}}))
+    with pytest.raises(registry.UserError, match="alignment stands in --config.model and in"):
+        models.model(c, num_classes=5)
+    for part in ("audio", "image"):
+        c = _with(small.config(""), f"{part}.arguments", {"depth": 3})
+        with pytest.raises(
+            registry.UserError, match=f"'tiny' in --config.{part}.arguments .*'depth': leave"
+        ):
+            models.model(c, num_classes=5)
+
+
+# Going on ----------------------------------------------------------------------------------------
 
 
 def test_another_config_does_not_continue_a_run():
@@ -123,3 +324,81 @@ def test_a_cosine_run_cannot_be_made_longer_and_a_constant_one_can():
         config.check_resumable(before, now, "w")
     before.train.schedule = now.train.schedule = "constant"
     config.check_resumable(before, now, "w")
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [
+        ("eval.audio_seconds", 2.5),
+        ("eval.min_seconds", 1.0),
+        ("eval.batch_size", 7),
+        ("eval.protocols", ("trials", "lists")),
+    ],
+)
+def test_what_changes_a_validation_does_not_continue_a_run_that_validates(field, value):
+    before = _load("voice_face", "demo")
+    now = _with(before, field, value)
+    with pytest.raises(registry.UserError, match=f"{field}=.* and this one has"):
+        config.check_resumable(before, now, "w")
+    for c in (before, now):
+        with c.unlocked():
+            c.train.validate_every = 0
+    config.check_resumable(before, now, "w")
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    [("eval.groups", "x"), ("eval.num_bootstrap", 7), ("eval.protocols", ("lists", "trials"))],
+)
+def test_what_only_the_last_evaluation_reads_may_change(field, value):
+    before = _load("voice_face", "demo")
+    config.check_resumable(before, _with(before, field, value), "w")
+
+
+def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then():
+    now = _load("mmcosine", "demo")
+    tree = now.to_dict()
+    for name in ("slopes", "preemphasis", "centered", "instance_norm"):
+        del tree["audio"]["frontend"][name]
+    del tree["loss"]["contrastive"]
+    before = config.from_json(json.dumps(tree))
+    config.check_resumable(before, now, "w")
+    now.audio.frontend.instance_norm = False
+    with pytest.raises(registry.UserError, match="instance_norm=True and this one has False"):
+        config.check_resumable(before, now, "w")
+
+
+@pytest.mark.parametrize(
+    "change,sentence",
+    [
+        (
+            lambda tree: tree["train"].pop("num_steps"),
+            r"damaged \(the config has no field train.num_steps: start",
+        ),
+        (lambda tree: tree["train"].update(num_steps="x"), r"damaged \(--config.train.num_steps="),
+        (lambda tree: tree["train"].update(num_steps={}), "no field train.num_steps"),
+        (lambda tree: tree.update(train=7), "has a field train that nothing reads"),
+        (lambda tree: tree.update(model=7), r"damaged \(model is 7 instead of an object\)"),
+        (lambda tree: tree.update(new=7), r"damaged \(the config has a field new that nothing"),
+    ],
+)
+def test_a_damaged_config_file_is_named(tmp_path, change, sentence):
+    tree = _load("voice_face", "demo").to_dict()
+    change(tree)
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    with pytest.raises(registry.UserError, match=sentence):
+        config.load(str(tmp_path))
+
+
+def test_a_saved_config_comes_back_and_a_changed_letter_is_seen(tmp_path):
+    c = _load("mmcosine", "demo")
+    config.save(c, str(tmp_path))
+    assert config.load(str(tmp_path)).to_dict() == c.to_dict()
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"num_steps": 300', '"num_steps": 301'))
+    with pytest.raises(registry.UserError, match="is not what was written, its sha256 does not"):
+        config.load(str(tmp_path))
+    tree = json.loads(path.read_text())
+    del tree["sha256"]
+    path.write_text(json.dumps(tree))
+    assert config.load(str(tmp_path)).train.num_steps == 301

@@ -1,18 +1,19 @@
-"""The only module that knows there are two dependency lines.
+"""The only module that knows there are two dependency sets.
 
 Current: TensorFlow 2.21 with Keras 3. Addons: TensorFlow 2.15 with Keras 2.15, tensorflow-addons
-and tensorflow-io. Everything else in the house is written once, in the spelling both lines
-understand.
+and tensorflow-io. Everything else is written once, in the spelling both sets understand.
 """
 
 import contextlib
 import importlib
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework import config as framework_config
 
 from tfav import registry
 
@@ -30,8 +31,13 @@ def path(variable: Any) -> str:
 
 
 def leaf_name(variable: Any) -> str:
-    """Returns the last part of a weight's name, equal on both lines: `kernel`."""
+    """Returns the last part of a weight's name, equal on both sets: `kernel`."""
     return variable.name.split(":")[0].rsplit("/", 1)[-1]
+
+
+def deterministic() -> bool:
+    """Says whether `tf.config.experimental.enable_op_determinism` was called."""
+    return framework_config.is_op_determinism_enabled()  # no public name on either set
 
 
 def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
@@ -96,13 +102,16 @@ def tensorflow_io(name: str) -> ModuleType:
     return _extra("tensorflow_io", name)
 
 
+@tf.autograph.experimental.do_not_convert  # AutoGraph warns that it cannot convert an import
 def _extra(module: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(module)
+        with warnings.catch_warnings():  # its own end of life is no news to who installs it
+            warnings.filterwarnings("ignore", category=UserWarning, module=module)
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.replace("_", "-")
         raise registry.UserError(
-            f"{name!r} needs {package}, which runs on the addons line only: install "
+            f"{name!r} needs {package}, which runs on the addons set only: install "
             "'tfav[addons-cpu]' or 'tfav[addons]' in an environment of its own (Python 3.10 or "
             "3.11)."
         ) from error
@@ -114,7 +123,7 @@ def loss_dtype(name: str) -> dict[str, str]:
 
 
 def lite_interpreter(path: str | None = None, content: bytes | None = None) -> Any:
-    """Returns a single-threaded interpreter: LiteRT's, or TensorFlow 2.15's own on the addons line.
+    """Returns a single-threaded interpreter: LiteRT's, or TensorFlow 2.15's own on the addons set.
 
     Args:
       path: a `.tflite` file, or

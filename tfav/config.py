@@ -1,7 +1,7 @@
 """One schema for every experiment, and its way to a file and back.
 
 `configs/*.py` start from `base()` and change fields; flags override fields; `commands/` is where a
-config stops: nothing below it has seen one.
+config stops: nothing below it has seen one. What each field may be is in `fields`.
 """
 
 import json
@@ -12,9 +12,12 @@ from typing import Any
 import ml_collections
 from ml_collections import config_dict
 
-from tfav import registry
+from tfav import fields, registry, states, values
+
+FILE = "config.json"
 
 # What may differ between a run and its continuation without changing a single number it computes.
+# Of `eval` see `check_resumable`.
 RESUMABLE = (
     "train.steps_per_call",
     "train.checkpoint_every",
@@ -23,9 +26,28 @@ RESUMABLE = (
     "train.tables_from",
     "init",
     "data.directory",
-    "eval",
+    "eval.groups",
+    "eval.num_bootstrap",
     "export",
 )
+
+# Fields that are younger than some runs, and what a run without them computed with.
+_LATER = {
+    "audio.frontend.slopes": "hz",
+    "audio.frontend.preemphasis": 0.0,
+    "audio.frontend.centered": True,
+    "audio.frontend.instance_norm": True,
+    "loss.contrastive": "contrastive",
+}
+
+# What a config's file must hold beside the fields that `fields.check` looks for.
+_ANY = {"*": object}
+_FORM = {
+    **dict.fromkeys(("model", "loss", "first_phase", "further"), _ANY),
+    "audio": {"frontend": _ANY, "arguments": _ANY, **_ANY},
+    "image": {"arguments": _ANY, **_ANY},
+    **_ANY,
+}
 
 
 def base() -> ml_collections.ConfigDict:
@@ -57,10 +79,14 @@ def base() -> ml_collections.ConfigDict:
     c.audio.frontend.fft_length = 512
     c.audio.frontend.lower_hz = 0.0
     c.audio.frontend.upper_hz = 8000.0
+    c.audio.frontend.slopes = "hz"  # or mel: the scale on which a band's slopes are linear
     c.audio.frontend.window = "hamming"
     c.audio.frontend.power = 2.0
     c.audio.frontend.log_offset = 1e-6
     c.audio.frontend.amplitude = 1.0  # 32768: the int16 range the released voice encoder expects
+    c.audio.frontend.preemphasis = 0.0  # c of x_t - c x_(t-1); 0: none
+    c.audio.frontend.centered = True  # frames have their middle at multiples of the step
+    c.audio.frontend.instance_norm = True  # of each band over the clip: levels do not count
     c.audio.frontend.form = "stft"  # or conv: for accelerators that must take the whole graph
 
     c.image = ml_collections.ConfigDict()
@@ -166,47 +192,7 @@ def validate(c: ml_collections.ConfigDict) -> None:
             "--config.data.directory is empty: name the folder that prepare wrote, "
             "--config.data.directory=DIR."
         )
-    if c.dtype not in ("float32", "mixed_bfloat16", "float64"):
-        raise registry.UserError(
-            f"--config.dtype={c.dtype}: use float32, mixed_bfloat16 or float64."
-        )
-    unknown = [m for m in c.modalities if m not in ("audio", "image", *c.further)]
-    if unknown or not c.modalities or len(set(c.modalities)) < len(c.modalities):
-        raise registry.UserError(
-            f"--config.modalities={tuple(c.modalities)}: name each once, of audio, image and what "
-            "config.further says of others."
-        )
-    if c.data.sampling not in ("identities", "rows"):
-        raise registry.UserError(f"--config.data.sampling={c.data.sampling}: identities or rows.")
-    if not c.eval.protocols:
-        raise registry.UserError("--config.eval.protocols is empty: name how the run is judged.")
-    for name in c.modalities:
-        if name != "audio" and (c.image if name == "image" else c.further[name]).num_frames < 1:
-            raise registry.UserError(f"num_frames of {name} is below 1: give 1 or more.")
-    seconds = tuple(c.data.audio_seconds)
-    if len(seconds) != 2 or not 0 < seconds[0] <= seconds[1]:
-        raise registry.UserError(
-            f"--config.data.audio_seconds={seconds}: give 0 < shortest <= longest, in seconds."
-        )
-    for field in (
-        "batch_size",
-        "num_steps",
-        "steps_per_call",
-        "checkpoint_every",
-        "keep_checkpoints",
-    ):
-        if c.train[field] < 1:
-            raise registry.UserError(f"--config.train.{field}={c.train[field]}: give 1 or more.")
-    released = c.init.audio or c.init.image
-    if c.train.init_from and released:
-        raise registry.UserError(
-            f"--config.train.init_from={c.train.init_from} and --config.init name weights "
-            f"({released}) for the same encoders: give one of them."
-        )
-    if c.train.batch_size < 2:
-        raise registry.UserError(
-            "--config.train.batch_size=1: a batch of one identity has no negatives; give 2 or more."
-        )
+    fields.check(c.to_dict())
 
 
 def to_json(c: ml_collections.ConfigDict) -> str:
@@ -215,10 +201,20 @@ def to_json(c: ml_collections.ConfigDict) -> str:
 
 
 def first_phase(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """Returns the first phase's whole config: `c` with the fields that `c.first_phase` names."""
+    """Returns the first phase's whole config: `c` with the fields that `c.first_phase` names.
+
+    Raises:
+      UserError: one of them cannot take the place of the field.
+    """
     phase = ml_collections.ConfigDict(c.to_dict())
     phase.first_phase = ml_collections.ConfigDict()
-    phase.update(c.first_phase)
+    try:
+        phase.update(c.first_phase)
+    except (TypeError, ValueError) as error:
+        raise registry.UserError(
+            f"--config.first_phase does not fit the config ({error}): name fields of the config, "
+            "with values of their types."
+        ) from error
     return phase.lock()
 
 
@@ -235,24 +231,30 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(tuples(json.loads(text))).lock()
 
 
+def save(c: ml_collections.ConfigDict, workdir: str) -> None:
+    """Writes the `config.json` of a workdir."""
+    states.write(os.path.join(workdir, FILE), json.loads(to_json(c)))
+
+
 def load(workdir: str) -> ml_collections.ConfigDict:
     """Reads the config a workdir was trained with.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or it is damaged.
     """
-    file = os.path.join(workdir, "config.json")
-    try:
-        with open(file, encoding="utf-8") as f:
-            return from_json(f.read())
-    except FileNotFoundError as error:
+    file = os.path.join(workdir, FILE)
+    if not os.path.exists(file):
         raise registry.UserError(
             f"{file} does not exist: give the --workdir of a finished train run."
-        ) from error
-    except ValueError as error:
-        raise registry.UserError(
-            f"{file} is not readable JSON ({error}): restore it, or train into a new --workdir."
-        ) from error
+        )
+    fix = "restore it from a copy, or train into a new --workdir"
+    tree = states.read(file, _FORM, fix)
+    try:
+        c = from_json(json.dumps(tree))
+        fields.check(c.to_dict())
+    except registry.UserError as error:
+        raise registry.UserError(f"{file} is damaged ({str(error).rstrip('.')}): {fix}.") from error
+    return c
 
 
 def check_resumable(
@@ -263,11 +265,12 @@ def check_resumable(
     Raises:
       UserError: names the first field that differs, both values and the fix.
     """
-    old, new = _flat(before.to_dict()), _flat(now.to_dict())
+    old, new = (_comparable(c) for c in (before, now))
     if now.train.schedule != "cosine":  # a cosine's every rate depends on where it ends
         old["train.num_steps"] = new["train.num_steps"]
+    free = RESUMABLE if now.train.validate_every else (*RESUMABLE, "eval")
     for field in sorted(old.keys() | new.keys()):
-        if any(field == f or field.startswith(f + ".") for f in RESUMABLE):
+        if any(field == f or field.startswith(f + ".") for f in free):
             continue
         if old.get(field) != new.get(field):
             raise registry.UserError(
@@ -277,14 +280,12 @@ def check_resumable(
             )
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
+def _comparable(c: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns a config's fields by dotted name, in the form that JSON gives them back."""
+    flat = _LATER | values.flat(c.to_dict())
+    # The first protocol validates; the others only evaluate what was trained.
+    flat["eval.protocols"] = flat["eval.protocols"][:1]
+    return json.loads(json.dumps(flat))
 
 
 def optional_float() -> Any:

@@ -1,4 +1,4 @@
-"""A folder that appears complete or not at all."""
+"""A folder that appears complete or not at all; and a path to one that is no pattern."""
 
 import contextlib
 import errno
@@ -63,6 +63,21 @@ def beside(output: str | os.PathLike, hidden: bool = False) -> Iterator[str]:
             yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def plain(folder: str | os.PathLike) -> Iterator[str]:
+    """Yields a path to an existing folder that holds no character of the user's.
+
+    TensorFlow looks checkpoints and variables up by patterns, and takes `[ ] * ?` in a folder's
+    name for one. This path leads through the files that the process has open (Linux), and ends
+    with the block.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
 
 
 def publish(made: str | os.PathLike, output: str | os.PathLike) -> None:

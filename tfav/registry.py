@@ -1,7 +1,8 @@
 """How a name in a config becomes code: a table, or a dotted path to code elsewhere."""
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -36,3 +37,25 @@ def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
             f"{kind} {name!r} cannot be imported ({error}): choose one of {choices}, or mend "
             f"the path."
         ) from error
+
+
+def call(make: Callable, what: str, arguments: Mapping[str, Any], **fixed: Any) -> Any:
+    """Returns `make(**fixed, **arguments)`; arguments that it does not take become a sentence.
+
+    Args:
+      make: a class or function.
+      what: what is made and where its arguments stand, such as `the encoder 'tiny' in --config...`.
+      arguments: those that a user gives.
+      **fixed: those that he does not.
+
+    Raises:
+      UserError: an argument that `make` does not take; names those that it does.
+    """
+    try:
+        inspect.signature(make).bind(**fixed, **arguments)
+    except TypeError as error:
+        known = [name for name in inspect.signature(make).parameters if name not in fixed]
+        raise UserError(
+            f"{what} {error}: leave it out, or choose from {', '.join(known) or 'none'}."
+        ) from error
+    return make(**fixed, **arguments)

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 
 import pytest
 
@@ -164,7 +165,7 @@ def test_lists_of_a_tag_come_in_a_fixed_order(write, tmp_path):
         "verify_f2v_test.txt",
         "reterival_v2f_test.txt",
     ]
-    for name in sorted(names) + ["match_v2f_2_val.txt", "lists.json", "README.txt"]:
+    for name in sorted(names) + ["match_v2f_2_val.txt", "list.csv", "README.txt"]:
         write(name, "a b c\n")
     assert [path.name for _, path in lists.find(tmp_path, "test")] == names
 
@@ -207,3 +208,57 @@ def test_the_items_of_lists_come_once_under_their_modality(write, tmp_path):
         "audio": ["a.wav", "b.wav", "c.wav"],
         "image": ["A.jpg", "B.jpg", "C.jpg", "D.jpg", "E.jpg"],
     }
+
+
+# lists.json --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hashed(write, tmp_path):
+    """A folder of two lists, one of them gzipped after its hash was taken, and their hashes."""
+    entries = {}
+    for name in ("verify_v2f_val.txt", "verify_v2f_test.txt"):
+        entries[name] = {"sha256": files.sha256(write(name, f"{name} b\n")), "origin": "seeded"}
+    packed = tmp_path / "verify_v2f_val.txt.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "verify_v2f_val.txt").read_bytes()))
+    (tmp_path / "verify_v2f_val.txt").unlink()
+    write("lists.json", json.dumps(entries))
+    return tmp_path
+
+
+def test_lists_that_have_their_hashes_are_found_and_so_is_one_that_has_none(hashed, write):
+    write("verify_f2v_test.txt", "mine yours\n")
+    assert len(lists.find(hashed)) == 3
+
+
+@pytest.mark.parametrize("tag", ["test", None])
+def test_a_list_that_is_not_the_one_of_its_hash_is_refused(hashed, tag):
+    (hashed / "verify_v2f_test.txt").write_text("verify_v2f_test.txt c\n")
+    with pytest.raises(registry.UserError, match="v2f_test.txt is not the list whose SHA-256 is"):
+        lists.find(hashed, tag)
+    assert len(lists.find(hashed, "val")) == 1  # a question that the change does not touch
+
+
+def test_a_list_that_has_a_hash_and_is_gone_is_missed(hashed, write):
+    write("verify_f2v_test.txt", "mine yours\n")
+    (hashed / "verify_v2f_test.txt").unlink()
+    with pytest.raises(registry.UserError, match="v2f_test.txt is missing, and lists.json beside"):
+        lists.find(hashed, "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "lists.json is empty"),
+        ("{", "lists.json is not readable JSON"),
+        ("[]", r"lists.json is damaged \(it is \[\] instead of an object\)"),
+        ('{"verify_v2f_test.txt": 7}', r"damaged \(verify_v2f_test.txt is 7 instead of an object"),
+        ('{"verify_v2f_test.txt": {"sha": ""}}', "verify_v2f_test.txt has no field 'sha256'"),
+        ('{"verify_v2f_test.txt": {"sha256": 7}}', "sha256 is 7 instead of a text"),
+        ('{"verify_test.txt": {"sha256": ""}}', r"lists.json is damaged \(verify_test.txt is not"),
+    ],
+)
+def test_damaged_hashes_are_a_sentence(hashed, text, sentence):
+    (hashed / "lists.json").write_text(text)
+    with pytest.raises(registry.UserError, match=sentence):
+        lists.find(hashed, "test")

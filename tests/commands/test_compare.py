@@ -24,6 +24,7 @@ SMALL = {
     "image.size": 32,
     "train.batch_size": 4,
     "train.num_steps": 2,
+    "train.warmup_steps": 0,
     "train.steps_per_call": 2,
     "train.validate_every": 0,
     "eval.num_bootstrap": 0,

@@ -11,7 +11,7 @@ from tfav import compat, recipes, registry, weights
 from tfav.encoders import audio as audio_encoders
 from tfav.encoders import image as image_encoders
 from tfav.layers import clustering
-from tfav.recipes import dmc
+from tfav.recipes import dmc, grids
 from tfav.training import optimizers, trainer
 
 SIZE = 32
@@ -317,7 +317,7 @@ def test_a_map_is_scaled_and_lies_over_the_pixels_it_looks_at():
 
 def _first_weights(offset):
     """The weights of the first of two positions at eight pixels."""
-    both = dmc.at_pixels(2, 8, 4, offset)
+    both = grids.at_pixels(2, 8, 4, offset)
     np.testing.assert_allclose(both.sum(axis=1), 1)
     return both[:, 0]
 

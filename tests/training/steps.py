@@ -17,7 +17,7 @@ import tensorflow as tf
 from tests import small
 from tests.conformance import test_recipes
 from tfav import compat
-from tfav.data.input import pipeline
+from tfav.data.input import endless
 from tfav.experiment import models
 from tfav.training import optimizers, strategy, trainer
 
@@ -40,7 +40,7 @@ def main(strategy_name: str, data: str, output: str, recipe_name: str) -> None:
     )
 
     def batches():
-        make = pipeline.identity_batches(
+        make = endless.identity_batches(
             data,
             "train",
             batch_size=8,

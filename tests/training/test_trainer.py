@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ import tensorflow as tf
 
 from tests import forked, small
 from tests.training import toy
-from tfav import compat, registry
+from tfav import compat, registry, scalars
 from tfav.commands import train
 from tfav.experiment import models
 from tfav.training import checkpoints, trainer, writer
@@ -151,8 +153,7 @@ class Fit:
         )
 
     def lines(self):
-        with open(os.path.join(self.folder, "scalars.jsonl"), encoding="utf-8") as f:
-            return [json.loads(line) for line in f]
+        return scalars.read(self.folder)
 
     def saved(self):
         names = os.listdir(os.path.join(self.folder, "checkpoints"))
@@ -206,16 +207,43 @@ def test_workers_at_different_steps_are_refused(tmp_path, monkeypatch):
     assert run.loop.recipe.stops == []
 
 
-def test_sigterm_saves_where_the_call_ends_and_exits_as_killed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_where_the_call_ends_and_exits_as_killed(tmp_path, monkeypatch, number):
     run = Fit(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
-    stop = lambda step: step == 6 and os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    before = signal.getsignal(number)
+    stop = lambda step: step == 6 and os.kill(os.getpid(), number)  # noqa: E731
     monkeypatch.setattr(run.loop.recipe, "between_calls", stop)
     with pytest.raises(SystemExit) as ended:
         run.fit(num_steps=12)
-    assert ended.value.code == 128 + 15
+    assert ended.value.code == 128 + number
     assert run.saved() == [5, 6] and Fit(tmp_path).loop.step == 6
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
+
+
+INTERRUPTED_TWICE = """
+import os, signal, threading
+from tfav.training import stopping
+with stopping.Stopping() as told:
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert told.number == signal.SIGINT
+    if ONCE:
+        os._exit(7)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()  # as in a call that never comes back
+"""
+
+
+@pytest.mark.parametrize("once,code", [(True, 7), (False, 130)])
+def test_a_second_interrupt_waits_for_nothing(once, code):
+    script = INTERRUPTED_TWICE.replace("ONCE", str(once))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    if not once:
+        assert "once more stops at once" in done.stderr
+        assert done.stderr.splitlines()[-1] == "interrupted"
 
 
 # A real recipe ----------------------------------------------------------------------------------
@@ -255,7 +283,7 @@ def test_bfloat16_trains_like_float32(data, tmp_path, policy):
 
 def test_a_rate_that_blows_up_ends_in_a_sentence(data, tmp_path):
     c = small.config(data)
-    c.train.learning_rate = 1e30
+    c.train.learning_rate, c.train.weight_decay = 1000.0, 10.0  # each step is 10,000 times larger
     with pytest.raises(registry.UserError, match="not finite at step [1-9]"):
         train.train(c, str(tmp_path / "run"))
     assert not (tmp_path / "run" / "weights.npz").exists()
@@ -288,7 +316,7 @@ def test_init_from_takes_the_encoders_and_leaves_the_heads(data, tmp_path):
     second = small.config(data)
     second.seed = 7
     second.train.num_steps = 1
-    second.train.learning_rate = 0.0
+    second.train.learning_rate = 1e-30
     second.train.init_from = str(tmp_path / "first")
     train.train(second, str(tmp_path / "second"))
     with (
@@ -316,6 +344,7 @@ def test_optimizers_that_keep_more_than_slots_resume_bit_for_bit(data, tmp_path,
             f"--config.train.optimizer={name}",
             "--config.train.schedule=constant",
             f"--config.train.num_steps={steps}",
+            "--config.train.warmup_steps=0",
             "--config.train.batch_size=4",
             "--config.train.validate_every=0",
             "--config.data.audio_seconds=(0.5, 0.5)",

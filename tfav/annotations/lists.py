@@ -5,21 +5,23 @@ An item is a path-like id without white space. The formats (`data/list_wav` of t
 * `match[_g]_{v2f,f2v}_{N}_{tag}.txt`: `probe positive negative_1 .. negative_{N-1}`;
 * `verify[_g]_{v2f,f2v}_{tag}.txt`: `probe candidate`, right when both are the same identity;
 * `retrieval[_g]_{v2f,f2v}_{tag}.txt` (or `reterival`, as released): a line of probes, then a
-  line of gallery items. Further pairs of lines are further galleries: one pair a gender in `_g`.
+  line of gallery items. Further pairs of lines are further galleries: one pair per gender in `_g`.
 
 `_g` marks lists whose candidates share the probe's gender. Blank lines, CRLF and a UTF-8 mark are
-tolerated. Any of them may be gzipped (`.txt.gz`).
+tolerated. Any of them may be gzipped (`.txt.gz`). Where a `lists.json` lies beside them, the lists
+that it names must be there and have the SHA-256 that it says.
 """
 
 import collections
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tfav import files, registry
+from tfav import files, registry, states
 
+HASHES = "lists.json"
 PREFIXES = {
     "match": "matching",
     "verify": "verification",
@@ -107,7 +109,8 @@ def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListNa
       tag: which lists; None: those of all tags.
 
     Raises:
-      UserError: no such folder, no list of the tag, two lists for one question, a misnamed list.
+      UserError: no such folder, no list of the tag, two lists for one question, a misnamed list, or
+        a list that is missing or is not the one that `lists.json` names.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -133,6 +136,7 @@ def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListNa
         raise registry.UserError(
             f"{folder} holds no query list of tag {tag!r}; tags there: {tags}."
         )
+    _check_hashes(folder, found, tag)
     protocols = list(PREFIXES.values())
 
     def place(item: tuple[ListName, pathlib.Path]) -> tuple[int | str, ...]:
@@ -141,6 +145,36 @@ def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListNa
         return *keys, DIRECTIONS.index(name.direction), name.tag
 
     return sorted(found.items(), key=place)
+
+
+def _check_hashes(
+    folder: pathlib.Path, found: Mapping[ListName, pathlib.Path], tag: str | None
+) -> None:
+    """Raises UserError where a list of the tag is not what `lists.json`, if any, says of it."""
+    path = folder / HASHES
+    if not path.exists():
+        return
+    fix = "restore it from where the lists come from, or make the data set again"
+    form = {"*": {"sha256": str, "*": object}}
+    for file, entry in states.read(path, form, fix).items():
+        try:
+            name = parse_name(file)
+        except registry.UserError as error:
+            raise registry.UserError(
+                f"{path} is damaged ({file} is not the name of a query list): {fix}."
+            ) from error
+        if tag not in (None, name.tag):
+            continue
+        if name not in found:
+            raise registry.UserError(
+                f"{folder / file} is missing, and {HASHES} beside it names it: restore it, or "
+                f"remove its entry from {HASHES}."
+            )
+        if files.sha256(found[name]) != entry["sha256"]:
+            raise registry.UserError(
+                f"{found[name]} is not the list whose SHA-256 is in {HASHES}: restore it, or "
+                f"remove its entry from {HASHES} if you changed it on purpose."
+            )
 
 
 def read_matching(path: str | os.PathLike) -> list[list[str]]:
@@ -160,7 +194,7 @@ def read_matching(path: str | os.PathLike) -> list[list[str]]:
 
 
 def read_verification(path: str | os.PathLike) -> list[list[str]]:
-    """Returns one `[probe, candidate]` a trial.
+    """Returns one `[probe, candidate]` per trial.
 
     Raises:
       UserError: the file cannot be read or is empty, or a line is malformed.
@@ -231,7 +265,7 @@ def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
             empty = False
             yield number, items
     if empty:
-        raise registry.UserError(f"{path} is empty: expected a query list, one trial a line.")
+        raise registry.UserError(f"{path} is empty: expected a query list, one trial per line.")
 
 
 def _checked(path, number: int, items: list[str], num_items: int, expected: str) -> list[str]:

@@ -1,22 +1,22 @@
 """Trains a config's run, phase by phase, from wherever it stands."""
 
+import contextlib
 import os
-from collections.abc import Sequence
 
 import ml_collections
 import tensorflow as tf
 from absl import logging
 
-from tfav import compat, config, files, registry, theory
+from tfav import compat, config, registry, scalars
 from tfav.commands import evaluate
 from tfav.data import shards
+from tfav.data.input import lengths
 from tfav.encoders import encoder as encoders_base
-from tfav.experiment import inputs, models
+from tfav.experiment import inputs, models, workdirs
 from tfav.interop import pytorch, torch_file
 from tfav.recipes import recipe as base
-from tfav.reports import balance
 from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import environment, optimizers, strategy, trainer, writer
+from tfav.training import environment, lock, optimizers, strategy, trainer, writer
 
 
 def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto") -> None:
@@ -32,7 +32,8 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
       strategy_name: a row of `strategy.STRATEGIES`.
 
     Raises:
-      UserError: something in the config, the data or the workdir does not fit; names value and fix.
+      UserError: something in the config, the data or the workdir does not fit, or another process
+        trains in the workdir; names value and fix.
     """
     phases = [(c, workdir)]
     if c.first_phase:
@@ -40,30 +41,64 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
         with c.unlocked():
             c.train.tables_from = folder
         phases.insert(0, (config.first_phase(c), folder))
+    if checkpoints_lib.saved_steps(workdir):  # the tables of the first phase are in there
+        phases = phases[-1:]
     for phase, folder in phases:
         config.validate(phase)
-        if os.path.exists(os.path.join(folder, "config.json")):
-            config.check_resumable(config.load(folder), phase, folder)
+        workdirs.check(phase, folder)
+    blended = _reads_log(c)
+    if blended and len(phases) > 1:
+        _check_validated(*phases[0])
     if c.deterministic:
         tf.config.experimental.enable_op_determinism()
     replicas = strategy.create(strategy_name)  # before anything makes a tensor
-    for phase, folder in phases:
-        _train(phase, folder, replicas)
+    one_at_a_time = lock.held(workdir) if strategy.is_chief(replicas) else contextlib.nullcontext()
+    with one_at_a_time:
+        for phase, folder in phases:
+            _train(phase, folder, replicas, blended=blended and phase is not c)
 
 
-def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.Strategy) -> None:
-    """Trains one phase to its end, from wherever it stands."""
+def _reads_log(c: ml_collections.ConfigDict) -> bool:
+    return models.recipe_class(c).reads_log(models.recipe_arguments(c))
+
+
+def _check_validated(c: ml_collections.ConfigDict, workdir: str) -> None:
+    """Raises UserError where a first phase would not be validated twice, before it takes hours."""
+    steps, every = c.train.num_steps, c.train.validate_every
+    times = -(-steps // every) if every else 0
+    if times < 2:
+        raise registry.UserError(
+            f"{workdir} would be validated {times} times, and blending compares two validations: "
+            f"set --config.first_phase.train.validate_every to {steps // 2} or fewer."
+        )
+
+
+def _train(
+    c: ml_collections.ConfigDict,
+    workdir: str,
+    replicas: tf.distribute.Strategy,
+    *,
+    blended: bool,
+) -> None:
+    """Trains one phase to its end, from wherever it stands.
+
+    Args:
+      c: of the phase.
+      workdir: of the phase.
+      replicas: where it computes.
+      blended: a phase follows that weighs its losses by this one's validations.
+    """
     chief = strategy.is_chief(replicas)
     index = shards.Index.read(c.data.directory)
-    data_sha256 = files.sha256(os.path.join(c.data.directory, "index.csv"))
+    data_sha256 = index.info["index_sha256"]
     for start in environment.starts(workdir):
         if start["data_sha256"] != data_sha256:
             raise registry.UserError(
                 f"{c.data.directory} is not the data {workdir} was trained on (index.csv has "
-                f"changed): give that data "
-                "back, or train into a new --workdir."
+                "changed): give that data back, or train into a new --workdir."
             )
     labels = index.labels(c.data.train_split)
+    _count_unheard(c, index)
     with replicas.scope():
         recipe = models.model(c, len(labels))
         optimizer = optimizers.create(
@@ -88,18 +123,21 @@ def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.S
         weight_decay=c.train.weight_decay,
         clip_norm=c.train.clip_norm,
     )
+    weights_path = os.path.join(workdir, checkpoints_lib.WEIGHTS_FILE)
     if checkpoints.restore():
         logging.info("resume: step %d of %s", loop.step, workdir)
+        if checkpoints.best.numpy() > float("-inf"):
+            workdirs.check_kept(workdir)
     else:
         _start(c, recipe)
     # Before anything is written: what the data cannot serve leaves no workdir behind.
     judge = evaluate.find(c.eval.protocols[0])
     if c.train.validate_every:
-        judge.check(c, index)
+        _check_validation(c, judge, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
-        files.write_text(os.path.join(workdir, "config.json"), config.to_json(c))
+        config.save(c, workdir)
         facts = environment.facts(
             step=loop.step,
             replicas=replicas.num_replicas_in_sync,
@@ -112,11 +150,7 @@ def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.S
     def keep_best(metric: float | None, step: int) -> None:
         facts = {} if metric is None else {"metric": metric}
         checkpoints_lib.save_weights(
-            os.path.join(workdir, checkpoints_lib.WEIGHTS_FILE),
-            recipe.named_weights(),
-            write=chief,
-            step=step,
-            **facts,
+            weights_path, recipe.named_weights(), write=chief, step=step, **facts
         )
 
     with inputs.whole(c.data.directory):
@@ -132,6 +166,43 @@ def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.S
             checkpoint_every=c.train.checkpoint_every,
             validate_every=c.train.validate_every,
         )
+    # A finished run without them, whose last weights are the kept ones.
+    if not c.train.validate_every and loop.workers_mean(float(not os.path.exists(weights_path))):
+        with compat.averaged(optimizer, recipe.trainable_weights):
+            keep_best(None, loop.step)
+
+
+def _count_unheard(c: ml_collections.ConfigDict, index: shards.Index) -> None:
+    """Logs how many clips are longer than the longest crop."""
+    if "audio" not in c.modalities:
+        return
+    longest = c.data.audio_seconds[1]
+    lost = lengths.unheard(index.select(c.data.train_split), longest)
+    if lost.clips:
+        logging.info(
+            "a step hears up to %g s of a clip, from any place on: %d of %d clips of %s are longer "
+            "(--config.data.audio_seconds)",
+            longest,
+            lost.clips,
+            lost.of,
+            c.data.train_split,
+        )
+
+
+def _check_validation(
+    c: ml_collections.ConfigDict, judge: evaluate.Judge, index: shards.Index, *, needed: bool
+) -> None:
+    """Raises UserError unless the data has what validation needs; `needed`: by the next phase."""
+    try:
+        judge.check(c, index)
+    except registry.UserError as error:
+        if not needed:
+            raise
+        raise registry.UserError(
+            f"{index.directory} cannot validate the first phase, by whose validations "
+            "--config.loss.blending=estimated weighs the losses: prepare the data with a split "
+            "val, or train a variant without blending."
+        ) from error
 
 
 def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
@@ -146,37 +217,17 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
             _load(recipe.encoders[modality], path)
             logging.info("start: %s encoder of %s", modality, path)
     if recipe.needs_tables:
-        if not c.train.tables_from:
+        source = c.train.tables_from
+        if not source:
             raise registry.UserError(
                 "this recipe uses weights that another run has found (of identities, or of losses) "
                 "and --config.train.tables_from names none: name that run's workdir, or give the "
                 "config a first_phase that finds them."
             )
-        checkpoints_lib.load_weights(c.train.tables_from, recipe.table_weights())
-        logging.info("start: tables of %s", c.train.tables_from)
-        if "blending" in recipe.tables:
-            weights = _blending_weights(c.train.tables_from, recipe.tables["blending"].names)
-            recipe.tables["blending"].assign(weights)
-            logging.info("start: losses blended by %s", weights)
-
-
-def _blending_weights(workdir: str, names: Sequence[str]) -> dict[str, float]:
-    """Returns how to blend losses, from the first and the last validation of the run in `workdir`.
-
-    Raises:
-      UserError: that run has not been validated twice.
-    """
-    lines = [line for line in balance.read(workdir) if f"val/loss_{names[0]}" in line]
-    if len(lines) < 2:
-        raise registry.UserError(
-            f"{workdir} was validated {len(lines)} times, and blending compares two: set "
-            "--config.train.validate_every to half of its steps or fewer."
-        )
-    ends = lines[0], lines[-1]
-    return theory.blending_weights(
-        {name: tuple(line[f"loss_{name}"] for line in ends) for name in names},
-        {name: tuple(line[f"val/loss_{name}"] for line in ends) for name in names},
-    )
+        checkpoints_lib.load_weights(source, recipe.table_weights())
+        logging.info("start: tables of %s", source)
+        if _reads_log(c):
+            recipe.read_log(scalars.read(source, whole=True), source)
 
 
 def _load(encoder: encoders_base.Encoder, path: str) -> None:

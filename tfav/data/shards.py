@@ -1,32 +1,36 @@
 """A data set on disk: TFRecord shards, and an index that gives random access to every record.
 
-`DIR/dataset.json` describes the whole, `DIR/index.csv` has one line a record, and the payload of a
-record is a `tf.train.Example` with `id`, and where the row has them `audio` (PCM16 little-endian,
-mono, 16 kHz), `image` and further picture modalities such as `flow` (each a list of JPEGs: the
-frames in order). The index holds the byte range of each payload, so that a reader fetches any
-record with `tf.raw_ops.TFRecordDatasetV2` at its byte offset (see `pipeline`), and no Python.
+`DIR/dataset.json` describes the whole, `DIR/index.csv` has one line per record, and the payload of
+a record is a `tf.train.Example` with `id`, and where the row has them `audio` (PCM16 little-endian,
+mono, 16 kHz), `image` and further image modalities such as `flow` (each a list of JPEGs: the frames
+in order). The index holds the byte range of each payload, so that a reader fetches any record with
+`tf.raw_ops.TFRecordDatasetV2` at its byte offset (see `input.reader`), and no Python.
+
+What is written is here; `Index`, which reads it, is made in `index` and belongs to this door.
 """
 
 import collections
 import contextlib
 import csv
 import dataclasses
-import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry, tensors
+from tfav import files, states, tensors
+from tfav.data.index import (
+    COLUMNS,
+    FOOTER_BYTES,
+    FORMAT,
+    FRAMES,
+    HEADER_BYTES,
+    Index,
+    frame_columns,
+)
 
-FORMAT = 2
-_NUMBERS = ("offset", "length", "num_samples", "height", "width")
-COLUMNS = ("id", "split", "label", "shard", *_NUMBERS)
-FRAMES = "num_frames"  # the column of `image`; a further modality M has num_frames_M
-_HEADER_BYTES = 12  # of a TFRecord: payload length (8), its checksum (4); the payload follows
-_FOOTER_BYTES = 4  # checksum of the payload
+__all__ = ["COLUMNS", "FORMAT", "FRAMES", "Index", "Record", "Writer", "serialize", "write"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Record:
       height: of the image in pixels, 0 without one.
       width: of the image in pixels, 0 without one.
       extra: columns that pass through, name to text.
-      further: further picture modalities, name to frames (bytes of JPEG files).
+      further: further image modalities, name to frames (bytes of JPEG files).
     """
 
     id: str
@@ -57,7 +61,7 @@ class Record:
 
     @property
     def frames(self) -> dict[str, Sequence[bytes]]:
-        """JPEG files of every picture modality of the row, `image` first."""
+        """JPEG files of every image modality of the row, `image` first."""
         image = [self.image] if isinstance(self.image, bytes) else self.image or ()
         pictures = {"image": image, **self.further}
         return {name: files for name, files in pictures.items() if len(files)}
@@ -87,7 +91,7 @@ class Writer(contextlib.AbstractContextManager):
       planned: rows expected of each split (an upper bound), which spreads them evenly over shards.
       shards: number of shards of each split; no split gets more shards than planned rows.
       columns: names of the columns that pass through.
-      modalities: names of the picture modalities beside `image`.
+      modalities: names of the image modalities beside `image`.
     """
 
     def __init__(
@@ -114,7 +118,7 @@ class Writer(contextlib.AbstractContextManager):
         path = os.path.join(self._directory, "index.csv")
         self._index = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (till close)
         self._lines = csv.writer(self._index, lineterminator="\n")
-        self._lines.writerow([*COLUMNS, *_frame_columns(self._further).values(), *self._columns])
+        self._lines.writerow([*COLUMNS, *frame_columns(self._further).values(), *self._columns])
 
     def add(self, record: Record) -> None:
         """Appends one record. Raises ValueError when it has a modality that was not announced."""
@@ -133,12 +137,12 @@ class Writer(contextlib.AbstractContextManager):
         shard = self._files[-1]
         num_samples = 0 if record.audio is None else len(record.audio)
         self._lines.writerow(
-            [record.id, record.split, record.label, name, shard["bytes"] + _HEADER_BYTES]
+            [record.id, record.split, record.label, name, shard["bytes"] + HEADER_BYTES]
             + [len(payload), num_samples, record.height, record.width]
             + [len(record.frames.get(name, ())) for name in pictures]
             + [record.extra.get(column, "") for column in self._columns]
         )
-        shard["bytes"] += _HEADER_BYTES + len(payload) + _FOOTER_BYTES
+        shard["bytes"] += HEADER_BYTES + len(payload) + FOOTER_BYTES
         shard["records"] += 1
         count["rows"] += 1
         count["audio"] += record.audio is not None
@@ -184,10 +188,9 @@ class Writer(contextlib.AbstractContextManager):
             "shards": self._files,
             "columns": self._columns,
             "modalities": self._further,
+            "index_sha256": files.sha256(os.path.join(self._directory, "index.csv")),
         }
-        path = os.path.join(self._directory, "dataset.json")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(json.dumps(self.info, indent=1) + "\n")
+        states.write(os.path.join(self._directory, "dataset.json"), self.info)
 
     def __exit__(self, kind, error, trace) -> None:
         if kind is None:
@@ -222,125 +225,3 @@ def write(
         for record in records:
             writer.add(record)
     return writer.info
-
-
-@dataclasses.dataclass(frozen=True)
-class Index:
-    """What `index.csv` and `dataset.json` say, column by column.
-
-    Attributes:
-      directory: of the data set.
-      id: [N] str; likewise `split`, `label`, `shard` (file name relative to `directory`).
-      offset: [N] int64, byte offset of the payload in its shard; `length` [N] int64, its bytes.
-      num_samples: [N] int64, 0 without audio.
-      height: [N] int64, 0 without an image; likewise `width`.
-      frames: picture modality (`image` and each further one) to [N] int64, 0 where a row has none.
-      extra: name of a further column to [N] str.
-      info: the content of `dataset.json`.
-    """
-
-    directory: str
-    id: np.ndarray
-    split: np.ndarray
-    label: np.ndarray
-    shard: np.ndarray
-    offset: np.ndarray
-    length: np.ndarray
-    num_samples: np.ndarray
-    height: np.ndarray
-    width: np.ndarray
-    frames: Mapping[str, np.ndarray]
-    extra: Mapping[str, np.ndarray]
-    info: Mapping
-
-    def __len__(self) -> int:
-        return len(self.id)
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities that any row holds: `audio`, `image`, then further ones."""
-        return tuple(name for name in ("audio", *self.frames) if self.held(name).any())
-
-    def held(self, modality: str) -> np.ndarray:
-        """Returns [N] bool: which rows hold `modality`. One that the data does not know: none."""
-        if modality == "audio":
-            return self.num_samples > 0
-        return self.frames.get(modality, np.zeros(len(self), np.int64)) > 0
-
-    @property
-    def shard_bytes(self) -> dict[str, int]:
-        """Size of each shard file in bytes."""
-        return {shard["file"]: shard["bytes"] for shard in self.info["shards"]}
-
-    @classmethod
-    def read(cls, directory: str | os.PathLike) -> "Index":
-        """Reads the index of a prepared data set (any path that `tf.io.gfile` knows).
-
-        Raises:
-          UserError: the folder is not a prepared data set, is of another format, or a shard is
-            missing or cut short.
-        """
-        directory = os.fspath(directory)
-        info_path = os.path.join(directory, "dataset.json")
-        if not tf.io.gfile.exists(info_path):
-            raise registry.UserError(
-                f"{directory} is not a prepared data set (it has no dataset.json): "
-                f"make one with tfav-prepare --output={directory}."
-            )
-        with tf.io.gfile.GFile(info_path) as file:
-            info = json.loads(file.read())
-        if info.get("format") != FORMAT:
-            raise registry.UserError(
-                f"{info_path} has format {info.get('format')!r} and this version reads {FORMAT}: "
-                "run tfav-prepare again."
-            )
-        for shard in info["shards"]:
-            _check_shard(os.path.join(directory, shard["file"]), shard["bytes"])
-        with tf.io.gfile.GFile(os.path.join(directory, "index.csv")) as file:
-            header, *lines = csv.reader(io.StringIO(file.read(), newline=""))
-        columns = list(zip(*lines)) if lines else [()] * len(header)
-        frame_columns = _frame_columns(info["modalities"])
-        numbers = {*_NUMBERS, *frame_columns.values()}
-        table = {
-            name: np.array(values, dtype=np.int64 if name in numbers else np.str_)
-            for name, values in zip(header, columns)
-        }
-        fixed = {name: table.pop(name) for name in COLUMNS}
-        frames = {name: table.pop(column) for name, column in frame_columns.items()}
-        return cls(directory=directory, frames=frames, extra=table, info=info, **fixed)
-
-    def select(self, split: str) -> "Index":
-        """Returns the rows of one split, in order. Raises UserError when there is no such split."""
-        self._split_info(split)
-        return self.take(np.flatnonzero(self.split == split))
-
-    def take(self, rows: np.ndarray) -> "Index":
-        """Returns the rows at positions `rows` [n] int."""
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        extra = {name: values[rows] for name, values in self.extra.items()}
-        frames = {name: values[rows] for name, values in self.frames.items()}
-        return dataclasses.replace(self, frames=frames, extra=extra, **columns)
-
-    def labels(self, split: str) -> list[str]:
-        """Returns a split's labels in order of first appearance: a label's rank is its class."""
-        return list(self._split_info(split)["labels"])
-
-    def _split_info(self, split: str) -> Mapping:
-        splits = self.info["splits"]
-        if split not in splits:
-            raise registry.UserError(
-                f"{self.directory} has no split {split!r}: it has {', '.join(splits) or 'none'}."
-            )
-        return splits[split]
-
-
-def _frame_columns(further: Iterable[str]) -> dict[str, str]:
-    """Returns picture modality to its column of the index."""
-    return {"image": FRAMES} | {name: f"{FRAMES}_{name}" for name in further}
-
-
-def _check_shard(path: str, size: int) -> None:
-    found = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
-    if found != size:
-        what = "is missing" if found is None else f"has {found} bytes instead of {size}"
-        raise registry.UserError(f"{path} {what}: copy it again or run tfav-prepare again.")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry, tensors
-from tfav.data.input import augment, pipeline
+from tfav.data.input import augment, endless, pipeline
 from tfav.experiment import collect, models
 
 
@@ -31,7 +31,7 @@ def training_batches(
 ) -> Callable[[tf.distribute.InputContext | None], tf.data.Dataset]:
     """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on."""
     if c.data.sampling == "identities":
-        return pipeline.identity_batches(
+        return endless.identity_batches(
             c.data.directory,
             c.data.train_split,
             batch_size=c.train.batch_size,
@@ -42,7 +42,7 @@ def training_batches(
             start_step=start_step,
         )
     its = models.pictures(c)
-    return pipeline.row_batches(
+    return endless.row_batches(
         c.data.directory,
         c.data.train_split,
         modalities=tuple(c.modalities),

@@ -7,7 +7,7 @@ import keras
 import ml_collections
 
 from tfav import config as config_lib
-from tfav import recipes, registry
+from tfav import recipes, registry, values
 from tfav.encoders import audio, encoder, image
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints, environment
@@ -40,23 +40,55 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
     made: dict[str, encoder.Encoder] = {}
     if "audio" in c.modalities:
         make = registry.lookup(audio.AUDIO_ENCODERS, c.audio.encoder, "audio encoder")
-        made["audio"] = make(
+        made["audio"] = registry.call(
+            make,
+            f"the encoder {c.audio.encoder!r} in --config.audio.arguments",
+            c.audio.arguments.to_dict(),
             embedding_size=c.embedding_size,
             frontend=c.audio.frontend.to_dict(),
             seed=c.seed,
             name="audio",
-            **c.audio.arguments.to_dict(),
         )
     for modality, its in pictures(c).items():
         make = registry.lookup(image.IMAGE_ENCODERS, its.encoder, "image encoder")
-        made[modality] = make(
+        made[modality] = registry.call(
+            make,
+            f"the encoder {its.encoder!r} in --config.{_section(modality)}.arguments",
+            its.arguments.to_dict(),
             embedding_size=c.embedding_size,
             image_size=its.size,
             seed=c.seed,
             name=modality,
-            **its.arguments.to_dict(),
         )
     return made
+
+
+def _section(modality: str) -> str:
+    return modality if modality == "image" else f"further.{modality}"
+
+
+def recipe_class(c: ml_collections.ConfigDict) -> type[base.Recipe]:
+    """Returns the class of a config's recipe."""
+    return registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+
+
+def recipe_arguments(c: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Returns what a config gives its recipe: `model` for the heads, `loss` for the losses.
+
+    Raises:
+      UserError: a value that the recipe's table refuses, or an argument named in both.
+    """
+    sections = {"model": c.model.to_dict(), "loss": c.loss.to_dict()}
+    twice = sorted(sections["model"].keys() & sections["loss"].keys())
+    if twice:
+        raise registry.UserError(
+            f"{twice[0]} stands in --config.model and in --config.loss: give it in one of them."
+        )
+    for section, arguments in sections.items():
+        values.check(
+            values.flat(arguments), recipe_class(c).arguments, f"--config.{section}.{{}}".format
+        )
+    return {**sections["model"], **sections["loss"]}
 
 
 def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
@@ -65,12 +97,21 @@ def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
     Args:
       c: a config.
       num_classes: of the training split.
+
+    Raises:
+      UserError: a value that the recipe or an encoder refuses.
     """
+    arguments = recipe_arguments(c)
     keras.utils.set_random_seed(c.seed)
     keras.mixed_precision.set_global_policy(c.dtype)
-    recipe_class = registry.lookup(recipes.RECIPES, c.recipe, "recipe")
-    arguments = {**c.model.to_dict(), **c.loss.to_dict()}
-    return recipe_class(encoders(c), num_classes, seed=c.seed, **arguments)
+    return registry.call(
+        recipe_class(c),
+        f"the recipe {c.recipe!r} in --config.model and --config.loss",
+        arguments,
+        encoders=encoders(c),
+        num_classes=num_classes,
+        seed=c.seed,
+    )
 
 
 def trained(workdir: str) -> Trained:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import tensorflow as tf
 
-from tfav import registry, tensors
+from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
 from tfav.layers import blocks, clustering
 from tfav.losses import pairs
 from tfav.ops import distributed, precision
-from tfav.recipes import paired
+from tfav.recipes import grids, paired
 
 # What an option is when nobody says: the released code's, and that of the authors' later one.
 DEFAULTS = {
@@ -22,7 +21,7 @@ LOCALIZATIONS = ("agreement", "assignment")
 
 
 class DMC(paired.Correspondence):
-    """Clusters of sound and clusters of sight that must agree when they come from one moment.
+    """Clusters of audio and clusters of images that must agree when they are of one moment.
 
     `spherical`: loss_i = [margin + S(a_n(i), v_i) - S(a_i, v_i)]_+, `S = sum_k cos(c^a_k, c^v_k)`.
     `euclidean` (the authors' later code): the contrastive loss of `clustering.pair_distance`.
@@ -43,7 +42,7 @@ class DMC(paired.Correspondence):
       projection_size: of the dense layers before shared projections; 0: none where the sizes are
         equal, otherwise the larger one.
       margin: None: K, or 5 (`euclidean`).
-      negatives: `derangement`, the released code's: one mismatch a row; or `all` of the batch.
+      negatives: `derangement`, the released code's: one mismatch per row; or `all` of the batch.
       pooling: of the feature map, for `embed`: `max` or `mean`.
       frozen: `("image",)` for the teacher-supervised variant: that encoder teaches the other.
       localization: how `localize` finds a sound: `agreement` or `assignment`, see `heat`.
@@ -52,6 +51,23 @@ class DMC(paired.Correspondence):
     Raises:
       UserError: a value that makes no sense; names it and the fix.
     """
+
+    arguments = {
+        **{
+            f"num_clusters{modality}": values.whole(1, 4096, "clusters, K")
+            for modality in ("", ".audio", ".image")
+        },
+        "cluster_size": values.whole(1, 65_536, "numbers per centre, d"),
+        "num_iterations": values.whole(1, 100, "rounds, all unrolled", or_none=True),
+        "sharpness": values.number(0.0, 1e6, "z", above=True, or_none=True),
+        "mode": values.choice(*DEFAULTS),
+        "squash": values.FLAG,
+        "shared_projections": values.Value(bool, or_none=True),
+        "projection_size": values.whole(0, 65_536, "units; 0: none, or the larger size"),
+        "margin": values.number(0.0, 1e6, "of the hinge; None: K, or 5", or_none=True),
+        "localization": values.choice(*LOCALIZATIONS),
+        **paired.ARGUMENTS,
+    }
 
     def __init__(
         self,
@@ -237,37 +253,18 @@ class DMC(paired.Correspondence):
         return centers
 
     def localize(self, batch: tensors.Batch) -> tf.Tensor:
-        """Returns where each row's sound comes from, [B, S, S] in [0, 1] for pictures of S pixels.
+        """Returns where each row's sound comes from, [B, S, S] in [0, 1] for images of S pixels.
 
-        `heat` at the pixels that its positions look at, bilinear between them, each map scaled to
-        its own least and greatest value; one that says nothing is zero. Several frames:
+        `heat` at the pixels that its positions look at, see `grids.to_pixels`. Several frames:
         [B, F, S, S].
         """
         image = tf.convert_to_tensor(batch["image"])
         encoder, size = self.encoders["image"], self.encoders["image"].image_size
         _, height, width, _ = self.map_shape["image"]
-        grid = tf.reshape(self.heat(batch), [-1, height, width])
-        down, across = (
-            tf.constant(at_pixels(n, size, encoder.map_stride, encoder.map_offset))
-            for n in (height, width)
-        )
-        maps = tf.einsum("yh,bhw,xw->byx", down, grid, across)
-        low = tf.reduce_min(maps, axis=[1, 2], keepdims=True)
-        spread = tf.reduce_max(maps, axis=[1, 2], keepdims=True) - low
-        maps = tf.math.divide_no_nan(maps - low, spread)
+        maps = grids.to_pixels(self.heat(batch), encoder, height, width)
         if image.shape.rank == 5:
             maps = tf.reshape(maps, tf.stack([-1, tf.shape(image)[1], size, size]))
         return maps
-
-
-def at_pixels(num_positions: int, size: int, stride: int, offset: float) -> np.ndarray:
-    """Returns the weights of positions at each pixel of one axis, [size, num_positions] float32.
-
-    Position i looks at pixel `stride * i + offset`; between two the weights are linear, and beyond
-    the first and the last position that one counts.
-    """
-    place = np.clip((np.arange(size) - offset) / stride, 0, num_positions - 1)
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(num_positions))).astype(np.float32)
 
 
 def _counts(num_clusters: int | Mapping[str, int], one: bool) -> dict[str, int]:

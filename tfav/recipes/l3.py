@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfav import registry, tensors
+from tfav import registry, tensors, values
 from tfav.encoders import encoder
 from tfav.layers import blocks
 from tfav.losses import pairs
@@ -23,7 +23,7 @@ class L3(paired.Correspondence):
       encoders: `audio` and `image`.
       num_classes: ignored.
       hidden_size: of the layer between, 128 in the paper.
-      negatives: `derangement`: one mismatch a row; or `all` of the batch.
+      negatives: `derangement`: one mismatch per row; or `all` of the batch.
       pooling: `max`, the paper's, or `mean`.
       frozen: modalities whose encoder stays as it is.
       seed: of the weights and the mismatches.
@@ -39,6 +39,11 @@ class L3(paired.Correspondence):
         "matched_wins",
         "accuracy",
     )
+
+    arguments = {
+        "hidden_size": values.whole(1, 65_536, "units of the layer between"),
+        **paired.ARGUMENTS,
+    }
 
     def __init__(
         self,

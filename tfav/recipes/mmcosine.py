@@ -2,23 +2,20 @@
 
 import itertools
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-from tfav import registry, tensors, theory
+from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import blending as blending_lib
 from tfav.layers import classifiers
 from tfav.layers import fusion as fusions
 from tfav.losses import alignment, multimodal, softmax
+from tfav.recipes import argument_rows, gblend, recipe, scales
 from tfav.recipes import modulation as modulations
-from tfav.recipes import recipe
 
-BOUNDS = ("paper", "tight")
-BLENDINGS = ("off", "equal", "estimated")
 FUSED = "fused"
 
 
@@ -44,9 +41,10 @@ class MMCosine(recipe.Recipe):
       scale: of the cosines; None takes the bound below.
       posterior: that every class must be able to reach, which bounds the scale from below.
       bound: `paper` or `tight`, see `theory.cosine_scale_bound`.
-      contrastive_weight: of the term between fused features; the supplement's Table 3 has 1.
-      contrastive_args: of `alignment.contrastive`. MMCosine: temperature 0.1, one direction; CCL
-        itself: `{"temperature": 0.5, "symmetric": True}` and `agreement_weight=0.5`.
+      contrastive: a row of `alignment.ALIGNMENT` or a dotted path: the term between fused features.
+      contrastive_weight: of that term; the supplement's Table 3 has 1.
+      contrastive_args: arguments of that row. MMCosine: temperature 0.1, one direction; CCL itself:
+        `{"temperature": 0.5, "symmetric": True}` and `agreement_weight=0.5`.
       agreement_weight: of `multimodal.agreement` between uni-modal logits.
       blending: of losses (G-Blend, Wang et al., CVPR 2020). `off`; `equal`: every loss weighs the
         same; `estimated`: weights that another run has found, see `config.first_phase`; or the
@@ -60,6 +58,25 @@ class MMCosine(recipe.Recipe):
       UserError: a value that makes no sense; names it and the fix.
     """
 
+    arguments = {
+        "head": values.text("a row of HEADS or a dotted path"),
+        "fusion": values.text("a row of FUSIONS or a dotted path"),
+        "scale": argument_rows.scale("of the cosines; None: the bound at `posterior`"),
+        "posterior": values.number(0.0, 1.0, "above chance and below 1", above=True),
+        "bound": values.choice(*scales.BOUNDS),
+        "contrastive": values.text("a row of ALIGNMENT or a dotted path"),
+        "contrastive_weight": argument_rows.weight("the term between fused features"),
+        **argument_rows.alignment("contrastive_args"),
+        "agreement_weight": argument_rows.weight("the agreement of uni-modal logits"),
+        "blending": values.choice(*gblend.CHOICES),
+        "modulation": values.choice(*modulations.KINDS),
+        "modulation_args.alpha": values.number(0.0, 1e6, "how much is held back", above=True),
+        "modulation_args.start_step": values.whole(0, 10**10, "the first step modulated"),
+        "modulation_args.end_step": values.whole(
+            0, 10**10, "the first step after it; None: it lasts", or_none=True
+        ),
+    }
+
     def __init__(
         self,
         encoders: dict[str, encoders_base.Encoder],
@@ -70,6 +87,7 @@ class MMCosine(recipe.Recipe):
         scale: float | None = None,
         posterior: float = 0.99,
         bound: str = "paper",
+        contrastive: str = "contrastive",
         contrastive_weight: float = 0.0,
         contrastive_args: dict[str, Any] | None = None,
         agreement_weight: float = 0.0,
@@ -82,7 +100,7 @@ class MMCosine(recipe.Recipe):
         make_head = registry.lookup(classifiers.HEADS, head, "head")
         make_fusion = registry.lookup(fusions.FUSIONS, fusion, "fusion")
         if head == "cosine":
-            scale = cosine_scale(scale, num_classes, len(sizes), posterior, bound)
+            scale = scales.cosine_scale(scale, num_classes, len(sizes), posterior, bound)
         heads = {
             "fusion": make_fusion(sizes, seed=seed),
             "classifier": make_head(num_classes, sizes, scale=scale, seed=seed),
@@ -96,16 +114,21 @@ class MMCosine(recipe.Recipe):
                 heads[f"own_{m}"] = make_head(
                     num_classes, {m: size}, scale=own_scale, seed=own_seed, name=f"own_{m}"
                 )
-            tables["blending"] = _blending_weights(blending, (FUSED, *sizes))
+            tables["blending"] = gblend.table(blending, (FUSED, *sizes))
         super().__init__(encoders, heads=heads, tables=tables)
         self.num_classes = num_classes
         self.fusion = fusion
         self.needs_tables = blending == "estimated"
         self.contrastive_weight = _weight("contrastive_weight", contrastive_weight, sizes)
         self.agreement_weight = _weight("agreement_weight", agreement_weight, sizes)
-        self.contrastive = alignment.resolve("contrastive", **(contrastive_args or {}))
-        self.modulation = modulations.Modulation(
-            modulation, len(sizes), seed=seed, **(modulation_args or {})
+        self.contrastive = alignment.resolve(contrastive, **(contrastive_args or {}))
+        self.modulation = registry.call(
+            modulations.Modulation,
+            "modulation_args:",
+            modulation_args or {},
+            kind=modulation,
+            num_modalities=len(sizes),
+            seed=seed,
         )
         self.scalars = self._scalar_names()
 
@@ -119,6 +142,19 @@ class MMCosine(recipe.Recipe):
         kinds = ("accuracy", "share", "weight_norm")
         kinds += ("score",) if self.modulation else ()
         return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
+
+    @classmethod
+    def reads_log(cls, arguments: Mapping[str, Any]) -> bool:
+        """Says whether the weights of the losses are found in another run's log."""
+        return arguments.get("blending") == "estimated"
+
+    def read_log(self, lines: Sequence[Mapping[str, Any]], source: str) -> None:
+        """Blends the losses by the first and the last validation of the run `source`."""
+        if self.needs_tables:
+            its = self.tables["blending"]
+            weights = gblend.estimated(lines, its.names, source)
+            its.assign(weights)
+            logging.info("losses blended by %s", weights)
 
     def features(self, batch: tensors.Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""
@@ -174,7 +210,8 @@ class MMCosine(recipe.Recipe):
         losses = {"loss": softmax.cross_entropy(logits[FUSED], label)}
         ones = tf.ones_like(losses["loss"])
         if self.tables:
-            losses |= self._blended(losses["loss"], features, label)
+            own = {m: softmax.cross_entropy(z, label) for m, z in self._own(features).items()}
+            losses |= gblend.blend({FUSED: losses["loss"], **own}, self.tables["blending"])
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
             terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
@@ -196,21 +233,6 @@ class MMCosine(recipe.Recipe):
                 losses[f"score_{m}"] = true
         return losses
 
-    def _blended(
-        self, fused_loss: tf.Tensor, features: Mapping[str, tf.Tensor], label: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """Returns the weighted loss, its parts and their weights, [b] each."""
-        parts = {FUSED: fused_loss}
-        for m, own in self._own(features).items():
-            parts[m] = softmax.cross_entropy(own, label)
-        weights = self.tables["blending"].weights()
-        ones = tf.ones_like(fused_loss)
-        return {
-            "loss": tf.add_n([weights[k] * part for k, part in parts.items()]),
-            **{f"loss_{k}": part for k, part in parts.items()},
-            **{f"blend_{k}": weights[k] * ones for k in parts},
-        }
-
     def adjust_gradients(
         self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
     ) -> list[tf.Tensor]:
@@ -219,69 +241,6 @@ class MMCosine(recipe.Recipe):
             return gradients
         scores = {m: scalars[f"score_{m}"] for m in self.encoders}
         return self.modulation(gradients, self.encoder_positions(), scores, step)
-
-
-def cosine_scale(
-    scale: float | None, num_classes: int, num_modalities: int, posterior: float, bound: str
-) -> float | None:
-    """Returns the scale of a cosine head, the bound where none is given; the log says which.
-
-    Below the bound it advises and does not refuse: the paper's best scale on CREMA-D is.
-
-    Args:
-      scale: as configured.
-      num_classes: C.
-      num_modalities: n.
-      posterior: p.
-      bound: a name of `BOUNDS`.
-
-    Raises:
-      UserError: an unknown bound, or a posterior that bounds nothing.
-    """
-    _choice("bound", bound, BOUNDS)
-    if num_classes < 2:
-        return scale  # the head says what is wrong
-    if not 1 / num_classes < posterior < 1:
-        raise registry.UserError(
-            f"posterior={posterior} must lie between chance, 1/{num_classes}, and 1: the default "
-            "is 0.99."
-        )
-    least = theory.cosine_scale_bound(num_classes, posterior, num_modalities, bound == "tight")
-    why = (
-        f"the {bound} bound for a posterior of {posterior:g} with {num_classes} classes and "
-        f"{num_modalities} modalities"
-    )
-    if scale is None:
-        logging.info("scale %.4g: %s", least, why)
-        return least
-    if isinstance(scale, (int, float)) and 0 < scale < least:
-        logging.warning(
-            "scale %g lies below %.4g, %s: no class can reach that posterior. That can still be "
-            "the best choice; compare it with others by --sweep=loss.scale.",
-            scale,
-            least,
-            why,
-        )
-    else:
-        logging.info("scale %s, as configured; %.4g is %s", scale, least, why)
-    return scale
-
-
-def _blending_weights(
-    blending: str | Mapping[str, float], names: tuple[str, ...]
-) -> blending_lib.BlendingWeights:
-    table = blending_lib.BlendingWeights(dict.fromkeys(names, 1.0 / len(names)))
-    if isinstance(blending, str):
-        _choice("blending", blending, BLENDINGS)
-    else:
-        table.assign(blending)
-    return table
-
-
-def _choice(field: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise registry.UserError(f"{field}={value!r}: choose one of {', '.join(choices)}.")
-    return value
 
 
 def _weight(field: str, value: float, sizes: Mapping[str, int]) -> float:

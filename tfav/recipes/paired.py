@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfav import compat, registry, tensors
+from tfav import compat, registry, tensors, values
 from tfav.encoders import encoder as encoders_base
 from tfav.losses import pairs
 from tfav.ops import precision
@@ -15,6 +15,13 @@ from tfav.recipes import recipe
 MODALITIES = ("audio", "image")
 POOLINGS = ("max", "mean")
 _LOWEST = float(tf.float32.min)
+
+# What every recipe of pairs takes, see `Recipe.arguments`.
+ARGUMENTS = {
+    "negatives": values.choice(*pairs.NEGATIVES),
+    "pooling": values.choice(*POOLINGS),
+    "frozen": values.choice(*MODALITIES, several=True),
+}
 
 
 class Steps(tf.Module):

@@ -1,9 +1,12 @@
 """A recipe is one paper: named encoders, heads, and how the losses add up."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from tfav import compat, tensors, weights
+from tfav import compat, tensors, values, weights
 from tfav.encoders import encoder as encoders_base
 
 
@@ -13,7 +16,8 @@ class Recipe:
     Encoders and heads have all their weights from construction, so a recipe made in a strategy's
     scope is ready to train, to restore into, or to export.
 
-    Subclasses set `scalars`, whose first name is `loss`, and write `compute_losses`.
+    Subclasses set `scalars`, whose first name is `loss`, and `arguments`, and write
+    `compute_losses`.
 
     Args:
       encoders: modality to encoder.
@@ -22,6 +26,8 @@ class Recipe:
     """
 
     scalars: tuple[str, ...] = ("loss",)
+    # What each argument of the constructor may be: dotted names below one that is a dict.
+    arguments: Mapping[str, values.Value] = {}
     # The trainer returns to the host at every multiple of this many steps; 0: when it likes.
     host_every: int = 0
     # Whether the cosine of two embeddings of unlike modalities says how well they fit.
@@ -65,6 +71,20 @@ class Recipe:
 
     def between_calls(self, step: int) -> None:
         """Does what must happen between two calls of the training function; by default nothing."""
+
+    @classmethod
+    def reads_log(cls, arguments: Mapping[str, Any]) -> bool:
+        """Says whether a fresh start with these arguments asks for another run's log."""
+        del arguments
+        return False
+
+    def read_log(self, lines: Sequence[Mapping[str, Any]], source: str) -> None:
+        """Sets what the log of the run that the tables come from tells; by default nothing.
+
+        Args:
+          lines: of its `scalars.jsonl`, in order.
+          source: that run, for the messages.
+        """
 
     def embed(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the embeddings [B, D] float32 of one modality of a batch."""

@@ -4,13 +4,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import registry, tensors
+from tfav import registry, tensors, values
 from tfav.encoders import encoder
 from tfav.layers import classifiers, identity
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds, softmax
 from tfav.ops import distributed, similarity
-from tfav.recipes import recipe
+from tfav.recipes import argument_rows, recipe
 
 REWEIGHTING = ("off", "grow", "frozen")
 
@@ -40,8 +40,30 @@ class VoiceFace(recipe.Recipe):
       seed: of the classifier's weights.
 
     Raises:
-      UserError: an unknown `reweighting`; what the classifier, the table or the loss refuse.
+      UserError: an unknown `reweighting`, no term with a weight; what the classifier, the table or
+        the loss refuse.
     """
+
+    arguments = {
+        "normalized": values.FLAG,
+        "scale": argument_rows.scale("of the normalised logits; None: sqrt(2) ln(M - 1)"),
+        "alignment": values.text("a row of ALIGNMENT or a dotted path"),
+        **argument_rows.alignment("alignment_args"),
+        "implicit_weight": argument_rows.weight("the two classification terms"),
+        "explicit_weight": argument_rows.weight("the alignment term"),
+        "reweighting": values.choice(*REWEIGHTING),
+        "reweighting_args.initial_hardness": values.number(
+            0.0, 1e6, "a loss in nats; None: that of chance", or_none=True
+        ),
+        "reweighting_args.momentum": argument_rows.share("of the old hardness"),
+        "reweighting_args.first_fraction": argument_rows.share("of the identities"),
+        "reweighting_args.growth_fraction": argument_rows.share("of the identities"),
+        "reweighting_args.decay": argument_rows.share("of a weight that stays"),
+        "reweighting_args.final_ratio": argument_rows.share("of the identities"),
+        "grow_from": values.whole(0, 10**10, "the step of the first growth"),
+        "grow_every": values.whole(1, 10**10, "steps between two growths"),
+        "legacy_weighting": values.FLAG,
+    }
 
     def __init__(
         self,
@@ -72,9 +94,18 @@ class VoiceFace(recipe.Recipe):
             raise registry.UserError(
                 f"reweighting={reweighting!r}: choose one of {', '.join(REWEIGHTING)}."
             )
+        if not implicit_weight and not explicit_weight:
+            raise registry.UserError(
+                "implicit_weight=0 and explicit_weight=0 leave no loss: give one of them a weight."
+            )
         tables = {}
         if reweighting != "off":
-            tables["identity"] = identity.IdentityWeights(num_classes, **(reweighting_args or {}))
+            tables["identity"] = registry.call(
+                identity.IdentityWeights,
+                "reweighting_args:",
+                reweighting_args or {},
+                num_identities=num_classes,
+            )
         super().__init__(encoders, heads={"classifier": classifier}, tables=tables)
         self.alignment = alignments.resolve(alignment, **(alignment_args or {}))
         self.hinge_m = (alignment_args or {}).get("m", 5.4) if alignment == "explicit" else None

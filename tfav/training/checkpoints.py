@@ -1,28 +1,58 @@
 """Saving and restoring: whole runs as checkpoints, weights alone as one portable file.
 
 Both are made from the flat dict of named raw variables (see `tfav.weights`), so nothing is lost on
-Keras 3 and a weights file of one dependency line loads on the other.
+Keras 3 and a weights file of one dependency set loads on the other.
 """
 
+import contextlib
 import errno
+import hashlib
 import os
-import zipfile
+import re
+import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from tfav import compat, files, registry
+from tfav import compat, files, folders, registry
 from tfav.recipes import recipe as base
 from tfav.training import strategy as strategies
 
 WEIGHTS_FILE = "weights.npz"
+_FOLDER = "checkpoints"
+_CHECKSUM = "sha256"  # the entry of weights.npz that holds it
+_FACT = "fact:"  # begins the names of what is no weight
+_NAME = re.compile(r"ckpt-(\d+)\.(?:index|data-\d{5}-of-\d{5})")
+
+
+def saved_steps(workdir: str | os.PathLike) -> list[int]:
+    """Returns the steps of a run's whole checkpoints, in order; none where there is no folder.
+
+    The files themselves tell, and no list beside them that could be lost: an index gets its name
+    last. A user may have deleted a bad checkpoint.
+    """
+    found = _parts(os.path.join(workdir, _FOLDER))
+    return sorted(step for step, names in found.items() if f"ckpt-{step}.index" in names)
+
+
+def _parts(folder: str) -> dict[int, list[str]]:
+    """Returns the names of each checkpoint's files by its step."""
+    found: dict[int, list[str]] = {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        match = _NAME.fullmatch(name)
+        if match:
+            found.setdefault(int(match[1]), []).append(name)
+    return found
 
 
 class Checkpoints:
     """Checkpoints of a run: weights, optimizer, best metric.
 
-    The optimizer's iterations are the step, and the step is the input's position.
+    The optimizer's iterations are the step, and the step is the input's position. TensorFlow gets
+    paths without a name of the user's, see `folders.plain`.
 
     Args:
       recipe: a built recipe.
@@ -43,17 +73,19 @@ class Checkpoints:
     ):
         # float64, as metrics are: a tie must not pass for a gain.
         self.best = tf.Variable(-np.inf, dtype=tf.float64, trainable=False, name="best")
-        self._weights = recipe.named_weights()
+        self._optimizer = optimizer
         self._checkpoint = tf.train.Checkpoint(
-            weights=self._weights, optimizer=compat.optimizer_state(optimizer), best=self.best
+            weights=recipe.named_weights(),
+            optimizer=compat.optimizer_state(optimizer),
+            best=self.best,
         )
         self._workdir = workdir
-        self._shared = os.path.join(workdir, "checkpoints")
+        self._shared = os.path.join(workdir, _FOLDER)
         self._chief = strategies.is_chief(strategy)
-        folder = self._shared
+        self._folder = self._shared
         if not self._chief:
-            folder = os.path.join(workdir, f".worker-{strategy.cluster_resolver.task_id}")
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
+            self._folder = os.path.join(workdir, f".worker-{strategy.cluster_resolver.task_id}")
+        self._keep = keep
 
     def restore(self) -> bool:
         """Restores the latest checkpoint; says whether there was one.
@@ -62,29 +94,35 @@ class Checkpoints:
           UserError: the checkpoint does not fit this recipe, or is damaged.
         """
         if self._chief:  # what a killed run has left; no worker saves before all have started
-            _remove(self._workdir, ".worker-*", "checkpoints/ckpt-*_temp")
-        latest = self._latest()
-        if latest is None:
+            _remove(self._workdir, r"\.worker-\d+")
+            _remove(self._shared, r"ckpt-\d+_temp")
+        steps = saved_steps(self._workdir)
+        for step in sorted(set(_parts(self._shared)) - set(steps)):
+            logging.warning("%s/ckpt-%d has no index and is left out", self._shared, step)
+        if not steps:
             return False
-        try:
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
-        except (AssertionError, ValueError) as error:
-            raise registry.UserError(
-                f"{latest} holds other variables than this experiment has (other encoders, another "
-                "optimizer or the other dependency line): train into a new --workdir."
-            ) from error
-        except tf.errors.OpError as error:
-            raise registry.UserError(
-                f"{latest} is damaged ({error.message.splitlines()[0]}): delete {latest}.* to "
-                "continue from the checkpoint before, or train into a new --workdir."
-            ) from error
+        latest = os.path.join(self._shared, f"ckpt-{steps[-1]}")
+        fix = "train into a new --workdir"
+        if len(steps) > 1:
+            fix = f"delete {latest}.* to continue from ckpt-{steps[-2]}, or {fix}"
+        with folders.plain(self._shared) as place:
+            try:
+                status = self._checkpoint.read(os.path.join(place, os.path.basename(latest)))
+                status.assert_existing_objects_matched()
+            except (AssertionError, ValueError) as error:
+                raise registry.UserError(
+                    f"{latest} holds other variables than this experiment has (other encoders, "
+                    "another optimizer or the other dependency set): train into a new --workdir."
+                ) from error
+            except (tf.errors.OpError, IndexError) as error:  # IndexError: a file is cut short
+                text = getattr(error, "message", str(error)).splitlines()[0]
+                raise registry.UserError(
+                    f"{latest} is damaged ({text.replace(place, self._shared)}): {fix}."
+                ) from error
+        found = int(self._optimizer.iterations.numpy())
+        if found != steps[-1]:
+            raise registry.UserError(f"{latest} was saved after step {found}, not there: {fix}.")
         return True
-
-    def _latest(self) -> str | None:
-        """Returns the newest checkpoint that is still there: a user may have deleted a bad one."""
-        state = tf.train.get_checkpoint_state(self._shared)
-        paths = state.all_model_checkpoint_paths if state else []
-        return next((p for p in reversed(paths) if tf.io.gfile.exists(p + ".index")), None)
 
     def save(self, step: int) -> None:
         """Saves the run as it stands after `step` steps, whole or not at all.
@@ -92,31 +130,53 @@ class Checkpoints:
         Raises:
           OSError: the disk is full; names the folder.
         """
-        folder = self._manager.directory
+        name = f"ckpt-{step}"
+        made = os.path.join(self._folder, f"{name}_temp")
         try:
-            self._manager.save(checkpoint_number=step)
+            os.makedirs(made, exist_ok=True)
+            with folders.plain(made) as place:
+                self._checkpoint.write(os.path.join(place, name))
+            if self._chief:
+                self._publish(made, step)
         except (OSError, tf.errors.OpError) as error:
-            if tf.train.latest_checkpoint(folder) != os.path.join(folder, f"ckpt-{step}"):
-                _remove(folder, f"ckpt-{step}.*", f"ckpt-{step}_temp", "checkpoint.tmp*")
             if "No space left on device" not in str(error):
                 raise
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._folder) from error
         finally:
-            if not self._chief:
-                _remove(self._workdir, os.path.basename(folder))
+            shutil.rmtree(made if self._chief else self._folder, ignore_errors=True)
+
+    def _publish(self, made: str, step: int) -> None:
+        """Moves a checkpoint's files to their place, the index last; deletes the oldest."""
+        index = f"ckpt-{step}.index"
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self._shared, index))
+        for name in sorted(os.listdir(made), key=lambda name: name == index):
+            os.replace(os.path.join(made, name), os.path.join(self._shared, name))
+        steps = saved_steps(self._workdir)
+        names = [f"ckpt-{kept}" for kept in steps[-self._keep :]]
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        # For `tf.train.latest_checkpoint` of others; nothing here reads it.
+        files.write_text(os.path.join(self._shared, "checkpoint"), "\n".join(lines) + "\n")
+        for old in steps[: -self._keep]:
+            _remove(self._shared, rf"ckpt-{old}\.index")
+            _remove(self._shared, rf"ckpt-{old}\.data-.*")
 
 
-def _remove(folder: str, *patterns: str) -> None:
-    for pattern in patterns:
-        for path in tf.io.gfile.glob(os.path.join(folder, pattern)):
-            if tf.io.gfile.isdir(path):
-                tf.io.gfile.rmtree(path)
-            else:
-                tf.io.gfile.remove(path)
+def _remove(folder: str, form: str) -> None:
+    """Removes the files and folders in `folder` whose whole name is of the form."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        path = os.path.join(folder, name)
+        if not re.fullmatch(form, name):
+            continue
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
 
 
 def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **facts: float) -> None:
-    """Writes variables as one `.npz`, whole or not at all.
+    """Writes variables as one `.npz` with a checksum of them all, whole or not at all.
 
     Args:
       path: the file.
@@ -127,7 +187,9 @@ def save_weights(path: str, names: dict[str, tf.Variable], *, write: bool, **fac
     arrays = {name: variable.numpy() for name, variable in names.items()}
     if not write:
         return
-    files.write_npz(path, {**arrays, **{f"fact:{k}": np.asarray(v) for k, v in facts.items()}})
+    arrays |= {f"{_FACT}{name}": np.asarray(value) for name, value in facts.items()}
+    # First: a directory that is cut short has lost what came last.
+    files.write_npz(path, {_CHECKSUM: np.asarray(_checksum(arrays)), **arrays})
 
 
 def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:
@@ -142,17 +204,7 @@ def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:
     """
     if os.path.isdir(path):
         path = os.path.join(path, WEIGHTS_FILE)
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise registry.UserError(
-            f"{path} does not exist: train first, or name a workdir that was."
-        ) from error
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise registry.UserError(
-            f"{path} is not a readable weights file ({error}): train again."
-        ) from error
+    arrays, facts = read_weights(path)
     for name, variable in names.items():
         if name not in arrays:
             raise registry.UserError(
@@ -165,6 +217,46 @@ def load_weights(path: str, names: dict[str, tf.Variable]) -> dict[str, float]:
                 f"{tuple(variable.shape)}: "
                 "use the config it was trained with."
             )
+        if (arrays[name].dtype.kind == "f") != variable.dtype.is_floating:
+            raise registry.UserError(
+                f"{path}: weight {name} is of type {arrays[name].dtype} and this model wants "
+                f"{variable.dtype.name}: use the config it was trained with."
+            )
     for name, variable in names.items():
         variable.assign(arrays[name])
-    return {k[len("fact:") :]: float(v) for k, v in arrays.items() if k.startswith("fact:")}
+    return facts
+
+
+def read_weights(path: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Returns the weights in a `.npz` of `save_weights` by name, and the facts beside them.
+
+    Raises:
+      UserError: no such file, or it is damaged.
+    """
+    fix = "restore it from a copy, or train again"
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        facts = {n[len(_FACT) :]: float(v) for n, v in arrays.items() if n.startswith(_FACT)}
+    except FileNotFoundError as error:
+        raise registry.UserError(
+            f"{path} does not exist: train first, or name a workdir that was."
+        ) from error
+    except Exception as error:  # of a damaged archive, numpy and zipfile raise what they like
+        raise registry.UserError(
+            f"{path} is not a readable weights file ({error}): {fix}."
+        ) from error
+    checksum = arrays.pop(_CHECKSUM, None)  # files of older versions have none
+    odd = [name for name, value in arrays.items() if value.dtype.kind not in "biuf"]
+    if odd or checksum not in (None, _checksum(arrays)):
+        what = f"{odd[0]} holds no numbers" if odd else "its checksum does not fit"
+        raise registry.UserError(f"{path} is damaged, {what}: {fix}.")
+    return {n: v for n, v in arrays.items() if not n.startswith(_FACT)}, facts
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

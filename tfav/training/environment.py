@@ -1,7 +1,7 @@
 """What a run ran on and with: the facts a figure needs to be made again."""
 
 import datetime
-import json
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -12,26 +12,41 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfav import files, registry
+import tfav
+from tfav import states
+
+FILE = "environment.json"
+_FORM = {"starts": [{"step": int, "data_sha256": str, "labels": [str], "*": object}]}
 
 
-def _git_revision() -> str | None:
-    """Returns the commit of the sources, marked when changed; None for an installed package."""
-    folder = os.path.dirname(os.path.abspath(__file__))
+def version() -> str:
+    """Returns the version of tfav."""
     try:
-        command = [
-            "git",
-            "-C",
-            folder,
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=40",
-            "--exclude=*",
-        ]
-        return subprocess.run(
-            command, capture_output=True, check=True, text=True, timeout=10
-        ).stdout.strip()
+        return getattr(tfav, "__version__", None) or importlib.metadata.version("tfav")
+    except importlib.metadata.PackageNotFoundError:  # a clone that is not installed
+        return "unknown"
+
+
+def revision(file: str = __file__) -> str | None:
+    """Returns the commit of the sources, marked when changed; None for an installed package.
+
+    Git must know the file itself: an installed package may lie in somebody else's repository.
+
+    Args:
+      file: one of the sources.
+    """
+    folder, name = os.path.split(os.path.abspath(file))
+    describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    try:
+        for command in (("ls-files", "--error-unmatch", "--", name), describe):
+            done = subprocess.run(
+                ("git", "-C", folder, *command),
+                capture_output=True,
+                check=True,
+                text=True,
+                timeout=10,
+            )
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -41,7 +56,8 @@ def facts(**more: Any) -> dict[str, Any]:
     return {
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "revision": _git_revision(),
+        "tfav": version(),
+        "revision": revision(),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -58,20 +74,14 @@ def starts(workdir: str) -> list[dict[str, Any]]:
     Raises:
       UserError: the file is damaged.
     """
-    path = os.path.join(workdir, "environment.json")
-    try:
-        with open(path, encoding="utf-8") as f:
-            return json.load(f)["starts"]
-    except FileNotFoundError:
+    path = os.path.join(workdir, FILE)
+    if not os.path.exists(path):
         return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise registry.UserError(
-            f"{path} is damaged ({error}): restore it, or train into a new --workdir."
-        ) from error
+    return states.read(path, _FORM, "restore it from a copy, or train into a new --workdir")[
+        "starts"
+    ]
 
 
 def record(workdir: str, entry: dict[str, Any]) -> None:
     """Adds the facts of this start to `environment.json`."""
-    files.write_json(
-        os.path.join(workdir, "environment.json"), {"starts": [*starts(workdir), entry]}
-    )
+    states.write(os.path.join(workdir, FILE), {"starts": [*starts(workdir), entry]})

@@ -12,7 +12,7 @@ from tfav import compat, registry, tensors
 from tfav.ops import precision
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import flat
+from tfav.training import flat, stopping
 from tfav.training import strategy as strategies
 from tfav.training import writer as writer_lib
 
@@ -187,15 +187,13 @@ def fit(
 
     Raises:
       UserError: the loss is not finite; names the step and what to try.
-      SystemExit: SIGTERM came; the run is saved first.
+      SystemExit: SIGTERM or Ctrl-C came; the run is saved first.
     """
     if trainer.workers_mean(trainer.step) != trainer.step:
         raise registry.UserError(
             f"the workers do not stand at the same step (this one at {trainer.step}): give all of "
             "them one --workdir, in a folder that they share."
         )
-    terminated: list[int] = []
-    previous = signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
     bar = tqdm.tqdm(
         total=num_steps,
         initial=trainer.step,
@@ -204,7 +202,7 @@ def fit(
         disable=writer is None,
         mininterval=0.5,
     )
-    try:
+    with bar, stopping.Stopping() as told:
         while trainer.step < num_steps:
             start = trainer.step
             stop = _next_stop(
@@ -238,14 +236,14 @@ def fit(
                     keep_best(None, stop)
             if writer is not None:
                 writer.write(stop, scalars)
-            stopping = trainer.workers_mean(len(terminated)) > 0
-            if stop % checkpoint_every == 0 or last or stopping:
+            ending = trainer.workers_mean(float(told.number > 0)) > 0
+            if stop % checkpoint_every == 0 or last or ending:
                 checkpoints.save(stop)
-            if stopping:
+            if ending:
+                number = told.number or signal.SIGTERM  # another worker was told
                 logging.warning(
-                    "SIGTERM: saved step %d; the same command continues from there", stop
+                    "%s: saved step %d; the same command continues from there",
+                    signal.Signals(number).name,
+                    stop,
                 )
-                raise SystemExit(128 + signal.SIGTERM)
-    finally:
-        bar.close()
-        signal.signal(signal.SIGTERM, previous)
+                raise SystemExit(128 + number)

@@ -1,18 +1,20 @@
 """What a run leaves to read: scalars as JSON lines and for TensorBoard."""
 
 import errno
-import json
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
+from absl import logging
 
-from tfav import files, registry
+from tfav import files, scalars
 
 
 class Writer:
-    """Appends scalars to `scalars.jsonl` and to TensorBoard's event file.
+    """Appends scalars to `scalars.jsonl` and to TensorBoard's event files.
 
-    Lines past `step` are dropped first: they belong to a part of the run that is done again.
+    What lies past `step` goes first from both: it belongs to a part of the run that is done again.
+    Damaged lines stay where they are, and the log counts them.
 
     Args:
       workdir: the run's folder.
@@ -20,33 +22,53 @@ class Writer:
     """
 
     def __init__(self, workdir: str, step: int):
-        self._path = os.path.join(workdir, "scalars.jsonl")
-        kept = []
-        if os.path.exists(self._path):
-            with open(self._path, encoding="utf-8") as f:
-                # A line without its end is what a kill left of one.
-                kept = [line for line in f if line.endswith("\n") and self._step(line) <= step]
-        files.write_text(self._path, "".join(kept))
-        self._events = tf.summary.create_file_writer(os.path.join(workdir, "tensorboard"))
+        self._path = os.path.join(workdir, scalars.FILE)
+        found = scalars.lines(workdir)
+        scalars.warn(self._path, found)
+        if step and not found:
+            logging.warning(
+                "%s is missing or empty: the log up to step %d is lost", self._path, step
+            )
+        kept = [x.text for x in found if x.scalars is None or x.scalars["step"] <= step]
+        files.write_bytes(self._path, "".join(kept).encode(errors="surrogateescape"))
+        events = os.path.join(workdir, "tensorboard")
+        for name in sorted(os.listdir(events)) if os.path.isdir(events) else ():
+            if "tfevents" in name:
+                _purge(os.path.join(events, name), step)
+        self._events = tf.summary.create_file_writer(events)
 
-    def write(self, step: int, scalars: dict[str, float]) -> None:
+    def write(self, step: int, values: dict[str, float]) -> None:
         """Writes one line, `{"step": step, name: value, ...}`."""
-        line = (json.dumps({"step": step, **scalars}) + "\n").encode()
+        line = scalars.line(step, values).encode()
         with open(self._path, "ab", buffering=0) as f:
             size = f.tell()
             if f.write(line) < len(line):
                 f.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         with self._events.as_default():
-            for name, value in scalars.items():
+            for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
         self._events.flush()
 
-    def _step(self, line: str) -> int:
-        try:
-            return json.loads(line)["step"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise registry.UserError(
-                f"{self._path} has the line {line.strip()[:60]!r}, which is no JSON with a step: "
-                "remove that line."
-            ) from error
+
+def _purge(path: str, step: int) -> None:
+    """Takes the scalars past `step` out of an event file; one that holds no other goes."""
+    events = list(_events(path))
+    kept = [e for e in events if e.step <= step or not e.summary.value]
+    if len(kept) == len(events):
+        return
+    if not any(e.summary.value for e in kept):
+        os.remove(path)
+        return
+    with files.whole(path) as temporary, tf.io.TFRecordWriter(temporary) as file:
+        for event in kept:
+            file.write(event.SerializeToString())
+
+
+def _events(path: str) -> Iterator[tf.compat.v1.Event]:
+    """Yields the events of a file, as far as it can be read: a kill leaves half of the last one."""
+    try:
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            yield tf.compat.v1.Event.FromString(record)
+    except tf.errors.DataLossError:
+        return

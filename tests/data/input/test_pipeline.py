@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.data import shards
-from tfav.data.input import pipeline
+from tfav.data.input import endless, lengths, pipeline
 
 PEOPLE = 9
 
@@ -52,7 +52,7 @@ def batches(directory, context=None, steps=6, **changes):
         "audio_seconds": (0.005, 0.01),  # 80 to 160 samples
         "image_size": 8,
     }
-    make = pipeline.identity_batches(directory, "train", **(arguments | changes))
+    make = endless.identity_batches(directory, "train", **(arguments | changes))
     return list(make(context).take(steps).as_numpy_iterator())
 
 
@@ -103,7 +103,7 @@ def test_each_row_begins_at_a_place_of_its_own(directory):
 
 def test_the_length_changes_from_step_to_step_and_can_be_fixed(directory):
     assert len({batch["audio"].shape[1] for batch in batches(directory)}) > 1
-    fixed = pipeline.identity_batches(
+    fixed = endless.identity_batches(
         directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
     )(None)
     assert fixed.element_spec["audio"].shape == [4, 160]
@@ -155,7 +155,7 @@ def test_pipelines_and_replicas_share_out_the_batch_of_one(directory, pipelines,
 
 
 def test_each_replica_of_a_strategy_gets_its_rows(directory, mirrored):
-    make = pipeline.identity_batches(
+    make = endless.identity_batches(
         directory, "train", batch_size=4, seed=1, audio_seconds=(0.005, 0.01), image_size=8
     )
     iterator = iter(mirrored.distribute_datasets_from_function(make))
@@ -187,7 +187,7 @@ def test_augmentations_change_the_batch(directory):
 
 
 def test_tensorflow_does_not_share_the_batches_out_again(directory):
-    make = pipeline.identity_batches(
+    make = endless.identity_batches(
         directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
     )
     options = make(None).options()
@@ -197,7 +197,7 @@ def test_tensorflow_does_not_share_the_batches_out_again(directory):
 
 
 def test_no_python_runs_inside_the_pipeline(directory):
-    make = pipeline.identity_batches(
+    make = endless.identity_batches(
         directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
     )
     for dataset in (
@@ -213,7 +213,7 @@ def test_no_python_runs_inside_the_pipeline(directory):
 
 def test_nothing_runs_before_the_strategy_is_made(directory):
     with tf.Graph().as_default() as graph:
-        pipeline.identity_batches(
+        endless.identity_batches(
             directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
         )
     assert graph.get_operations() == []
@@ -238,7 +238,7 @@ def test_a_range_of_lengths_that_makes_no_sense_is_refused(directory, seconds):
 
 def test_a_split_that_is_not_there_is_named(directory):
     with pytest.raises(registry.UserError, match="'nowhere'"):
-        pipeline.identity_batches(
+        endless.identity_batches(
             directory, "nowhere", batch_size=4, seed=1, audio_seconds=(1, 1), image_size=8
         )
 
@@ -324,3 +324,20 @@ def test_evaluation_of_a_split_without_the_modality_says_so(directory):
 def test_evaluation_of_a_modality_that_the_data_lacks_names_it(directory):
     with pytest.raises(registry.UserError, match="'train' .* holds no smell"):
         evaluate(directory, "train", "smell")
+
+
+def test_what_is_longer_than_what_is_heard_is_counted_in_clips_and_seconds(tmp_path):
+    seconds = (1.0, 2.0, 3.5)
+    rows = [
+        shards.Record(f"{s}.wav", "train", "a", audio=np.ones(round(16_000 * s), np.int16))
+        for s in seconds
+    ]
+    shards.write(tmp_path, [*rows, shards.Record("x.jpg", "train", "a", image=jpeg(1))])
+    index = shards.Index.read(tmp_path)
+    # 0.5 s of the second and 2 s of the third clip lie beyond 1.5 s.
+    assert lengths.unheard(index, 1.5) == (2, 3, 2.5, 6.5)
+    assert str(lengths.unheard(index, 2.5)) == (
+        "1 of 3 clips are longer, 1 of 6 s (15 %) are not heard"
+    )
+    assert lengths.unheard(index, 3.5).clips == 0
+    assert str(lengths.unheard(index.take(np.array([3])), 1.0)).startswith("0 of 0 clips")

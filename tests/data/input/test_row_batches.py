@@ -5,7 +5,7 @@ import tensorflow as tf
 from tests.data.input.test_pipeline import assert_equal, jpeg, ramp
 from tfav import registry
 from tfav.data import shards
-from tfav.data.input import pipeline
+from tfav.data.input import endless, pipeline
 
 ROWS, FRAMES = 8, 5
 LABELS = ["b", "c", "a"]  # of row k: LABELS[k % 3], in order of first appearance
@@ -51,7 +51,7 @@ def batches(directory, context=None, steps=6, split="train", **changes):
         "num_frames": {"image": 2, "flow": 3},
         "augment": {},
     }
-    make = pipeline.row_batches(directory, split, **(arguments | changes))
+    make = endless.row_batches(directory, split, **(arguments | changes))
     return list(make(context).take(steps).as_numpy_iterator())
 
 
@@ -74,7 +74,7 @@ def test_a_batch_has_one_tensor_a_modality(directory):
 
 
 def test_one_frame_has_no_axis_of_frames_and_shapes_are_known_in_advance(directory):
-    make = pipeline.row_batches(
+    make = endless.row_batches(
         directory,
         "train",
         modalities=("audio", "image", "flow"),
@@ -227,7 +227,7 @@ def test_frames_and_picture_modalities_of_a_row_are_cropped_and_mirrored_alike(t
 
 
 def test_no_python_runs_inside_the_pipeline(directory):
-    make = pipeline.row_batches(
+    make = endless.row_batches(
         directory,
         "train",
         modalities=("audio", "image"),
@@ -244,7 +244,7 @@ def test_no_python_runs_inside_the_pipeline(directory):
 
 
 def test_identities_draw_any_frame_of_their_row(directory):
-    make = pipeline.identity_batches(
+    make = endless.identity_batches(
         directory, "train", batch_size=3, seed=1, audio_seconds=(0.005, 0.005), image_size=8
     )
     shades = {int(s) for b in make(None).take(40).as_numpy_iterator() for s in shade(b["image"])}

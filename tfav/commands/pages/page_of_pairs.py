@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfav.commands.protocols import by_maps, by_pairs
 from tfav.data import shards
 from tfav.experiment import inputs, models
-from tfav.recipes import dmc
+from tfav.recipes import dmc, grids
 from tfav.reports import balance, scene_page, scene_plots
 
 _NUM_SCENES = 24  # on a page, shared by the splits
@@ -130,7 +130,7 @@ def _look(run: models.Trained, part: shards.Index) -> tuple[list[np.ndarray], li
     encoder = run.recipe.encoders["image"]
     _, height, width, _ = run.recipe.map_shape["image"]
     place = (encoder.image_size, encoder.map_stride, encoder.map_offset)
-    down, across = dmc.at_pixels(height, *place), dmc.at_pixels(width, *place)
+    down, across = grids.at_pixels(height, *place), grids.at_pixels(width, *place)
     pictures, grids = [], []
     for batch in _batches(run, part, "image"):
         assignments = run.recipe.clusters(batch, "image")[1].numpy()[:, : height * width]

@@ -238,7 +238,6 @@ def picture(
     return crops.to_uint8(apply(functions, square, seed, first=1))
 
 
-@tf.autograph.experimental.do_not_convert  # AutoGraph warns that it cannot convert an import
 def _addons_image(name: str) -> ModuleType:
     return compat.addons(name).image
 

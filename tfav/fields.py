@@ -1,0 +1,226 @@
+"""The fields of a config: what each may be, and how they must fit together.
+
+The table walks with `config.base()`: every field that all experiments share has a row. What a
+recipe or an encoder alone takes is not here, see `Recipe.arguments`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tfav import registry, values
+from tfav.values import FLAG, choice, number, text, whole
+
+_SEED = 2**31 - 1
+_STEPS = 10**10
+_SECONDS = "seconds of sound, of which an hour is more than any memory holds as a batch"
+_NYQUIST_HZ = 8000.0  # half of `tensors.SAMPLE_RATE_HZ`
+
+_PICTURES = {
+    "encoder": text("a row of IMAGE_ENCODERS or a dotted path"),
+    "size": whole(8, 4096, "pixels of a side; below 8 no encoder has a position left"),
+    "num_frames": whole(1, 1024, "images per row, all in one batch"),
+    "arguments.dropout": number(0.0, 0.99, "the share that is dropped; all would leave nothing"),
+}
+
+# Dotted name to what the field may be. `*` is the name of a further modality.
+FIELDS: dict[str, values.Value] = {
+    "recipe": text("a row of RECIPES or a dotted path"),
+    "seed": whole(0, _SEED, "generators take 31 bits and no sign"),
+    "dtype": choice("float32", "mixed_bfloat16", "float64"),
+    "deterministic": FLAG,
+    "embedding_size": whole(1, 65_536, "numbers per embedding"),
+    "modalities": text("a modality of the data", several=True),
+    "audio.encoder": text("a row of AUDIO_ENCODERS or a dotted path"),
+    "audio.arguments.dropout": _PICTURES["arguments.dropout"],
+    "audio.frontend.kind": text("a row of FRONTENDS or a dotted path"),
+    "audio.frontend.num_mels": whole(1, 1024, "bands; more than bins of the transform are empty"),
+    "audio.frontend.frame_length_samples": whole(2, 65_536, "samples of a window"),
+    "audio.frontend.frame_step_samples": whole(1, 65_536, "samples between two windows"),
+    "audio.frontend.fft_length": whole(2, 65_536, "points of the transform, an even number"),
+    "audio.frontend.lower_hz": number(0.0, _NYQUIST_HZ, "half the sample rate is 8000 Hz"),
+    "audio.frontend.upper_hz": number(0.0, _NYQUIST_HZ, "half the sample rate", above=True),
+    "audio.frontend.slopes": choice("hz", "mel"),
+    "audio.frontend.window": text("a row of signal.WINDOWS"),
+    "audio.frontend.power": number(0.0, 8.0, "2: power, 1: magnitude", above=True),
+    "audio.frontend.log_offset": number(0.0, 1e9, "log 0 is not finite", above=True),
+    "audio.frontend.amplitude": number(0.0, 1e6, "a factor of the waveform", above=True),
+    "audio.frontend.preemphasis": number(0.0, 1.0, "c of x_t - c x_(t-1); 0: none"),
+    "audio.frontend.centered": FLAG,
+    "audio.frontend.instance_norm": FLAG,
+    "audio.frontend.form": choice("stft", "conv"),
+    **{f"image.{name}": row for name, row in _PICTURES.items()},
+    **{f"further.*.{name}": row for name, row in _PICTURES.items()},
+    "further.*.augment": text("a row of IMAGE_AUGMENTATIONS", several=True),
+    "init.audio": text("a file of released weights; empty: none"),
+    "init.image": text("a file of released weights; empty: none"),
+    "data.directory": text("the folder that prepare wrote"),
+    "data.train_split": text("a split of the data"),
+    "data.sampling": choice("identities", "rows"),
+    "data.audio_seconds": number(0.01, 3600.0, _SECONDS, several=True),
+    "data.augment": text("a row of an augmentation table", several=True),
+    "train.batch_size": whole(2, 10**6, "a batch of one has no negatives"),
+    "train.num_steps": whole(1, _STEPS, "steps of the whole run"),
+    "train.optimizer": text("a row of OPTIMIZERS"),
+    "train.learning_rate": number(0.0, 1000.0, "below 0 the loss climbs, 0 learns", above=True),
+    "train.schedule": choice("constant", "step", "cosine"),
+    "train.warmup_steps": whole(0, _STEPS, "steps up to the full rate; 0: none"),
+    "train.decay_steps": whole(1, _STEPS, "where the rate falls", several=True),
+    "train.decay_factor": number(0.0, 1.0, "a rate that falls", above=True),
+    "train.momentum": number(0.0, 0.9999, "1 never forgets a gradient"),
+    "train.weight_decay": number(0.0, 10.0, "below 0 weights grow without end"),
+    "train.clip_norm": number(0.0, 1e9, "of the global gradient; 0: no clipping"),
+    "train.steps_per_call": whole(1, 10**6, "steps between two looks of the host"),
+    "train.checkpoint_every": whole(1, _STEPS, "steps between two checkpoints"),
+    "train.keep_checkpoints": whole(1, 10**6, "without one no run can go on"),
+    "train.validate_every": whole(0, _STEPS, "steps between two validations; 0: none"),
+    "train.init_from": text("a workdir or weights.npz; empty: none"),
+    "train.tables_from": text("a workdir or weights.npz; empty: none"),
+    "eval.protocols": text("a row of evaluate.JUDGES", several=True),
+    "eval.groups": text("a column of the data; empty: none"),
+    "eval.batch_size": whole(1, 10**6, "items per batch"),
+    "eval.audio_seconds": number(0.01, 3600.0, _SECONDS),
+    "eval.min_seconds": number(0.0, 3600.0, "shorter clips repeat up to it; 0: none does"),
+    "eval.num_bootstrap": whole(0, 10**7, "resamplings behind each interval; 0: no interval"),
+    "export.audio_seconds": number(0.01, 3600.0, _SECONDS),
+    "export.min_cosine": number(0.0, 1.0, "a cosine; 0 would publish anything", above=True),
+}
+
+# Fields that hold what others define: names below them have no row unless one is above.
+OPEN = re.compile(
+    r"(model|loss|first_phase|audio\.frontend|(audio|image|further\.[^.]+)\.arguments)\..+"
+)
+
+
+def check(tree: Mapping[str, Any]) -> None:
+    """Refuses a config with an unknown or missing field, a value out of range, or values at odds.
+
+    Args:
+      tree: the nested config, whole.
+
+    Raises:
+      UserError: names the field, its value and what to set.
+    """
+    found = values.flat(tree)
+    rows = {name: FIELDS.get(re.sub(r"^further\.[^.]+", "further.*", name)) for name in found}
+    for name, row in rows.items():
+        if row is None and not OPEN.match(name):
+            near = values.nearest(name, list(FIELDS))
+            raise registry.UserError(f"the config has a field {name} that nothing reads{near}.")
+    missing = [name for name in FIELDS if name not in found and not OPEN.match(name)]
+    missing = [name for name in missing if "*" not in name]
+    if missing:
+        raise registry.UserError(
+            f"the config has no field {missing[0]}: start from config.base(), which has them all."
+        )
+    values.check(found, rows, "--config.{}".format)
+    for rule in RULES:
+        sentence = rule(tree)
+        if sentence:
+            raise registry.UserError(f"--config.{sentence}.")
+
+
+def _modalities(c: Mapping[str, Any]) -> str:
+    names = tuple(c["modalities"])
+    unknown = [m for m in names if m not in ("audio", "image", *c["further"])]
+    if names and not unknown and len(set(names)) == len(names):
+        return ""
+    return (
+        f"modalities={names}: name each once, of audio, image and what config.further says of "
+        "others"
+    )
+
+
+def _protocols(c: Mapping[str, Any]) -> str:
+    if c["eval"]["protocols"]:
+        return ""
+    return "eval.protocols is empty: name how the run is evaluated, such as lists"
+
+
+def _stretch(c: Mapping[str, Any]) -> str:
+    seconds = tuple(c["data"]["audio_seconds"])
+    if len(seconds) == 2 and seconds[0] <= seconds[1]:
+        return ""
+    return f"data.audio_seconds={seconds}: give two, shortest <= longest, in seconds"
+
+
+def _heard(c: Mapping[str, Any]) -> str:
+    least, most = c["eval"]["min_seconds"], c["eval"]["audio_seconds"]
+    if least <= most:
+        return ""
+    return (
+        f"eval.min_seconds={least:g} is more than the {most:g} s that are heard: lower it, or "
+        "raise --config.eval.audio_seconds"
+    )
+
+
+def _warmup(c: Mapping[str, Any]) -> str:
+    warmup, steps = c["train"]["warmup_steps"], c["train"]["num_steps"]
+    if warmup <= steps:
+        return ""
+    return (
+        f"train.warmup_steps={warmup} is more than the {steps} steps of the run, which would never "
+        "reach its learning rate: lower it, or raise --config.train.num_steps"
+    )
+
+
+def _decay(c: Mapping[str, Any]) -> str:
+    steps = tuple(c["train"]["decay_steps"])
+    if all(a < b for a, b in zip(steps, steps[1:])):
+        return ""
+    return f"train.decay_steps={steps}: give each step once, in ascending order"
+
+
+def _bands(c: Mapping[str, Any]) -> str:
+    its = c["audio"]["frontend"]
+    lower, upper = its.get("lower_hz", 0.0), its.get("upper_hz", _NYQUIST_HZ)
+    if lower < upper:
+        return ""
+    return f"audio.frontend.lower_hz={lower:g} is not below upper_hz={upper:g}: lower it"
+
+
+def _frames(c: Mapping[str, Any]) -> str:
+    its = c["audio"]["frontend"]
+    points, frame = its.get("fft_length"), its.get("frame_length_samples")
+    if points is None:
+        return ""
+    if points % 2:
+        return (
+            f"audio.frontend.fft_length={points} is odd, and its last bin would not lie at half "
+            "the sample rate: give an even one, such as 512"
+        )
+    if frame is not None and frame > points:
+        return (
+            f"audio.frontend.frame_length_samples={frame} is more than fft_length={points}: lower "
+            "it, or raise fft_length"
+        )
+    if frame is not None and its.get("centered", True) and frame % 2:
+        return (
+            f"audio.frontend.frame_length_samples={frame} is odd, and centred frames have a middle "
+            "sample: give an even one, or set centered=False"
+        )
+    return ""
+
+
+def _start(c: Mapping[str, Any]) -> str:
+    released = c["init"]["audio"] or c["init"]["image"]
+    if not (c["train"]["init_from"] and released):
+        return ""
+    return (
+        f"train.init_from={c['train']['init_from']} and --config.init name weights ({released}) "
+        "for the same encoders: give one of them"
+    )
+
+
+# Each returns what is wrong, from the field's name on, or an empty text.
+RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
+    _modalities,
+    _protocols,
+    _stretch,
+    _heard,
+    _warmup,
+    _decay,
+    _bands,
+    _frames,
+    _start,
+)

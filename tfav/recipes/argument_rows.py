@@ -1,0 +1,33 @@
+"""Rows of the tables of arguments that several recipes have; see `Recipe.arguments`."""
+
+from tfav import values
+
+_LARGE = 1e6
+
+
+def weight(of: str) -> values.Value:
+    """Returns the row of a term's factor."""
+    return values.number(0.0, _LARGE, f"the factor of {of}; 0 leaves it out")
+
+
+def share(of: str) -> values.Value:
+    """Returns the row of a share above 0 and up to 1."""
+    return values.number(0.0, 1.0, of, above=True)
+
+
+def scale(why: str) -> values.Value:
+    """Returns the row of what cosines are multiplied by, or None where it is worked out."""
+    return values.number(0.0, 10_000.0, why, above=True, or_none=True)
+
+
+def alignment(prefix: str) -> dict[str, values.Value]:
+    """Returns the rows of what the losses of `alignment.ALIGNMENT` take, below a dotted prefix."""
+    rows = {
+        "m": values.number(0.0, _LARGE, "the saturation of the explicit loss", above=True),
+        "temperature": values.number(0.0, 100.0, "it divides the cosines", above=True),
+        "symmetric": values.FLAG,
+        "norm_weight": weight("the embeddings' squared norms"),
+        "margin": values.number(0.0, 10.0, "no two unit vectors are more than 2 apart"),
+        "scale": values.number(0.0, 10_000.0, "of the cosines", above=True),
+    }
+    return {f"{prefix}.{name}": row for name, row in rows.items()}
