@@ -8,8 +8,9 @@
 
 from absl import flags
 
-from tfav.bin import cli
+from tfav.bin import cli, limit_flags
 
+flags.adopt_module_key_flags(limit_flags)
 _MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")
 _INPUTS = flags.DEFINE_list(
     "inputs", None, "Files or folders (searched through) of sounds and images."
@@ -37,7 +38,13 @@ def main(argv: list[str]) -> None:
     from tfav.commands import embed
 
     for line in embed.embed(
-        _MODEL.value, _INPUTS.value, _OUTPUT.value, _MAX_BAD.value, _OVERWRITE.value, _STREAM.value
+        _MODEL.value,
+        _INPUTS.value,
+        _OUTPUT.value,
+        _MAX_BAD.value,
+        _OVERWRITE.value,
+        _STREAM.value,
+        bounds=limit_flags.value(),
     ):
         print(line)
 
