@@ -93,7 +93,7 @@ def duration(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) ->
                 seconds += file.frames / file.samplerate
     except soundfile.LibsndfileError as error:
         _check_installed(path, error)
-        with container.opened(path) as file:
+        with container.opened(path, bounds) as file:
             seconds = (file.duration or 0) / 1e6
     except _ERRORS as error:
         raise bad_file.BadFile(_unreadable(error)) from error

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -14,6 +15,13 @@ SEEK_SECONDS = 10  # nearer than this it is safer, and hardly slower, to decode 
 _PREROLL_SECONDS = Fraction(1, 2)  # after a jump, codecs with memory give wrong sound at first
 _MICROSECONDS = 1_000_000  # FFmpeg's unit of a whole file's times
 _PLAYLISTS = ("concat", "dash", "hls", "imf", "sdp")  # they name other files
+# How files with a container begin: Matroska, RIFF, Flash, Ogg, ASF, MPEG (program and transport
+# streams), QuickTime and MP4, AIFF, CAF, MXF.
+_CONTAINERS = re.compile(
+    rb"\x1aE\xdf\xa3|RIFF|RF64|FLV|OggS|0&\xb2u|\x00\x00\x01\xba|G|.{4}G|FORM|caff|\x06\x0e\x2b4|"
+    rb".{4}(ftyp|moov|mdat|free|wide|skip|pnot)",
+    re.DOTALL,
+)
 _BYTES_PER_PIXEL = 16  # of a frame while it is decoded: the frames it refers to, and its RGB
 
 
@@ -30,16 +38,17 @@ def installed() -> bool:
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[Any]:
+def opened(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) -> Iterator[Any]:
     """Opens a video (`av.container.InputContainer`); what FFmpeg finds wrong is a BadFile.
 
     Raises:
-      BadFile: missing, empty, no video, a list of other files, or damaged so that reading it on
-        fails.
+      BadFile: missing, empty, no video, a list of other files, beyond `bounds`, or damaged so that
+        reading it on fails.
       UserError: PyAV is not installed.
     """
     av = _av()
     bad_file.check_file(path)
+    _check_size(path, bounds)
     try:
         with av.open(
             os.fspath(path),
@@ -56,6 +65,17 @@ def opened(path: str | os.PathLike) -> Iterator[Any]:
         raise Unreadable(f"is not readable as a video ({reason})") from error
 
 
+def _check_size(path: str | os.PathLike, bounds: limits.Limits) -> None:
+    """Raises BadFile for a large file without a container.
+
+    FFmpeg collects its bytes until a frame is whole, and of junk that is all of them.
+    """
+    with open(path, "rb") as file:
+        contained = _CONTAINERS.match(file.read(16))
+    if not contained:
+        bounds.check_bytes(os.path.getsize(path))
+
+
 def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:
     """Returns the stream of a kind, `audio` or `video`, that a player shows; None without one.
 
@@ -70,7 +90,7 @@ def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:
     still = flags.attached_pic | flags.timed_thumbnails
     streams = [s for s in getattr(file.streams, kind) if not s.disposition & still]
     if kind == "video" and len(streams) > 1:
-        moving = _moving(file.name, [s.index for s in streams])
+        moving = _moving(file.name, [s.index for s in streams], bounds)
         streams = [s for s in streams if s.index in moving] or streams
     if not streams:
         return None
@@ -85,10 +105,10 @@ def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:
     return found
 
 
-def _moving(path: str, indices: list[int]) -> set[int]:
+def _moving(path: str, indices: list[int], bounds: limits.Limits) -> set[int]:
     """Returns which of some streams have more than one packet."""
     count = dict.fromkeys(indices, 0)
-    with opened(path) as file:
+    with opened(path, bounds) as file:
         for packet in file.demux([file.streams[index] for index in indices]):
             count[packet.stream.index] += packet.size > 0
             if min(count.values()) > 1:
@@ -153,7 +173,7 @@ class Stream:
     def _read(self, start: Fraction | None, how: str) -> Iterator[tuple[Fraction, Any]]:
         """Reads from the beginning, or after a jump; where the jump misses, nothing."""
         keyed = "is_keyframe" if how == "demux" else "key_frame"
-        with opened(self.path) as file:
+        with opened(self.path, self._bounds) as file:
             zero = Fraction(file.start_time or 0, _MICROSECONDS)
             if start is not None:
                 lead = _PREROLL_SECONDS if self.kind == "audio" else 0

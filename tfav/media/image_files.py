@@ -11,6 +11,7 @@ import math
 import os
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Sequence
 
@@ -28,6 +29,8 @@ _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
 _BYTES_OF_FORMAT = {"AVIF": 16, "TIFF": 16, "WEBP": 16}
 _BYTES_OF_MODE = {"1": 5, "L": 5, "P": 9, "RGB": 8, "CMYK": 8}
 _MOST_BYTES = 14
+# `limits` are in place of Pillow's own.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # What Pillow's readers raise for damaged bytes, depending on the format.
 _ERRORS = (
     EOFError,

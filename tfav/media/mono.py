@@ -28,7 +28,7 @@ class Mono:
       bounds: of rate and length.
 
     Attributes:
-      channel: as given.
+      channel: as given; likewise `bounds`.
       rate_hz: of the blocks; 0 before `start`.
       num_samples: of the one channel so far, at `rate_hz`.
     """
@@ -38,7 +38,7 @@ class Mono:
             raise ValueError(f"channel {channel!r} is none of {CHANNELS}")
         self.channel = channel
         self.rate_hz = 0
-        self._bounds = bounds
+        self.bounds = bounds
         self._turn = limits.Turn()
         self._resampler: soxr.ResampleStream | None = None
         self._blocks: list[np.ndarray] = []
@@ -57,7 +57,7 @@ class Mono:
             raise bad_file.BadFile(f"changes its rate from {self.rate_hz} to {rate_hz} Hz")
         if self.rate_hz:
             return
-        self._bounds.check_rate(rate_hz)
+        self.bounds.check_rate(rate_hz)
         self.rate_hz = rate_hz
         if rate_hz != tensors.SAMPLE_RATE_HZ:
             self._resampler = soxr.ResampleStream(
@@ -84,8 +84,8 @@ class Mono:
         if not len(samples):
             return
         self.num_samples += len(samples)
-        if self.num_samples > self._bounds.max_seconds * self.rate_hz:
-            raise bad_file.BadFile(f"lasts longer than --max_seconds={self._bounds.max_seconds:g}")
+        if self.num_samples > self.bounds.max_seconds * self.rate_hz:
+            raise bad_file.BadFile(f"lasts longer than --max_seconds={self.bounds.max_seconds:g}")
         self._broken += int(np.count_nonzero(~np.isfinite(samples)))
         self._peak = max(self._peak, _peak(samples))
         self._loudest = max(self._loudest, loudest)

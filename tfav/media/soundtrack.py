@@ -59,11 +59,11 @@ def decode(
     Raises:
       BadFile: as `read_audio` says, but for what `Mono.finish` finds.
     """
-    with container.opened(path) as file:
+    with container.opened(path, sound.bounds) as file:
         if container.stream(file, "audio") is None:
             return False
     start, end = Fraction(start_seconds), None  # end of what came by now, in samples of the part
-    with contextlib.closing(container.Stream(path, "audio").frames(start)) as frames:
+    with contextlib.closing(container.Stream(path, "audio", sound.bounds).frames(start)) as frames:
         for seconds, frame in frames:
             sound.start(frame.sample_rate)
             rate_hz = sound.rate_hz

@@ -97,7 +97,7 @@ def read_frames(
         shorter than 16 pixels, or beyond `bounds`.
       UserError: flow is to be derived and OpenCV is not installed.
     """
-    with container.opened(path) as file:
+    with container.opened(path, bounds) as file:
         found = container.stream(file, "video", bounds)
         if found is None:
             return None

@@ -176,7 +176,7 @@ def _seconds(path: str, bounds: limits.Limits) -> float:
     """
     ends = []
     for kind in ("audio", "video"):
-        with container.opened(path) as file:
+        with container.opened(path, bounds) as file:
             if container.stream(file, kind, bounds) is None:
                 continue
         packets = container.Stream(path, kind, bounds).packets(Fraction(0))
