@@ -36,7 +36,9 @@ def main(argv: list[str]) -> None:
     """Embeds and prints what was written."""
     cli.no_arguments(argv)
     from tfav.commands import embed
+    from tfav.media import limits
 
+    limits.return_freed_memory()
     for line in embed.embed(
         _MODEL.value,
         _INPUTS.value,

@@ -23,7 +23,7 @@ from absl import flags
 
 from tfav.bin import cli, limit_flags
 from tfav.data.prepare import sources
-from tfav.media import motion
+from tfav.media import limits, motion
 
 flags.adopt_module_key_flags(limit_flags)
 
@@ -166,6 +166,7 @@ def main(argv: list[str]) -> None:
         raise registry.UserError(
             f"--fps={_FPS.value:g}: give a number above 0, and no --num_frames beside it."
         )
+    limits.return_freed_memory()
     source = sources.named(sources.SOURCES, _SOURCE.value)
     given = [name for name in _SOURCE_FLAGS if flags.FLAGS[name].present]
     sources.refuse_unread(sources.SOURCES, _SOURCE.value, source, given)

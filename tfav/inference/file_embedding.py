@@ -11,7 +11,7 @@ from absl import logging
 from tfav import registry, tensors
 from tfav.data.input import pipeline, streaming
 from tfav.inference import embedders
-from tfav.media import audio_files, bad_file, formats, image_files, limits, mono
+from tfav.media import audio_files, bad_file, formats, image_files, limits
 
 MODALITIES = ("audio", "image")
 Item = tuple[str, str]  # id, path
@@ -66,7 +66,7 @@ def _load(
     bad_file.check_name(path)
     if modality == "audio":
         # Through PCM16, as prepare stores it: one file has one embedding, whichever way it came.
-        samples = mono.to_pcm16(audio_files.read_audio(path, bounds=bounds))
+        samples = audio_files.read_audio(path, bounds=bounds, dtype=np.int16)
         return samples[:max_samples].astype(np.float32) / 32768.0
     content, _, _ = image_files.read_image(path, bounds=bounds)
     return pipeline.decode_image(tf.constant(content), image_size).numpy()

@@ -33,6 +33,7 @@ def read_audio(
     start_seconds: float = 0.0,
     length_seconds: float = 0.0,
     bounds: limits.Limits = limits.DEFAULT,
+    dtype: np.dtype = np.float32,
 ) -> np.ndarray:
     """Decodes a sound file: WAV of any kind, FLAC, OGG, MP3, and what else `formats` lists.
 
@@ -42,9 +43,11 @@ def read_audio(
       start_seconds: where the part starts that is meant.
       length_seconds: how long it lasts; 0: to the end. It is shorter where the file ends.
       bounds: what is refused as too long, too large, or at an impossible rate.
+      dtype: float32, or int16 for PCM16.
 
     Returns:
-      [T] float32, mono, 16 kHz, in [-1, 1] but for the overshoot of lossy codecs and resampling.
+      [T] of `dtype`, mono, 16 kHz; float32 lies in [-1, 1] but for the overshoot of lossy codecs
+      and resampling.
 
     Raises:
       BadFile: missing, empty, not audio, damaged in the middle, beyond `bounds`, nothing left at
@@ -53,7 +56,7 @@ def read_audio(
       UserError: a kind of file that needs PyAV, which is not installed.
     """
     bad_file.check_file(path)
-    with mono.Mono(channel, bounds) as sound:
+    with mono.Mono(channel, bounds, dtype) as sound:
         try:
             parts = mp3_frames.parts(path, bounds.max_seconds) or [os.fsencode(path)]
             for block in _blocks(parts, sound, start_seconds, length_seconds):

@@ -23,12 +23,14 @@ from tfav.media import bad_file, formats, jpeg_scans, limits
 
 MIN_SIDE = 16
 JPEG_QUALITY = 95
+_ORIENTATION = 0x0112  # of EXIF
 # No other reader of Pillow is asked, whatever a file begins with: that of EPS runs Ghostscript.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
 # Bytes per pixel that decoding and converting hold at once: by format, else by mode.
 _BYTES_OF_FORMAT = {"AVIF": 16, "TIFF": 16, "WEBP": 16}
-_BYTES_OF_MODE = {"1": 5, "L": 5, "P": 9, "RGB": 8, "CMYK": 8}
-_MOST_BYTES = 14
+_BYTES_OF_MODE = {"1": 5, "L": 5, "P": 9, "RGB": 4, "CMYK": 8}
+_MOST_BYTES = 12
+_BYTES_OF_JPEG = 8
 # `limits` are in place of Pillow's own.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # What Pillow's readers raise for damaged bytes, depending on the format.
@@ -70,7 +72,7 @@ def read_image(
     bad_file.check_file(path)
     with limits.Turn() as turn:
         try:
-            size = 3 * os.path.getsize(path)
+            size = os.path.getsize(path)
             bounds.check_bytes(size)
             turn.take(size)
             with open(path, "rb") as file:
@@ -84,10 +86,10 @@ def read_image(
                 turn.take(need)
                 return _encoded(image, max_side)
             intact = image.format == "JPEG" and image.mode == "RGB" and max(image.size) <= max_side
-            intact = intact and image.getexif().get(0x0112, 1) == 1
+            intact = intact and image.getexif().get(_ORIENTATION, 1) == 1
             image.draft(None, (max_side, max_side))  # a huge JPEG at a fraction of its size
             scans = jpeg_scans.read(content)
-            need = size + scans.coefficients + image.width * image.height * _MOST_BYTES
+            need = 3 * size + scans.coefficients + image.width * image.height * _BYTES_OF_JPEG
             bounds.check_bytes(need)
             turn.take(need)
             if not scans.closed:
@@ -178,12 +180,15 @@ def _is_decodable(jpeg: bytes) -> bool:
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
-    return _BYTES_OF_FORMAT.get(image.format) or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
+    turned = 4 if "exif" in image.info else 0  # (`getexif` would decode a PNG)
+    most = _BYTES_OF_FORMAT.get(image.format) or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
+    return most + turned
 
 
 def _encoded(image: Image.Image, max_side: int) -> tuple[bytes, int, int]:
     image.load()
-    image = _to_rgb(ImageOps.exif_transpose(image))
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _to_rgb(image)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     check_side(image)
     return to_jpeg(image), image.height, image.width
@@ -193,10 +198,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: `convert` would clip it to white
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
     if "A" in image.mode or "transparency" in image.info:
-        layer = image.convert("RGBA")
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGBA", layer.size, "white")
         image.alpha_composite(layer)
-    plain = image.convert("RGB")
+    plain = image if image.mode == "RGB" else image.convert("RGB")
     plain.info = {}  # no stale EXIF or colour profile in the new file
     return plain
 

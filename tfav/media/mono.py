@@ -14,8 +14,6 @@ CHANNELS = ("mean", "left")
 MIN_SECONDS = 0.1
 MIN_PEAK = 1e-4  # -80 dBFS; one step of PCM16 is 3e-5
 MAX_PEAK = 4.0  # decoders overshoot 1 a little; beyond this the file holds integers as floats
-_ROUNDED_AT_ONCE = 1 << 20  # samples; all at once would take three times the memory
-_BYTES_PER_SAMPLE = 6  # float32, and the PCM16 that is made of it
 
 
 class Mono:
@@ -26,6 +24,7 @@ class Mono:
     Args:
       channel: `mean` of all channels, or `left` (the first one).
       bounds: of rate and length.
+      dtype: of what comes out: float32, or int16 (PCM16, in half of the memory).
 
     Attributes:
       channel: as given; likewise `bounds`.
@@ -33,12 +32,13 @@ class Mono:
       num_samples: of the one channel so far, at `rate_hz`.
     """
 
-    def __init__(self, channel: str, bounds: limits.Limits):
+    def __init__(self, channel: str, bounds: limits.Limits, dtype: np.dtype = np.float32):
         if channel not in CHANNELS:
             raise ValueError(f"channel {channel!r} is none of {CHANNELS}")
         self.channel = channel
         self.rate_hz = 0
         self.bounds = bounds
+        self._dtype = np.dtype(dtype)
         self._turn = limits.Turn()
         self._resampler: soxr.ResampleStream | None = None
         self._blocks: list[np.ndarray] = []
@@ -97,7 +97,7 @@ class Mono:
         return max(self._peak, self._loudest) < MIN_PEAK and not self._broken
 
     def finish(self) -> np.ndarray:
-        """Returns [T] float32 at 16 kHz, in [-1, 1] but for what resampling overshoots.
+        """Returns [T] at 16 kHz: float32 in [-1, 1] but for what resampling overshoots, or int16.
 
         Raises:
           BadFile: NaN or infinite samples, samples far outside [-1, 1], silence, channels that
@@ -124,7 +124,7 @@ class Mono:
             )
         if self._resampler is not None:
             self._keep(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-        whole, end = np.empty(self._kept, np.float32), self._kept
+        whole, end = np.empty(self._kept, self._dtype), self._kept
         while self._blocks:  # each goes as soon as it is copied
             block = self._blocks.pop()
             whole[end - len(block) : end] = block
@@ -133,17 +133,15 @@ class Mono:
 
     def _keep(self, samples: np.ndarray) -> None:
         self._kept += len(samples)
-        self._turn.take(self._kept * _BYTES_PER_SAMPLE)
-        self._blocks.append(np.array(samples, np.float32))  # a copy: a view would keep all channels
+        self._turn.take(self._kept * self._dtype.itemsize)
+        # A copy: a view would keep all channels.
+        block = to_pcm16(samples) if self._dtype == np.int16 else np.array(samples, np.float32)
+        self._blocks.append(block)
 
 
 def to_pcm16(samples: np.ndarray) -> np.ndarray:
     """Rounds [T] float32 in [-1, 1] to [T] int16; 16-bit files survive unchanged."""
-    rounded = np.empty(len(samples), np.int16)
-    for at in range(0, len(samples), _ROUNDED_AT_ONCE):
-        part = np.rint(samples[at : at + _ROUNDED_AT_ONCE] * 32768.0)
-        rounded[at : at + _ROUNDED_AT_ONCE] = np.clip(part, -32768, 32767)
-    return rounded
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def _peak(samples: np.ndarray) -> float:

@@ -26,6 +26,7 @@ def read_audio(
     start_seconds: float = 0.0,
     length_seconds: float = 0.0,
     bounds: limits.Limits = limits.DEFAULT,
+    dtype: np.dtype = np.float32,
 ) -> np.ndarray | None:
     """Decodes the sound of a video, or of a part of it.
 
@@ -35,9 +36,10 @@ def read_audio(
       start_seconds: where the part starts.
       length_seconds: how long it lasts; 0: to the end. The sound is shorter where the video ends.
       bounds: what is refused as too long or at an impossible rate.
+      dtype: float32, or int16 for PCM16.
 
     Returns:
-      [T] float32, mono, 16 kHz, in [-1, 1] but for the overshoot of lossy codecs and resampling;
+      [T] of `dtype`, mono, 16 kHz, as `audio_files.read_audio`;
       None when the video has no sound or this part is silent. Where the sound has gaps, zeros.
 
     Raises:
@@ -45,7 +47,7 @@ def read_audio(
         used, as `Mono.finish` says.
       UserError: PyAV is not installed.
     """
-    with mono.Mono(channel, bounds) as sound:
+    with mono.Mono(channel, bounds, dtype) as sound:
         if not decode(path, sound, start_seconds, length_seconds) or sound.silent:
             return None
         return sound.finish()[: round(length_seconds * tensors.SAMPLE_RATE_HZ) or None]

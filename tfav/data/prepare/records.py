@@ -15,9 +15,10 @@ import tqdm
 from tfav import tensors
 from tfav.data import shards
 from tfav.data.prepare import manifest
-from tfav.media import audio_files, bad_file, image_files, limits, mono, soundtrack, video
+from tfav.media import audio_files, bad_file, image_files, limits, soundtrack, video
 
 _HELD_BYTES = 32_000_000  # of decoded rows whose turn has not come
+_COPIES = 5  # of a row while it is written
 
 
 class BadRow(NamedTuple):
@@ -66,7 +67,9 @@ def make_all(
                 return
             row, future = waiting.popleft()
             result = future.result()
-            yield row, result
+            with limits.Turn() as turn:
+                turn.take(_COPIES * _num_bytes(result))
+                yield row, result
             held.release(result)
             bar.update()
     finally:
@@ -76,7 +79,11 @@ def make_all(
 
 
 class _Held:
-    """Keeps workers from decoding further rows while large ones wait in memory to be written."""
+    """Keeps decoded rows that wait to be written from filling the memory.
+
+    While many bytes wait, no further row is decoded but the one that is waited for, and a large
+    one is only decoded once it is that one.
+    """
 
     def __init__(self):
         self._changed = threading.Condition()
@@ -85,14 +92,12 @@ class _Held:
         self._closed = False
 
     def run(self, number: int, make_row: Callable, *arguments) -> shards.Record | BadRow | None:
-        """Decodes row `number` once there is room, or it is the one that is waited for."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or self._num_bytes < _HELD_BYTES or self._head == number
-            )
-            if self._closed:
-                return None
-        result = make_row(*arguments)
+        """Decodes row `number` once there is room."""
+        self._wait(lambda: self._num_bytes < _HELD_BYTES or self._head == number)
+        if self._closed:
+            return None
+        with limits.large_after(lambda: self._wait(lambda: self._head == number)):
+            result = make_row(*arguments)
         with self._changed:
             self._num_bytes += _num_bytes(result)
         return result
@@ -109,6 +114,10 @@ class _Held:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or ready())
 
 
 def _num_bytes(result: shards.Record | BadRow) -> int:
@@ -132,7 +141,7 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         _check_row(row)
         if row.audio:
             reading = ("audio", row.audio)
-            audio = mono.to_pcm16(audio_files.read_audio(row.audio, row.channel, **part, **bounds))
+            audio = audio_files.read_audio(row.audio, row.channel, **part, **bounds, dtype=np.int16)
         for name, paths in row.pictures.items():
             for path in paths:
                 reading = (name, path)
@@ -147,7 +156,9 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         if row.video:
             reading = ("video", row.video)
             if not row.audio:
-                audio = _soundtrack(row, part, options)
+                audio = soundtrack.read_audio(
+                    row.video, row.channel, **part, **bounds, dtype=np.int16
+                )
             derive = [name for name in options.derive if name not in frames]
             if "image" not in frames or derive:
                 taken = video.read_frames(
@@ -174,11 +185,6 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
     return shards.Record(
         row.id, row.split, row.label, audio, image, height, width, row.extra, frames
     )
-
-
-def _soundtrack(row: manifest.Row, part: dict, options: Options) -> np.ndarray | None:
-    sound = soundtrack.read_audio(row.video, row.channel, **part, bounds=options.bounds)
-    return None if sound is None else mono.to_pcm16(sound)
 
 
 def _files(row: manifest.Row) -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ class Tally:
 
     def _compare(self, record: shards.Record) -> None:
         """Counts a row whose sound or one of whose images another split has too."""
-        sound = [] if record.audio is None else [record.audio.tobytes()]
+        sound = [] if record.audio is None else [np.ascontiguousarray(record.audio)]
         others = {}
         for content in itertools.chain(sound, *record.frames.values()):
             digest = hashlib.blake2b(content, digest_size=12).digest()
