@@ -29,6 +29,9 @@ def run(main: Callable[[list[str]], None], config: bool = False) -> None:
       main: takes the arguments that are not flags.
       config: let `--config=configs/...` find the installed configs where there are none here.
     """
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     argv = [_installed_config(a) for a in sys.argv] if config else sys.argv
     _show_help_of(main.__module__)
 

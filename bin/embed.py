@@ -11,8 +11,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli
+from tfav.bin import cli, limit_flags
 
+flags.adopt_module_key_flags(limit_flags)
 _MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")
 _INPUTS = flags.DEFINE_list(
     "inputs", None, "Files or folders (searched through) of sounds and images."
@@ -38,9 +39,17 @@ def main(argv: list[str]) -> None:
     """Embeds and prints what was written."""
     cli.no_arguments(argv)
     from tfav.commands import embed
+    from tfav.media import limits
 
+    limits.return_freed_memory()
     for line in embed.embed(
-        _MODEL.value, _INPUTS.value, _OUTPUT.value, _MAX_BAD.value, _OVERWRITE.value, _STREAM.value
+        _MODEL.value,
+        _INPUTS.value,
+        _OUTPUT.value,
+        _MAX_BAD.value,
+        _OVERWRITE.value,
+        _STREAM.value,
+        bounds=limit_flags.value(),
     ):
         print(line)
 

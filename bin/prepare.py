@@ -24,48 +24,88 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli
+from tfav.bin import cli, limit_flags
+from tfav.data.prepare import sources
+from tfav.media import limits, motion
+
+flags.adopt_module_key_flags(limit_flags)
+
+
+def _for(flag: str) -> str:
+    """Returns which sources read a flag, as the end of its help."""
+    return f" (Sources: {', '.join(sources.readers(sources.SOURCES, flag))}.)"
+
 
 _SOURCE = flags.DEFINE_string(
     "source",
     "manifest",
-    "manifest, synthetic, synthetic_classes, synthetic_scenes, crema_d, dcase2014, esc50, "
-    "flickr_soundnet, ssw60, ucf101, videos, voxceleb1, voxceleb2, or the dotted path of a "
-    "function rows(options).",
+    "Where the rows come from: "
+    + "; ".join(f"{name} ({source.about})" for name, source in sources.SOURCES.items())
+    + "; or the dotted path of your own, a function rows(options) or a Source.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the data set; made, all or nothing.")
-_MANIFEST = flags.DEFINE_string("manifest", None, "CSV file of --source=manifest.")
-_COLUMNS = flags.DEFINE_list("columns", None, "Further columns to carry; all when not given.")
-_SPLIT_CSV = flags.DEFINE_multi_string(
-    "split_csv", [], "Official lists of a source; repeat the flag or separate by commas."
-)
-_AUDIO_ROOT = flags.DEFINE_string(
-    "audio_root", None, "Folder of the voices, one folder an identity."
-)
-_IMAGE_ROOT = flags.DEFINE_string(
-    "image_root", None, "Folder of the faces, one folder an identity."
-)
-_ROOT = flags.DEFINE_string(
-    "root", None, "Folder that a source was unpacked to, or that holds the videos of one."
-)
-_SPLIT_NUMBER = flags.DEFINE_integer(
-    "split_number",
-    1,
-    "Which official split of ucf101, or tested fold of esc50 or of crema_d --speaker_disjoint.",
-)
-_SPEAKER_DISJOINT = flags.DEFINE_bool(
-    "speaker_disjoint", False, "Keep the actors of the training and test clips of crema_d apart."
-)
-_VAL_FRACTION = flags.DEFINE_float(
-    "val_fraction", 0.0, "Share of the training part of an official layout that becomes val."
-)
-_TEST_FRACTION = flags.DEFINE_float(
-    "test_fraction", 0.0, "Share of the videos of --source=videos that becomes test."
-)
-_SEGMENT_SECONDS = flags.DEFINE_float(
-    "segment_seconds", 5.0, "Length of the pieces that --source=videos cuts."
-)
-_SUBSET = flags.DEFINE_string("subset", "", "esc10: only those classes of --source=esc50.")
+# What sources read. Each flag is a field of manifest.Options, and refused by sources that do not.
+_SOURCE_FLAGS = {
+    "manifest": flags.DEFINE_string("manifest", None, "CSV file." + _for("manifest")),
+    "columns": flags.DEFINE_list(
+        "columns", None, "Further columns to carry; all when not given." + _for("columns")
+    ),
+    "modalities": flags.DEFINE_list(
+        "modalities",
+        [],
+        "Columns that hold images of a further kind: flow,depth." + _for("modalities"),
+    ),
+    "split_csv": flags.DEFINE_multi_string(
+        "split_csv",
+        [],
+        "Official lists; repeat the flag or separate by commas." + _for("split_csv"),
+    ),
+    "audio_root": flags.DEFINE_string(
+        "audio_root", None, "Folder of the voices, one folder per identity." + _for("audio_root")
+    ),
+    "image_root": flags.DEFINE_string(
+        "image_root", None, "Folder of the faces." + _for("image_root")
+    ),
+    "root": flags.DEFINE_string(
+        "root",
+        None,
+        "Folder that a corpus was unpacked to, or that holds the videos." + _for("root"),
+    ),
+    "split_number": flags.DEFINE_integer(
+        "split_number",
+        1,
+        "Which official split is taken, or which fold is tested." + _for("split_number"),
+    ),
+    "speaker_disjoint": flags.DEFINE_bool(
+        "speaker_disjoint",
+        False,
+        "Keep the speakers of the training and test clips apart." + _for("speaker_disjoint"),
+    ),
+    "subset": flags.DEFINE_string(
+        "subset", "", "Only those classes, such as esc10." + _for("subset")
+    ),
+    "val_fraction": flags.DEFINE_float(
+        "val_fraction",
+        0.0,
+        "Share of the training part that becomes val." + _for("val_fraction"),
+    ),
+    "test_fraction": flags.DEFINE_float(
+        "test_fraction", 0.0, "Share of the videos that becomes test." + _for("test_fraction")
+    ),
+    "segment_seconds": flags.DEFINE_float(
+        "segment_seconds",
+        5.0,
+        "Length of the pieces that videos are cut into." + _for("segment_seconds"),
+    ),
+    "corpus": flags.DEFINE_string(
+        "corpus",
+        None,
+        "Where the files are written to; OUTPUT-corpus when not given." + _for("corpus"),
+    ),
+    "identities": flags.DEFINE_integer(
+        "identities", 200, "People to draw, or scenes to test on." + _for("identities")
+    ),
+}
 _DECODED = flags.DEFINE_string(
     "decoded",
     None,
@@ -80,40 +120,36 @@ _BEAM_OPTIONS = flags.DEFINE_string(
     "",
     "Flags of Beam and its runner, separated by blanks: --flink_master=HOST:PORT --parallelism=8.",
 )
-_CORPUS = flags.DEFINE_string(
-    "corpus", None, "Where a synthetic source writes its files; OUTPUT-corpus when not given."
-)
-_IDENTITIES = flags.DEFINE_integer(
-    "identities", 200, "People of --source=synthetic; test scenes of synthetic_scenes."
-)
-_MODALITIES = flags.DEFINE_list(
-    "modalities", [], "Columns of the manifest that hold pictures of a further kind: flow,depth."
-)
 _NUM_FRAMES = flags.DEFINE_integer(
     "num_frames", None, "Frames to take of every video, evenly spaced; 1 when not given."
 )
 _FPS = flags.DEFINE_float(
-    "fps", None, "Frames a second to take of every video, instead of --num_frames."
+    "fps", None, "Frames per second to take of every video, instead of --num_frames."
 )
 _DERIVE = flags.DEFINE_list(
-    "derive", [], "What to make of every taken frame and the next one of its video: flow,diff."
+    "derive",
+    [],
+    f"What to make of every taken frame and the next one of its video: {','.join(motion.DERIVED)}.",
 )
 _LISTS = flags.DEFINE_string(
     "lists",
     None,
-    "Folder of query lists to use; drawn from --seed when not given; none: no lists at all.",
+    "Folder of query lists to use; none: no lists at all; seeded: drawn from --seed. When not "
+    "given, they are drawn where labels may be identities.",
 )
 _GALLERIES = flags.DEFINE_integer(
-    "galleries_per_probe", 3, "Queries a probe in drawn lists.", lower_bound=1
+    "galleries_per_probe", 3, "Queries per probe in drawn lists.", lower_bound=1
 )
-_SHARDS = flags.DEFINE_integer("shards", 0, "Shards a split; 0 takes one for every 4000 rows.")
+_SHARDS = flags.DEFINE_integer("shards", 0, "Shards per split; 0 takes one for every 4000 rows.")
 _MAX_BAD_FRACTION = flags.DEFINE_float(
     "max_bad_fraction", 0.01, "Share of rows (and of list items) that may be unusable."
 )
 _MAX_IMAGE_SIDE = flags.DEFINE_integer(
     "max_image_side", 512, "Images with a longer side than this many pixels are shrunk to it."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the drawn lists and the synthetic corpora.")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Random seed of the drawn lists, the drawn splits and the synthetic corpora."
+)
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace the data set at --output (and the synthetic corpus)."
 )
@@ -127,37 +163,30 @@ def main(argv: list[str]) -> None:
     """Prepares, or checks."""
     cli.no_arguments(argv)
     from tfav import registry
-    from tfav.data.prepare import dataset, manifest, sources, tally
+    from tfav.data.prepare import dataset, manifest, row_checks, tally
 
     if _FPS.value is not None and (_NUM_FRAMES.value is not None or _FPS.value <= 0):
         raise registry.UserError(
             f"--fps={_FPS.value:g}: give a number above 0, and no --num_frames beside it."
         )
+    limits.return_freed_memory()
+    source = sources.named(sources.SOURCES, _SOURCE.value)
+    given = [name for name in _SOURCE_FLAGS if flags.FLAGS[name].present]
+    sources.refuse_unread(sources.SOURCES, _SOURCE.value, source, given)
     output = os.path.normpath(_OUTPUT.value) if "://" not in _OUTPUT.value else _OUTPUT.value
-    options = manifest.Options(
-        manifest=_MANIFEST.value,
-        columns=_COLUMNS.value,
-        modalities=_MODALITIES.value,
-        split_csv=[path for value in _SPLIT_CSV.value for path in value.split(",") if path],
-        root=_ROOT.value,
-        split_number=_SPLIT_NUMBER.value,
-        speaker_disjoint=_SPEAKER_DISJOINT.value,
-        subset=_SUBSET.value,
-        val_fraction=_VAL_FRACTION.value,
-        test_fraction=_TEST_FRACTION.value,
-        segment_seconds=_SEGMENT_SECONDS.value,
-        audio_root=_AUDIO_ROOT.value,
-        image_root=_IMAGE_ROOT.value,
-        corpus=_CORPUS.value or f"{output}-corpus",
-        identities=_IDENTITIES.value,
-        seed=_SEED.value,
-        overwrite=_OVERWRITE.value,
-    )
+    told = {name: holder.value for name, holder in _SOURCE_FLAGS.items()}
+    told["split_csv"] = [p for value in told["split_csv"] for p in value.split(",") if p]
+    told["corpus"] = told["corpus"] or f"{output}-corpus"
+    bounds = limit_flags.value()
+    options = manifest.Options(**told, seed=_SEED.value, overwrite=_OVERWRITE.value, bounds=bounds)
+    named = _LISTS.value not in (None, "none", "seeded")
     settings = dataset.Settings(
         output=output,
         source=_SOURCE.value,
-        lists=None if _LISTS.value == "none" else _LISTS.value,
-        draw_lists=_LISTS.value != "none",
+        lists=_LISTS.value if named else None,
+        draw_lists=named
+        or _LISTS.value == "seeded"
+        or (_LISTS.value is None and source.draws_lists),
         shards=_SHARDS.value,
         max_bad_fraction=_MAX_BAD_FRACTION.value,
         max_image_side=_MAX_IMAGE_SIDE.value,
@@ -170,12 +199,14 @@ def main(argv: list[str]) -> None:
         decoded=_DECODED.value or (f"{output}.decoded" if _RUNNER.value else ""),
         runner=_RUNNER.value,
         beam_options=_BEAM_OPTIONS.value.split(),
+        labels=source.labels,
+        bounds=bounds,
     )
     if not _CHECK.value:  # first: a synthetic source writes its corpus
-        dataset.check_output(output, _OVERWRITE.value)
-    rows = registry.lookup(sources.SOURCES, _SOURCE.value, "source")(options)
+        row_checks.check_output(output, _OVERWRITE.value)
+    rows = source.rows(options)
     report = (dataset.check if _CHECK.value else dataset.prepare)(rows, settings)
-    print(tally.summary(report))
+    print(tally.summary(report, source.labels))
     if not _CHECK.value:
         lists = ", ".join(f"{n} {origin}" for origin, n in report["lists"].items())
         print(

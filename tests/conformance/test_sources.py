@@ -159,14 +159,14 @@ def test_every_row_has_an_example():
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_are_unique_named_and_there_and_prepare_takes_every_one(name, tmp_path):
     options = EXAMPLES[name](tmp_path)
-    rows = sources.SOURCES[name](options)
+    rows = sources.SOURCES[name].rows(options)
     assert {row.split for row in rows} >= ({"test"} if name in TEST_ONLY else {"train", "test"})
     assert len({row.id for row in rows}) == len(rows)
     for row in rows:
         assert row.id and len(row.id.split()) == 1 and row.label
         assert row.paths and all(map(os.path.isfile, row.paths)), row
         assert row.extra.keys() == rows[0].extra.keys()
-    assert sources.SOURCES[name](options) == rows  # the same files, in the same order
+    assert sources.SOURCES[name].rows(options) == rows  # the same files, in the same order
     report = dataset.prepare(
         rows, dataset.Settings(output=str(tmp_path / "out"), source=name, max_bad_fraction=0)
     )
@@ -178,4 +178,4 @@ def test_rows_are_unique_named_and_there_and_prepare_takes_every_one(name, tmp_p
 @pytest.mark.parametrize("name", ROWS)
 def test_without_its_flags_a_sentence_names_the_first(name):
     with pytest.raises(registry.UserError, match=f"--source={name} needs --[a-z_]+="):
-        sources.SOURCES[name](manifest.Options())
+        sources.SOURCES[name].rows(manifest.Options())

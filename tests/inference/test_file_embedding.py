@@ -66,8 +66,8 @@ def test_inputs_that_hold_nothing_are_named(media, tmp_path):
     (tmp_path / "empty").mkdir()
     for name, sentence in {
         "gone": "gone does not exist: mend --inputs",
-        "empty": "no sound or image in .*empty: --inputs takes .wav, .flac",
-        "media/notes.txt": "notes.txt is neither sound nor image: --inputs takes .wav",
+        "empty": "no audio or image in .*empty: --inputs takes .wav, .wave, .flac",
+        "media/notes.txt": "notes.txt is neither audio nor image: --inputs takes .wav",
     }.items():
         with pytest.raises(registry.UserError, match=sentence):
             file_embedding.find([str(tmp_path / name)])
@@ -199,7 +199,7 @@ def test_allowed_unreadable_files_are_left_out_and_told(media, embedder):
     _spoil(media, ["a.wav"])
     arrays, bad = _embed(embedder, media, max_bad_fraction=0.2)  # 1 of 5
     assert [path for path, _ in bad] == [str(media / "a.wav")]
-    assert "not readable as sound" in bad[0][1]
+    assert "not readable as audio" in bad[0][1]
     assert arrays["audio_id"].tolist() == ["b/one.FLAC", "b/two.wav"]
     np.testing.assert_allclose(arrays["audio"], whole["audio"][1:], atol=1e-5)
     _spoil(media, ["face.jpg"])

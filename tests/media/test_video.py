@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests import clips
 from tfav import registry
-from tfav.media import container, decode, video
+from tfav.media import bad_file, container, soundtrack, video
 
 
 def _pixels(jpeg):
@@ -92,20 +92,20 @@ def test_time_decides_not_the_count(tmp_path):
 
 def test_a_far_part_is_jumped_to_and_gives_what_decoding_on_gives(long, monkeypatch):
     seen = []
-    items = container._items
+    read = container.Stream._read
 
-    def counted(*arguments):
-        for item in items(*arguments):
-            seen.append(arguments[1])
+    def counted(self, *arguments):
+        for item in read(self, *arguments):
+            seen.append(self.kind)
             yield item
 
-    monkeypatch.setattr(container, "_items", counted)
+    monkeypatch.setattr(container.Stream, "_read", counted)
     part = {"start_seconds": 25.0, "length_seconds": 2.0}
-    near = video.read_frames(long, 10, **part), video.read_audio(long, **part)
+    near = video.read_frames(long, 10, **part), soundtrack.read_audio(long, **part)
     # 2 s of 5 frames a second, at most 12 frames from the last key frame, for times and for frames
     assert seen.count("video") < 60 and seen.count("audio") < 60  # 200 frames, 625 blocks of sound
     monkeypatch.setattr(container, "SEEK_SECONDS", 1000)
-    far = video.read_frames(long, 10, **part), video.read_audio(long, **part)
+    far = video.read_frames(long, 10, **part), soundtrack.read_audio(long, **part)
     assert _numbers(near[0]) == list(range(125, 135))
     assert near[0] == far[0]
     np.testing.assert_array_equal(near[1], far[1])
@@ -133,9 +133,9 @@ def test_no_more_than_four_decoded_frames_are_held(short, monkeypatch):
         def __getattr__(self, name):
             return getattr(self.frame, name)
 
-    frames = container.frames
+    frames = container.Stream.frames
     counted = lambda *arguments: ((time, Counted(frame)) for time, frame in frames(*arguments))  # noqa: E731
-    monkeypatch.setattr(container, "frames", counted)
+    monkeypatch.setattr(container.Stream, "frames", counted)
     assert len(video.read_frames(short, 30, derive=["diff"]).seconds) == 30
     assert 1 <= held["most"] <= 4  # three, and the one just coming
 
@@ -178,71 +178,15 @@ def test_the_same_video_gives_the_same_bytes(short):
     assert first == second
 
 
-# Sound ------------------------------------------------------------------------------------------
-
-
-def test_the_sound_is_what_was_put_in(short):
-    np.testing.assert_array_equal(video.read_audio(short, "left") * 32768, clips.chirp(3))
-    np.testing.assert_array_equal(video.read_audio(short) * 65536, clips.chirp(3))  # right: zeros
-
-
-@pytest.mark.parametrize(
-    ("start", "length", "expected"),
-    [
-        (1.25, 0.5, (20_000, 28_000)),
-        (0.0001, 0.1, (2, 1602)),  # 1.6 samples
-        (2.5, 0.0, (40_000, 48_000)),
-        (2.5, 5.0, (40_000, 48_000)),  # shorter than asked
-    ],
-)
-def test_a_part_of_the_sound_is_that_stretch(short, start, length, expected):
-    found = video.read_audio(short, "left", start_seconds=start, length_seconds=length)
-    np.testing.assert_array_equal(found * 32768, clips.chirp(3)[slice(*expected)])
-
-
-def test_other_rates_become_16_khz_and_parts_have_the_asked_length(tmp_path):
-    time = np.arange(3 * 44_100) / 44_100
-    soundfile.write(tmp_path / "x.wav", 0.5 * np.sin(2 * np.pi * 440 * time), 44_100)
-    whole = video.read_audio(tmp_path / "x.wav")  # sound alone is a video without picture
-    np.testing.assert_allclose(whole, decode.read_audio(tmp_path / "x.wav"), atol=1e-6)
-    part = video.read_audio(tmp_path / "x.wav", start_seconds=0.7, length_seconds=1.1)
-    assert len(part) == 17_600
-    np.testing.assert_allclose(part[800:-800], whole[11_200:28_800][800:-800], atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("name", "codec", "most"),
-    [
-        ("x.mp4", "aac", 0),
-        ("x.mp4", "libmp3lame", 0),
-        ("x.mkv", "libopus", 112),  # 0 with PyAV 18; earlier ones are 7 ms off
-    ],
-)
-def test_lossy_sound_keeps_its_place(short, tmp_path, name, codec, most):
-    rate = ("-ar", 48_000) if codec == "libopus" else ()
-    _ffmpeg("-i", short, "-c:v", "copy", "-c:a", codec, *rate, tmp_path / name)
-    found = video.read_audio(tmp_path / name, "left", start_seconds=1, length_seconds=1) * 32768
-    lags = range(-1600, 1601, 4)  # the delays of the first two are 1024 and 1105 samples
-    sound = clips.chirp(3).astype(np.float32)
-    match = [np.dot(found[1600:-1600], sound[17_600 + x : 30_400 + x]) for x in lags]
-    assert abs(lags[int(np.argmax(match))]) <= most
-
-
-def test_a_gap_in_the_time_stamps_is_silence(tmp_path):
-    path = clips.write(tmp_path / "x.mov", sound=clips.chirp(1))
-    late = ("-itsoffset", 2, "-i", path, "-map", "0:v", "-map", "1:a", "-c", "copy")
-    _ffmpeg("-i", path, *late, tmp_path / "late.mkv")
-    found = video.read_audio(tmp_path / "late.mkv", "left")
-    assert not found[:32_000].any()
-    np.testing.assert_array_equal(found[32_000:] * 32768, clips.chirp(1))
+# Bad ones ---------------------------------------------------------------------------------------
 
 
 def test_without_sound_or_picture_there_is_none(tmp_path):
-    assert video.read_audio(clips.write(tmp_path / "mute.mov")) is None
+    assert soundtrack.read_audio(clips.write(tmp_path / "mute.mov")) is None
     silent = clips.write(tmp_path / "silent.mov", sound=np.zeros(16_000, np.int16))
-    assert video.read_audio(silent) is None
+    assert soundtrack.read_audio(silent) is None
     dark = clips.write(tmp_path / "dark.mov", 0, sound=clips.chirp(1))
-    assert video.read_frames(dark) is None and len(video.read_audio(dark)) == 16_000
+    assert video.read_frames(dark) is None and len(soundtrack.read_audio(dark)) == 16_000
 
 
 def test_the_picture_on_a_record_sleeve_is_no_video(tmp_path):
@@ -253,9 +197,6 @@ def test_the_picture_on_a_record_sleeve_is_no_video(tmp_path):
     _ffmpeg(*inputs, *cover, tmp_path / "x.m4a")
     assert video.read_frames(tmp_path / "x.m4a") is None
     assert video.describe(tmp_path / "x.m4a").image == ""
-
-
-# Bad ones ---------------------------------------------------------------------------------------
 
 
 def _tiny(path):
@@ -281,8 +222,8 @@ def _raw(path):
 )
 def test_a_video_that_cannot_be_used_is_refused_with_the_reason(tmp_path, make, reason):
     make(tmp_path / "x.mov")
-    with pytest.raises(decode.BadFile, match=reason):
-        video.read_audio(tmp_path / "x.mov")
+    with pytest.raises(bad_file.BadFile, match=reason):
+        soundtrack.read_audio(tmp_path / "x.mov")
         video.read_frames(tmp_path / "x.mov")
 
 
@@ -291,17 +232,17 @@ def test_a_cut_mp4_is_refused_and_a_cut_mkv_is_a_shorter_video(tmp_path):
         clips.write(tmp_path / name)
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(decode.BadFile, match="not readable as a video"):
+    with pytest.raises(bad_file.BadFile, match="not readable as a video"):
         video.read_frames(tmp_path / "x.mp4")  # its table of contents stood at the end
     assert max(_numbers(video.read_frames(tmp_path / "x.mkv", 30))) in range(5, 29)
 
 
 def test_a_part_behind_the_end_is_refused(short):
     for start in (3.5, 100):
-        with pytest.raises(decode.BadFile, match=f"no picture from {start:g} s on"):
+        with pytest.raises(bad_file.BadFile, match=f"no picture from {start:g} s on"):
             video.read_frames(short, start_seconds=start, length_seconds=1)
-        with pytest.raises(decode.BadFile, match=f"no sound from {start:g} s on"):
-            video.read_audio(short, start_seconds=start, length_seconds=1)
+        with pytest.raises(bad_file.BadFile, match=f"no sound from {start:g} s on"):
+            soundtrack.read_audio(short, start_seconds=start, length_seconds=1)
 
 
 def test_titles_in_other_alphabets_do_no_harm(tmp_path):
@@ -323,7 +264,7 @@ def test_what_is_not_installed_is_named(short, monkeypatch):
     with pytest.raises(registry.UserError, match=r"--derive=flow needs OpenCV.*tfav\[video\]"):
         video.read_frames(short, derive=["flow"])
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(registry.UserError, match=r"videos need PyAV.*tfav\[video\]"):
+    with pytest.raises(registry.UserError, match=r"videos.* need PyAV.*tfav\[video\]"):
         video.read_frames(short)
 
 
@@ -342,6 +283,6 @@ def test_real_clips_give_the_frames_and_the_sound_that_another_decoder_gave(real
             difference = np.abs(_pixels(jpeg).astype(int) - given.astype(int))
             assert difference.mean() < 1.5 and difference.max() < 32, (path, name)  # two JPEGs
         given, _ = soundfile.read(folder / "audio" / f"{path.stem}.flac", dtype="float32")
-        sound = np.clip(video.read_audio(path), -1, 1)
+        sound = np.clip(soundtrack.read_audio(path), -1, 1)
         assert len(sound) == len(given) == 47_647
         assert np.corrcoef(sound, given)[0, 1] > 0.99999, path

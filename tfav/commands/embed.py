@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tfav import config, files, registry
 from tfav.experiment import models
 from tfav.inference import embedders, file_embedding, recipe_embedder
+from tfav.media import limits
 
 
 def embed(
@@ -15,6 +16,7 @@ def embed(
     max_bad_fraction: float,
     overwrite: bool,
     stream: bool,
+    bounds: limits.Limits = limits.DEFAULT,
 ) -> list[str]:
     """Embeds files into one `.npz`; returns lines that say what was written.
 
@@ -25,6 +27,7 @@ def embed(
       max_bad_fraction: share of unreadable files that may be left out.
       overwrite: replace an existing output.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).
+      bounds: what of one file is refused as too long or too large.
     """
     if not output.endswith(".npz"):
         raise registry.UserError(
@@ -47,10 +50,11 @@ def embed(
         max_seconds=settings.audio_seconds,
         max_bad_fraction=max_bad_fraction,
         stream=stream,
+        bounds=bounds,
     )
     files.write_npz(output, arrays)
     lines = [f"left out {path}: {reason}" for path, reason in bad]
-    for modality in file_embedding.SUFFIXES:
+    for modality in file_embedding.MODALITIES:
         if modality in arrays:
             lines.append("{}: {} x {}".format(modality, *arrays[modality].shape))
     return [*lines, f"wrote {output}"]

@@ -11,47 +11,43 @@ from absl import logging
 from tfav import registry, tensors
 from tfav.data.input import pipeline, streaming
 from tfav.inference import embedders
-from tfav.media import decode
+from tfav.media import audio_files, bad_file, formats, image_files, limits
 
-SUFFIXES = {
-    "audio": (".wav", ".flac", ".mp3", ".ogg"),
-    "image": (".jpg", ".jpeg", ".png"),
-}
+MODALITIES = ("audio", "image")
 Item = tuple[str, str]  # id, path
 
 
 def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
     """Returns the files of each modality below `inputs`, sorted, as (id, path).
 
-    The id of a file inside a folder is its path relative to that folder, that of a file named
-    outright its path as given.
+    Which files those are says `media.formats`; what else a folder holds is counted in the log. The
+    id of a file inside a folder is its path relative to that folder, that of a file named outright
+    its path as given.
 
     Raises:
       UserError: an input does not exist, is of no known kind, or nothing was found.
     """
-    found: dict[str, list[Item]] = {m: [] for m in SUFFIXES}
-
-    def add(name: str, path: str) -> bool:
-        for modality, suffixes in SUFFIXES.items():
-            if path.lower().endswith(suffixes):
-                found[modality].append((name, path))
-                return True
-        return False
-
-    known = ", ".join(s for suffixes in SUFFIXES.values() for s in suffixes)
+    found: dict[str, list[Item]] = {m: [] for m in MODALITIES}
+    known = formats.listed(*MODALITIES)
+    left_out = formats.LeftOut()
     for top in inputs:
         if os.path.isdir(top):
-            for folder, _, names in sorted(os.walk(top)):
-                for name in sorted(names):
-                    path = os.path.join(folder, name)
-                    add(os.path.relpath(path, top), path)
+            for name in sorted(formats.below(top), key=os.path.split):  # a folder's own files first
+                path = os.path.join(top, name)
+                if formats.modality(name) in found:
+                    found[formats.modality(name)].append((name, path))
+                else:
+                    left_out.add([path])
         elif not os.path.exists(top):
             raise registry.UserError(f"{top} does not exist: mend --inputs.")
-        elif not add(top, top):
-            raise registry.UserError(f"{top} is neither sound nor image: --inputs takes {known}.")
+        elif formats.modality(top) in found:
+            found[formats.modality(top)].append((top, top))
+        else:
+            raise registry.UserError(f"{top} is neither audio nor image: --inputs takes {known}.")
+    left_out.warn("--inputs")
     if not any(found.values()):
         raise registry.UserError(
-            f"no sound or image in {', '.join(inputs)}: --inputs takes {known}."
+            f"no audio or image in {', '.join(inputs)}: --inputs takes {known}."
         )
     for items in found.values():
         names = [name for name, _ in items]
@@ -63,11 +59,16 @@ def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
     return found
 
 
-def _load(modality: str, path: str, image_size: int | None, max_samples: int) -> np.ndarray:
+def _load(
+    modality: str, path: str, image_size: int | None, max_samples: int, bounds: limits.Limits
+) -> np.ndarray:
+    """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
+    bad_file.check_name(path)
     if modality == "audio":
         # Through PCM16, as prepare stores it: one file has one embedding, whichever way it came.
-        return decode.to_pcm16(decode.read_audio(path)).astype(np.float32)[:max_samples] / 32768.0
-    content, _, _ = decode.read_image(path)
+        samples = audio_files.read_audio(path, bounds=bounds, dtype=np.int16)
+        return samples[:max_samples].astype(np.float32) / 32768.0
+    content, _, _ = image_files.read_image(path, bounds=bounds)
     return pipeline.decode_image(tf.constant(content), image_size).numpy()
 
 
@@ -78,15 +79,16 @@ def _batches(
     batch_size: int,
     max_samples: int,
     bad: list[tuple[str, str]],
+    bounds: limits.Limits,
 ) -> Iterator[dict[str, np.ndarray | list[str]]]:
     for start in range(0, len(items), batch_size):
         names, values = [], []
         for name, path in items[start : start + batch_size]:
             try:
                 size = embedder.image_size.get(modality)
-                values.append(_load(modality, path, size, max_samples))
+                values.append(_load(modality, path, size, max_samples, bounds))
                 names.append(name)
-            except decode.BadFile as error:
+            except bad_file.BadFile as error:
                 bad.append((path, error.reason))
         if not names:
             continue
@@ -119,6 +121,7 @@ def embed(
     max_seconds: float,
     max_bad_fraction: float,
     stream: bool = False,
+    bounds: limits.Limits = limits.DEFAULT,
 ) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
     """Embeds files, leaving out what the embedder has no encoder for.
 
@@ -129,6 +132,7 @@ def embed(
       max_seconds: the first seconds of a clip are heard.
       max_bad_fraction: share of unreadable files, of all, that may be left out.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).
+      bounds: what of one file is refused as too long or too large.
 
     Returns:
       `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where there is
@@ -166,7 +170,7 @@ def embed(
                 )
             else:
                 samples = int(max_seconds * tensors.SAMPLE_RATE_HZ)
-                batches = _batches(modality, items, embedder, batch_size, samples, bad)
+                batches = _batches(modality, items, embedder, batch_size, samples, bad, bounds)
             ids: list[str] = []
             vectors: list[np.ndarray] = []
             for batch in _decoding(batches) if stream else batches:

@@ -1,29 +1,54 @@
-"""Opening a video file and reading one of its streams in order, from any second on."""
+"""Opening a file with FFmpeg and reading one of its streams in order, from any second on."""
 
 import contextlib
+import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 from tfav import registry
-from tfav.media import decode
+from tfav.media import bad_file, limits
 
 SEEK_SECONDS = 10  # nearer than this it is safer, and hardly slower, to decode one's way there
 _PREROLL_SECONDS = Fraction(1, 2)  # after a jump, codecs with memory give wrong sound at first
 _MICROSECONDS = 1_000_000  # FFmpeg's unit of a whole file's times
+_PLAYLISTS = ("concat", "dash", "hls", "imf", "sdp")  # they name other files
+# How files with a container begin: Matroska, RIFF, Flash, Ogg, ASF, MPEG (program and transport
+# streams), QuickTime and MP4, AIFF, CAF, MXF.
+_CONTAINERS = re.compile(
+    rb"\x1aE\xdf\xa3|RIFF|RF64|FLV|OggS|0&\xb2u|\x00\x00\x01\xba|G|.{4}G|FORM|caff|\x06\x0e\x2b4|"
+    rb".{4}(ftyp|moov|mdat|free|wide|skip|pnot)",
+    re.DOTALL,
+)
+_BYTES_PER_PIXEL = 16  # of a frame while it is decoded: the frames it refers to, and its RGB
+
+
+class Unreadable(bad_file.BadFile):
+    """A file that FFmpeg cannot open, or whose streams it cannot read on."""
+
+
+def installed() -> bool:
+    """Whether PyAV is there."""
+    try:
+        return importlib.util.find_spec("av") is not None
+    except ValueError:  # what a test took out of sys.modules
+        return False
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[Any]:
+def opened(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) -> Iterator[Any]:
     """Opens a video (`av.container.InputContainer`); what FFmpeg finds wrong is a BadFile.
 
     Raises:
-      BadFile: missing, empty, no video, or damaged so that reading it on fails.
+      BadFile: missing, empty, no video, a list of other files, beyond `bounds`, or damaged so that
+        reading it on fails.
       UserError: PyAV is not installed.
     """
     av = _av()
-    decode.check_file(path)
+    bad_file.check_file(path)
+    _check_size(path, bounds)
     try:
         with av.open(
             os.fspath(path),
@@ -32,66 +57,149 @@ def opened(path: str | os.PathLike) -> Iterator[Any]:
             container_options={"protocol_whitelist": "file"},
             metadata_errors="replace",
         ) as file:
+            if set(file.format.name.split(",")) & set(_PLAYLISTS):
+                raise Unreadable("is a list of other files and no recording")
             yield file
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise decode.BadFile(f"is not readable as a video ({reason})") from error
+        raise Unreadable(f"is not readable as a video ({reason})") from error
 
 
-def stream(file: Any, kind: str) -> Any:
-    """Returns the first stream of a kind, `audio` or `video`, that is no mere cover, or None."""
-    cover = _av().stream.Disposition.attached_pic
-    streams = [s for s in getattr(file.streams, kind) if not s.disposition & cover]
-    if not streams:
-        return None
-    streams[0].codec_context.thread_count = 1  # rows are decoded in parallel already
-    return streams[0]
+def _check_size(path: str | os.PathLike, bounds: limits.Limits) -> None:
+    """Raises BadFile for a large file without a container.
+
+    FFmpeg collects its bytes until a frame is whole, and of junk that is all of them.
+    """
+    with open(path, "rb") as file:
+        contained = _CONTAINERS.match(file.read(16))
+    if not contained:
+        bounds.check_bytes(os.path.getsize(path))
 
 
-def packets(path: str | os.PathLike, kind: str, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
-    """Yields time in seconds and packet of a stream in the file's order; see `frames`."""
-    return _items(path, kind, start, "demux", "is_keyframe")
+def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:
+    """Returns the stream of a kind, `audio` or `video`, that a player shows; None without one.
 
-
-def frames(path: str | os.PathLike, kind: str, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
-    """Yields time in seconds and decoded frame of a stream, in the order in which they show.
-
-    Args:
-      path: of the file, which has such a stream.
-      kind: `audio` or `video`.
-      start: far into the file, what comes well before is skipped. Where that fails, nothing is.
+    That is the first that the file marks as its default, else the first. Covers and thumbnails are
+    no streams to show: neither what is marked as such, nor a picture that stays alone beside a
+    stream of several.
 
     Raises:
-      BadFile: damaged, or without time stamps.
+      BadFile: its frames are larger than `bounds` allow.
     """
-    return _items(path, kind, start, "decode", "key_frame")
+    flags = _av().stream.Disposition
+    still = flags.attached_pic | flags.timed_thumbnails
+    streams = [s for s in getattr(file.streams, kind) if not s.disposition & still]
+    if kind == "video" and len(streams) > 1:
+        moving = _moving(file.name, [s.index for s in streams], bounds)
+        streams = [s for s in streams if s.index in moving] or streams
+    if not streams:
+        return None
+    found = next((s for s in streams if s.disposition & flags.default), streams[0])
+    found.codec_context.thread_count = 1  # rows are decoded in parallel already
+    if kind == "video":
+        bounds.check_pixels(found.width, found.height)
+        bounds.check_bytes(found.width * found.height * _BYTES_PER_PIXEL)
+        # The header of a frame may claim more than the header of the file.
+        most = min(bounds.max_pixels, int(bounds.max_decoded_mb * 1e6) // _BYTES_PER_PIXEL)
+        found.codec_context.options = {"max_pixels": str(most)}
+    return found
 
 
-def _items(
-    path: str | os.PathLike, kind: str, start: Fraction, how: str, keyed: str
-) -> Iterator[tuple[Fraction, Any]]:
-    for jump in (True, False) if start > SEEK_SECONDS else (False,):
-        with opened(path) as file:
+def _moving(path: str, indices: list[int], bounds: limits.Limits) -> set[int]:
+    """Returns which of some streams have more than one packet."""
+    count = dict.fromkeys(indices, 0)
+    with opened(path, bounds) as file:
+        for packet in file.demux([file.streams[index] for index in indices]):
+            count[packet.stream.index] += packet.size > 0
+            if min(count.values()) > 1:
+                break
+    return {index for index, packets in count.items() if packets > 1}
+
+
+class Stream:
+    """One stream of a file that has it, read in order, from any second on.
+
+    Far into the file, what comes well before is skipped by a jump. Where that fails, or a frame
+    after it is damaged, the file is decoded from its beginning, and no more jumps are made: a frame
+    that refers to one before the jump is not damaged.
+
+    Args:
+      path: of the file.
+      kind: `audio` or `video`.
+      bounds: of the size of a frame.
+
+    Attributes:
+      path: as given; likewise `kind`.
+      jumps: whether jumps work, as far as is known.
+    """
+
+    def __init__(self, path: str | os.PathLike, kind: str, bounds: limits.Limits = limits.DEFAULT):
+        self.jumps = True
+        self.path, self.kind, self._bounds = path, kind, bounds
+
+    def packets(self, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
+        """Yields time in seconds and packet in the file's order; see `frames`."""
+        return self._items(start, "demux")
+
+    def frames(self, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
+        """Yields time in seconds and decoded frame, in the order in which they show.
+
+        Those just before `start` come too.
+
+        Raises:
+          BadFile: damaged, or without time stamps.
+        """
+        return self._items(start, "decode")
+
+    def _items(self, start: Fraction, how: str) -> Iterator[tuple[Fraction, Any]]:
+        last = None  # what was yielded after a jump is not yielded again
+        if start > SEEK_SECONDS and self.jumps:
+            try:
+                for seconds, item in self._read(start, how):
+                    if how == "decode" and item.is_corrupt:
+                        break
+                    yield seconds, item
+                    last = seconds
+                else:
+                    if last is not None:
+                        return
+            except bad_file.BadFile:
+                pass
+            self.jumps = False
+        for seconds, item in self._read(None, how):
+            if last is None or seconds > last:
+                yield seconds, item
+
+    def _read(self, start: Fraction | None, how: str) -> Iterator[tuple[Fraction, Any]]:
+        """Reads from the beginning, or after a jump; where the jump misses, nothing."""
+        keyed = "is_keyframe" if how == "demux" else "key_frame"
+        with opened(self.path, self._bounds) as file:
             zero = Fraction(file.start_time or 0, _MICROSECONDS)
-            if jump:
-                lead = _PREROLL_SECONDS if kind == "audio" else 0
+            if start is not None:
+                lead = _PREROLL_SECONDS if self.kind == "audio" else 0
                 with contextlib.suppress(_av().FFmpegError):  # what knows no jump is read on
                     file.seek(int((zero + start - lead) * _MICROSECONDS))
-            first = True
-            for item in getattr(file, how)(stream(file, kind)):
+            for item in getattr(file, how)(stream(file, self.kind, self._bounds)):
                 if how == "demux" and not item.size:
                     continue  # it only marks the end
                 if item.pts is None:
-                    raise decode.BadFile(
+                    raise bad_file.BadFile(
                         "has no time stamps: put it into a container (ffmpeg -i IN -c copy OUT.mp4)"
                     )
                 seconds = item.pts * item.time_base - zero
-                if jump and first and (seconds > start or not getattr(item, keyed, True)):
-                    break  # the jump missed
-                first = False
+                if start is not None and (seconds > start or not getattr(item, keyed, True)):
+                    return
+                start = None
                 yield seconds, item
-            if not first or not jump:
-                return
+
+
+def describe_audio(found: Any) -> str:
+    """Returns what a stream of sound is: `44100 Hz, 2 channels, mp2`; empty for None."""
+    if found is None:
+        return ""
+    plural = "s" if found.channels != 1 else ""
+    name = found.codec_context.name
+    return f"{found.rate} Hz, {found.channels} channel{plural}, {name}"
 
 
 def _av() -> Any:
@@ -99,7 +207,7 @@ def _av() -> Any:
         import av
     except ImportError as error:
         raise registry.UserError(
-            "videos need PyAV, which the extra `video` brings: pip install 'tfav[video]' "
-            "(from the sources: pip install -e '.[video]')."
+            "videos, and sound in .m4a and the like, need PyAV, which the extra `video` brings: "
+            "pip install 'tfav[video]' (from the sources: pip install -e '.[video]')."
         ) from error
     return av

@@ -19,7 +19,7 @@ from PIL import Image
 from tests import clips
 from tfav import files, registry
 from tfav.data import shards
-from tfav.data.prepare import dataset, manifest, tally
+from tfav.data.prepare import dataset, manifest, sources, tally
 
 
 def _voice(path, seconds=0.2, rate=16_000):
@@ -177,7 +177,7 @@ def test_every_broken_file_is_skipped_and_listed_with_its_reason(tmp_path):
         "cut.jpg": "image",
     }
     assert found["cut.jpg"]["file"] == str(bad / "cut.jpg")
-    assert "truncated" in found["cut.jpg"]["reason"] and "silent" in found["silent.wav"]["reason"]
+    assert "cut short" in found["cut.jpg"]["reason"] and "silent" in found["silent.wav"]["reason"]
     assert report["bad_rows"] == 7 and report["splits"]["train"]["rows"] == 16
     assert not set(found) & set(shards.Index.read(tmp_path / "out" / "set").id)
 
@@ -402,8 +402,11 @@ def test_identities_with_one_modality_and_in_two_splits_are_reported(tmp_path):
     assert report["one_modality"] == {"image_only": {"count": 2, "first": ["train/p1", "test/p0"]}}
     assert report["identities_in_two_splits"] == {"train, test": 1}
     text = tally.summary(report)
-    assert "identities with images only: 2 (first train/p1, test/p0)" in text
-    assert "labels in both train, test: 1" in text
+    assert "identities with image only: 2 (first train/p1, test/p0)" in text
+    leak = "labels in both train and test: 1"
+    assert f"{leak} (right for classes, a leak if they are identities)" in text
+    assert f"{leak} (a leak)" in tally.summary(report, sources.IDENTITIES)
+    assert leak not in tally.summary(report, sources.CLASSES)
 
 
 def test_check_reports_everything_and_makes_no_data_set(tmp_path):

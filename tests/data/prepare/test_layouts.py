@@ -433,7 +433,8 @@ def test_voxceleb2_trains_on_the_speakers_that_no_trial_names(vox2, tmp_path, ca
     assert rows[2].audio == str(tmp_path / "wav/id2/vB/00001.flac")
     assert rows[3].audio == str(tmp_path / "wav/id8/vZ/00001.wav")  # missing: a bad row
     assert rows[0].extra == {"recording": "id1/vC"}
-    assert "1 utterances of speakers of the trials are left out" in caplog.text
+    left_out = "1 utterances of 1 speakers of the trials are left out, first id9/vX/00002.wav"
+    assert left_out in caplog.text
 
 
 def test_voxceleb2_rows_have_their_frames(vox2, caplog):
@@ -468,7 +469,7 @@ def test_voxceleb2_val_is_carved_by_recordings_of_each_speaker(vox2):
     [
         ({"image_root": None}, "needs --image_root"),
         ({"split_csv": ()}, "needs --split_csv"),
-        ({"audio_root": "{tmp}/faces"}, "faces holds no <id>/<video>/<utterance>.wav"),
+        ({"audio_root": "{tmp}/faces"}, "faces holds no <id>/<video>/<utterance> of a speaker"),
         ({"image_root": "{tmp}/wav"}, "wav holds no folder of frames of any utterance"),
         ({"split_csv": ["{tmp}/bad.csv"]}, "bad.csv line 2 is '2,a/b/c.wav,d/e/f.wav'"),
     ],

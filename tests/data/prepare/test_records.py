@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests import clips
 from tfav.data.prepare import manifest, records
-from tfav.media import decode
+from tfav.media import mono
 
 
 def _number(jpeg):
@@ -113,7 +113,7 @@ def test_rows_without_a_video_lack_nothing(folder):
     [
         ({"audio": "no.wav", "video": "x.mov"}, "audio", "no.wav", "does not exist"),
         ({"image": "no.jpg", "video": "x.mov"}, "image", "no.jpg", "does not exist"),
-        ({"image": "empty"}, "image", "empty", "is a folder without pictures"),
+        ({"image": "empty"}, "image", "empty", "is a folder without images"),
         ({"further": {"flow": ["pictures", "x.wav"]}}, "flow", "x.wav", "not readable as an image"),
         ({"image": "broken"}, "image", "broken/2.png", "not readable as an image"),
         ({"video": "x.wav", "part": (9, 1)}, "video", "x.wav", "has no sound from 9 s on"),
@@ -134,7 +134,7 @@ def test_the_file_that_is_wrong_is_named(folder, files, column, file, reason):
 def test_the_sound_of_a_video_is_judged_like_any_other(folder):
     clips.write(folder / "blip.mov", sound=clips.chirp(0.05))
     bad = records.make(_row(folder, video="blip.mov"), records.Options())
-    assert bad.reason == f"lasts 0.050 s, less than {decode.MIN_SECONDS} s"
+    assert bad.reason == f"lasts 0.050 s, less than {mono.MIN_SECONDS} s"
 
 
 def test_a_part_of_a_sound_is_padded_where_it_is_asked_for(folder):

@@ -18,7 +18,7 @@ from tfav.data.prepare.sources import dcase2014, esc50, flickr_soundnet, videos
 
 def sound(path, seconds=0.2):
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.3 * np.sin(np.arange(round(seconds * 1000)) / 9), 1000)
+    soundfile.write(path, 0.3 * np.sin(np.arange(round(seconds * 4000)) / 9), 4000)
 
 
 # --- ESC-50
@@ -253,8 +253,11 @@ def test_the_layout_of_flickr_soundnet_pairs_a_picture_with_its_five_seconds(tmp
 def test_listed_splits_of_flickr_soundnet_stay(tmp_path):
     write(tmp_path / "train_videos.txt", "1.mp4")
     write(tmp_path / "test_videos.txt", "2.mp4")
-    rows = videos.rows(manifest.Options(root=str(tmp_path), test_fraction=0.5))
+    rows = videos.rows(manifest.Options(root=str(tmp_path)))
     assert [(row.label, row.split) for row in rows] == [("1.mp4", "train"), ("2.mp4", "test")]
+    for flag, value in (("test_fraction", 0.5), ("val_fraction", 0.1), ("segment_seconds", 2)):
+        with pytest.raises(registry.UserError, match=f"--{flag}={value:g} means nothing beside"):
+            videos.rows(manifest.Options(root=str(tmp_path), **{flag: value}))
     write(tmp_path / "test_videos.txt", "1.mp4")
     with pytest.raises(registry.UserError, match="line 1 names 1.mp4 again"):
         videos.rows(manifest.Options(root=str(tmp_path)))

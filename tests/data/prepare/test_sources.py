@@ -23,7 +23,7 @@ def _touch(root, *names):
 def options(tmp_path):
     """Two identities in train, one in val, one left out; files in an order of their own."""
     _touch(tmp_path / "wav", "id2/b/2.wav", "id2/b/10.wav", "id2/a/9.FLAC", "id1/a/1.mp3")
-    _touch(tmp_path / "wav", "id1/a/notes.txt", "id1/a/1.m4a", "id1/a/._1.wav", "id3/a/1.ogg")
+    _touch(tmp_path / "wav", "id1/a/notes.txt", "id1/a/2.m4a", "id1/a/._1.wav", "id3/a/1.ogg")
     _touch(tmp_path / "wav", "id4/a/1.wav", "id9/a/1.wav")
     _touch(tmp_path / "faces", "Ann/2.jpg", "Ann/1.JPEG", "Bob/1.png", "Cyd/1.jpg", "Dan/1.jpg")
     (tmp_path / "faces" / "readme").touch()  # a file among the folders crashes the released code
@@ -47,11 +47,12 @@ def test_voxceleb1_lists_identities_in_csv_order_and_files_sorted(options):
         "Ann/1.JPEG",
         "Ann/2.jpg",
         "id1/a/1.mp3",
+        "id1/a/2.m4a",
         "Bob/1.png",
         "id3/a/1.ogg",
         "Cyd/1.jpg",
     ]
-    assert [row.label for row in rows] == ["id2"] * 5 + ["id1"] * 2 + ["id3"] * 2
+    assert [row.label for row in rows] == ["id2"] * 5 + ["id1"] * 3 + ["id3"] * 2
 
 
 def test_the_name_of_the_csv_is_the_split_and_set_none_is_left_out(options):
@@ -80,7 +81,7 @@ def test_a_row_has_one_file_gender_and_nationality_and_the_left_channel(options,
 def test_foreign_files_and_missing_folders_are_counted_aloud(options, tmp_path, caplog):
     shutil.rmtree(tmp_path / "faces" / "Bob")
     voxceleb1.rows(options)
-    assert "skipped 3 files of other kinds, first id1/a/._1.wav" in caplog.text
+    assert "2 files left out (1 hidden, 1 .txt; first id1/a/._1.wav)" in caplog.text
     assert "1 identities have no image, first Bob" in caplog.text
 
 
@@ -149,7 +150,7 @@ def corpus(tmp_path_factory):
     """The smallest corpus, written once: its options and its rows."""
     root = tmp_path_factory.mktemp("synthetic") / "corpus"
     options = manifest.Options(corpus=str(root), identities=12)
-    return options, sources.SOURCES["synthetic"](options)
+    return options, sources.SOURCES["synthetic"].rows(options)
 
 
 def test_the_synthetic_source_writes_a_corpus_and_lists_it(corpus):
@@ -174,10 +175,10 @@ def test_the_synthetic_source_writes_a_corpus_and_lists_it(corpus):
 def test_a_corpus_is_replaced_only_when_asked_and_nothing_else_ever(corpus, tmp_path):
     options, _ = corpus
     with pytest.raises(registry.UserError, match="pass --overwrite"):
-        sources.SOURCES["synthetic"](options)
+        sources.SOURCES["synthetic"].rows(options)
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(registry.UserError, match="is no synthetic corpus"):
-        sources.SOURCES["synthetic"](manifest.Options(corpus=str(tmp_path), overwrite=True))
+        sources.SOURCES["synthetic"].rows(manifest.Options(corpus=str(tmp_path), overwrite=True))
     with pytest.raises(registry.UserError, match="needs --corpus"):
-        sources.SOURCES["synthetic"](manifest.Options())
+        sources.SOURCES["synthetic"].rows(manifest.Options())
     assert (tmp_path / "thesis.tex").exists()

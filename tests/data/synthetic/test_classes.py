@@ -87,7 +87,7 @@ def test_a_negative_seed_is_named_and_nothing_is_written(tmp_path):
 
 
 def test_the_source_replaces_a_corpus_only_when_asked_and_nothing_else_ever(corpus, tmp_path):
-    rows = sources.SOURCES["synthetic_classes"]
+    rows = sources.SOURCES["synthetic_classes"].rows
     with pytest.raises(registry.UserError, match="pass --overwrite"):
         rows(manifest.Options(corpus=str(corpus)))
     (tmp_path / "manifest.csv").touch()

@@ -88,7 +88,7 @@ def test_a_negative_seed_is_named_and_nothing_is_written(tmp_path):
 
 
 def test_the_source_draws_as_many_scenes_as_asked_and_refuses_one(tmp_path):
-    rows = sources.SOURCES["synthetic_scenes"]
+    rows = sources.SOURCES["synthetic_scenes"].rows
     with pytest.raises(registry.UserError, match="--identities=1"):
         rows(manifest.Options(corpus=str(tmp_path / "one"), identities=1))
     assert not list(tmp_path.iterdir())
@@ -104,7 +104,7 @@ def test_the_source_draws_as_many_scenes_as_asked_and_refuses_one(tmp_path):
 
 
 def test_the_source_replaces_a_corpus_only_when_asked_and_nothing_else_ever(corpus, tmp_path):
-    rows = sources.SOURCES["synthetic_scenes"]
+    rows = sources.SOURCES["synthetic_scenes"].rows
     with pytest.raises(registry.UserError, match="pass --overwrite"):
         rows(manifest.Options(corpus=str(corpus)))
     (tmp_path / "manifest.csv").touch()

@@ -4,7 +4,7 @@ Rows are taken in chunks of 32. A chunk is one file, named by its number and a d
 decides its content: the rows, size and time of each of their files, how pictures are made, and the
 versions of the libraries that decode. A file that a killed run left is used when it has the name of
 a chunk, and is only given that name once it is whole. The folder may be any that `tf.io.gfile`
-knows, so that other machines can fill it (`data.beam`).
+knows, so that other machines can fill it (`data.prepare.beam`).
 """
 
 import contextlib
@@ -140,9 +140,10 @@ def _packed(result: Result) -> bytes:
     return example.SerializeToString()
 
 
-def _read(chunk: Chunk) -> list[Result]:
-    payloads = [raw.numpy() for raw in tf.data.TFRecordDataset(chunk.path)]
-    return [_unpacked(row, payload) for row, payload in zip(chunk.rows, payloads, strict=True)]
+def _read(chunk: Chunk) -> Iterator[Result]:
+    payloads = tf.data.TFRecordDataset(chunk.path)
+    for row, payload in zip(chunk.rows, payloads, strict=True):  # one in memory at a time
+        yield _unpacked(row, payload.numpy())
 
 
 def _unpacked(row: manifest.Row, payload: bytes) -> Result:

@@ -1,14 +1,14 @@
 """A data set is a table of rows: a CSV file, or what a source lists."""
 
-import collections
-import csv
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tfav import registry
 from tfav.data import shards
+from tfav.data.prepare import csv_files
+from tfav.media import limits
 
 MODALITIES = ("audio", "image")
 FILES = (*MODALITIES, "video")
@@ -39,12 +39,13 @@ class Row:
       audio: path of a sound file, or None.
       image: path of an image file or of a folder of them, or several (frames in order), or None.
       extra: further columns, name to text.
-      channel: of the sound, `mean` or `left` (see `decode.read_audio`).
+      channel: of the sound, `mean` or `left` (see `audio_files.read_audio`).
       video: path of a video, or None; it gives the sound and the pictures that are not given.
       further: further picture modalities, such as optical flow: name to paths, as `image`.
       start_seconds: where the part of `audio` or `video` starts that is meant.
       length_seconds: how long that part lasts; 0: to the end.
       padded: whether zeros follow a sound that ends before `length_seconds`.
+      problem: what the source found wrong with its files, as `BadFile.reason`; it is a bad row.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Row:
     start_seconds: float = 0.0
     length_seconds: float = 0.0
     padded: bool = False
+    problem: str = ""
 
     @property
     def pictures(self) -> dict[str, tuple[str, ...]]:
@@ -67,33 +69,39 @@ class Row:
         return {name: paths for name, paths in {"image": image, **self.further}.items() if paths}
 
     @property
+    def image_paths(self) -> list[str]:
+        """Files and folders of all picture modalities."""
+        return [path for paths in self.pictures.values() for path in paths]
+
+    @property
     def paths(self) -> list[str]:
         """All files and folders of the row."""
-        single = [path for path in (self.audio, self.video) if path]
-        return [*single, *(path for paths in self.pictures.values() for path in paths)]
+        return [*(path for path in (self.audio, self.video) if path), *self.image_paths]
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a source may be told; each reads the fields it needs.
+    """What a source may be told; the table of sources says which of the fields each one reads.
 
     Attributes:
-      manifest: path of a CSV file (source `manifest`).
+      manifest: path of a CSV file.
       columns: names of the further columns to carry; None carries all.
-      modalities: names of its columns that hold further picture modalities.
-      split_csv: paths of the lists of a source with an official layout.
-      root: folder that such a source was unpacked to, or the folder of the `videos`.
-      split_number: which of its splits, from 1 (`ucf101`, `esc50`; `crema_d` when
-        speaker-disjoint).
-      subset: which part of its classes (`esc50`: `esc10`); empty: all.
-      speaker_disjoint: keep the actors of `crema_d` apart.
+      modalities: names of the columns that hold further picture modalities.
+      split_csv: paths of the lists of an official layout.
+      root: folder that a layout was unpacked to, or that holds the videos.
+      split_number: which of the official splits is taken, or which fold is tested, from 1.
+      subset: which part of the classes is taken; empty: all.
+      speaker_disjoint: whether no speaker may be in two splits.
       val_fraction: share of the training part that becomes `val`, drawn from `seed`.
-      test_fraction: share of the videos that becomes `test` (`videos` without official splits).
-      segment_seconds: length of the pieces that videos are cut into (`videos`).
-      audio_root: folder of the voices; image_root: folder of the faces.
-      corpus: folder where the sources `synthetic` and `synthetic_classes` write their files.
+      test_fraction: share of the videos that becomes `test` where no list tells.
+      segment_seconds: length of the pieces that videos are cut into.
+      audio_root: folder of the voices.
+      image_root: folder of the faces.
+      corpus: folder where a synthetic source writes its files.
       identities: how many people (or scenes to test on) it draws, from `seed`.
+      seed: of everything that is drawn.
       overwrite: whether it may replace an existing corpus.
+      bounds: what a source that looks into files refuses as too long.
     """
 
     manifest: str | None = None
@@ -113,56 +121,7 @@ class Options:
     identities: int = 200
     seed: int = 0
     overwrite: bool = False
-
-
-def read_csv(path: str | os.PathLike, required: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """Reads a CSV file with a header (UTF-8, a byte-order mark is accepted).
-
-    Args:
-      path: of the file.
-      required: columns it must have.
-
-    Returns:
-      line number and cells by column name, for every line that is not blank.
-
-    Raises:
-      UserError: missing, empty, not UTF-8, a missing or repeated column, or a line whose number of
-        cells differs from the header's.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
-    except FileNotFoundError as error:
-        raise registry.UserError(f"{path} does not exist: mend the path.") from error
-    except UnicodeDecodeError as error:
-        raise registry.UserError(
-            f"{path} is not UTF-8 text (byte {error.start}): save it as CSV in UTF-8."
-        ) from error
-    except (OSError, csv.Error) as error:
-        raise registry.UserError(
-            f"{path} cannot be read as CSV ({error}): mend the file."
-        ) from error
-    if len(lines) < 2:
-        what = "has a header but no rows" if lines else "is empty"
-        raise registry.UserError(f"{path} {what}: give a CSV file with a header and rows.")
-    header = [name.strip() for name in lines[0][1]]
-    missing = [name for name in required if name not in header]
-    if missing:
-        raise registry.UserError(
-            f"{path} has no column {missing[0]!r}: its header must name "
-            f"{', '.join(required)} and it is {','.join(header)!r}."
-        )
-    twice = [name for name, count in collections.Counter(header).items() if count > 1]
-    if twice:
-        raise registry.UserError(f"{path} has the column {twice[0]!r} twice: rename one of them.")
-    for number, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise registry.UserError(
-                f"{path} line {number} has {len(cells)} cells and the header has {len(header)}: "
-                "put cells that hold a comma in double quotes."
-            )
-    return [(number, dict(zip(header, map(str.strip, cells)))) for number, cells in lines[1:]]
+    bounds: limits.Limits = limits.DEFAULT
 
 
 def read(
@@ -176,11 +135,11 @@ def read(
       modalities: names of the columns, beside `audio`, `image` and `video`, that hold pictures.
 
     Raises:
-      UserError: as `read_csv`; an unknown or reserved column; an empty cell, a duplicate id, an
-        id with white space, a split that is not a word, a row without any file.
+      UserError: as `csv_files.read`; an unknown or reserved column; an empty cell, a duplicate id,
+        an id with white space, a split that is not a word, a row without any file.
     """
     path = os.fspath(path)
-    lines = read_csv(path, REQUIRED)
+    lines = csv_files.read(path, REQUIRED)
     header = list(lines[0][1])
     _check_modalities(path, header, modalities)
     files = [name for name in (*FILES, *modalities) if name in header]

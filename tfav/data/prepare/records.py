@@ -5,7 +5,8 @@ import concurrent.futures
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,10 @@ import tqdm
 from tfav import tensors
 from tfav.data import shards
 from tfav.data.prepare import manifest
-from tfav.media import decode, video
+from tfav.media import audio_files, bad_file, image_files, limits, soundtrack, video
+
+_HELD_BYTES = 32_000_000  # of decoded rows whose turn has not come
+_COPIES = 5  # of a row while it is written
 
 
 class BadRow(NamedTuple):
@@ -35,12 +39,14 @@ class Options:
       num_frames: frames to take of every video.
       fps: when above 0, frames a second to take instead.
       derive: rows of `motion.DERIVED` to make of every video.
+      bounds: what is refused as too long or too large.
     """
 
     max_image_side: int = 512
     num_frames: int = 1
     fps: float = 0.0
     derive: Sequence[str] = ()
+    bounds: limits.Limits = limits.DEFAULT
 
 
 def make_all(
@@ -51,19 +57,74 @@ def make_all(
     bar = tqdm.tqdm(total=len(rows), desc="decoding", unit="row", disable=None)
     pool = concurrent.futures.ThreadPoolExecutor(workers)
     waiting = collections.deque()  # bounded: decoded rows wait in memory for their turn
-    rest = iter(rows)
+    held = _Held()
+    rest = enumerate(rows)
     try:
         while True:
-            for row in itertools.islice(rest, 4 * workers - len(waiting)):
-                waiting.append((row, pool.submit(make, row, options)))
+            for number, row in itertools.islice(rest, 4 * workers - len(waiting)):
+                waiting.append((row, pool.submit(held.run, number, make, row, options)))
             if not waiting:
                 return
             row, future = waiting.popleft()
-            yield row, future.result()
+            result = future.result()
+            with limits.Turn() as turn:
+                turn.take(_COPIES * _num_bytes(result))
+                yield row, result
+            held.release(result)
             bar.update()
     finally:
+        held.close()
         pool.shutdown(cancel_futures=True)
         bar.close()
+
+
+class _Held:
+    """Keeps decoded rows that wait to be written from filling the memory.
+
+    While many bytes wait, no further row is decoded but the one that is waited for, and a large
+    one is only decoded once it is that one.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._num_bytes = 0
+        self._head = 0  # number of the row that is waited for
+        self._closed = False
+
+    def run(self, number: int, make_row: Callable, *arguments) -> shards.Record | BadRow | None:
+        """Decodes row `number` once there is room."""
+        self._wait(lambda: self._num_bytes < _HELD_BYTES or self._head == number)
+        if self._closed:
+            return None
+        with limits.large_after(lambda: self._wait(lambda: self._head == number)):
+            result = make_row(*arguments)
+        with self._changed:
+            self._num_bytes += _num_bytes(result)
+        return result
+
+    def release(self, result: shards.Record | BadRow) -> None:
+        """Tells that the row that was waited for is written."""
+        with self._changed:
+            self._num_bytes -= _num_bytes(result)
+            self._head += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Lets all workers end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or ready())
+
+
+def _num_bytes(result: shards.Record | BadRow) -> int:
+    if isinstance(result, BadRow):
+        return 0
+    images = sum(len(jpeg) for frames in result.frames.values() for jpeg in frames)
+    return images + (0 if result.audio is None else result.audio.nbytes)
 
 
 def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
@@ -72,26 +133,32 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
     Returns:
       the record, without the modalities that the row's video lacks; or what is wrong.
     """
-    reading = ("", "")  # column and file, for the report of a failure
+    reading = next(iter(_files(row)), ("", ""))  # column and file, for the report of a failure
     part = {"start_seconds": row.start_seconds, "length_seconds": row.length_seconds}
-    audio, sizes, frames = None, {}, {}
+    bounds = {"bounds": options.bounds}
+    audio, sizes, frames, num_bytes = None, {}, {}, 0
     try:
+        _check_row(row)
         if row.audio:
             reading = ("audio", row.audio)
-            audio = decode.to_pcm16(decode.read_audio(row.audio, row.channel, **part))
+            audio = audio_files.read_audio(row.audio, row.channel, **part, **bounds, dtype=np.int16)
         for name, paths in row.pictures.items():
             for path in paths:
                 reading = (name, path)
-                for file in decode.picture_files([path]):
+                for file in image_files.image_paths([path]):
                     reading = (name, file)
-                    jpeg, height, width = decode.read_image(file, options.max_image_side)
+                    side = options.max_image_side
+                    jpeg, height, width = image_files.read_image(file, side, **bounds)
                     frames.setdefault(name, []).append(jpeg)
                     sizes.setdefault(name, (height, width))
+                    num_bytes += len(jpeg)
+                    options.bounds.check_bytes(num_bytes)
         if row.video:
             reading = ("video", row.video)
             if not row.audio:
-                sound = video.read_audio(row.video, row.channel, **part)
-                audio = None if sound is None else decode.to_pcm16(sound)
+                audio = soundtrack.read_audio(
+                    row.video, row.channel, **part, **bounds, dtype=np.int16
+                )
             derive = [name for name in options.derive if name not in frames]
             if "image" not in frames or derive:
                 taken = video.read_frames(
@@ -101,13 +168,14 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
                     max_side=options.max_image_side,
                     derive=derive,
                     **part,
+                    **bounds,
                 )
                 if taken is not None:
                     sizes.setdefault("image", (taken.height, taken.width))
                     frames = {**taken.jpeg, **frames}
             if audio is None and not frames:
-                raise decode.BadFile("has neither sound nor a picture")
-    except decode.BadFile as error:
+                raise bad_file.BadFile("has neither sound nor a picture")
+    except bad_file.BadFile as error:
         return BadRow(row.id, *map(os.fspath, reading), error.reason)
     height, width = sizes.get("image", (0, 0))
     image = frames.pop("image", None)
@@ -117,6 +185,29 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
     return shards.Record(
         row.id, row.split, row.label, audio, image, height, width, row.extra, frames
     )
+
+
+def _files(row: manifest.Row) -> list[tuple[str, str]]:
+    """Returns column and path of every file of a row."""
+    single = [("audio", row.audio), ("video", row.video)]
+    several = [(name, path) for name, paths in row.pictures.items() for path in paths]
+    return [(column, path) for column, path in (*single, *several) if path]
+
+
+def _check_row(row: manifest.Row) -> None:
+    """Raises BadFile for what its source found wrong, and for text that cannot be written.
+
+    The name of a file need not be UTF-8, but what is made of it, such as an id, must be.
+    """
+    if row.problem:
+        raise bad_file.BadFile(row.problem)
+    for name, text in {"id": row.id, "label": row.label, **row.extra}.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise bad_file.BadFile(
+                f"gives its row the {name} {ascii(text)}, which is not UTF-8: rename the file"
+            ) from error
 
 
 def lacking(row: manifest.Row, record: shards.Record, options: Options) -> list[str]:

@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 
 from tfav import tensors
 from tfav.data import shards
-from tfav.data.prepare import manifest, records
+from tfav.data.prepare import manifest, records, sources
+from tfav.media import formats
 
 HELDOUT = "heldout"
 _SPLIT_COLUMNS = ("rows", "identities", "audio", "hours", "image")
@@ -30,9 +32,16 @@ class Tally:
         self._lacking = collections.defaultdict(list)  # modality to ids of videos without it
         self._formats = collections.Counter()
         self._modalities = collections.defaultdict(set)  # (split, label) to its modalities
+        self._contents: dict[bytes, tuple[str, str]] = {}  # digest to split and id that came first
+        self._same = collections.defaultdict(list)  # "train, test" to pairs of ids
+        self._left_out = formats.LeftOut()
 
     def add(
-        self, record: shards.Record, lacking: Sequence[str] = (), audio_format: str = ""
+        self,
+        record: shards.Record,
+        lacking: Sequence[str] = (),
+        audio_format: str = "",
+        folders: Sequence[str] = (),
     ) -> None:
         """Counts a decoded row.
 
@@ -40,7 +49,15 @@ class Tally:
           record: what it became.
           lacking: modalities that its video should have given and has not.
           audio_format: describes its sound file.
+          folders: paths that its images were taken from, if they are folders.
         """
+        self._compare(record)
+        for folder in filter(os.path.isdir, folders):
+            self._left_out.add(
+                os.path.join(folder, name)
+                for name in sorted(os.listdir(folder))
+                if formats.modality(name) != "image"
+            )
         self._rows[record.split] += 1
         found = self._modalities[record.split, record.label]
         if record.audio is not None:
@@ -56,6 +73,18 @@ class Tally:
             self._sides.append(min(record.height, record.width))
         for name in lacking:
             self._lacking[name].append(record.id)
+
+    def _compare(self, record: shards.Record) -> None:
+        """Counts a row whose sound or one of whose images another split has too."""
+        sound = [] if record.audio is None else [np.ascontiguousarray(record.audio)]
+        others = {}
+        for content in itertools.chain(sound, *record.frames.values()):
+            digest = hashlib.blake2b(content, digest_size=12).digest()
+            split, name = self._contents.setdefault(digest, (record.split, record.id))
+            if split != record.split:
+                others.setdefault(split, name)
+        for split, name in others.items():
+            self._same[f"{split}, {record.split}"].append(f"{name} = {record.id}")
 
     def report(self) -> dict[str, Any]:
         """Returns all counts as a dict for JSON. Held-out rows do not count as an identity's."""
@@ -92,6 +121,8 @@ class Tally:
             "one_modality": _counted(kinds),
             "videos_without": _counted(self._lacking),
             "identities_in_two_splits": shared,
+            "contents_in_two_splits": _counted(self._same),
+            "left_out_of_folders": str(self._left_out) if self._left_out else "",
             "seconds": _spread(seconds),
             "shorter_side": _spread(self._sides),
             "frames": {name: _spread(counts) for name, counts in self._frames.items()},
@@ -100,24 +131,30 @@ class Tally:
 
     def write_bad_rows(self, path: str | os.PathLike) -> None:
         """Writes `bad_rows.csv`; its header alone when every row was good."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(records.BadRow._fields)
             writer.writerows(self.bad)
 
 
-def summary(report: dict[str, Any]) -> str:
-    """Returns `report` as a short table and a few sentences."""
+def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
+    """Returns `report` as a short table and a few sentences.
+
+    Args:
+      report: of `Tally.report`, with `missing_list_items`.
+      labels: what a label is, as `sources.Source.labels` says.
+    """
     splits = report["splits"]
     further = [x for x in next(iter(splits.values()), {}) if x not in _SPLIT_COLUMNS]
-    head = f"{'split':<10}{'rows':>9}{'identities':>12}{'sounds':>9}{'hours':>9}{'images':>9}"
+    people = sources.IDENTITIES if labels == sources.ANY else labels
+    head = f"{'split':<10}{'rows':>9}{people:>12}{'audio':>9}{'hours':>9}{'images':>9}"
     lines = [head + "".join(f" {name:>8}" for name in further)]
     for split, n in splits.items():
         lines.append(
             f"{split:<10}{n['rows']:>9}{n['identities']:>12}{n['audio']:>9}{n['hours']:>9.2f}"
             f"{n['image']:>9}" + "".join(f" {n[name]:>8}" for name in further)
         )
-    spreads = {"seconds a sound": report["seconds"], "pixels, shorter side": report["shorter_side"]}
+    spreads = {"seconds per row": report["seconds"], "pixels, shorter side": report["shorter_side"]}
     spreads |= {f"frames of {x}": n for x, n in report["frames"].items() if n["max"] > 1}
     for unit, spread in spreads.items():
         if spread:
@@ -126,18 +163,31 @@ def summary(report: dict[str, Any]) -> str:
     for name, count in report["audio_formats"].items():
         lines.append(f"{count} x {name}")
     lines.append(f"rows that cannot be used: {report['bad_rows']}")
+    if report["left_out_of_folders"]:
+        lines.append(f"in folders of images: {report['left_out_of_folders']}")
     for name, found in report["videos_without"].items():
         lines.append(f"videos without {name}: {found['count']} ({_some(found['first'])})")
     both = all(any(n[m] for n in splits.values()) for m in manifest.MODALITIES)
     for kind, found in report["one_modality"].items() if both else ():
-        word = {"audio_only": "sound", "image_only": "images"}.get(kind, kind.removesuffix("_only"))
-        lines.append(f"identities with {word} only: {found['count']} ({_some(found['first'])})")
+        word = kind.removesuffix("_only")
+        lines.append(f"{people} with {word} only: {found['count']} ({_some(found['first'])})")
     if report["missing_list_items"]["count"]:
         found = report["missing_list_items"]
         lines.append(f"list items not in the data: {found['count']} ({_some(found['first'])})")
+    for pair, found in report["contents_in_two_splits"].items():
+        lines.append(
+            f"rows with the same audio or image in {_both(pair)}: {found['count']} (a leak; "
+            f"{_some(found['first'])})"
+        )
+    meaning = {sources.ANY: "right for classes, a leak if they are identities"}
     for pair, count in report["identities_in_two_splits"].items():
-        lines.append(f"labels in both {pair}: {count} (a leak, if they are identities)")
+        if labels != sources.CLASSES:
+            lines.append(f"labels in {_both(pair)}: {count} ({meaning.get(labels, 'a leak')})")
     return "\n".join(lines)
+
+
+def _both(pair: str) -> str:
+    return "both " + pair.replace(", ", " and ")
 
 
 def _counted(groups: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:

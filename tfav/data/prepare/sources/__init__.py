@@ -1,33 +1,105 @@
-"""Where rows come from: a source is a function `rows(options) -> list[manifest.Row]`."""
+"""Where rows come from: the table of sources. A source elsewhere is named by its dotted path."""
 
-from tfav.data.prepare.sources import (
-    crema_d,
-    csv_manifest,
-    dcase2014,
-    esc50,
-    flickr_soundnet,
-    ssw60,
-    synthetic_classes,
-    synthetic_people,
-    synthetic_scenes,
-    ucf101,
-    videos,
-    voxceleb1,
-    voxceleb2,
+from tfav.data.prepare.sources.source import (
+    ANY,
+    CLASSES,
+    CLIPS,
+    IDENTITIES,
+    Source,
+    named,
+    readers,
+    refuse_unread,
 )
 
+__all__ = [
+    "ANY",
+    "CLASSES",
+    "CLIPS",
+    "IDENTITIES",
+    "SOURCES",
+    "Source",
+    "named",
+    "readers",
+    "refuse_unread",
+]
+_HERE = "tfav.data.prepare.sources."
+
 SOURCES = {
-    "crema_d": crema_d.rows,
-    "dcase2014": dcase2014.rows,
-    "esc50": esc50.rows,
-    "flickr_soundnet": flickr_soundnet.rows,
-    "manifest": csv_manifest.rows,
-    "ssw60": ssw60.rows,
-    "synthetic": synthetic_people.rows,
-    "synthetic_classes": synthetic_classes.rows,
-    "synthetic_scenes": synthetic_scenes.rows,
-    "ucf101": ucf101.rows,
-    "videos": videos.rows,
-    "voxceleb1": voxceleb1.rows,
-    "voxceleb2": voxceleb2.rows,
+    "manifest": Source(
+        _HERE + "csv_manifest.rows",
+        "a CSV file of your own",
+        ("manifest", "columns", "modalities"),
+    ),
+    "synthetic": Source(
+        _HERE + "synthetic_people.rows",
+        "invented people with voices and faces",
+        ("corpus", "identities", "columns"),
+        IDENTITIES,
+    ),
+    "synthetic_classes": Source(
+        _HERE + "synthetic_classes.rows",
+        "invented birds of twelve species",
+        ("corpus", "columns"),
+        CLASSES,
+    ),
+    "synthetic_scenes": Source(
+        _HERE + "synthetic_scenes.rows",
+        "invented toys that sound",
+        ("corpus", "identities", "columns"),
+        CLASSES,
+    ),
+    "crema_d": Source(
+        _HERE + "crema_d.rows",
+        "CREMA-D: actors who speak in six emotions",
+        ("root", "split_csv", "speaker_disjoint", "split_number", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "dcase2014": Source(
+        _HERE + "dcase2014.rows",
+        "acoustic scenes of the challenge of 2013",
+        ("root", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "esc50": Source(
+        _HERE + "esc50.rows",
+        "ESC-50: environmental sounds in five folds",
+        ("root", "split_csv", "subset", "split_number", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "flickr_soundnet": Source(
+        _HERE + "flickr_soundnet.rows",
+        "the test of sound localisation with boxes",
+        ("root", "split_csv", "columns"),
+        CLIPS,
+    ),
+    "ssw60": Source(
+        _HERE + "ssw60.rows",
+        "Sapsucker Woods: videos of sixty birds",
+        ("root", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "ucf101": Source(
+        _HERE + "ucf101.rows",
+        "UCF-101: videos of human actions",
+        ("root", "split_csv", "split_number", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "videos": Source(
+        _HERE + "videos.rows",
+        "any folder of videos, without labels",
+        ("root", "segment_seconds", "test_fraction", "val_fraction", "columns"),
+        CLIPS,
+    ),
+    "voxceleb1": Source(
+        _HERE + "voxceleb1.rows",
+        "VoxCeleb1 voices with VGGFace photographs",
+        ("audio_root", "image_root", "split_csv", "columns"),
+        IDENTITIES,
+    ),
+    "voxceleb2": Source(
+        _HERE + "voxceleb2.rows",
+        "VoxCeleb2 utterances with frames of the face",
+        ("audio_root", "image_root", "split_csv", "val_fraction", "columns"),
+        IDENTITIES,
+    ),
 }

@@ -19,7 +19,7 @@ import re
 from absl import logging
 
 from tfav import registry
-from tfav.data.prepare import manifest
+from tfav.data.prepare import csv_files, manifest
 from tfav.data.prepare.sources import parts
 
 NAME = "crema_d"
@@ -65,6 +65,11 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     unknown = sorted(set(actors.values()) - set(gender))
     if gender and unknown:
         raise registry.UserError(f"{files['demographics']} lacks actor {unknown[0]}: mend it.")
+    if options.split_number != 1 and not options.speaker_disjoint:
+        raise registry.UserError(
+            f"--split_number={options.split_number} needs --speaker_disjoint: the official split "
+            "is one."
+        )
     if options.speaker_disjoint:
         testing = _testing(options, gender, set(actors.values()))
         split = {clip: "test" if actors[clip] in testing else "train" for clip in labels}
@@ -98,11 +103,11 @@ def _media(root: str, clip: str, pictures: str) -> dict[str, str]:
     """Returns the row's files; the video as well where it is there, for what is derived of it."""
     media = {}
     if os.path.isdir(os.path.join(root, "AudioWAV")):
-        media["audio"] = os.path.join(root, "AudioWAV", f"{clip}.wav")
+        media["audio"] = parts.file(os.path.join(root, "AudioWAV", clip), "audio", ".wav")
     if pictures != "VideoFlash":
-        name = f"{clip}.jpg" if pictures == "image" else clip
-        media["image"] = os.path.join(root, pictures, name)
-    video = os.path.join(root, "VideoFlash", f"{clip}.flv")
+        place = os.path.join(root, pictures, clip)
+        media["image"] = parts.file(place, "image", ".jpg") if pictures == "image" else place
+    video = parts.file(os.path.join(root, "VideoFlash", clip), "video", ".flv")
     if len(media) < 2 or os.path.isfile(video):
         media["video"] = video
     return media
@@ -148,7 +153,7 @@ def _read_list(path: str) -> dict[str, str]:
 
 
 def _genders(path: str) -> dict[str, str]:
-    lines = manifest.read_csv(path, ("ActorID", "Sex"))
+    lines = csv_files.read(path, ("ActorID", "Sex"))
     genders = {cells["ActorID"]: cells["Sex"][:1].lower() for _, cells in lines}
     for number, cells in lines:
         if genders[cells["ActorID"]] not in ("f", "m"):

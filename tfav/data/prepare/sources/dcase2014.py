@@ -12,17 +12,17 @@ end; the column `clip` joins them again.
 import os
 import re
 
-import soundfile
 from absl import logging
 
 from tfav import registry
 from tfav.data.prepare import manifest
 from tfav.data.prepare.sources import parts
+from tfav.media import audio_files, bad_file, formats
 
 NAME = "dcase2014"
 PIECES = 60
 SECONDS = 5.0
-_CLIP = re.compile(r"(?P<scene>[a-z_]+?)_?(?P<number>\d+)\.wav", re.IGNORECASE)
+_CLIP = re.compile(r"(?P<scene>[a-z_]+?)_?(?P<number>\d+)", re.IGNORECASE)
 
 
 def rows(options: manifest.Options) -> list[manifest.Row]:
@@ -36,15 +36,16 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     root = parts.folder(options.root, NAME, "root")
     carried = parts.columns(options, ("clip", "start"), NAME)
     scene, testing = {}, set()  # of each file, relative to the root
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            match = _CLIP.fullmatch(name)
-            if match:
-                file = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
-                scene[file] = match["scene"].lower()
-                if any("test" in part.lower() for part in file.split("/")[:-1]):
-                    testing.add(file)
+    left_out = formats.LeftOut()
+    for file in formats.below(root):
+        match = _CLIP.fullmatch(os.path.splitext(os.path.basename(file))[0])
+        if not match or formats.modality(file) != "audio":
+            left_out.add([file])
+            continue
+        scene[file] = match["scene"].lower()
+        if any("test" in part.lower() for part in file.split("/")[:-1]):
+            testing.add(file)
+    left_out.warn(NAME)
     if len(set(scene.values())) < 2:
         raise registry.UserError(
             f"--root={root} holds no <scene>NN.wav of two scenes or more: unpack scenes_stereo and "
@@ -63,7 +64,11 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         path = os.path.join(root, *file.split("/"))
         clip = os.path.splitext(file)[0]
         training = "val" if file in held_out else "train"
-        for number, start in enumerate(_starts(path)):
+        try:
+            starts, problem = _starts(audio_files.duration(path, options.bounds)), ""
+        except bad_file.BadFile as error:
+            starts, problem = [0.0], error.reason  # one bad row, not sixty
+        for number, start in enumerate(starts):
             extra = {"clip": clip, "start": f"{start:.3f}"}
             found.append(
                 manifest.Row(
@@ -74,15 +79,13 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
                     extra={name: extra[name] for name in carried},
                     start_seconds=start,
                     length_seconds=SECONDS,
+                    problem=problem,
                 )
             )
     return parts.ordered(found, sorted(set(scene.values())))
 
 
-def _starts(path: str) -> list[float]:
-    """Returns when the pieces of a clip start; a file that is no sound has one (a bad row)."""
-    try:
-        last = max(0.0, soundfile.info(path).duration - SECONDS)
-    except (RuntimeError, OSError):
-        return [0.0]
+def _starts(seconds: float) -> list[float]:
+    """Returns when the pieces of a clip start."""
+    last = max(0.0, seconds - SECONDS)
     return [last * number / (PIECES - 1) for number in range(PIECES)]

@@ -12,7 +12,7 @@ the column `target`.
 import os
 
 from tfav import registry
-from tfav.data.prepare import manifest
+from tfav.data.prepare import csv_files, manifest
 from tfav.data.prepare.sources import parts
 
 NAME = "esc50"
@@ -39,7 +39,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     carried = parts.columns(options, ("fold", "clip", "recording"), NAME)
     path = (*options.split_csv, os.path.join(root, "meta", "esc50.csv"))[0]
     needed = (*_COLUMNS, "esc10") if options.subset else _COLUMNS
-    lines = manifest.read_csv(path, needed)
+    lines = csv_files.read(path, needed)
     if options.subset:
         lines = [(n, cells) for n, cells in lines if cells["esc10"].lower() == "true"]
     _check(path, lines, tested)

@@ -42,8 +42,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             id=name,
             split="test",
             label=name,
-            audio=os.path.join(sound, f"{name}.wav"),
-            image=os.path.join(sight, f"{name}.jpg"),
+            audio=parts.file(os.path.join(sound, name), "audio", ".wav"),
+            image=parts.file(os.path.join(sight, name), "image", ".jpg"),
             extra={column: extra[column] for column in carried},
         )
         manifest.check_words(row, folder)

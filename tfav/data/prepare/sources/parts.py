@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tfav import registry
 from tfav.data.prepare import manifest
+from tfav.media import formats
 
 _SPLITS = ("train", "val", "test")
 
@@ -26,6 +27,14 @@ def folder(path: str | None, source: str, flag: str, holds: Sequence[str] = ()) 
             f"{source} was unpacked to."
         )
     return path
+
+
+def file(stem: str, modality: str, official: str) -> str:
+    """Returns the path of a file whatever its suffix; the official one when there is none."""
+    official_path = stem + official
+    if os.path.isfile(official_path):
+        return official_path
+    return formats.beside(stem, modality) or official_path
 
 
 def columns(options: manifest.Options, known: Sequence[str], source: str) -> list[str]:

@@ -8,7 +8,7 @@ where `taxa.csv` is there, else by the number.
 import os
 
 from tfav import registry
-from tfav.data.prepare import manifest
+from tfav.data.prepare import csv_files, manifest
 from tfav.data.prepare.sources import parts
 
 NAME = "ssw60"
@@ -25,7 +25,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     """
     root = parts.folder(options.root, NAME, "root", ["video_ml"])
     path = os.path.join(root, "video_ml.csv")
-    lines = manifest.read_csv(path, ("asset_id", "label", "split"))
+    lines = csv_files.read(path, ("asset_id", "label", "split"))
     for number, cells in lines:
         if not cells["label"].isdecimal():
             raise registry.UserError(
@@ -46,7 +46,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             split="val" if cells["asset_id"] in held_out else cells["split"],
             label=names[int(cells["label"])],
             extra={name: cells[name] for name in carried},
-            video=os.path.join(root, "video_ml", f"{cells['asset_id']}.mp4"),
+            video=parts.file(os.path.join(root, "video_ml", cells["asset_id"]), "video", ".mp4"),
         )
         manifest.check_words(row, f"{path} line {number}")
         found.append(row)
@@ -56,7 +56,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 def _names(path: str, numbers: list[int]) -> dict[int, str]:
     if not os.path.exists(path):
         return {number: str(number) for number in numbers}
-    lines = manifest.read_csv(path, ("label", "species_code"))
+    lines = csv_files.read(path, ("label", "species_code"))
     names = {cells["label"]: cells["species_code"] for _, cells in lines}
     missing = [number for number in numbers if str(number) not in names]
     if missing:

@@ -1,4 +1,4 @@
-"""The invented birds of `data.synthetic_classes`, written as real files and read as a manifest."""
+"""The invented birds of `data.synthetic.classes`, written as real files and read as a manifest."""
 
 import os
 
@@ -11,7 +11,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     """Writes the corpus of `options.seed` into `options.corpus` and lists its rows.
 
     Raises:
-      UserError: see `synthetic.replace`, `synthetic_classes.write_corpus` and `manifest.read`.
+      UserError: see `synthetic_people.replace`, `classes.write_corpus` and `manifest.read`.
     """
     root = options.corpus or ""
     path = os.path.join(root, classes.MANIFEST)

@@ -1,6 +1,5 @@
-"""The invented people of `data.synthetic`, written as real files and read like VoxCeleb1."""
+"""The invented people of `data.synthetic.people`, written as real files and read like VoxCeleb1."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
@@ -17,7 +16,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 
     Raises:
       UserError: `corpus` holds something (and `overwrite` is off, or it is not such a corpus), or
-        see `synthetic.write_corpus` and `voxceleb1.rows`.
+        see `people.write_corpus` and `voxceleb1.rows`.
     """
     root = options.corpus or ""
     csvs = [os.path.join(root, "lists", f"{split}.csv") for split in _SPLITS]
@@ -27,8 +26,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 
     replace(options, "synthetic", csvs, write)
     return voxceleb1.rows(
-        dataclasses.replace(
-            options,
+        manifest.Options(
+            columns=options.columns,
             split_csv=csvs,
             audio_root=os.path.join(root, "wav"),
             image_root=os.path.join(root, "faces"),

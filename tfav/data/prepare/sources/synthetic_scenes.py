@@ -1,4 +1,4 @@
-"""The invented scenes of `data.synthetic_scenes`, written as real files and read as a manifest."""
+"""The invented scenes of `data.synthetic.scenes`, written as real files and read as a manifest."""
 
 import os
 
@@ -14,7 +14,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     `options.identities` is how many scenes there are in `test`; the other splits keep their shares.
 
     Raises:
-      UserError: see `synthetic.replace`, `synthetic_scenes.write_corpus` and `manifest.read`.
+      UserError: see `synthetic_people.replace`, `scenes.write_corpus` and `manifest.read`.
     """
     if options.identities < 2:
         raise registry.UserError(

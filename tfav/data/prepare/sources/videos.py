@@ -1,8 +1,8 @@
 """Any folder of videos, without labels: pieces of 5 s of sound, each with its middle frame.
 
 `--root` is walked in sorted order. Or it is laid out like Flickr-SoundNet: `train_videos.txt` (also
-`val_videos.txt`, `test_videos.txt`) with a name a line, `frames/<name>/*.jpg`, one picture for
-every 5 s, and the sound `<name>.wav` (for `a.mp4` also `a.wav`).
+`val_videos.txt`, `test_videos.txt`) with one name per line, `frames/<name>/*.jpg`, one image for
+every 5 s, and the sound `<name>.wav` (for `a.mp4` also `a.wav`), of any suffix of `media.formats`.
 
 A video is cut into pieces of `--segment_seconds` as far as both sound and picture last. The last
 piece is padded with zeros; shorter than half a second it is dropped. Without labels, the label is
@@ -18,18 +18,16 @@ import urllib.parse
 from fractions import Fraction
 from typing import Any
 
-import soundfile
-
 from tfav import registry
 from tfav.data.prepare import manifest
 from tfav.data.prepare.sources import parts
-from tfav.media import container, decode
+from tfav.media import audio_files, bad_file, container, formats, image_files, limits, mono
 
 NAME = "videos"
-SUFFIXES = (".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 SHORTEST_SECONDS = 0.5
 _FLICKR_SECONDS = 5.0
 _SPLITS = ("train", "val", "test")
+Piece = tuple[float, float, dict[str, str], str]  # start, length, files, what is wrong with them
 
 
 def rows(options: manifest.Options) -> list[manifest.Row]:
@@ -41,30 +39,31 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
       UserError: a folder, list or flag does not fit.
     """
     root = parts.folder(options.root, NAME, "root")
-    if not decode.MIN_SECONDS <= options.segment_seconds < math.inf:
+    if not mono.MIN_SECONDS <= options.segment_seconds < math.inf:
         raise registry.UserError(
-            f"--segment_seconds={options.segment_seconds}: give at least {decode.MIN_SECONDS}."
+            f"--segment_seconds={options.segment_seconds}: give at least {mono.MIN_SECONDS}."
         )
     carried = parts.columns(options, ("video", "start"), NAME)
     lists = {s: os.path.join(root, f"{s}_videos.txt") for s in _SPLITS}
     lists = {split: path for split, path in lists.items() if os.path.isfile(path)}
+    _check_flags(options, lists)
     if lists:
         splits = _listed(lists)
     else:
         splits = dict.fromkeys(_walk(root), "train")
         if not splits:
             raise registry.UserError(
-                f"--root={root} holds no video ({', '.join(SUFFIXES)}): mend the path."
+                f"--root={root} holds no video ({formats.listed('video')}): mend the path."
             )
     if set(splits.values()) == {"train"}:
         splits = _drawn(splits, options)
     make = _flickr_pieces if lists else _video_pieces
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        pieces = pool.map(lambda name: make(root, name, options.segment_seconds), splits)
+        pieces = pool.map(lambda name: make(root, name, options), splits)
         found = []
         for (name, split), members in zip(splits.items(), pieces):
             shown = _word(name)
-            for start, length, files in members:
+            for start, length, files, problem in members:
                 extra = {"video": shown, "start": f"{start:g}"}
                 found.append(
                     manifest.Row(
@@ -75,20 +74,42 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
                         start_seconds=start,
                         length_seconds=length,
                         padded=True,
+                        problem=problem,
                         **files,
                     )
                 )
     return parts.ordered(found, list(dict.fromkeys(row.label for row in found)))
 
 
+def _check_flags(options: manifest.Options, lists: dict[str, str]) -> None:
+    """Refuses the flags that the lists of a layout make meaningless."""
+    if not lists:
+        return
+    if options.segment_seconds != _FLICKR_SECONDS:
+        raise registry.UserError(
+            f"--segment_seconds={options.segment_seconds:g} means nothing beside "
+            f"{next(iter(lists.values()))}: pieces are {_FLICKR_SECONDS:g} s long then; leave it "
+            "out."
+        )
+    for flag in ("test_fraction", "val_fraction"):
+        if getattr(options, flag) and set(lists) != {"train"}:
+            raise registry.UserError(
+                f"--{flag}={getattr(options, flag):g} means nothing beside "
+                f"{', '.join(lists.values())}, which say what is in which split: leave it out."
+            )
+
+
 def _walk(root: str) -> list[str]:
     """Returns the paths of all videos below `root`, relative to it, sorted."""
-    return sorted(
-        os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
-        for folder, _, names in os.walk(root)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and name[0] != "."
-    )
+    left_out = formats.LeftOut()
+    found = []
+    for path in formats.below(root):
+        if formats.modality(path) == "video":
+            found.append(path)
+        else:
+            left_out.add([path])
+    left_out.warn(NAME)
+    return found
 
 
 def _listed(lists: dict[str, str]) -> dict[str, str]:
@@ -119,43 +140,52 @@ def _starts(seconds: float, length: float) -> list[float]:
     return [length * n for n in range(max(1, math.ceil((seconds - SHORTEST_SECONDS) / length)))]
 
 
-def _video_pieces(root: str, name: str, length: float) -> list[tuple[float, float, dict]]:
+def _video_pieces(root: str, name: str, options: manifest.Options) -> list[Piece]:
     path = os.path.join(root, *name.split("/"))
-    return [(start, length, {"video": path}) for start in _starts(_seconds(path), length)]
+    length = options.segment_seconds
+    try:
+        starts = _starts(_seconds(path, options.bounds), length)
+    except bad_file.BadFile as error:
+        return [(0.0, length, {"video": path}, error.reason)]
+    return [(start, length, {"video": path}, "") for start in starts]
 
 
-def _flickr_pieces(root: str, name: str, length: float) -> list[tuple[float, float, dict]]:
-    """Lists the pictures of a video, each with its 5 s of sound, as far as the sound lasts."""
-    del length  # the layout's own
+def _flickr_pieces(root: str, name: str, options: manifest.Options) -> list[Piece]:
+    """Lists the images of a video, each with its 5 s of sound, as far as the sound lasts."""
     place = os.path.join(root, *name.split("/"))
-    sounds = [f"{place}.wav", f"{os.path.splitext(place)[0]}.wav"]
-    sound = next(filter(os.path.isfile, sounds), sounds[0])
+    stems = (place, os.path.splitext(place)[0])
+    found = (formats.beside(stem, "audio") for stem in stems)
+    sound = next(filter(None, found), f"{place}.wav")
     folder = os.path.join(root, "frames", *name.split("/"))
     try:
-        seconds = soundfile.info(sound).duration
-        pictures = decode.picture_files([folder])
-    except (RuntimeError, OSError, decode.BadFile):
-        return [(0.0, _FLICKR_SECONDS, {"audio": sound, "image": folder})]
-    starts = _starts(seconds, _FLICKR_SECONDS)
+        starts = _starts(audio_files.duration(sound, options.bounds), _FLICKR_SECONDS)
+        images = image_files.image_paths([folder])
+    except bad_file.BadFile:  # of either; decoding says of which
+        return [(0.0, _FLICKR_SECONDS, {"audio": sound, "image": folder}, "")]
     return [
-        (start, _FLICKR_SECONDS, {"audio": sound, "image": picture})
-        for start, picture in zip(starts, pictures)
+        (start, _FLICKR_SECONDS, {"audio": sound, "image": image}, "")
+        for start, image in zip(starts, images)
     ]
 
 
-def _seconds(path: str) -> float:
-    """Returns how long both sound and picture last, by their packets; 0 when it cannot be told."""
+def _seconds(path: str, bounds: limits.Limits) -> float:
+    """Returns how long both sound and picture last, by their packets.
+
+    Raises:
+      BadFile: it cannot be opened, or lasts too long to be cut into pieces.
+    """
     ends = []
-    try:
-        for kind in ("audio", "video"):
-            with container.opened(path) as file:
-                if container.stream(file, kind) is None:
-                    continue
-            with contextlib.closing(container.packets(path, kind, 0)) as packets:
-                ends.append(max((_end(*packet) for packet in packets), default=0.0))
-    except decode.BadFile:
-        return 0.0
-    return min(ends, default=0.0)
+    for kind in ("audio", "video"):
+        with container.opened(path, bounds) as file:
+            if container.stream(file, kind, bounds) is None:
+                continue
+        packets = container.Stream(path, kind, bounds).packets(Fraction(0))
+        with contextlib.closing(packets):
+            ends.append(max((_end(*packet) for packet in packets), default=0.0))
+    seconds = min(ends, default=0.0)
+    if seconds > bounds.max_hours * 3600:
+        raise bad_file.BadFile(f"lasts longer than --max_hours={bounds.max_hours:g}")
+    return seconds
 
 
 def _end(seconds: Fraction, packet: Any) -> float:

@@ -1,8 +1,9 @@
 """VoxCeleb1 voices joined with VGGFace photographs by name, in the layout of SSoS's release.
 
-`audio_root/<VoxCeleb1_ID>/**/*.wav`, `image_root/<VGGFace1_ID>/**/*.jpg`, and split files with the
-columns `VoxCeleb1_ID,VGGFace1_ID,Gender,Nationality,Set`. Of a file `..._train.csv`, `..._val.csv`
-or `..._test.csv` all identities belong to that split: there `Set` is VoxCeleb1's own division for
+`audio_root/<VoxCeleb1_ID>/**/*.wav`, `image_root/<VGGFace1_ID>/**/*.jpg` (or any other suffix of
+`media.formats`), and split files with the columns
+`VoxCeleb1_ID,VGGFace1_ID,Gender,Nationality,Set`. Of a file `..._train.csv`, `..._val.csv` or
+`..._test.csv` all identities belong to that split: there `Set` is VoxCeleb1's own division for
 speaker verification, and only its value `none` (no usable files: left out) matters. In a file of
 any other name `Set` says the split: `dev` (train), `val` or `test`.
 """
@@ -15,10 +16,9 @@ from collections.abc import Sequence
 from absl import logging
 
 from tfav import registry
-from tfav.data.prepare import manifest
+from tfav.data.prepare import csv_files, manifest
+from tfav.media import formats
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 COLUMNS = ("VoxCeleb1_ID", "VGGFace1_ID", "Gender", "Nationality", "Set")
 _SPLIT_OF_SET = {"dev": "train", "train": "train", "val": "val", "test": "test"}
 _SPLIT_OF_FILE = re.compile(r"(?:^|[_.-])(train|val|test)\.csv$")
@@ -52,16 +52,16 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
                 f"unknown column {name!r} in --columns: voxceleb1 has {', '.join(known)}."
             )
     found: list[manifest.Row] = []
-    foreign: list[str] = []
+    left_out = formats.LeftOut()
     without: dict[str, list[str]] = {"audio": [], "image": []}
     for person, split in identities(options.split_csv):
         extra = {name: person[name.capitalize()] for name in carried}
-        for modality, column, root, suffixes in (
-            ("audio", "VoxCeleb1_ID", options.audio_root, AUDIO_SUFFIXES),
-            ("image", "VGGFace1_ID", options.image_root, IMAGE_SUFFIXES),
+        for modality, column, root in (
+            ("audio", "VoxCeleb1_ID", options.audio_root),
+            ("image", "VGGFace1_ID", options.image_root),
         ):
-            files, others = _listing(root, person[column], suffixes)
-            foreign += others
+            files, others = _listing(root, person[column], modality)
+            left_out.add(others)
             if not files:
                 without[modality].append(person[column])
             for name in files:
@@ -87,8 +87,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             f"{twice[0]!r} is listed twice: --audio_root and --image_root must differ, and no "
             "folder may serve two identities."
         )
-    if foreign:
-        logging.warning("skipped %d files of other kinds, first %s", len(foreign), foreign[0])
+    left_out.warn("voxceleb1")
     for modality, names in without.items():
         if names:
             logging.warning("%d identities have no %s, first %s", len(names), modality, names[0])
@@ -99,12 +98,12 @@ def identities(paths: Sequence[str]) -> list[tuple[dict[str, str], str]]:
     """Reads split files: one dict of the five columns and a split for each usable identity.
 
     Raises:
-      UserError: see `manifest.read_csv`; an identity twice, or a `Set` that names no split.
+      UserError: see `csv_files.read`; an identity twice, or a `Set` that names no split.
     """
     people, seen = [], {}
     for path in paths:
         named = _SPLIT_OF_FILE.search(os.path.basename(path).lower())
-        for number, cells in manifest.read_csv(path, COLUMNS):
+        for number, cells in csv_files.read(path, COLUMNS):
             if cells["Set"] == "none":
                 continue
             split = named[1] if named else _SPLIT_OF_SET.get(cells["Set"])
@@ -133,15 +132,12 @@ def identities(paths: Sequence[str]) -> list[tuple[dict[str, str], str]]:
     return people
 
 
-def _listing(root: str, name: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Returns wanted files below `root/name`, and foreign ones, as paths relative to `root`."""
-    files, others = [], []
-    for folder, _, names in os.walk(os.path.join(root, name), followlinks=True):
-        for file in names:
-            path = os.path.relpath(os.path.join(folder, file), root).replace(os.sep, "/")
-            kind = "" if file.startswith(".") else os.path.splitext(file)[1].lower()
-            if kind in suffixes:
-                files.append(path)
-            elif kind not in AUDIO_SUFFIXES + IMAGE_SUFFIXES:
-                others.append(path)
-    return sorted(files), sorted(others)
+def _listing(root: str, name: str, modality: str) -> tuple[list[str], list[str]]:
+    """Returns wanted files below `root/name`, and foreign ones, as paths relative to `root`.
+
+    A foreign one is of neither modality: voices and faces may lie in the same folders.
+    """
+    folder = os.path.join(root, name)
+    paths = [f"{name}/{path}" for path in (formats.below(folder) if os.path.isdir(folder) else ())]
+    files = [path for path in paths if formats.modality(path) == modality]
+    return files, [path for path in paths if formats.modality(path) not in manifest.MODALITIES]

@@ -1,6 +1,7 @@
 """VoxCeleb2 utterances with frames of the speaker's face; the class is the speaker.
 
-`--audio_root` holds `<id>/<video>/<utterance>.wav`, and `--image_root` one folder an utterance,
+`--audio_root` holds `<id>/<video>/<utterance>.wav` (or `.m4a`, as it is distributed, or any other
+suffix of `media.formats`), and `--image_root` one folder an utterance,
 `<id>#<video>#<utterance>.txt#000.mp4/0000001.png` and so on: frames taken at 2 a second.
 `--split_csv` names lists of trials with lines `label,first.wav,second.wav` (MMCosine's
 `test_pairs.csv`, `veri_test.csv`). What a trial names is `test`; all other utterances are `train`,
@@ -15,7 +16,8 @@ from absl import logging
 
 from tfav import registry
 from tfav.data.prepare import manifest
-from tfav.data.prepare.sources import parts, voxceleb1
+from tfav.data.prepare.sources import parts
+from tfav.media import formats
 
 NAME = "voxceleb2"
 
@@ -40,13 +42,18 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     train = [name for name in files if _speaker(name) not in testing]
     if not train:
         raise registry.UserError(
-            f"--audio_root={audio_root} holds no <id>/<video>/<utterance>.wav of a speaker whom "
-            "the trials do not name: give the folder with the development part."
+            f"--audio_root={audio_root} holds no <id>/<video>/<utterance> of a speaker whom the "
+            f"trials do not name ({formats.listed('audio')}): give the folder with the development "
+            "part."
         )
-    others = set(files) - set(train) - set(trials)
+    others = sorted(set(files) - set(train) - set(trials))
     if others:
         logging.warning(
-            "%s: %d utterances of speakers of the trials are left out", NAME, len(others)
+            "%s: %d utterances of %d speakers of the trials are left out, first %s",
+            NAME,
+            len(others),
+            len(set(map(_speaker, others))),
+            others[0],
         )
     held_out = parts.carve({_recording(name): _speaker(name) for name in train}, options)
     carried = parts.columns(options, ("recording",), NAME)
@@ -95,12 +102,7 @@ def _frames(root: str, name: str, split: str) -> tuple[str, ...]:
     folder = os.path.join(root, _folder(name))
     if not os.path.isdir(folder):
         return ()
-    files = sorted(
-        file
-        for file in os.listdir(folder)
-        if not file.startswith(".")
-        and os.path.splitext(file)[1].lower() in voxceleb1.IMAGE_SUFFIXES
-    )
+    files = sorted(file for file in os.listdir(folder) if formats.modality(file) == "image")
     if not files:
         return ()
     return tuple(os.path.join(folder, files[n]) for n in frame_numbers(len(files), split))
@@ -120,16 +122,23 @@ def _recording(name: str) -> str:
 
 def _utterances(root: str) -> dict[str, str]:
     """Returns the id of every sound file three levels below `root`, sorted, and its path there."""
-    found = {}
-    for folder, folders, files in os.walk(root, followlinks=True):
-        folders.sort()
-        place = os.path.relpath(folder, root).replace(os.sep, "/")
-        if place.count("/") != 1:
+    found: dict[str, str] = {}
+    left_out = formats.LeftOut()
+    preferred = list(formats.SUFFIXES["audio"])
+    for path in formats.below(root):
+        stem, suffix = os.path.splitext(path)
+        name = f"{stem}.wav"
+        if path.count("/") != 2 or formats.modality(path) != "audio":
+            left_out.add([path])
             continue
-        for file in sorted(files):
-            stem, suffix = os.path.splitext(file)
-            if suffix.lower() in voxceleb1.AUDIO_SUFFIXES and not file.startswith("."):
-                found[f"{place}/{stem}.wav"] = f"{place}/{file}"
+        other = found.get(name)
+        if other is None:
+            found[name] = path
+            continue
+        rank = [preferred.index(os.path.splitext(p)[1].lower()) for p in (other, path)]
+        found[name], beaten = (other, path) if rank[0] <= rank[1] else (path, other)
+        left_out.add([beaten])
+    left_out.warn(NAME)
     return found
 
 

@@ -1,0 +1,77 @@
+"""What is checked of rows before anything is decoded, and in which order they are written."""
+
+import collections
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from tfav import registry
+from tfav.data.prepare import identities, manifest, queries, tally
+from tfav.data.prepare.settings import Settings
+
+
+def check_output(output: str, overwrite: bool) -> None:
+    """Checks that a data set may be written to `output`.
+
+    Raises:
+      UserError: something is there, and `overwrite` is off or it is no data set.
+    """
+    if not os.path.lexists(output) or (os.path.isdir(output) and not os.listdir(output)):
+        return
+    if not overwrite:
+        raise registry.UserError(
+            f"--output={output} exists: name another folder, or pass --overwrite to replace it "
+            "once the new data set is complete."
+        )
+    if not os.path.exists(os.path.join(output, "dataset.json")):
+        raise registry.UserError(
+            f"--output={output} is no prepared data set, so --overwrite does not delete it: name "
+            "another folder."
+        )
+
+
+def check_inside(rows: Sequence[manifest.Row], output: str) -> None:
+    """Refuses to replace a folder that holds files to be read."""
+    inside = os.path.realpath(output) + os.sep
+    for path in (path for row in rows for path in row.paths):
+        if os.path.realpath(path).startswith(inside):
+            raise registry.UserError(
+                f"--output={output} holds {path}, which is to be read: name another folder."
+            )
+
+
+def arrange(
+    rows: Sequence[manifest.Row], settings: Settings
+) -> tuple[list[manifest.Row], dict[str, queries.Given]]:
+    """Checks what can be checked at once; returns the rows split by split, and the given lists.
+
+    A row of the training split that a given list names goes to the split `heldout`.
+
+    Raises:
+      UserError: a setting out of range or without use, no rows, or an id twice.
+    """
+    settings.check()
+    if not rows:
+        raise registry.UserError(f"the source {settings.source!r} lists no rows: nothing to do.")
+    frames = {"derive": ",".join(settings.derive), "fps": settings.fps}
+    frames["num_frames"] = settings.num_frames if settings.num_frames != 1 else 0
+    for flag, value in frames.items():
+        if value and not any(row.video for row in rows):
+            raise registry.UserError(
+                f"--{flag}={value} needs videos, and the source {settings.source!r} names none: "
+                "drop the flag or add a column 'video'."
+            )
+    twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
+    if twice:
+        raise registry.UserError(f"the id {twice[0]!r} is given twice: every row needs its own.")
+    given = queries.read_given(settings.lists) if settings.lists else {}
+    named = set(queries.named(given))
+    rows = [
+        dataclasses.replace(row, split=tally.HELDOUT)
+        if row.split == "train" and row.id in named
+        else row
+        for row in identities.unified(rows)
+    ]
+    order = {split: rank for rank, split in enumerate(dict.fromkeys(row.split for row in rows))}
+    order |= {tally.HELDOUT: len(order)}
+    return sorted(rows, key=lambda row: order[row.split]), given

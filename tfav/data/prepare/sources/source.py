@@ -1,0 +1,83 @@
+"""What a source is: its function, the flags that it reads, and what its labels are."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+
+from tfav import registry
+
+IDENTITIES, CLASSES, CLIPS, ANY = "identities", "classes", "clips", "any"
+_LABELS = (IDENTITIES, CLASSES, CLIPS, ANY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where rows come from.
+
+    Attributes:
+      function: `rows(options) -> list[manifest.Row]`, or its dotted path, imported when it is used
+        (so that the table of sources can be read at once).
+      about: what it lists, in a few words.
+      reads: flags that it reads, which are fields of `manifest.Options`; None: all of them.
+      labels: what a label is. `identities` belong to one split each, and query lists are drawn of
+        them; `classes` are in every split by design; `clips` have a label each; `any`: not known.
+    """
+
+    function: Callable | str
+    about: str = ""
+    reads: Collection[str] | None = None
+    labels: str = ANY
+
+    def __post_init__(self):
+        if self.labels not in _LABELS:
+            raise ValueError(f"labels {self.labels!r} is none of {_LABELS}")
+
+    def rows(self, options) -> list:
+        """Returns the rows of a data set, as `function` lists them."""
+        if isinstance(self.function, str):
+            return registry.lookup({}, self.function, "source")(options)
+        return self.function(options)
+
+    @property
+    def draws_lists(self) -> bool:
+        """Whether query lists are drawn where nobody asks for some, or for none."""
+        return self.labels in (IDENTITIES, ANY)
+
+
+def named(table: Mapping[str, Source], name: str) -> Source:
+    """Returns the source of `--source`: a row of the table, or a dotted path.
+
+    What the path leads to is a `Source`, or a function `rows(options)` that may read every flag.
+
+    Raises:
+      UserError: it leads nowhere.
+    """
+    found = registry.lookup(table, name, "source")
+    return found if isinstance(found, Source) else Source(found)
+
+
+def readers(table: Mapping[str, Source], flag: str) -> list[str]:
+    """Returns the names of the sources that read a flag."""
+    return [name for name, source in table.items() if source.reads is None or flag in source.reads]
+
+
+def refuse_unread(
+    table: Mapping[str, Source], name: str, source: Source, given: Collection[str]
+) -> None:
+    """Refuses flags that a source does not read.
+
+    Args:
+      table: of all sources.
+      name: of the source.
+      source: the source.
+      given: names of the flags of sources that were given.
+
+    Raises:
+      UserError: names the first of them, and who reads it.
+    """
+    for flag in given:
+        if source.reads is not None and flag not in source.reads:
+            own = ", ".join(f"--{x}" for x in source.reads) or "no flag of its own"
+            raise registry.UserError(
+                f"--{flag} means nothing to --source={name}, which reads {own}: leave it out (it "
+                f"is for {', '.join(readers(table, flag))})."
+            )

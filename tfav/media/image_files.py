@@ -1,0 +1,218 @@
+"""Image files in; JPEG bytes that the data set's reader decodes, or the reason of a failure, out.
+
+What is kept is decoded by TensorFlow while a model trains, so TensorFlow decodes it here first:
+Pillow takes files that TensorFlow refuses.
+"""
+
+import functools
+import hashlib
+import io
+import math
+import os
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tfav.media import bad_file, formats, jpeg_scans, limits
+
+MIN_SIDE = 16
+JPEG_QUALITY = 95
+_ORIENTATION = 0x0112  # of EXIF
+# No other reader of Pillow is asked, whatever a file begins with: that of EPS runs Ghostscript.
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
+# Bytes per pixel that decoding and converting hold at once: by format, else by mode.
+_BYTES_OF_FORMAT = {"AVIF": 16, "TIFF": 16, "WEBP": 16}
+_BYTES_OF_MODE = {"1": 5, "L": 5, "P": 9, "RGB": 4, "CMYK": 8}
+_MOST_BYTES = 12
+_BYTES_OF_JPEG = 8
+# `limits` are in place of Pillow's own.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# What Pillow's readers raise for damaged bytes, depending on the format.
+_ERRORS = (
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_image(
+    path: str | os.PathLike, max_side: int = 512, bounds: limits.Limits = limits.DEFAULT
+) -> tuple[bytes, int, int]:
+    """Decodes an image file to be sure of it, and returns it as JPEG.
+
+    An intact upright RGB JPEG no larger than `max_side` keeps its bytes. Anything else (PNG, grey,
+    CMYK, transparency (on white), EXIF rotation, too large, a missing end marker) is encoded anew
+    at quality 95.
+
+    Args:
+      path: of the file.
+      max_side: longest side in pixels that is kept; larger images shrink, keeping their aspect.
+      bounds: what is refused as too large.
+
+    Returns:
+      JPEG bytes (RGB), height and width in pixels.
+
+    Raises:
+      BadFile: missing, empty, not an image, cut short (also where an end marker follows the cut),
+        beyond `bounds`, or a side shorter than 16 pixels (also after shrinking).
+    """
+    bad_file.check_file(path)
+    with limits.Turn() as turn:
+        try:
+            size = os.path.getsize(path)
+            bounds.check_bytes(size)
+            turn.take(size)
+            with open(path, "rb") as file:
+                content = file.read()
+            image = _opened(content)
+            bounds.check_pixels(*image.size)
+            check_side(image)
+            if image.format not in ("JPEG", "MPO"):
+                need = size + image.width * image.height * _bytes_per_pixel(image)
+                bounds.check_bytes(need)
+                turn.take(need)
+                return _encoded(image, max_side)
+            intact = image.format == "JPEG" and image.mode == "RGB" and max(image.size) <= max_side
+            intact = intact and image.getexif().get(_ORIENTATION, 1) == 1
+            image.draft(None, (max_side, max_side))  # a huge JPEG at a fraction of its size
+            scans = jpeg_scans.read(content)
+            need = 3 * size + scans.coefficients + image.width * image.height * _BYTES_OF_JPEG
+            bounds.check_bytes(need)
+            turn.take(need)
+            if not scans.closed:
+                intact, content = False, content.rstrip(b"\xff") + jpeg_scans.END
+            image = _whole(content, max_side)
+            if intact and content.endswith(jpeg_scans.END) and _is_decodable(content):
+                return content, image.height, image.width
+            return _encoded(image, max_side)
+        except Image.DecompressionBombError as error:
+            raise bad_file.BadFile(
+                f"has more pixels than --max_pixels={bounds.max_pixels}"
+            ) from error
+        except _ERRORS as error:
+            raise bad_file.BadFile(f"is not readable as an image ({_message(error)})") from error
+
+
+def to_jpeg(image: Image.Image, full_colour: bool = False) -> bytes:
+    """Returns an RGB image as JPEG of quality 95; `full_colour`: colours as sharp as the light."""
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0 if full_colour else -1)
+    return encoded.getvalue()
+
+
+def image_paths(paths: Sequence[str]) -> list[str]:
+    """Returns `paths` with every folder replaced by the images in it, sorted by name.
+
+    Numbers in names count as numbers: `2.jpg` comes before `10.jpg`.
+
+    Raises:
+      BadFile: a folder that cannot be read, or without images.
+    """
+    files = []
+    for path in paths:
+        if not os.path.isdir(path):
+            files.append(path)
+            continue
+        try:
+            names = [x for x in os.listdir(path) if formats.modality(x) == "image"]
+        except OSError as error:
+            raise bad_file.BadFile(f"is a folder that cannot be read ({error.strerror})") from error
+        if not names:
+            raise bad_file.BadFile(f"is a folder without images ({formats.listed('image')})")
+        files += [os.path.join(path, name) for name in sorted(names, key=_natural)]
+    return files
+
+
+def check_side(image: Image.Image) -> None:
+    """Raises BadFile for a side shorter than 16 pixels."""
+    if min(image.size) < MIN_SIDE:
+        size = f"{image.width}x{image.height}"
+        raise bad_file.BadFile(f"has {size} pixels: its shorter side must have at least {MIN_SIDE}")
+
+
+@functools.cache
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]  # old Pillows know no AVIF
+
+
+def _opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content), formats=_formats())
+
+
+def _whole(content: bytes, max_side: int) -> Image.Image:
+    """Decodes a JPEG, no larger than needed for `max_side`; raises BadFile where data are missing.
+
+    See `jpeg_scans`.
+    """
+    scans = jpeg_scans.read(content)
+    filled = jpeg_scans.filled(content, scans)
+    digests = []
+    for jpeg in (filled, content):  # one decoded image at a time
+        image = _opened(jpeg)
+        image.draft(None, (max_side, max_side))
+        digests.append(hashlib.sha256(image.tobytes()).digest())
+    if not scans.complete or digests[0] != digests[1]:
+        raise bad_file.BadFile("is cut short or damaged: its data end before the image does")
+    return image
+
+
+def _is_decodable(jpeg: bytes) -> bool:
+    """Whether the data set's reader takes a JPEG."""
+    try:
+        tf.io.decode_jpeg(jpeg, channels=3)
+    except tf.errors.InvalidArgumentError:
+        return False
+    return True
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    turned = 4 if "exif" in image.info else 0  # (`getexif` would decode a PNG)
+    most = _BYTES_OF_FORMAT.get(image.format) or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
+    return most + turned
+
+
+def _encoded(image: Image.Image, max_side: int) -> tuple[bytes, int, int]:
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _to_rgb(image)
+    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    check_side(image)
+    return to_jpeg(image), image.height, image.width
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: `convert` would clip it to white
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
+    if "A" in image.mode or "transparency" in image.info:
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGBA", layer.size, "white")
+        image.alpha_composite(layer)
+    plain = image if image.mode == "RGB" else image.convert("RGB")
+    plain.info = {}  # no stale EXIF or colour profile in the new file
+    return plain
+
+
+def _natural(name: str) -> list[tuple[float, str]]:
+    """Sorts names that hold numbers: numbers before letters, and by their value."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(int(x) if x[0] in "0123456789" else math.inf, x) for x in parts]
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
+        return "unknown format"
+    return bad_file.first_line(error)
