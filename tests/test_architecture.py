@@ -16,7 +16,10 @@ ROWS = [
         "weights",
         "files",
         "folders",
+        "hearing",
+        "items",
         "annotations",
+        "clients",
     },
     {"ops", "media"},
     {"losses", "layers", "data", "evaluation"},
@@ -28,7 +31,14 @@ ROWS = [
     {"commands"},
     {"bin", "configs"},
 ]
-NUMPY_ONLY = ("theory.py", "files.py", "annotations/lists.py", "annotations/boxes.py")
+NUMPY_ONLY = (
+    "theory.py",
+    "files.py",
+    "hearing.py",
+    "items.py",
+    "annotations/lists.py",
+    "annotations/boxes.py",
+)
 FILES = sorted(p for folder in ("tfav", "bin", "configs") for p in (ROOT / folder).rglob("*.py"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from tfav import items
 from tfav.layers import blocks
 from tfav.ops import precision
 
@@ -19,9 +20,9 @@ class Encoder(keras.layers.Layer):
     """One modality to an embedding [B, D] float32, not normalised.
 
     A subclass sets `modality` and `map_stride`, makes its layers in `__init__` from
-    `self.new_seeds(seed)`, ends that with `self.create_weights()`, and writes `feature_map`,
-    `feature_positions` and `call`. So an encoder has all its weights from the start, and they land
-    in the strategy's scope it was made in.
+    `self.new_seeds(seed)`, ends that with `self.create_weights()`, and writes `item_spec`,
+    `feature_map`, `feature_positions` and `call`. So an encoder has all its weights from the start,
+    and they land in the strategy's scope it was made in.
 
     Attributes:
       modality: kind of input, `audio` or `image` (which any modality of pictures is).
@@ -40,6 +41,11 @@ class Encoder(keras.layers.Layer):
         # Autocast would round a waveform to bfloat16 before the front-end sees it.
         super().__init__(name=name, autocast=False)
         self.embedding_size = embedding_size
+
+    @property
+    def item_spec(self) -> items.ItemSpec:
+        """Returns what one item is, of which `call` takes a batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it takes")
 
     def build(self, *_: object) -> None:
         """Holds no weights of its own; keeps Keras 3 from tracing `call` to find some."""

@@ -6,18 +6,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import tensors
-from tfav.ops import similarity
 from tfav.recipes import outputs
 from tfav.recipes import recipe as recipe_lib
 
 
 class RecipeEmbedder:
-    """The encoders of a trained recipe, in the form of `embedders.Embedder`.
+    """The encoders of a trained recipe, in the form of `embedder.Embedder`.
 
     Args:
       recipe: built, with its weights.
-      function: (modality, batch) returns what to take for embeddings, [B, ...]; None: those of the
-        encoders, of unit norm.
+      function: (modality, batch) returns what to take for embeddings, [B, ...], of what is heard;
+        None: the embeddings, `outputs.embedding`.
     """
 
     def __init__(
@@ -25,44 +24,52 @@ class RecipeEmbedder:
         recipe: recipe_lib.Recipe,
         function: Callable[[str, tensors.Batch], tf.Tensor] | None = None,
     ):
+        outputs.check_hearing(recipe)
         self._recipe = recipe
-        self._function = function or (lambda m, batch: similarity.normalize(recipe.embed(m, batch)))
+        self._function = function
         self.modalities = tuple(recipe.encoders)
-        self.image_size = {
-            m: encoder.image_size for m, encoder in recipe.encoders.items() if m != "audio"
-        }
+        self.items = outputs.item_specs(recipe)
+        self.hearing = recipe.hearing
         self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
 
     @property
     def embedding_space(self) -> str:
-        """Returns the id of the space; see `answers.embedding_space`."""
+        """Returns the id of the space; see `outputs.embedding_space`."""
         return outputs.embedding_space(self._recipe)
 
     def _compile(self, modality: str, rank: int) -> tf.types.experimental.GenericFunction:
         """Returns one trace for every number of rows, clip length and number of frames."""
-        encoder = self._recipe.encoders[modality]
-        if encoder.modality == "audio":
-            spec = {
-                modality: tf.TensorSpec([None, None], tf.float32),
-                "num_samples": tf.TensorSpec([None], tf.int32),
-            }
-        else:
-            size = encoder.image_size
-            spec = {modality: tf.TensorSpec([None] * (rank - 3) + [size, size, 3], tf.uint8)}
+        item = self.items[modality]
+        shape = item.shape[-(rank - 1) :]
+        spec = {
+            modality: tf.TensorSpec([None] * (rank - len(shape)) + list(shape), item.dtype),
+            **({item.length: tf.TensorSpec([None], tf.int32)} if item.length else {}),
+        }
 
         def embed(batch: tensors.Batch) -> tf.Tensor:
-            found = self._function(modality, batch)
+            if self._function is None:
+                found = outputs.embedding(self._recipe, modality, batch)
+            else:
+                found = self._function(modality, outputs.hear(self._recipe, batch))
             return tf.reshape(found, tf.stack([tf.shape(found)[0], -1]))
 
         return tf.function(embed, input_signature=[spec])
 
+    def refuses(self, modality: str, item: np.ndarray) -> str:
+        """Returns nothing: items of any size go through."""
+        del modality, item
+        return ""
+
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
-        """Returns embeddings [B, D] float32, flat; see `embedders.Embedder.embed`."""
-        names = [modality]
-        if self._recipe.encoders[modality].modality == "audio":
-            names.append("num_samples")
-        wanted = {name: tf.convert_to_tensor(batch[name]) for name in names}
-        key = modality, wanted[modality].shape.rank
+        """Returns embeddings [B, D] float32, flat; see `embedder.Embedder.embed`."""
+        values = tf.convert_to_tensor(batch[modality])
+        wanted = {modality: values}
+        length = self.items[modality].length
+        if length:
+            count = batch.get(length)
+            whole = tf.fill(tf.shape(values)[:1], tf.shape(values)[1])
+            wanted[length] = whole if count is None else tf.cast(count, tf.int32)
+        key = modality, values.shape.rank
         if key not in self._functions:
             self._functions[key] = self._compile(*key)
         return self._functions[key](wanted).numpy()

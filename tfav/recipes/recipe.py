@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfav import compat, tensors, weights
+from tfav import hearing as hearing_lib
 from tfav.encoders import encoder as encoders_base
 
 
@@ -14,6 +15,10 @@ class Recipe:
     scope is ready to train, to restore into, or to export.
 
     Subclasses set `scalars`, whose first name is `loss`, and write `compute_losses`.
+
+    Attributes:
+      hearing: how much of a clip its embeddings are of, see `outputs.embedding`; who makes a
+        recipe from a config sets it. Training hears what its batches hold.
 
     Args:
       encoders: modality to encoder.
@@ -28,6 +33,7 @@ class Recipe:
     shares_space: bool = True
     # Whether a fresh start must take its tables from another run.
     needs_tables: bool = False
+    hearing = hearing_lib.Hearing()
 
     def __init__(
         self,
@@ -69,8 +75,9 @@ class Recipe:
     def embed(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the embeddings [B, D] float32 of one modality of a batch."""
         encoder = self.encoders[modality]
-        if encoder.modality == "audio":
-            return encoder(batch[modality], batch.get("num_samples"), training=training)
+        length = encoder.item_spec.length
+        if length:
+            return encoder(batch[modality], batch.get(length), training=training)
         return encoder(batch[modality], training=training)
 
     @property

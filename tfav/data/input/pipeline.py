@@ -5,7 +5,6 @@ a data set is resumed by starting it at a step, and N replicas see the rows that
 """
 
 import functools
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -201,8 +200,8 @@ def evaluation_batches(
     """
     index = reading.find(shards.Index.read(directory), ids_or_split, modality)
     reader = reading.Reader(index)
-    longest = max(1, math.ceil(max_seconds * tensors.SAMPLE_RATE_HZ))
-    shortest = math.ceil(min_seconds * tensors.SAMPLE_RATE_HZ)
+    longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
+    shortest = round(min_seconds * tensors.SAMPLE_RATE_HZ)
     if shortest > longest:
         raise registry.UserError(
             f"clips should last at least {min_seconds:g} s and at most {max_seconds:g} s: lower "
