@@ -156,7 +156,7 @@ class Parity(NamedTuple):
     def files(self, artefact: str) -> dict[str, str]:
         """Returns path in the export's folder to SHA-256, of an artefact that it names."""
         found = self.content["artefacts"].get(artefact)
-        return {name: x["sha256"] for name, x in found["files"].items()} if found else {}
+        return {} if found is None else {n: x["sha256"] for n, x in found["files"].items()}
 
     def check(self, artefact: str) -> None:
         """Refuses an artefact whose files are not those that were published with this file.
