@@ -287,9 +287,7 @@ def _wav(source, max_seconds):
             f"{name} is cut short, its header tells of {size} bytes of sound and there are "
             f"{there}: send the whole file."
         )
-    if not size or size >= OPEN_SIZE:  # left open, as by a pipe
-        size = there
-    size = min(size, there) // block * block
+    size = min(size, there) // block * block  # of one left open, as by a pipe, all there is
     _check_length(name, size // block, max_seconds)
     return _header(channels, size) + content[start : start + size]
 

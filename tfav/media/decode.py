@@ -21,6 +21,7 @@ MIN_PEAK = 1e-4  # -80 dBFS; one step of PCM16 is 3e-5
 MAX_PEAK = 4.0  # decoders overshoot 1 a little; beyond this the file holds integers as floats
 MIN_SIDE = 16
 JPEG_QUALITY = 95
+MAX_SIDE = 512  # of an image that is stored
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm")
 # What Pillow's readers raise for damaged bytes, depending on the format.
 _IMAGE_ERRORS = (
@@ -116,7 +117,7 @@ def describe_audio(path: str | os.PathLike) -> str:
     return f"{info.samplerate} Hz, {info.channels} channel{plural}, {info.format} {info.subtype}"
 
 
-def read_image(path: str | os.PathLike, max_side: int = 512) -> tuple[bytes, int, int]:
+def read_image(path: str | os.PathLike, max_side: int = MAX_SIDE) -> tuple[bytes, int, int]:
     """Decodes an image file to be sure of it, and returns it as JPEG.
 
     An intact upright RGB JPEG no larger than `max_side` keeps its bytes. Anything else (PNG, grey,

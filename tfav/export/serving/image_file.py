@@ -1,10 +1,11 @@
 """JPEG and PNG files in a graph: read as the reader of files reads them, or refused.
 
 Upright, as their EXIF orientation says, and transparency on white: TensorFlow's decoder knows
-neither.
+neither. What the reader encodes anew before it is stored is so encoded here: an embedding is told
+from another by less.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from tfav import items
 from tfav.data.input import crops
 from tfav.export.serving import requests
+from tfav.media import decode
 from tfav.ops import binary
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -46,35 +48,44 @@ def _pixels(signature: str, file: tf.Tensor) -> tf.Tensor:
     known = f"{signature}: a file is neither JPEG nor PNG, send one of these"
     with requests.in_order([lambda: requests.refuse_unless(is_jpeg | is_png, known)]):
         content = tf.io.decode_raw(tf.identity(file), tf.uint8)
-    pixels, orientation = tf.cond(
+    return tf.cond(
         is_jpeg, lambda: _jpeg(signature, file, content), lambda: _png(signature, file, content)
     )
-    return _upright(pixels, orientation)
 
 
-def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the image [H, W, 3] uint8 as it is stored, and its orientation [] int64."""
+def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
     shape = tf.io.extract_jpeg_shape(file)
-    with requests.in_order(_sizes(signature, "a JPEG file", shape[:2])):
-        return tf.io.decode_jpeg(tf.identity(file), channels=3), _orientation(
-            content, _app1(content)
-        )
-
-
-def _png(signature: str, file: tf.Tensor, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    exif, transparent = _png_chunks(content)
-    shape = tf.stack(
-        [binary.number(content, 20, 4, big=True), binary.number(content, 16, 4, big=True)]
+    orientation = _orientation(content, _app1(content))
+    ends = tf.reduce_any((content[:-1] == 0xFF) & (content[1:] == 0xD9))
+    checks = [*_sizes(signature, "a JPEG file", shape[:2]), _whole(signature, "a JPEG file", ends)]
+    with requests.in_order(checks):
+        file = tf.identity(file)
+    is_rgb, is_small = tf.equal(shape[2], 3), tf.reduce_max(shape[:2]) <= decode.MAX_SIDE
+    return tf.cond(
+        is_rgb & is_small & tf.equal(orientation, 1),
+        lambda: tf.io.decode_jpeg(file, channels=3),
+        # Pillow's way of decoding it, before it is encoded anew.
+        lambda: _stored(
+            _upright(
+                tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), orientation
+            )
+        ),
     )
-    colour = binary.number(content, 25, 1, big=True)  # 4 and 6 have an alpha channel
-    with requests.in_order(_sizes(signature, "a PNG file", shape)):
+
+
+def _png(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+    exif, transparent, ends = _png_chunks(content)
+    width, height = (binary.number(content, place, 4, big=True) for place in (16, 20))
+    colour = binary.number(content, 25, 1)  # 4 and 6 have an alpha channel
+    sizes = _sizes(signature, "a PNG file", tf.stack([height, width]))
+    with requests.in_order([*sizes, _whole(signature, "a PNG file", ends)]):
         file = tf.identity(file)
     pixels = tf.cond(
         transparent | (colour >= 4),
         lambda: _on_white(tf.io.decode_png(file, channels=4)),
         lambda: tf.io.decode_png(file, channels=3),
     )
-    return pixels, _orientation(content, exif)
+    return _stored(_upright(pixels, _orientation(content, exif)))
 
 
 def _sizes(signature: str, name: str, shape: tf.Tensor) -> list:
@@ -88,6 +99,27 @@ def _sizes(signature: str, name: str, shape: tf.Tensor) -> list:
             f"pixels, send at most {_MAX_PIXELS}",
         ),
     ]
+
+
+def _whole(signature: str, name: str, ends: tf.Tensor) -> Callable[[], tf.Operation]:
+    cut = f"{signature}: {name} has no end, it was cut short: send the whole file"
+    return lambda: requests.refuse_unless(ends, cut)
+
+
+def _stored(pixels: tf.Tensor) -> tf.Tensor:
+    """Returns an image [H, W, 3] as `decode.read_image` stores it: not larger, and as JPEG."""
+    shape = tf.shape(pixels)[:2]
+    scale = decode.MAX_SIDE / tf.reduce_max(shape)
+    smaller = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32), 1)
+    pixels = tf.cond(
+        scale < 1,
+        lambda: crops.to_uint8(
+            tf.image.resize(pixels, smaller, tf.image.ResizeMethod.LANCZOS3, antialias=True)
+        ),
+        lambda: pixels,
+    )
+    pixels = tf.ensure_shape(pixels, [None, None, 3])
+    return tf.io.decode_jpeg(tf.io.encode_jpeg(pixels, "rgb", decode.JPEG_QUALITY), channels=3)
 
 
 def _on_white(pixels: tf.Tensor) -> tf.Tensor:
@@ -133,8 +165,8 @@ def _app1(content: tf.Tensor) -> tf.Tensor:
     return tf.while_loop(walking, step, start)[1]
 
 
-def _png_chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where the EXIF of a PNG begins, int64 [] (-1: nowhere), and if a colour is clear."""
+def _png_chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns where the EXIF of a PNG begins, -1: nowhere, if a colour is clear, and if it ends."""
     total = tf.size(content, tf.int64)
 
     def walking(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor) -> tf.Tensor:
@@ -148,8 +180,8 @@ def _png_chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return after, tf.where(is_exif, place + 8, exif), clear | is_clear
 
     start = [tf.constant(len(_PNG), tf.int64), tf.constant(-1, tf.int64), tf.constant(False)]
-    _, exif, clear = tf.while_loop(walking, step, start)
-    return exif, clear
+    place, exif, clear = tf.while_loop(walking, step, start)
+    return exif, clear, binary.stands_at(content, place + 4, b"IEND")
 
 
 def _orientation(content: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:

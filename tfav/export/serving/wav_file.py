@@ -55,7 +55,7 @@ def _samples(signature: str, file: tf.Tensor) -> tf.Tensor:
     channels, rate_hz = binary.number(content, form + 2, 2), binary.number(content, form + 4, 4)
     bits = binary.number(content, form + 14, 2)
     there = tf.size(content, tf.int64) - start
-    is_open = (size >= _OPEN) | (size == 0)
+    is_open = size >= _OPEN
     taken = tf.where(is_open, there, size) // tf.maximum(2 * channels, 1) * 2 * channels
     right = tensors.SAMPLE_RATE_HZ
     checks = [
