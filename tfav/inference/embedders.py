@@ -22,6 +22,7 @@ class Embedder(Protocol):
     items: Mapping[str, items.ItemSpec]  # modality to what one item is
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
     embedding_space: str  # embeddings can be compared where it is the same
+    classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
 
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
         """Returns embeddings [B, D] float32 of unit norm; of clips, of as much as `hearing` says.
@@ -37,6 +38,20 @@ class Embedder(Protocol):
 
     def refuses(self, modality: str, item: np.ndarray) -> str:
         """Returns why an item cannot be embedded, as "PATH ..." goes on; empty: it can."""
+
+    def classify(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """Returns `logits`, `probability` and `<modality>_logits` [B, C] of rows of all modalities.
+
+        Raises:
+          UserError: it tells no classes apart.
+        """
+
+    def localize(self, batch: tensors.Batch) -> np.ndarray:
+        """Returns where the sounds of rows of all modalities come from, [B, S, S] in [0, 1].
+
+        Raises:
+          UserError: it says no such thing.
+        """
 
 
 def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder":
@@ -76,6 +91,16 @@ def require(embedder: Any, modality: str) -> None:
             f"{embedder.path} embeds {' and '.join(embedder.modalities) or 'nothing'} and not "
             f"{modality}: name the export that does."
         )
+
+
+def fitted(value: np.ndarray, size: int) -> np.ndarray:
+    """Returns an image or frames [..., H, W, 3] uint8 in a square of `size` pixels."""
+    if value.shape[-3:-1] == (size, size):
+        return value
+    from tfav.data.input import crops
+
+    flat = [np.asarray(crops.fit(one, size)) for one in value.reshape([-1, *value.shape[-3:]])]
+    return np.stack(flat).reshape([*value.shape[:-3], size, size, 3])
 
 
 def _version_folder(path: str) -> str:

@@ -90,6 +90,20 @@ class Embedded(NamedTuple):
     unheard: dict[str, float]
 
 
+def load(embedder: embedders.Embedder, modality: str, path: str) -> np.ndarray:
+    """Returns the item in a file, of clips as much as is heard.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    spec = embedder.items[modality]
+    try:
+        item = _load(modality, path, spec.side if spec.fitted else None, None)
+    except decode.BadFile as error:
+        raise registry.UserError(f"{path} {error.reason}: mend it or name another.") from error
+    return item[: embedder.hearing.max_samples] if spec.clip else item
+
+
 def _batches(
     modality: str,
     items: Sequence[Item],

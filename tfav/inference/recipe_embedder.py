@@ -1,11 +1,11 @@
 """The encoders of a trained recipe as an embedder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tfav import tensors
+from tfav import registry, tensors
 from tfav.recipes import outputs
 from tfav.recipes import recipe as recipe_lib
 
@@ -17,19 +17,24 @@ class RecipeEmbedder:
       recipe: built, with its weights.
       function: (modality, batch) returns what to take for embeddings, [B, ...], of what is heard;
         None: the embeddings, `outputs.embedding`.
+      classes: their names in the order of the logits, of a recipe that classifies.
+      num_frames: modality of images to their frames; one where left out.
     """
 
     def __init__(
         self,
         recipe: recipe_lib.Recipe,
         function: Callable[[str, tensors.Batch], tf.Tensor] | None = None,
+        classes: Sequence[str] = (),
+        num_frames: Mapping[str, int] | None = None,
     ):
         outputs.check_hearing(recipe)
         self._recipe = recipe
         self._function = function
         self.modalities = tuple(recipe.encoders)
-        self.items = outputs.item_specs(recipe)
+        self.items = outputs.item_specs(recipe, num_frames)
         self.hearing = recipe.hearing
+        self.classes = tuple(classes) if outputs.classifies(recipe) else ()
         self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
 
     @property
@@ -73,3 +78,19 @@ class RecipeEmbedder:
         if key not in self._functions:
             self._functions[key] = self._compile(*key)
         return self._functions[key](wanted).numpy()
+
+    def classify(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """See `embedders.Embedder.classify`."""
+        return self._answer("classify", batch, "tells no classes apart: name an mmcosine run")
+
+    def localize(self, batch: tensors.Batch) -> np.ndarray:
+        """See `embedders.Embedder.localize`."""
+        reason = "does not say where a sound comes from: name a dmc run"
+        return self._answer("localize", batch, reason)["map"]
+
+    def _answer(self, name: str, batch: tensors.Batch, without: str) -> dict[str, np.ndarray]:
+        answer = outputs.joint(self._recipe).get(name)
+        if answer is None:
+            raise registry.UserError(f"this run {without}.")
+        found = answer(outputs.hear(self._recipe, batch))
+        return {key: value.numpy() for key, value in found.items()}

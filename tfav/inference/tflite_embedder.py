@@ -1,7 +1,6 @@
 """Embeddings and classes from an exported `.tflite`, without TensorFlow where LiteRT is there."""
 
 import os
-from typing import Any
 
 import numpy as np
 
@@ -118,6 +117,16 @@ class TFLiteEmbedder:
             found.append(self._runners["classify"](**inputs))
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
+    def localize(self, batch: tensors.Batch) -> np.ndarray:
+        """Refuses: no `.tflite` says where a sound comes from.
+
+        Raises:
+          UserError: that.
+        """
+        raise registry.UserError(
+            f"{self.path} does not say where a sound comes from: name the SavedModel of a dmc run."
+        )
+
     def _embed(self, modality: str, item: np.ndarray, signature: str) -> np.ndarray:
         parts = self._parts(modality, item)
         found = []
@@ -153,7 +162,7 @@ class TFLiteEmbedder:
         spec = self.items[modality]
         shape = self._shapes[signature][spec.tensor]
         if spec.fitted:
-            item = _fitted(item, shape[-2])
+            item = embedders.fitted(item, shape[-2])
             if item.ndim == 3 and len(shape) == 5:
                 item = np.broadcast_to(item, shape[1:])
             return {spec.tensor: np.ascontiguousarray(item[np.newaxis])}
@@ -192,13 +201,3 @@ class TFLiteEmbedder:
             return names[0]
         holds = (n for n in names if self.lengths[n] is None or self.lengths[n] >= len(item))
         return next(holds, names[-1])
-
-
-def _fitted(value: np.ndarray, size: int) -> np.ndarray:
-    """Returns an image or frames [..., H, W, 3] in a square of `size` pixels."""
-    if value.shape[-3:-1] == (size, size):
-        return value
-    from tfav.data.input import crops
-
-    flat: list[Any] = [crops.fit(one, size) for one in value.reshape([-1, *value.shape[-3:]])]
-    return np.stack([np.asarray(one) for one in flat]).reshape([*value.shape[:-3], size, size, 3])
