@@ -22,12 +22,17 @@ def no_arguments(argv: Sequence[str]) -> None:
         )
 
 
-def run(main: Callable[[list[str]], None], config: bool = False) -> None:
+def run(
+    main: Callable[[list[str]], None],
+    config: bool = False,
+    with_tensorflow: Callable[[], bool] = lambda: True,
+) -> None:
     """Runs `main` and exits: 0 done, 2 a mistake of the user (one sentence), 130 interrupted.
 
     Args:
       main: takes the arguments that are not flags.
       config: let `--config=configs/...` find the installed configs where there are none here.
+      with_tensorflow: says, flags parsed, whether to load TensorFlow, which takes seconds.
     """
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be text
         if hasattr(stream, "reconfigure"):
@@ -41,13 +46,17 @@ def run(main: Callable[[list[str]], None], config: bool = False) -> None:
     )
 
     def quiet(arguments: list[str]) -> None:
-        with _no_startup_notes():
-            import tensorflow as tf
+        if with_tensorflow():
+            with _no_startup_notes():
+                import tensorflow as tf
 
-            tf.config.list_physical_devices()
+                tf.config.list_physical_devices()
         try:
             main(arguments)
-        except tf.errors.OpError as error:
+        except Exception as error:
+            tf = sys.modules.get("tensorflow")
+            if tf is None or not isinstance(error, tf.errors.OpError):
+                raise
             full = re.search(r"(\S+); No space left on device", error.message)
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error

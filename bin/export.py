@@ -58,9 +58,9 @@ def main(argv: list[str]) -> None:
     for line in export.export(
         _WORKDIR.value,
         _OUTPUT.value,
-        _VERSION.value or None,
-        _MIN_COSINE.value,
         _DATA.value,
+        version=_VERSION.value or None,
+        **({} if _MIN_COSINE.value is None else {"min_cosine": _MIN_COSINE.value}),
         precisions=_PRECISIONS.value,
         durations=_seconds(_DURATIONS.value),
         dynamic_time=_DYNAMIC_TIME.value,

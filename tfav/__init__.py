@@ -1,16 +1,46 @@
-"""tfav: sound and sight in one embedding space, in TensorFlow."""
+"""tfav: audio and images in one embedding space, in TensorFlow.
 
-import importlib.util
+    import tfav
+
+    model = tfav.load("runs/demo/run")  # or an export's folder, or a .tflite
+    print(model.modalities, model.embedding_space)
+    voices = model.embed(["ann.wav", "bob.wav"])  # files, folders or arrays
+    faces = model.embed("faces")
+    print(model.similarity(voices, faces))  # cosines [2, N] of all pairs
+    best = model.match(voices, faces).best  # [2] place of the nearest face
+    print([faces.ids["image"][place] for place in best])
+
+Nothing else is imported until it is used: `import tfav` takes no TensorFlow.
+"""
+
+import importlib
 import os
+from typing import Any
+
+__version__ = "0.1.0"
 
 # bin/ and configs/ lie beside this folder in a clone, which need not be installed to run.
 _CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if os.path.isfile(os.path.join(_CLONE, "bin", "cli.py")):
     __path__.append(_CLONE)
 
-if importlib.util.find_spec("tensorflow") is None:
-    raise ImportError(
-        "tfav needs TensorFlow and this environment has none: install one line of it, "
-        "pip install 'tfav[cpu]' or 'tfav[gpu]' (TensorFlow 2.21), or 'tfav[addons-cpu]' "
-        "(TensorFlow 2.15 with tensorflow-addons and tensorflow-io, in an environment of its own)."
-    )
+# Public name to where it lives.
+_PUBLIC = {
+    "Embeddings": "tfav.inference.model",
+    "Model": "tfav.inference.model",
+    "UserError": "tfav.registry",
+    "load": "tfav.commands.load",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tfav' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import keras
-import tensorflow as tf
-from tensorflow.python.framework import config as framework_config
+try:
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework import config as framework_config
+except ImportError as error:
+    raise ImportError(
+        f"this part of tfav needs TensorFlow, which cannot be imported ({error}): install one "
+        "dependency set of it, pip install 'tfav[cpu]' or 'tfav[gpu]' (TensorFlow 2.21), or "
+        "'tfav[addons-cpu]' (TensorFlow 2.15 with tensorflow-addons and tensorflow-io, in an "
+        "environment of its own)."
+    ) from error
 
 from tfav import registry
 
@@ -120,19 +128,3 @@ def _extra(module: str, name: str) -> ModuleType:
 def loss_dtype(name: str) -> dict[str, str]:
     """Returns the argument by which a Keras loss computes in a type; Keras 2 takes what comes."""
     return {"dtype": name} if KERAS_3 else {}
-
-
-def lite_interpreter(path: str | None = None, content: bytes | None = None) -> Any:
-    """Returns a single-threaded interpreter: LiteRT's, or TensorFlow 2.15's own on the addons set.
-
-    Args:
-      path: a `.tflite` file, or
-      content: the bytes of one.
-    """
-    try:
-        from ai_edge_litert import interpreter as module
-
-        factory = module.Interpreter
-    except ImportError:
-        factory = tf.lite.Interpreter
-    return factory(model_path=path, model_content=content, num_threads=1)

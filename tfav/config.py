@@ -133,8 +133,10 @@ def base() -> ml_collections.ConfigDict:
     c.eval.protocols = ("lists",)  # rows of judging.JUDGES; the first one validates too
     c.eval.groups = ""  # classification: the column whose values are resampled for intervals
     c.eval.batch_size = 32
+    # What is heard of a clip, by evaluation, tfav-embed, servers and phones alike: hearing.Hearing.
     c.eval.audio_seconds = 10.0  # the first seconds of a clip are heard
     c.eval.min_seconds = 0.0  # shorter clips repeat up to it
+    c.eval.window_seconds = 0.0  # in windows, whose embeddings are averaged; 0: whole
     c.eval.num_bootstrap = 1000
 
     c.export = ml_collections.ConfigDict()

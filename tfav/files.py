@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import pathlib
+import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -72,6 +74,23 @@ def write_pictures(
     for path, content in zip(paths, pictures.values()):
         write_bytes(path, content)
     return paths
+
+
+@contextlib.contextmanager
+def plain_path(path: str | os.PathLike) -> Iterator[str]:
+    """Yields a name of the folder `path` that TensorFlow takes for no pattern.
+
+    Its savers and loaders look for files with patterns, and `[`, `]`, `*`, `?` and a backslash in a
+    path mean something there. Where `path` has one, a link to the folder stands in for the block.
+    """
+    path = os.path.abspath(path)
+    if not re.search(r"[][*?\\]", path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="tfav-") as folder:
+        link = os.path.join(folder, "folder")
+        os.symlink(path, link)
+        yield link
 
 
 def sha256(path: str | os.PathLike) -> str:

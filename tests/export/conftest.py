@@ -7,6 +7,7 @@ import pytest
 
 from tfav.encoders import audio, image
 from tfav.export import publish
+from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import verification
 from tfav.layers import classifiers
 from tfav.recipes import recipe as base
@@ -15,6 +16,13 @@ SIZE = 32
 EMBEDDING_SIZE = 16
 CLASSES = ("nought", "one", "two")
 FRAMES = 2
+
+
+def export(recipe, inputs, directory, **changes):
+    """Publishes for clips of half a second, unless told otherwise."""
+    options = ExportOptions(**{"audio_seconds": 0.5, "min_cosine": 0.999, **changes})
+    return publish.publish(recipe, inputs, str(directory), options)
+
 
 Published = collections.namedtuple("Published", "directory certificate")
 
@@ -91,7 +99,7 @@ def inputs() -> dict:
 def published(recipe, inputs, tmp_path_factory) -> Published:
     """What `publish` writes and returns; read only."""
     directory = str(tmp_path_factory.mktemp("exports") / "demo")
-    certificate = publish.publish(recipe, inputs, directory, audio_seconds=0.5, min_cosine=0.999)
+    certificate = export(recipe, Inputs(inputs), directory)
     return Published(directory, certificate)
 
 
@@ -113,15 +121,12 @@ def rows(inputs) -> list:
 def classified(classifying, rows, tmp_path_factory) -> Published:
     """What `publish` writes and returns of a recipe that classifies; read only."""
     directory = str(tmp_path_factory.mktemp("exports") / "classes")
-    certificate = publish.publish(
+    certificate = export(
         classifying,
-        {},
+        Inputs({}, rows=rows),
         directory,
-        audio_seconds=0.5,
-        min_cosine=0.999,
         num_frames={"flow": FRAMES},
         classes=CLASSES,
-        rows=rows,
     )
     return Published(directory, certificate)
 
@@ -137,15 +142,12 @@ def verified(recipe, inputs, tmp_path_factory) -> Published:
         "verify_v2f_test.txt", "0" * 64, pairs, {m: dict(items) for m, items in inputs.items()}
     )
     directory = str(tmp_path_factory.mktemp("exports") / "verified")
-    certificate = publish.publish(
+    certificate = export(
         recipe,
-        inputs,
+        Inputs(inputs, trials=found),
         directory,
-        audio_seconds=0.5,
-        min_cosine=0.999,
         durations=(0.25, 0.5),
         precisions=("float32",),
-        trials=found,
         about={"license": "CC0"},
     )
     return Published(directory, certificate)

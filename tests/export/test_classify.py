@@ -10,14 +10,15 @@ import pytest
 import tensorflow as tf
 
 from tests.export import conftest
-from tfav import compat, registry
+from tfav import registry
 from tfav.encoders import audio, image
-from tfav.export import publish
 from tfav.export import servable as servable_lib
-from tfav.export.lite import tflite
-from tfav.export.parity import reference
+from tfav.export.lite import conversion
+from tfav.export.options import Inputs
+from tfav.export.parity import reference as reference_lib
 from tfav.export.serving import saved_model
 from tfav.inference import artefacts, embedders, tflite_metadata
+from tfav.inference import interpreter as interpreters
 from tfav.ops import similarity
 from tfav.recipes import mmcosine, outputs
 from tfav.recipes import recipe as base
@@ -40,7 +41,8 @@ def tensor(dtype, *shape):
     return {"dtype": dtype, "shape": list(shape)}
 
 
-def joint(rows):
+def joint(recipe, rows):
+    reference = reference_lib.Reference(recipe, {}, rows)
     return reference.stack_rows([row for _, row in rows])
 
 
@@ -100,7 +102,7 @@ def test_a_head_that_is_not_tracked_is_found(classifying, tmp_path, servable):
 
 
 def test_a_server_answers_what_the_recipe_does(signatures, classifying, rows):
-    batch = joint(rows)
+    batch = joint(classifying, rows)
     inputs = {"waveform" if n == "audio" else n: value for n, value in batch.items()}
     found = signatures["classify"](**inputs)
     logits = classifying.logits(classifying.features(batch))
@@ -124,25 +126,26 @@ def test_any_number_of_frames_of_any_size_is_served(signatures, classifying):
     "changes, sentence",
     [
         ({"waveform": np.zeros([2, 0])}, "waveform has no samples"),
-        ({"num_samples": [400, 401]}, "num_samples is more than the waveform holds"),
-        ({"waveform": np.full([2, 400], np.nan)}, "waveform holds NaN or infinite"),
+        ({"num_samples": [1_600, 1_601]}, "num_samples is more than the waveform holds"),
+        ({"waveform": np.full([2, 1_600], np.nan)}, "waveform holds NaN or infinite"),
+        ({"waveform": np.zeros([2, 1_600])}, "row 0 of waveform is silent"),
         ({"image": np.zeros([2, 0, 5, 3])}, "image has no pixels, send at least 1 x 1"),
         ({"flow": np.zeros([2, 0, 5, 5, 3])}, "flow has no frames or no pixels, send one frame"),
         ({"flow": np.zeros([2, 1, 5, 0, 3])}, "flow has no frames or no pixels, send one frame"),
-        ({"flow": np.zeros([3, 1, 5, 5, 3])}, "flow and image hold different numbers of rows"),
-        ({"image": np.zeros([1, 5, 5, 3])}, "flow and image hold different numbers of rows"),
+        ({"flow": np.zeros([3, 1, 16, 16, 3])}, "flow and image hold different numbers of rows"),
+        ({"image": np.zeros([1, 16, 16, 3])}, "flow and image hold different numbers of rows"),
         (
-            {"waveform": np.zeros([3, 400]), "num_samples": [400] * 3},
+            {"waveform": np.ones([3, 1_600]), "num_samples": [1_600] * 3},
             "flow and waveform hold different numbers of rows",
         ),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(signatures, changes, sentence):
     inputs = {
-        "waveform": np.zeros([2, 400]),
-        "num_samples": [400, 300],
-        "image": np.zeros([2, 4, 4, 3]),
-        "flow": np.zeros([2, 1, 4, 4, 3]),
+        "waveform": np.ones([2, 1_600]),
+        "num_samples": [1_600, 1_600],
+        "image": np.zeros([2, 16, 16, 3]),
+        "flow": np.zeros([2, 1, 16, 16, 3]),
     } | changes
     types = {"waveform": np.float32, "num_samples": np.int32}
     inputs = {n: tf.constant(np.asarray(x), types.get(n, np.uint8)) for n, x in inputs.items()}
@@ -179,8 +182,8 @@ def test_mmcosine_classifies_on_servers_and_phones(head, fusion, blending, tmp_p
     servable = servable_lib.Servable(recipe, classes=conftest.CLASSES)
     signatures = servable.fixed_signatures(8_000)
     saved_model.save(servable, str(tmp_path / "fixed"), signatures)
-    content = tflite.convert(str(tmp_path / "fixed"), ["classify"], "float32")
-    tflite.check(content, ["classify"], servable_lib.kernel_bytes(signatures["classify"], 4))
+    content = conversion.convert(str(tmp_path / "fixed"), ["classify"])
+    conversion.check(content, ["classify"], servable_lib.kernel_bytes(signatures["classify"], 4))
     random = np.random.default_rng(0)
     batch = {
         "audio": random.uniform(-0.3, 0.3, [1, 8_000]).astype(np.float32),
@@ -190,7 +193,7 @@ def test_mmcosine_classifies_on_servers_and_phones(head, fusion, blending, tmp_p
     inputs = {"waveform" if n == "audio" else n: value for n, value in batch.items()}
     expected = recipe.logits(recipe.features(batch))
     served = servable.signatures()["classify"](**inputs)
-    on_phone = compat.lite_interpreter(content=content).get_signature_runner("classify")(**inputs)
+    on_phone = interpreters.make(content=content).get_signature_runner("classify")(**inputs)
     for found in (served, on_phone):
         np.testing.assert_allclose(found["logits"], expected["fused"], atol=1e-4)
         np.testing.assert_allclose(found["audio_logits"], expected["audio"], atol=1e-4)
@@ -211,15 +214,8 @@ def test_a_modality_with_a_name_of_ours_is_refused(recipe):
 
 
 def publish_again(classifying, rows, directory, **changes):
-    arguments = {
-        "audio_seconds": 0.5,
-        "min_cosine": 0.999,
-        "num_frames": {"flow": conftest.FRAMES},
-        "classes": conftest.CLASSES,
-        "rows": rows,
-        **changes,
-    }
-    return publish.publish(classifying, {}, str(directory), **arguments)
+    arguments = {"num_frames": {"flow": conftest.FRAMES}, "classes": conftest.CLASSES, **changes}
+    return conftest.export(classifying, Inputs({}, rows=rows), directory, **arguments)
 
 
 def test_without_rows_no_classes_are_compared_and_nothing_published(classifying, tmp_path):
@@ -247,8 +243,8 @@ def test_class_names_and_the_space_lie_with_every_artefact(classified, classifyi
     for known in (certificate, served, phone):
         assert known["classes"] == list(conftest.CLASSES)
         assert known["embedding_space"] == space
-    assert served["num_frames"] == {"flow": conftest.FRAMES, "image": 1}
-    assert served["image_size"] == {"flow": 16, "image": conftest.SIZE}
+    assert served["items"]["flow"]["shape"] == [conftest.FRAMES, 16, 16, 3]
+    assert served["items"]["image"]["shape"] == [conftest.SIZE, conftest.SIZE, 3]
     assert served["embedding_size"]["flow"] == 8
     assert embedders.load(classified.directory).classes == conftest.CLASSES
 
@@ -277,9 +273,9 @@ def test_the_classifier_holds_its_weights_and_builtin_ops_alone(classified, serv
     unused = ("training_only/kernel",)
     used = [v for n, v in classifying.named_weights().items() if n not in unused]
     assert needed == sum(4 * v.shape.num_elements() for v in used if len(v.shape) > 1)
-    tflite.check(content, ["classify"], needed)
+    conversion.check(content, ["classify"], needed)
     with pytest.raises(ValueError, match="weights are not tracked"):
-        tflite.check(content, ["classify"], 2 * needed)
+        conversion.check(content, ["classify"], 2 * needed)
 
 
 def test_every_artefact_is_compared_on_the_rows(classified):
@@ -331,9 +327,12 @@ def test_a_classifier_embeds_nothing_and_refuses_a_clip_it_cannot_hold(classifie
     with pytest.raises(registry.UserError, match="embeds nothing and not audio"):
         classifier.embed("audio", {"audio": np.zeros([1, 400], np.float32)})
     batch = {
-        "audio": np.zeros([1, 8_001], np.float32),
+        "audio": np.ones([1, 8_001], np.float32),
         "image": np.zeros([1, 32, 32, 3], np.uint8),
         "flow": np.zeros([1, 2, 16, 16, 3], np.uint8),
     }
-    with pytest.raises(registry.UserError, match="8,001 samples; .* takes 8,000: cut the clip"):
+    with pytest.raises(
+        registry.UserError,
+        match="classify of .* is heard for 0.500062 s, and classifier_float32.tflite takes 0.5 s",
+    ):
         classifier.classify(batch)

@@ -12,15 +12,16 @@ import tensorflow as tf
 from tests.export import conftest
 from tfav import recipes, registry
 from tfav.encoders import audio, image
-from tfav.export import publish
 from tfav.export import servable as servable_lib
+from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import agreement
 from tfav.export.parity import certificate as parity
 from tfav.export.parity import reference as reference_lib
 from tfav.export.serving import saved_model
-from tfav.inference import artefacts, embedders
+from tfav.inference import artefacts, embedders, saved_model_embedder
 
 SIZE = conftest.SIZE
+OPTIONS = ExportOptions(audio_seconds=0.5, min_cosine=0.999)
 # Levels and not only changes are heard: instance norm would take a steady tone away.
 FRONTEND = {"num_mels": 16, "lower_hz": 125.0, "instance_norm": False, "log_offset": 0.01}
 
@@ -80,9 +81,7 @@ def rows():
 def located(localizing, rows, tmp_path_factory):
     """What `publish` writes and returns of a recipe that localises; read only."""
     directory = str(tmp_path_factory.mktemp("exports") / "scenes")
-    certificate = publish.publish(
-        localizing, {}, directory, audio_seconds=0.5, min_cosine=0.999, rows=rows
-    )
+    certificate = conftest.export(localizing, Inputs({}, rows=rows), directory)
     return conftest.Published(directory, certificate)
 
 
@@ -115,7 +114,8 @@ def test_names_types_and_shapes_on_a_server(located, localizing):
 def test_a_server_answers_what_the_recipe_does_and_padding_changes_nothing(
     signatures, localizing, rows
 ):
-    batch = reference_lib.stack_rows([row for _, row in rows])
+    reference = reference_lib.Reference(localizing, {}, rows)
+    batch = reference.stack_rows([row for _, row in rows])
     inputs = {"waveform" if n == "audio" else n: value for n, value in batch.items()}
     found = signatures["localize"](**inputs)["map"].numpy()
     assert found.shape == (3, SIZE, SIZE)
@@ -200,18 +200,18 @@ def test_a_head_or_table_that_is_not_tracked_is_found(localizing, tmp_path, lost
     "changes, sentence",
     [
         ({"waveform": np.zeros([2, 0])}, "waveform has no samples"),
-        ({"num_samples": [400, 401]}, "num_samples is more than the waveform holds"),
-        ({"num_samples": [400]}, "send one num_samples for each row of waveform"),
-        ({"waveform": np.full([2, 400], np.nan)}, "waveform holds NaN or infinite"),
+        ({"num_samples": [1_600, 1_601]}, "num_samples is more than the waveform holds"),
+        ({"num_samples": [1_600]}, "send one num_samples for each row of waveform"),
+        ({"waveform": np.full([2, 1_600], np.nan)}, "waveform holds NaN or infinite"),
         ({"image": np.zeros([2, 0, 5, 3])}, "image has no pixels, send at least 1 x 1"),
-        ({"image": np.zeros([1, 5, 5, 3])}, "image and waveform hold different numbers of rows"),
+        ({"image": np.zeros([1, 16, 16, 3])}, "image and waveform hold different numbers of rows"),
     ],
 )
 def test_bad_input_is_refused_with_a_sentence(signatures, changes, sentence):
     inputs = {
-        "waveform": np.zeros([2, 400]),
-        "num_samples": [400, 300],
-        "image": np.zeros([2, 4, 4, 3]),
+        "waveform": np.ones([2, 1_600]),
+        "num_samples": [1_600, 1_600],
+        "image": np.zeros([2, 16, 16, 3]),
     } | changes
     types = {"waveform": np.float32, "num_samples": np.int32}
     inputs = {n: tf.constant(np.asarray(x), types.get(n, np.uint8)) for n, x in inputs.items()}
@@ -243,11 +243,11 @@ def test_a_map_that_is_off_anywhere_publishes_nothing(error, passes):
     found = agreement.compare_maps(["a", "b"], reference_lib, artefact)
     certificate = {"artefacts": {"1": {"precision": "float32", "parity": {"localize": found}}}}
     if passes:
-        parity.check(certificate, 0.999)
+        parity.check(certificate, OPTIONS)
         return
     assert found["max_error_item"] == "b"
     with pytest.raises(registry.UserError, match="nothing was published: localize of 1 "):
-        parity.check(certificate, 0.999)
+        parity.check(certificate, OPTIONS)
 
 
 def test_parity_of_the_map_is_measured_on_the_rows(located):
@@ -263,16 +263,18 @@ def test_a_model_that_answers_another_map_is_refused(localizing, rows, located, 
     def dimmed(self, batch):
         return 0.999 * self.run("localize", **self._rows(batch))["map"]
 
-    monkeypatch.setattr(embedders.SavedModel, "localize", dimmed)  # its cosine stays 1
+    monkeypatch.setattr(
+        saved_model_embedder.SavedModelEmbedder, "localize", dimmed
+    )  # its cosine stays 1
     inputs = {m: [(name, row[m]) for name, row in rows] for m in ("audio", "image")}
     found = parity.certificate(localizing, inputs, located.directory, {"1": "float32"}, rows)
     with pytest.raises(registry.UserError, match="localize of 1 is 1.0e-03 away .* row"):
-        parity.check(found, 0.999)
+        parity.check(found, OPTIONS)
 
 
 def test_without_rows_no_maps_are_compared_and_nothing_published(localizing, tmp_path):
     with pytest.raises(registry.UserError, match="no row with audio and image to compare .* maps"):
-        publish.publish(localizing, {}, str(tmp_path / "x"), audio_seconds=0.5, min_cosine=0.999)
+        conftest.export(localizing, Inputs({}), tmp_path / "x")
     assert not os.listdir(tmp_path)
 
 

@@ -6,11 +6,13 @@ import pathlib
 import numpy as np
 import pytest
 
+from tests.export import conftest
 from tfav import registry
 from tfav.export import publish
 from tfav.export.lite import tflite
+from tfav.export.options import Inputs
 from tfav.export.serving import saved_model
-from tfav.inference import artefacts
+from tfav.inference import artefacts, tflite_embedder
 
 SIDE_FILES = (
     "batching_parameters.txt",
@@ -39,15 +41,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(tflite, "write", write)
     monkeypatch.setattr(publish.deployment, "finish", lambda *_: None)
     monkeypatch.setattr(publish.certificate, "_on_phone", lambda *_: {})
-    monkeypatch.setattr(publish.certificate.embedders, "TFLite", lambda path: None)
-    monkeypatch.setattr(publish.certificate.tflite, "describe", lambda content: {})
+    monkeypatch.setattr(tflite_embedder, "TFLiteEmbedder", lambda path: None)
+    monkeypatch.setattr(publish.certificate.conversion, "describe", lambda content: {})
     speed = {"milliseconds": {}}
     monkeypatch.setattr(publish.certificate.speed, "measure", lambda content: dict(speed))
 
 
 def run(recipe, inputs, directory, **changes):
-    arguments = {"audio_seconds": 0.5, "min_cosine": 0.999, **changes}
-    return publish.publish(recipe, inputs, str(directory), **arguments)
+    return conftest.export(recipe, Inputs(inputs), directory, **changes)
 
 
 def test_the_folder_holds_the_version_the_tflites_and_their_certificate(published):

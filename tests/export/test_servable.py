@@ -49,19 +49,21 @@ def test_what_pads_a_clip_never_changes_its_embedding(signatures):
     np.testing.assert_allclose(padded, alone, atol=1e-6)
 
 
-def test_a_clip_of_one_sample_has_a_finite_embedding(signatures):
-    inputs = {"waveform": np.array([[0.5]], np.float32), "num_samples": np.array([1], np.int32)}
-    assert np.isfinite(signatures["embed_audio"](**inputs)["embedding"]).all()
+def loud(rows, samples, peak=0.5):
+    return np.full([rows, samples], peak, np.float32)
 
 
 @pytest.mark.parametrize(
     "waveform, num_samples, sentence",
     [
-        (np.zeros([2, 0]), [1, 1], "waveform has no samples"),
-        (np.zeros([2, 400]), [400], "one num_samples for each row"),
-        (np.zeros([2, 400]), [400, 0], "at least 1"),
-        (np.zeros([2, 400]), [400, 401], "more than the waveform holds"),
-        (np.full([1, 400], np.nan), [400], "NaN or infinite"),
+        (loud(2, 0), [1, 1], "waveform has no samples"),
+        (loud(2, 1_600), [1_600], "one num_samples for each row"),
+        (loud(2, 1_600), [1_600, 0], "at least 1"),
+        (loud(2, 1_600), [1_600, 1_601], "more than the waveform holds"),
+        (loud(1, 1_600, np.nan), [1_600], "NaN or infinite"),
+        (loud(2, 3_200), [1_600, 1_599], "row 1 of waveform lasts 0.0999375 s, send at least 0.1"),
+        (loud(2, 1_600, 9e-5), [1_600, 1_600], "row 0 of waveform is silent, its peak is 9e-05"),
+        (loud(1, 1_600, -1e18), [1_600], "has samples up to 1e[+]18 which should lie in .-1, 1."),
     ],
 )
 def test_a_bad_clip_is_refused_with_a_sentence(signatures, waveform, num_samples, sentence):
@@ -98,7 +100,9 @@ def test_jpeg_bytes_are_decoded_as_the_reader_decodes_them(signatures, recipe):
 
 
 def test_bytes_that_are_no_picture_are_refused(signatures):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="embed_jpeg: a file is neither JPEG nor PNG, send one"
+    ):
         signatures["embed_jpeg"](jpeg=tf.constant([b"hello"]))
 
 
@@ -123,7 +127,7 @@ def embed_wav(signatures, *files):
 
 
 def test_sound_files_of_unequal_lengths_are_embedded_as_their_samples_alone(signatures):
-    clips = [noise(length) for length in (4_000, 1, 9_000)]
+    clips = [noise(length) for length in (4_000, 1_600, 9_000)]
     clips[0][-1] = 0  # the file ends with zero bytes
     found = embed_wav(signatures, *map(wav, clips))
     for row, clip in zip(found, clips):
@@ -224,12 +228,20 @@ def test_a_recipe_of_one_modality_offers_no_score():
     servable = servable_lib.Servable(only_audio)
     names = {"embed_audio", "embed_wav", "serving_default"}
     assert set(servable.signatures()) == set(servable.examples()) == names
-    assert servable.image_size == {}
+    assert servable.num_frames == {}
 
 
-def test_sound_under_another_name_has_no_signature():
-    recipe = base.Recipe({"speech": audio.Tiny(4)}, heads={})
-    with pytest.raises(ValueError, match="'speech' encodes audio: no signature"):
+def test_sound_under_another_name_has_signatures_of_that_name():
+    servable = servable_lib.Servable(base.Recipe({"speech": audio.Tiny(4)}, heads={}))
+    assert set(servable.signatures()) == {"embed_speech", "serving_default"}
+    inputs = servable.examples()["embed_speech"]
+    assert set(inputs) == {"waveform", "num_samples"}
+    assert servable.signatures()["embed_speech"](**inputs)["embedding"].shape == (2, 4)
+
+
+def test_two_modalities_of_sound_have_no_names_for_their_inputs():
+    recipe = base.Recipe({"audio": audio.Tiny(4), "speech": audio.Tiny(4)}, heads={})
+    with pytest.raises(ValueError, match="two modalities have inputs of one name"):
         servable_lib.Servable(recipe)
 
 

@@ -59,24 +59,21 @@ def test_embedders_say_what_they_hold(server, phone, recipe):
     assert server.modalities == ("audio", "image")
     assert phone["audio"].modalities == ("audio",)
     assert phone["image"].modalities == ("image",)
-    assert server.image_size == phone["image"].image_size == {"image": conftest.SIZE}
-    assert phone["audio"].image_size == {}
+    assert server.items["image"] == phone["image"].items["image"]
+    assert server.items["image"].shape == (conftest.SIZE, conftest.SIZE, 3)
+    assert list(phone["audio"].items) == ["audio"]
     space = outputs.embedding_space(recipe)
     assert server.embedding_space == space
     assert phone["audio"].embedding_space == phone["image"].embedding_space == space
     assert phone["audio"].lengths == {"embed_audio": 8_000}
 
 
-def test_a_long_clip_is_the_mean_of_its_windows_by_their_samples(phone):
-    clip = batch_of_clips([20_000])["audio"].numpy()[0]
-    # 20 000 samples in windows of 8 000: 8 000 + 8 000 + 4 000
-    parts = [clip[:8_000], clip[8_000:16_000], clip[16_000:]]
-    vectors = [phone["audio"].embed("audio", {"audio": part[np.newaxis]})[0] for part in parts]
-    expected = 8_000 * vectors[0] + 8_000 * vectors[1] + 4_000 * vectors[2]
-    expected /= np.linalg.norm(expected)
-    found = phone["audio"].embed("audio", {"audio": clip[np.newaxis]})
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+def test_a_clip_longer_than_the_file_is_refused_as_its_embedding_would_be_another(phone):
+    sentence = "is heard for 1.25 s, and .*float32.tflite takes 0.5 s: export with --durations=1.25"
+    with pytest.raises(registry.UserError, match=sentence):
+        phone["audio"].embed("audio", batch_of_clips([20_000]))
+    assert "takes 0.5 s" in phone["audio"].refuses("audio", np.ones(8_001, np.float32))
+    assert phone["audio"].refuses("audio", np.ones(8_000, np.float32)) == ""
 
 
 def test_the_newest_version_of_a_folder_is_taken(published, tmp_path):
@@ -147,12 +144,11 @@ def ladder(verified):
 def test_a_clip_goes_to_the_shortest_signature_that_holds_it(ladder, monkeypatch):
     assert ladder.lengths == {"embed_audio_0.25s": 4_000, "embed_audio_0.5s": 8_000}
     taken = []
-    by = ladder._embed_by
-    monkeypatch.setattr(ladder, "_embed_by", lambda s, clip: taken.append(s) or by(s, clip))
-    ladder.embed("audio", batch_of_clips([4_000, 4_001, 9_000]))
-    # 9 000 samples in windows of 8 000: the last 1 000 fit the short one.
+    by = ladder._feed
+    monkeypatch.setattr(ladder, "_feed", lambda s, m, clip: taken.append(s) or by(s, m, clip))
+    ladder.embed("audio", batch_of_clips([4_000, 4_001]))
     short, long = ladder.lengths
-    assert taken == [short, long, long, short]
+    assert taken == [short, long]
 
 
 def test_all_lengths_embed_a_clip_alike(ladder, server):
@@ -163,13 +159,10 @@ def test_all_lengths_embed_a_clip_alike(ladder, server):
 
 
 def test_a_clip_that_a_signature_cannot_hold_is_told_where_to_go(ladder):
-    sentence = (
-        "waveform has 5,000 samples; signature embed_audio_0.25s of .* takes 4,000: "
-        "use embed_audio_0.5s, cut the clip, or export longer ones with --durations=..."
-    )
+    sentence = "heard for 0.3125 s, .* takes 0.25 s: use its signature embed_audio_0.5s"
     with pytest.raises(registry.UserError, match=sentence):
         ladder.embed("audio", batch_of_clips([5_000]), "embed_audio_0.25s")
-    with pytest.raises(registry.UserError, match="takes 8,000: cut the clip"):
+    with pytest.raises(registry.UserError, match="takes 0.5 s: export with --durations=0.500062"):
         ladder.embed("audio", batch_of_clips([8_001]), "embed_audio_0.5s")
     with pytest.raises(registry.UserError, match="no signature embed_audio: choose from embed_"):
         ladder.embed("audio", batch_of_clips([5_000]), "embed_audio")

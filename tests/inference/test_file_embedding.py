@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.export import conftest
-from tfav import compat, registry
+from tfav import compat, hearing, items, registry
 from tfav.data.input import pipeline
 from tfav.data.prepare import dataset, manifest
 from tfav.inference import file_embedding, recipe_embedder
@@ -40,8 +40,9 @@ def embedder(recipe):
 
 
 def _embed(embedder, folder, **options):
-    settings = {"batch_size": 2, "max_seconds": 2.0, "max_bad_fraction": 0.0} | options
-    return file_embedding.embed(embedder, file_embedding.find([str(folder)]), **settings)
+    settings = {"batch_size": 2, "max_bad_fraction": 0.0} | options
+    done = file_embedding.embed(embedder, file_embedding.find([str(folder)]), **settings)
+    return done.arrays, done.bad
 
 
 # What is found ----------------------------------------------------------------------------------
@@ -125,13 +126,22 @@ def test_a_file_has_the_embedding_it_has_as_a_row_of_a_data_set(media, embedder,
         )
 
 
-def test_only_the_first_seconds_are_heard(media, embedder, tmp_path):
+def test_only_the_first_seconds_are_heard_and_the_rest_is_counted(
+    media, embedder, recipe, tmp_path, monkeypatch
+):
     wave, _ = soundfile.read(media / "b/two.wav", dtype="int16")
     (tmp_path / "cut").mkdir()
     soundfile.write(tmp_path / "cut" / "x.wav", wave[:8_000], RATE, subtype="PCM_16")
-    heard, _ = _embed(embedder, media, max_seconds=0.5)
+    monkeypatch.setattr(recipe, "hearing", hearing.Hearing(max_seconds=0.5))
+    short = recipe_embedder.RecipeEmbedder(recipe)
+    heard, _ = _embed(short, media)
     cut, _ = _embed(embedder, tmp_path / "cut")
     np.testing.assert_allclose(heard["audio"][2], cut["audio"][0], atol=1e-6)
+    found = file_embedding.find([str(media)])
+    done = file_embedding.embed(short, found, batch_size=2, max_bad_fraction=0.0)
+    # 9 000, 16 000 and 20 000 samples, of which 8 000 are heard.
+    expected = {"a.wav": 0.0625, "b/one.FLAC": 0.5, "b/two.wav": 0.75}
+    assert done.unheard == {str(media / name): seconds for name, seconds in expected.items()}
 
 
 def test_all_clip_lengths_share_one_trace(recipe):
@@ -146,11 +156,15 @@ class OneSided:
     """Hears only; its vectors are what it is told."""
 
     modalities = ("audio",)
-    image_size = {}
+    items = {"audio": items.clip().of("audio")}
+    hearing = hearing.Hearing()
     embedding_space = "0123456789abcdef"
 
     def __init__(self, value=1.0):
         self._value = value
+
+    def refuses(self, modality, item):
+        return ""
 
     def embed(self, modality, batch):
         assert modality == "audio"

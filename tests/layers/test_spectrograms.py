@@ -4,7 +4,8 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from tfav import compat, registry
+from tfav import registry
+from tfav.inference import interpreter as interpreters
 from tfav.layers import frontend, spectrograms
 
 SMALL = {"num_mels": 6, "frame_length_samples": 40, "frame_step_samples": 16, "fft_length": 64}
@@ -264,7 +265,7 @@ def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths):
         [function.get_concrete_function()], layer
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    interpreter = compat.lite_interpreter(content=converter.convert())
+    interpreter = interpreters.make(content=converter.convert())
     inputs = [noise(1, 4000)] + ([np.array([3100], np.int32)] if with_lengths else [])
     details = interpreter.get_input_details()
     details.sort(key=lambda detail: detail["dtype"] is not np.float32)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests import reference_clustering
-from tfav import compat, recipes, registry, weights
+from tfav import compat, items, recipes, registry, weights
 from tfav.encoders import audio as audio_encoders
 from tfav.encoders import image as image_encoders
 from tfav.layers import clustering
@@ -53,6 +53,7 @@ class Given:
 
     trainable_weights = ()
     map_stride, map_offset = 1, 0.0
+    item_spec = items.ItemSpec("positions", (None, None), "float32")
 
     def __init__(self, height, width, size):
         self.shape = height, width, size

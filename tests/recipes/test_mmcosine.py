@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from tests import reference
-from tfav import compat, recipes, registry, theory
+from tfav import compat, items, recipes, registry, theory
 from tfav.training import optimizers, trainer
 
 ROWS, CLASSES = 4, 3
@@ -20,8 +20,8 @@ class Linear(keras.layers.Layer):
 
     def __init__(self, modality, kernel, bias=None):
         super().__init__(name=modality)
-        self.modality = "audio" if modality == "audio" else "image"
         kernel = np.asarray(kernel, np.float32)
+        self.item_spec = items.ItemSpec("vector", (len(kernel),), "float32")
         self.embedding_size = kernel.shape[1]
         constant = keras.initializers.Constant
         self.kernel = self.add_weight(

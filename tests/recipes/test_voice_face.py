@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfav import compat, recipes, registry, theory
+from tfav import compat, items, recipes, registry, theory
 from tfav.losses import alignment, bounds
 
 
 class Given:
     """Stands for an encoder: returns the embeddings it is given."""
 
-    modality = "audio"
-
     def __init__(self, embedding: tf.Tensor):
         self.embedding = embedding
         self.embedding_size = embedding.shape[-1]
+        self.item_spec = items.ItemSpec("vector", (self.embedding_size,), "float32")
 
     def __call__(self, *_, **__):
         return self.embedding

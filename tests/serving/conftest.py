@@ -1,7 +1,4 @@
-"""An export published once, the stand-in that serves it, and the clients of `exports/`."""
-
-import pathlib
-import sys
+"""An export published once, the stand-in that serves it, and what clients send."""
 
 import numpy as np
 import pytest
@@ -12,9 +9,6 @@ from tests.serving import loopback, sounds
 from tests.serving.loaded import Loaded
 from tfav.export import servable
 from tfav.export.serving import saved_model
-
-# Clients are copied, not installed: they import each other as they lie beside each other.
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "exports"))
 
 
 @pytest.fixture(scope="session")

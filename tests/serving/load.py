@@ -2,7 +2,7 @@
 
     python -m tests.serving.load --export=exports/voice_face --clients=4 --seconds=60
 
-Clients of `exports/client.py` ask the stand-in of TensorFlow Serving, in a process of its own, one
+Clients of `tfav.clients` ask the stand-in of TensorFlow Serving, in a process of its own, one
 question after the other. After two thirds of the time that process is killed, with questions in
 flight, and started again. Prints a table; exit code 1 where a promise does not hold, 2 without an
 export. The stand-in is Python: its throughput is a lower bound, not that of TensorFlow Serving.
@@ -24,12 +24,10 @@ import tensorflow as tf
 
 from tests.serving import sounds
 from tfav import registry
+from tfav.clients import client as client_lib
 from tfav.inference import artefacts
 
 ROOT = pathlib.Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "exports"))
-
-import client as client_lib  # noqa: E402
 
 # Two runs of one graph, in float32.
 TOLERANCE = 1e-5

@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 
-import client as client_lib
 import numpy as np
 import pytest
 
 from tests.serving import loopback, sounds
+from tfav.clients import client as client_lib
 
 FILE = pathlib.Path(client_lib.__file__)
 

@@ -8,9 +8,9 @@ import urllib.request
 import numpy as np
 import pytest
 
-WAVEFORM = [[0.5, 0.25, 0.0, 0.0], [0.5, 0.25, 0.5, 0.25]]
-COLUMNS = {"waveform": WAVEFORM, "num_samples": [2, 4]}
-ROWS = [{"waveform": w, "num_samples": n} for w, n in zip(WAVEFORM, (2, 4))]
+WAVEFORM = [[0.5, 0.25] * 800 + [0.0, 0.0] * 400, [0.5, 0.25] * 1_200]
+COLUMNS = {"waveform": WAVEFORM, "num_samples": [1_600, 2_400]}
+ROWS = [{"waveform": w, "num_samples": n} for w, n in zip(WAVEFORM, (1_600, 2_400))]
 
 
 def ask(server, path: str, body=None) -> tuple[int, dict]:
@@ -26,7 +26,7 @@ def test_rows_and_columns_are_the_same_question(server, direct):
     expected = direct(
         "embed_audio",
         waveform=np.array(WAVEFORM, np.float32),
-        num_samples=np.array([2, 4], np.int32),
+        num_samples=np.array([1_600, 2_400], np.int32),
     )["embedding"]
     code, answer = ask(server, "demo:predict", {"instances": ROWS})
     assert code == 200 and list(answer) == ["predictions"]
@@ -74,7 +74,7 @@ def test_probes_each_among_three_are_matched_in_columns_and_in_rows(server):
         ({"inputs": [1, 2]}, "inputs is a plain value"),
         ({"instances": [{"waveform": [0.5]}]}, "keys must be equal to: num_samples,waveform"),
         ({"inputs": {"waveform": WAVEFORM}}, "Missing named input: num_samples"),
-        ({"inputs": {**COLUMNS, "num_samples": [2.5, 4]}}, "2.5 is not of type: int32"),
+        ({"inputs": {**COLUMNS, "num_samples": [2.5, 1_600]}}, "2.5 is not of type: int32"),
         ({"inputs": {**COLUMNS, "waveform": [["a"]]}}, "a is not of type: float32"),
         ({"inputs": {**COLUMNS, "waveform": [[0.5], [0.5, 0.5]]}}, "unexpected size"),
         ({"inputs": COLUMNS, "signature_name": "none"}, 'signature key "none" not found'),

@@ -19,9 +19,10 @@ from tests.serving import sounds
 pytest.importorskip("mlserver")
 
 import grpc
-import mlserver_runtime
 from mlserver.grpc import dataplane_pb2 as pb
 from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
+
+from tfav.clients import mlserver_runtime
 
 MODEL = "demo"
 

@@ -1,12 +1,14 @@
-"""Embeds files: sounds and pictures in, one `.npz` of unit vectors out."""
+"""Embeds files: sounds and images in, one `.npz` of unit vectors out."""
 
 import os
 from collections.abc import Sequence
 
-from tfav import config, files, registry
-from tfav.experiment import models
-from tfav.inference import embedders, file_embedding, recipe_embedder
+from tfav import files, registry
+from tfav.commands import load
+from tfav.inference import file_embedding
 from tfav.media import limits
+
+_BATCH_SIZE = 32
 
 
 def embed(
@@ -24,7 +26,7 @@ def embed(
       source: a workdir, a SavedModel folder or a `.tflite`.
       inputs: files or folders.
       output: the `.npz`.
-      max_bad_fraction: share of unreadable files that may be left out.
+      max_bad_fraction: share of files that cannot be embedded that may be left out.
       overwrite: replace an existing output.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).
       bounds: what of one file is refused as too long or too large.
@@ -37,24 +39,26 @@ def embed(
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
     found = file_embedding.find(inputs)
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-    if os.path.exists(os.path.join(source, "config.json")):
-        embedder = recipe_embedder.RecipeEmbedder(models.trained(source).recipe)
-    else:
-        embedder = embedders.load(source)
-    # Not the run's own: a SavedModel does not know them, and must hear as much of a clip.
-    settings = config.base().eval
-    arrays, bad = file_embedding.embed(
+    embedder = load.embedder(source)
+    done = file_embedding.embed(
         embedder,
         found,
-        batch_size=settings.batch_size,
-        max_seconds=settings.audio_seconds,
+        batch_size=_BATCH_SIZE,
         max_bad_fraction=max_bad_fraction,
         stream=stream,
         bounds=bounds,
     )
-    files.write_npz(output, arrays)
-    lines = [f"left out {path}: {reason}" for path, reason in bad]
+    files.write_npz(output, done.arrays)
+    lines = [f"left out {path}: {reason}" for path, reason in done.bad]
     for modality in file_embedding.MODALITIES:
-        if modality in arrays:
-            lines.append("{}: {} x {}".format(modality, *arrays[modality].shape))
+        if modality in done.arrays:
+            lines.append("{}: {} x {}".format(modality, *done.arrays[modality].shape))
+    if done.unheard:
+        path, most = max(done.unheard.items(), key=lambda item: item[1])
+        heard = embedder.hearing.max_seconds
+        lines.append(
+            f"{len(done.unheard)} clips are longer than the {heard:g} s that are heard of each "
+            f"(eval.audio_seconds of the run): {sum(done.unheard.values()):.1f} s are not heard, "
+            f"most of {path} ({most:.1f} s)"
+        )
     return [*lines, f"wrote {output}"]

@@ -112,6 +112,7 @@ def evaluate_released(
     encoders = {m: pytorch.load_released(released, m, whole=True) for m in pytorch.RELEASED}
     facts = {"released": released, "sha256": files.sha256(released)}
     run = models.Trained(c, recipe.Recipe(encoders, heads={}), facts)
+    run.recipe.hearing = models.hearing(c)
     os.makedirs(output, exist_ok=True)
     path = os.path.join(output, "metrics.json")
     results, written = _judge(run, ("lists",), path, tags, lists_dir, directory, seed)

@@ -1,7 +1,7 @@
-"""Ships a run: published artefacts, and embeddings of files."""
+"""Exports a run: published artefacts."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -10,7 +10,9 @@ from tfav import registry
 from tfav.data import shards
 from tfav.experiment import models, provenance, samples
 from tfav.export import publish
+from tfav.export.options import ExportOptions, Inputs
 from tfav.export.serving import deployment
+from tfav.inference import artefacts
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
@@ -18,56 +20,30 @@ from tfav.recipes import recipe as base
 def export(
     workdir: str,
     output: str,
-    version: str | None = None,
-    min_cosine: float | None = None,
     directory: str = "",
     *,
-    precisions: Sequence[str] = ("float32", "float16"),
-    durations: Sequence[float] = (),
-    dynamic_time: bool = False,
     frontend: str = "",
-    min_cosine_int8: float = 0.98,
-    keep_versions: int = 0,
     license_text: str = "",
+    **wanted: Any,
 ) -> list[str]:
     """Publishes a run's encoders as SavedModel and TFLite with their parity; returns a summary.
 
     Args:
       workdir: of a finished run.
       output: the model's folder.
-      version: integer of the version directory; None: the next.
-      min_cosine: parity of float files below it publishes nothing; None: the config's.
       directory: the data parity is measured on; empty: that of the run.
-      precisions: rows of `tflite.PRECISIONS`.
-      durations: clip lengths in seconds, all in one file; none: the config's.
-      dynamic_time: a file that takes clips of any length.
       frontend: form of the `.tflite`'s, `stft` or `conv`; empty: the run's.
-      min_cosine_int8: as `min_cosine`, of 8-bit files.
-      keep_versions: of the newest version folders; 0: all.
       license_text: of the weights; empty: not stated.
+      **wanted: fields of `ExportOptions`; clip length and gate are by default those of the config.
     """
     c, recipe, _, labels = models.trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
-    classifies = outputs.classifies(recipe)
-    static = "int8_static" in precisions
-    found = publish.publish(
-        recipe,
-        {} if classifies else samples.inputs(c, recipe, index),
-        output,
-        audio_seconds=c.export.audio_seconds,
-        min_cosine=c.export.min_cosine if min_cosine is None else min_cosine,
-        min_cosine_int8=min_cosine_int8,
-        version=version,
-        precisions=precisions,
-        durations=durations,
-        dynamic_time=dynamic_time,
+    classifies, joint = outputs.classifies(recipe), outputs.joint(recipe)
+    options = ExportOptions(
+        **{"audio_seconds": c.export.audio_seconds, "min_cosine": c.export.min_cosine, **wanted},
         on_phone=_in_form(c, recipe, len(labels), frontend),
-        calibration=samples.calibration(c, index, classifies) if static else (),
         num_frames={name: its.num_frames for name, its in models.pictures(c).items()},
-        classes=labels if classifies else None,
-        rows=samples.rows(c, index) if outputs.joint(recipe) else (),
-        trials=samples.trials(c, index) if recipe.shares_space and not classifies else None,
-        keep_versions=keep_versions,
+        classes=labels if classifies else (),
         about={
             "license": license_text or "not stated",
             "origin": provenance.origin(c, workdir, index),
@@ -75,9 +51,19 @@ def export(
             "frontend": frontend or "as in training",
         },
     )
+    options.check(recipe.hearing)  # before any data is read
+    inputs = Inputs(
+        {} if classifies else samples.items(c, recipe, index),
+        rows=samples.rows(c, index) if joint else (),
+        trials=samples.trials(c, index) if recipe.shares_space and not classifies else None,
+        calibration=samples.calibration(c, recipe, index)
+        if "int8_static" in options.precisions
+        else (),
+    )
+    found = publish.publish(recipe, inputs, output, options)
     return [
         *_summary(found, output),
-        f"wrote {os.path.join(output, publish.PARITY_FILE)}",
+        f"wrote {os.path.join(output, artefacts.PARITY_FILE)}",
         deployment.commands(output),
     ]
 
@@ -92,11 +78,12 @@ def _in_form(
     """
     if not form:
         return None
-    if "audio" not in recipe.encoders:
+    frontends = [e.frontend for e in recipe.encoders.values() if e.item_spec.clip]
+    if not frontends:
         raise registry.UserError(
             f"--frontend={form}: the run has no encoder of sounds, leave --frontend out."
         )
-    if recipe.encoders["audio"].frontend.form == form:
+    if all(frontend.form == form for frontend in frontends):
         return None
     other = c.copy_and_resolve_references()
     with other.unlocked():

@@ -12,8 +12,8 @@ import tqdm
 from tfav import config, registry
 from tfav.data import shards
 from tfav.encoders import audio, image
-from tfav.experiment import inputs, samples
-from tfav.export import publish
+from tfav.experiment import inputs, models, samples
+from tfav.export import options, publish
 from tfav.recipes import recipe as recipes
 
 TABLES = {"audio": audio.AUDIO_ENCODERS, "image": image.IMAGE_ENCODERS}
@@ -93,17 +93,21 @@ def _rows(
     c.eval.audio_seconds = audio_seconds
     if modality == "image":
         c.image.size = encoder.image_size
+    recipe.hearing = models.hearing(c)
     _settle(c, recipe, index, modality)
     with tempfile.TemporaryDirectory() as folder:
         found = publish.publish(
             recipe,
-            samples.inputs(c, recipe, index),
+            options.Inputs(
+                samples.items(c, recipe, index), calibration=samples.calibration(c, recipe, index)
+            ),
             os.path.join(folder, name),
-            audio_seconds=audio_seconds,
-            min_cosine=_NO_GATE,
-            min_cosine_int8=_NO_GATE,
-            precisions=precisions,
-            calibration=samples.calibration(c, index, joint=False),
+            options.ExportOptions(
+                audio_seconds=audio_seconds,
+                min_cosine=_NO_GATE,
+                min_cosine_int8=_NO_GATE,
+                precisions=precisions,
+            ),
         )
     million = sum(v.shape.num_elements() for v in encoder.trainable_variables) / 1e6
     return [

@@ -6,6 +6,7 @@ import zlib
 import keras
 import tensorflow as tf
 
+from tfav import items
 from tfav.layers import blocks, layer
 from tfav.ops import precision
 
@@ -19,9 +20,10 @@ class Encoder(layer.Layer):
 
     A subclass sets `modality` and `map_stride`; its `__init__` hands its arguments to
     `self.remember`, makes its layers from `self.new_seeds(seed)` and ends with
-    `self.create_weights()`; and it writes `feature_map`, `feature_positions` and `call`. So an
-    encoder has all its weights from the start, and they land in the strategy's scope that it was
-    made in. To be saved in a `.keras` file it is registered as well, see `layers.layer.Layer`.
+    `self.create_weights()`; and it writes `item_spec`, `feature_map`, `feature_positions` and
+    `call`. So an encoder has all its weights from the start, and they land in the strategy's scope
+    that it was made in. To be saved in a `.keras` file it is registered as well, see
+    `layers.layer.Layer`.
 
     Attributes:
       modality: Kind of input, `audio` or `image` (which any modality of pictures is).
@@ -40,6 +42,11 @@ class Encoder(layer.Layer):
         # Autocast would round a waveform to bfloat16 before the front-end sees it.
         super().__init__(name=name, autocast=False)
         self.embedding_size = embedding_size
+
+    @property
+    def item_spec(self) -> items.ItemSpec:
+        """Returns what one item is, of which `call` takes a batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it takes")
 
     def build(self, *_: object) -> None:
         """Holds no weights of its own; keeps Keras 3 from tracing `call` to find some."""

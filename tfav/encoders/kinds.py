@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import tensors
+from tfav import items, tensors
 from tfav.encoders import encoder
 from tfav.layers import blocks, spectrograms
 from tfav.layers import frontend as frontend_lib
@@ -32,6 +32,11 @@ class AudioEncoder(encoder.Encoder):
     def __init__(self, embedding_size: int, frontend: Mapping[str, Any] | None, name: str):
         super().__init__(embedding_size, name)
         self.frontend = spectrograms.make(self.default_frontend if frontend is None else frontend)
+
+    @property
+    def item_spec(self) -> items.ItemSpec:
+        """Returns that of waveforms."""
+        return items.clip()
 
     def call(
         self,
@@ -130,6 +135,11 @@ class ImageEncoder(encoder.Encoder):
     def __init__(self, embedding_size: int, image_size: int, name: str):
         super().__init__(embedding_size, name)
         self.image_size = image_size
+
+    @property
+    def item_spec(self) -> items.ItemSpec:
+        """Returns that of images of `image_size` pixels."""
+        return items.image(self.image_size)
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns embeddings [B, D] float32, not normalised.

@@ -73,15 +73,16 @@ def evaluation_batches(
     modality: str,
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Returns batches of one modality of the items `ids`, once and in order."""
+    """Returns batches of one modality of the items `ids`, once and in order, clips as heard."""
     its = models.pictures(c).get(modality)
+    heard = models.hearing(c)
     return pipeline.evaluation_batches(
         directory,
         ids,
         modality,
         batch_size=batch_size,
-        max_seconds=c.eval.audio_seconds,
-        min_seconds=c.eval.min_seconds,
+        max_seconds=heard.max_seconds,
+        min_seconds=heard.min_seconds,
         image_size=its.size if its else 0,
         num_frames=its.num_frames if its else 1,
     )

@@ -7,8 +7,10 @@ import keras
 import ml_collections
 
 from tfav import config as config_lib
+from tfav import hearing as hearing_lib
 from tfav import recipes, registry, values
 from tfav.encoders import audio, encoder, image
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints, environment
 
@@ -33,6 +35,19 @@ def pictures(c: ml_collections.ConfigDict) -> dict[str, ml_collections.ConfigDic
     """Returns what the config says of each of its modalities that are made of pictures."""
     known = {"image": c.image, **{name: c.further[name] for name in c.further}}
     return {name: known[name] for name in c.modalities if name != "audio"}
+
+
+def hearing(c: ml_collections.ConfigDict) -> hearing_lib.Hearing:
+    """Returns how much of a clip a config's embeddings hear.
+
+    Raises:
+      UserError: a value out of its range.
+    """
+    return hearing_lib.Hearing(
+        max_seconds=c.eval.audio_seconds,
+        min_seconds=c.eval.get("min_seconds", 0.0),  # runs of older versions lack the last two
+        window_seconds=c.eval.get("window_seconds", 0.0),
+    )
 
 
 def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
@@ -104,7 +119,7 @@ def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
     arguments = recipe_arguments(c)
     keras.utils.set_random_seed(c.seed)
     keras.mixed_precision.set_global_policy(c.dtype)
-    return registry.call(
+    recipe = registry.call(
         recipe_class(c),
         f"the recipe {c.recipe!r} in --config.model and --config.loss",
         arguments,
@@ -112,6 +127,9 @@ def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
         num_classes=num_classes,
         seed=c.seed,
     )
+    recipe.hearing = hearing(c)
+    outputs.check_hearing(recipe)
+    return recipe
 
 
 def trained(workdir: str) -> Trained:

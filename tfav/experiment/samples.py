@@ -12,11 +12,12 @@ from tfav.data import shards
 from tfav.experiment import inputs as reading
 from tfav.export.lite import calibration as calibration_lib
 from tfav.export.parity import reference, verification
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
-# Distinct sounds and pictures that trials may name: each is embedded by every artefact.
+# Distinct clips and images that trials may name: each is embedded by every artefact.
 _MAX_TRIAL_ITEMS = 300
-# Of each modality; four times as many sounds are heard to find as many of each loudness.
+# Of each modality; four times as many clips are read to find as many of each loudness.
 _NUM_CALIBRATION = 128
 
 
@@ -38,9 +39,9 @@ def _read(
         return [(b["id"][0].decode(), b[modality][0]) for b in batches.as_numpy_iterator()]
 
 
-def inputs(
+def items(
     c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
-) -> reference.Inputs:
+) -> reference.Items:
     """Returns a few items of each modality; of one that the data lacks, none."""
     part = index.select(_split(index))
     found = {m: _spread(part.id[part.held(m)]) for m in recipe.encoders}
@@ -88,9 +89,9 @@ def trials(c: ml_collections.ConfigDict, index: shards.Index) -> verification.Tr
     pairs = []
     for line in lists.read_verification(path):
         by = dict(zip(lists.MODALITIES[name.direction], line))
-        sound, picture = by["audio"], by["image"]
-        if sound in held["audio"] and picture in held["image"]:
-            pairs.append((sound, picture, bool(label[sound] == label[picture])))
+        clip, image = by["audio"], by["image"]
+        if clip in held["audio"] and image in held["image"]:
+            pairs.append((clip, image, bool(label[clip] == label[image])))
     pairs = verification.limited(pairs, _MAX_TRIAL_ITEMS)
     if len({right for *_, right in pairs}) < 2:
         return None
@@ -102,14 +103,11 @@ def trials(c: ml_collections.ConfigDict, index: shards.Index) -> verification.Tr
 
 
 def calibration(
-    c: ml_collections.ConfigDict, index: shards.Index, joint: bool
+    c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
 ) -> calibration_lib.Rows:
-    """Returns items of the train split, evenly over identities and, of sounds, loudness.
+    """Returns items of the train split, evenly over identities and, of clips, loudness.
 
-    Args:
-      c: of the run.
-      index: of its data.
-      joint: whether rows of all modalities together are wanted too, for a classifier.
+    Of a recipe that classifies, also rows of all modalities together.
     """
     if c.data.train_split not in index.info["splits"]:
         return []
@@ -117,17 +115,17 @@ def calibration(
     found: list[dict[str, np.ndarray]] = []
     for modality in c.modalities:
         held = part.take(np.flatnonzero(part.held(modality)))
-        heard = modality == "audio"
+        clips = recipe.encoders[modality].item_spec.clip
         some = held.take(
-            calibration_lib.balanced(held.label, None, _NUM_CALIBRATION * (4 if heard else 1))
+            calibration_lib.balanced(held.label, None, _NUM_CALIBRATION * (4 if clips else 1))
         )
         items = [item for _, item in _read(c, index, modality, some.id.tolist())]
-        if heard:
+        if clips:
             levels = [calibration_lib.loudness(item) for item in items]
             items = [
                 items[i] for i in calibration_lib.balanced(some.label, levels, _NUM_CALIBRATION)
             ]
         found += [{modality: item} for item in items]
-    if joint:
+    if outputs.classifies(recipe):
         found += [row for _, row in rows(c, index, c.data.train_split, _NUM_CALIBRATION)]
     return found

@@ -4,78 +4,41 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tfav import files, registry, tensors
 from tfav.export import servable as servable_lib
-from tfav.export.lite import calibration as calibration_lib
-from tfav.export.lite import durations as ladder
 from tfav.export.lite import tflite
-from tfav.export.parity import certificate, golden, reference, verification
+from tfav.export.options import ExportOptions, Inputs
+from tfav.export.parity import certificate, golden, reference
 from tfav.export.serving import deployment, saved_model
+from tfav.inference import artefacts as artefacts_lib
 from tfav.recipes import recipe as base
 
-PARITY_FILE = "parity.json"
 LABELS_FILE = "labels.txt"
 GOLDEN_FILE = "golden.json"
 DRIFT_FILE = "drift.csv"
 
 
 def publish(
-    recipe: base.Recipe,
-    inputs: reference.Inputs,
-    directory: str,
-    *,
-    audio_seconds: float,
-    min_cosine: float,
-    min_cosine_int8: float = 0.98,
-    version: int | str | None = None,
-    precisions: Sequence[str] = ("float32", "float16"),
-    durations: Sequence[float] = (),
-    dynamic_time: bool = False,
-    on_phone: base.Recipe | None = None,
-    calibration: calibration_lib.Rows = (),
-    num_frames: Mapping[str, int] | None = None,
-    classes: Sequence[str] | None = None,
-    rows: reference.Rows = (),
-    trials: verification.Trials | None = None,
-    keep_versions: int = 0,
-    about: Mapping[str, Any] | None = None,
+    recipe: base.Recipe, inputs: Inputs, directory: str, options: ExportOptions
 ) -> dict[str, Any]:
     """Exports a recipe, compares the artefacts with the recipe, then publishes them.
 
     `directory` gets `<version>/` and configuration files (for TensorFlow Serving),
     `<modality>_<precision>.tflite`, of a recipe that classifies `classifier_<precision>.tflite` and
     `labels.txt`, `golden.json`, `drift.csv` (items that an artefact turned, worst first; a header
-    alone: none) and `parity.json`. All but the first stand in place of those of an earlier
-    version, which go.
+    alone: none) and, last of all, `parity.json`, which tells what belongs together. All but the
+    first stand in place of those of an earlier version, which go.
 
     Args:
       recipe: built, float32, with the weights to export.
-      inputs: modality to (id, item) of real inputs: waveforms [T] float32 in [-1, 1], 16 kHz, and
-        pictures [S, S, 3] uint8 of the encoder's size, or [F, S, S, 3] of several frames. A
-        modality left out is taken from `rows`.
+      inputs: what to measure and calibrate on.
       directory: the export's folder.
-      audio_seconds: fixed clip length of the `.tflite`.
-      min_cosine: an item below it, in any float artefact, forbids all.
-      min_cosine_int8: likewise in any 8-bit one.
-      version: a positive integer; None: the one after the newest.
-      precisions: of the `.tflite` files.
-      durations: clip lengths in seconds, a signature each, instead of `audio_seconds`.
-      dynamic_time: clips of any length, instead of `audio_seconds`.
-      on_phone: the recipe with the same weights as the `.tflite` compute it, where that differs
-        in form; it is compared with `recipe`.
-      calibration: real inputs of the training data, for `int8_static`.
-      num_frames: modality to frames of a picture input; one where left out.
-      classes: their names in the order of the logits, of a recipe that classifies.
-      rows: (id, modality to item) of real inputs to classify or localise, each with every
-        modality.
-      trials: pairs of sound and picture to verify before and after.
-      keep_versions: so many of the newest version folders stay; 0: all.
-      about: further entries of `parity.json`, such as origin and license.
+      options: what is asked for.
 
     Returns:
       The content of `parity.json`.
@@ -83,129 +46,168 @@ def publish(
     Raises:
       UserError: a value out of range, parity that fails, or a folder that cannot be written;
         nothing was published then.
-      ValueError: an artefact that is not whole, or `classes` that are not the recipe's.
+      ValueError: an artefact that is not whole, or classes that are not the recipe's.
     """
-    ladder.check(audio_seconds, durations, dynamic_time)
-    tflite.require(precisions)
-    servable = servable_lib.Servable(recipe, num_frames, classes or ())
-    inputs = _checked(servable, inputs, rows)
-    number = saved_model.choose_version(directory, version)
+    options.check(recipe.hearing)
+    servable = servable_lib.Servable(recipe, options.num_frames, options.classes)
+    items = _checked(servable, inputs)
+    number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
         model = os.path.join(stage, str(number))
         saved_model.save(servable, model, servable.signatures())
         name = os.path.basename(os.path.abspath(directory))
         deployment.finish(servable, model, name)
-        files = tflite.write(
-            servable_lib.Servable(on_phone, num_frames, classes or ()) if on_phone else servable,
+        on_phone = servable
+        if options.on_phone:
+            on_phone = servable_lib.Servable(options.on_phone, options.num_frames, options.classes)
+        lite = tflite.write(
+            on_phone,
             stage,
-            audio_samples=max(1, round(audio_seconds * tensors.SAMPLE_RATE_HZ)),
-            precisions=tuple(precisions),
-            durations=durations,
-            dynamic_time=dynamic_time,
-            calibration=calibration,
+            audio_samples=max(1, round(options.audio_seconds * tensors.SAMPLE_RATE_HZ)),
+            precisions=tuple(options.precisions),
+            durations=options.durations,
+            dynamic_time=options.dynamic_time,
+            calibration=inputs.calibration,
         )
-        artefacts = {str(number): "float32", **files}
+        made = {str(number): "float32", **lite}
         found = {
             "version": number,
-            "audio_seconds": audio_seconds,
-            "min_cosine": min_cosine,
-            "min_cosine_int8": min_cosine_int8,
+            "audio_seconds": options.audio_seconds,
+            "min_cosine": options.min_cosine,
+            "min_cosine_int8": options.min_cosine_int8,
             "classes": list(servable.classes),
-            **(about or {}),
-            **certificate.certificate(recipe, inputs, stage, artefacts, rows, trials),
+            **options.about,
+            **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
-        certificate.check(found, min_cosine, min_cosine_int8)
+        certificate.check(found, options)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(golden.vectors(recipe, servable.num_frames)) + "\n",
+            GOLDEN_FILE: json.dumps(golden.vectors(recipe, options.num_frames)) + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
         }
         if servable.classifies:
             texts[LABELS_FILE] = "".join(f"{name}\n" for name in servable.classes)
-        texts[PARITY_FILE] = json.dumps(found, indent=2) + "\n"
+        found["side_files"] = {
+            file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()
+        }
+        texts[artefacts_lib.PARITY_FILE] = json.dumps(found, indent=2) + "\n"
         for file, text in texts.items():
             with open(os.path.join(stage, file), "w", encoding="utf-8") as f:
                 f.write(text)
-        names = [str(number), *files, *texts]
+        names = [str(number), *lite, *texts]
         os.makedirs(directory, exist_ok=True)
         _move(stage, directory, names, _stale(directory, names))
-    deployment.prune(directory, keep_versions)
+    deployment.prune(directory, options.keep_versions)
     return found
 
 
-def _checked(
-    servable: servable_lib.Servable, inputs: reference.Inputs, rows: reference.Rows
-) -> reference.Inputs:
-    """Returns the inputs of every modality, once they and the classes are known to be whole."""
+def _checked(servable: servable_lib.Servable, inputs: Inputs) -> reference.Items:
+    """Returns the items of every modality, once they and the classes are known to be whole."""
     for name in servable.classes:
         if name.splitlines() != [name]:
             raise registry.UserError(
                 f"the class {name!r} is not one line, as {LABELS_FILE} has them: mend that label."
             )
-    if servable.joint and not rows:
+    if servable.joint and not inputs.rows:
         what = "classes" if servable.classifies else "maps"
         raise registry.UserError(
             f"no row with {' and '.join(servable.modalities)} to compare the export's {what} on: "
             "give a data set that holds some."
         )
-    inputs = {m: [(name, row[m]) for name, row in rows] for m in servable.modalities} | inputs
+    by_rows = {m: [(name, row[m]) for name, row in inputs.rows] for m in servable.modalities}
+    items = {**by_rows, **inputs.items}
     for modality in servable.modalities:
-        if not inputs.get(modality):
+        if not items.get(modality):
             raise registry.UserError(
                 f"no {modality} to compare the export on: give a data set that holds some."
             )
-        for name, item in inputs[modality]:
+        for name, item in items[modality]:
             if not item.size or not np.isfinite(item).all():
                 raise registry.UserError(
                     f"{name} is empty or holds NaN samples, and parity needs real {modality}: "
                     "prepare the data again."
                 )
-    return inputs
+    return items
 
 
 def _stale(directory: str, names: Sequence[str]) -> list[str]:
-    """Returns the files of the last export to `directory`, as it wrote them, that `names` lacks."""
-    try:
-        with open(os.path.join(directory, PARITY_FILE), encoding="utf-8") as f:
-            last = json.load(f)
-        written = {n: x["files"][n]["sha256"] for n, x in last["artefacts"].items() if _flat(n)}
-        if last.get("classes"):
-            text = "".join(f"{name}\n" for name in last["classes"])
-            written[LABELS_FILE] = hashlib.sha256(text.encode()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or not ours
-        return []
+    """Returns the files of earlier exports to `directory`, as they wrote them, that `names` lacks.
+
+    Those of the last one, which `parity.json` tells, and of one that was killed while it moved its
+    files in, which has left its journal.
+    """
+    written: dict[str, set[str]] = {}
+    for name, sha256 in [*_published(directory), *_journal(directory)]:
+        written.setdefault(name, set()).add(sha256)
     return [
         name
-        for name, sha256 in written.items()
+        for name, known in written.items()
         if name not in names
         and os.path.isfile(os.path.join(directory, name))
-        and files.sha256(os.path.join(directory, name)) == sha256
+        and files.sha256(os.path.join(directory, name)) in known
     ]
 
 
-def _flat(name: str) -> bool:
-    return name.endswith(".tflite") and os.path.basename(name) == name
+def _published(directory: str) -> list[tuple[str, str]]:
+    """Returns (name, SHA-256) of the files beside the versions of the last export."""
+    try:
+        parity = artefacts_lib.read_parity(directory)
+    except registry.UserError:  # damaged, or not ours: this export mends it
+        return []
+    if parity is None:
+        return []
+    found = [(n, s) for a in parity.content["artefacts"] for n, s in parity.files(a).items()]
+    if parity.content.get("classes"):
+        text = "".join(f"{name}\n" for name in parity.content["classes"])
+        found.append((LABELS_FILE, hashlib.sha256(text.encode()).hexdigest()))
+    return [(name, sha256) for name, sha256 in found if _replaceable(name)]
+
+
+def _journal(directory: str) -> list[tuple[str, str]]:
+    """Returns (name, SHA-256) of the files that an export was moving in when it was killed."""
+    try:
+        with open(os.path.join(directory, artefacts_lib.JOURNAL_FILE), encoding="utf-8") as f:
+            return [(n, s) for n, s in json.load(f).items() if _replaceable(n)]
+    except (OSError, ValueError, AttributeError):  # none, or cut short before the first move
+        return []
+
+
+def _replaceable(name: str) -> bool:
+    return os.path.basename(name) == name and (name.endswith(".tflite") or name == LABELS_FILE)
 
 
 def _move(stage: str, directory: str, names: Sequence[str], stale: Sequence[str]) -> None:
     """Moves `names` from `stage` into `directory`, over older ones, and the `stale` away.
 
-    On failure puts all back.
+    On failure puts all back. Killed, it leaves a journal of what it was moving: every file is whole
+    and an old or a new one, a reader sees by `parity.json`, the last to move, that they do not
+    belong together, and the next export writes all of them anew.
     """
     backup = os.path.join(stage, "before")
     os.mkdir(backup)
     for name in names:  # whatever needs room on the disk comes before the first change
         if os.path.isfile(os.path.join(directory, name)):
             shutil.copy2(os.path.join(directory, name), backup)
+    paths = {name: os.path.join(stage, name) for name in names}
+    hashes = {name: files.sha256(path) for name, path in paths.items() if os.path.isfile(path)}
+    journal = os.path.join(directory, artefacts_lib.JOURNAL_FILE)
+    before = dict(_journal(directory))
+    files.write_json(journal, before | hashes)
+    *first, last = names
     moved: list[str] = []
     gone: list[str] = []
+
+    def move(name: str) -> None:
+        os.replace(os.path.join(stage, name), os.path.join(directory, name))
+        moved.append(name)
+
     try:
-        for name in names:
-            os.replace(os.path.join(stage, name), os.path.join(directory, name))
-            moved.append(name)
+        for name in first:
+            move(name)
         for name in stale:
             os.replace(os.path.join(directory, name), os.path.join(backup, name))
             gone.append(name)
+        move(last)
     except BaseException:
         for name in gone:
             os.replace(os.path.join(backup, name), os.path.join(directory, name))
@@ -213,4 +215,9 @@ def _move(stage: str, directory: str, names: Sequence[str], stale: Sequence[str]
             os.replace(os.path.join(directory, name), os.path.join(stage, name))
             if os.path.exists(os.path.join(backup, name)):
                 os.replace(os.path.join(backup, name), os.path.join(directory, name))
+        if before:
+            files.write_json(journal, before)
+        else:
+            os.remove(journal)
         raise
+    os.remove(journal)

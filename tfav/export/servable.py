@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfav import registry, tensors
-from tfav.data.input import pipeline
-from tfav.export.serving import examples as made_up
-from tfav.export.serving import requests
+from tfav import items, registry, tensors
+from tfav.export.serving import examples, image_file, requests, wav_file
 from tfav.inference import artefacts
 from tfav.ops import similarity
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
-Functions = dict[str, Callable[..., dict[str, tf.Tensor]]]
+Functions = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
 _Tensors = dict[str, tf.Tensor]
 _Specs = dict[str, tf.TensorSpec]
 
+# Name of a tensor of whole files to what reads them.
+_FILES = {"wav": wav_file.read, "jpeg": image_file.read}
 # Names that a modality cannot have: inputs, outputs, signatures and files are called so.
 _TAKEN = ("classifier", "fused", "jpeg", "num_samples", "waveform", "wav")
 
@@ -30,15 +30,18 @@ class Servable(tf.Module):
     Embeddings are float32 of unit norm, so that their inner product is their cosine. A recipe with
     `features` and `logits` also classifies, one with `localize` says where a sound comes from.
 
+    Attributes:
+      items: modality to what one item of it is.
+
     Args:
       recipe: built, in float32. Its heads are kept where it classifies or localises.
-      num_frames: modality to frames of a picture input; one where left out.
+      num_frames: modality to frames of an image input; one where left out.
       classes: names of the classes, in the order of the logits; of a recipe that classifies.
 
     Raises:
-      ValueError: an encoder that computes in another type, sound under another name than `audio`,
-        or names that are not those of the recipe's classes.
-      UserError: a modality whose name means something else here.
+      ValueError: an encoder that computes in another type, two modalities whose inputs are called
+        alike, or names that are not those of the recipe's classes.
+      UserError: a modality whose name means something else here, or windows that mean nothing.
     """
 
     def __init__(
@@ -54,13 +57,19 @@ class Servable(tf.Module):
                     f"the {modality} encoder computes in {encoder.compute_dtype}: rebuild "
                     "the recipe in float32 and load its weights, then export"
                 )
-            if (modality == "audio") != (encoder.modality == "audio"):
-                raise ValueError(f"{modality!r} encodes {encoder.modality}: no signature for that")
             if modality in _TAKEN:
                 raise registry.UserError(
                     f"a modality is called {modality}, and exports call something else so: rename "
                     "it in the config and the data."
                 )
+        outputs.check_hearing(recipe)
+        # Plain dicts would become a part of the SavedModel.
+        self.items: Mapping[str, items.ItemSpec] = types.MappingProxyType(
+            outputs.item_specs(recipe, num_frames)
+        )
+        names = [name for spec in self.items.values() for name in spec.tensors]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two modalities have inputs of one name among {', '.join(names)}")
         # Keras 3 hides its variables from tf.Module: without this list a SavedModel has no weights
         # for the C++ loader, and converts to a .tflite of NaN, both without a word.
         self.tracked = outputs.served_weights(recipe)
@@ -68,18 +77,14 @@ class Servable(tf.Module):
         if self.classifies and len(classes) != recipe.num_classes:
             raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
         self.classes = tuple(classes) if self.classifies else ()
-        given = num_frames or {}
-        # A plain dict would become a part of the SavedModel.
-        self.num_frames = types.MappingProxyType(
-            {m: given.get(m, 1) for m in sorted(recipe.encoders) if m != "audio"}
-        )
         self.embedding_space = outputs.embedding_space(recipe)
         self._recipe = recipe
+        self._traced: Functions | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Returns the modalities that have an encoder, sorted."""
-        return tuple(sorted(self._recipe.encoders))
+        return tuple(self.items)
 
     @property
     def joint(self) -> tuple[str, ...]:
@@ -92,152 +97,143 @@ class Servable(tf.Module):
         return {m: self._recipe.embedding_size[m] for m in self.modalities}
 
     @property
-    def image_size(self) -> dict[str, int]:
-        """Returns the side in pixels of the pictures that each encoder of pictures expects."""
-        return {m: self._recipe.encoders[m].image_size for m in self.num_frames}
+    def num_frames(self) -> dict[str, int]:
+        """Returns the frames of an item of each modality of images."""
+        return {m: spec.num_frames for m, spec in self.items.items() if spec.fitted}
+
+    @property
+    def scores(self) -> bool:
+        """Whether two modalities share a space: a classifier's do not, nor pooled features."""
+        if len(self.items) != 2 or len(set(self.embedding_size.values())) > 1:
+            return False
+        return self._recipe.shares_space and not self.classifies
+
+    @property
+    def default(self) -> str:
+        """Returns the signature that `serving_default` is another name of."""
+        return next(iter(self.joint), f"embed_{self.modalities[0]}")
 
     def facts(self) -> dict[str, Any]:
         """Returns what an artefact says of itself beside its signatures."""
-        return {
-            "format": artefacts.FACTS_FORMAT,
-            "modalities": self.modalities,
-            "embedding_size": self.embedding_size,
-            "embedding_space": self.embedding_space,
-            "image_size": self.image_size,
-            "num_frames": dict(self.num_frames),
-            "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
-            "classes": self.classes,
-            "localizes": outputs.localizes(self._recipe),
-        }
+        return artefacts.write_facts(
+            modalities=self.modalities,
+            items={modality: spec.facts() for modality, spec in self.items.items()},
+            hearing=self._recipe.hearing.facts(),
+            embedding_size=self.embedding_size,
+            embedding_space=self.embedding_space,
+            sample_rate_hz=tensors.SAMPLE_RATE_HZ,
+            classes=self.classes,
+            localizes=outputs.localizes(self._recipe),
+        )
 
     def signatures(self) -> Functions:
-        """Returns the signatures of a server: any batch, clip length, picture size and frames."""
-        found: Functions = {}
+        """Returns the signatures of a server: any batch, clip length, image size and frames.
+
+        They are traced at the first call.
+        """
+        if self._traced is None:
+            self._traced = types.MappingProxyType(self._trace())
+        return self._traced
+
+    def _trace(self) -> dict[str, Callable[..., _Tensors]]:
+        found: dict[str, Callable[..., _Tensors]] = {}
 
         def add(name: str, function: Callable[..., _Tensors], specs: _Specs) -> None:
             def run(**inputs: tf.Tensor) -> _Tensors:
                 return function(**requests.shapes(name, inputs, specs))
 
-            found[name] = _signature(run, specs)
+            found[name] = trace(run, specs)
 
-        for modality in self.modalities:
+        for modality, spec in self.items.items():
             name = f"embed_{modality}"
-            add(name, self._checked(name, self._embed), self._served(modality))
-        if "audio" in self.modalities:
-            add("embed_wav", self._embed_wav, {"wav": tf.TensorSpec([None], tf.string)})
-        if self.num_frames.get("image") == 1:
-            add("embed_jpeg", self._embed_jpeg, {"jpeg": tf.TensorSpec([None], tf.string)})
+            add(name, self._checked(name, self._embed), _served(spec))
+            if spec.file:
+                name, one = f"embed_{spec.file}", {spec.file: tf.TensorSpec([None], tf.string)}
+                add(name, self._embed_files(name, spec), one)
         for name in self.joint:
-            add(name, self._checked(name, self._answering(name)), self._joined(self._served))
-        if self._scores:
-            size = self.embedding_size["audio"]
+            add(name, self._checked(name, self._answering(name)), self._joined(_served))
+        if self.scores:
+            size = next(iter(self.embedding_size.values()))
             rows = tf.TensorSpec([None, size], tf.float32)
             add("score", self._score, {f"{m}_embedding": rows for m in self.modalities})
             # As many rows in every input: a server that batches joins the rows of its callers.
             lists = tf.TensorSpec([None, None, size], tf.float32)
             add("match", self._match, {"probe": rows, "candidates": lists})
         # For clients that know no names (OpenVINO's among them).
-        return {**found, "serving_default": found[self._default]}
+        return {**found, "serving_default": found[self.default]}
 
     def fixed_signatures(self, audio_samples: int | None, only: str = "") -> Functions:
         """Returns the signatures of a phone: batch 1, every shape known, no check and no resize.
 
+        What is heard of a clip is up to who calls them, see `hearing.Hearing`.
+
         Args:
-          audio_samples: length of the waveform; a shorter clip is padded with anything and says so
-            in `num_samples`. None: any length.
+          audio_samples: length of a waveform; a shorter clip is padded with anything and says so in
+            `num_samples`. None: any length.
           only: a modality; empty: all, and what answers to rows of them.
         """
 
-        def fixed(modality: str) -> _Specs:
-            if modality == "audio":
-                return {
-                    "waveform": tf.TensorSpec([1, audio_samples], tf.float32),
-                    "num_samples": tf.TensorSpec([1], tf.int32),
-                }
-            frames, size = self.num_frames[modality], self.image_size[modality]
-            shape = [1, *([frames] if frames > 1 else []), size, size, 3]
-            return {modality: tf.TensorSpec(shape, tf.uint8)}
+        def fixed(spec: items.ItemSpec) -> _Specs:
+            steps = [audio_samples, *spec.shape[1:]] if spec.clip else spec.shape
+            count = {spec.length: tf.TensorSpec([1], tf.int32)} if spec.length else {}
+            return {spec.tensor: tf.TensorSpec([1, *steps], spec.dtype), **count}
 
         modalities = [only] if only else self.modalities
-        found = {f"embed_{m}": _signature(self._embed, fixed(m)) for m in modalities}
+        found = {f"embed_{m}": trace(self._encode, fixed(self.items[m])) for m in modalities}
         if self.classifies and not only:
-            found["classify"] = _signature(self._answering("classify"), self._joined(fixed))
+            answer = outputs.joint(self._recipe)["classify"]
+            found["classify"] = trace(lambda **x: answer(self._batch(x)), self._joined(fixed))
         return found
 
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
-        """Returns made-up inputs for every signature: two clip lengths, pictures to be resized."""
-        inputs = made_up.inputs(self.num_frames, self.embedding_size)
-        for name in self.joint:
-            inputs[name] = self._joined(lambda m: inputs[f"embed_{m}"])
-        if not self._scores:
-            del inputs["score"], inputs["match"]
-        return {**inputs, "serving_default": inputs[self._default]}
+        """Returns made-up inputs for every signature: two clip lengths, images to be resized."""
+        inputs = examples.of_items(self.items)
+        rows = {n: x for m in self.modalities for n, x in inputs[f"embed_{m}"].items()}
+        inputs |= dict.fromkeys(self.joint, rows)
+        if self.scores:
+            inputs |= examples.of_embeddings(self.embedding_size)
+        return {**inputs, "serving_default": inputs[self.default]}
 
-    @property
-    def _scores(self) -> bool:
-        """Whether sound and picture share a space: a classifier's do not, nor pooled features."""
-        if self.modalities != ("audio", "image") or len(set(self.embedding_size.values())) > 1:
-            return False
-        return self._recipe.shares_space and not self.classifies
+    def _joined(self, of: Callable[[items.ItemSpec], dict]) -> dict:
+        return {name: value for spec in self.items.values() for name, value in of(spec).items()}
 
-    @property
-    def _default(self) -> str:
-        return next(iter(self.joint), f"embed_{self.modalities[0]}")
-
-    def _served(self, modality: str) -> _Specs:
-        if modality == "audio":
-            return {
-                "waveform": tf.TensorSpec([None, None], tf.float32),
-                "num_samples": tf.TensorSpec([None], tf.int32),
-            }
-        axes = 2 if self.num_frames[modality] > 1 else 1
-        return {modality: tf.TensorSpec([None] * axes + [None, None, 3], tf.uint8)}
-
-    def _joined(self, of: Callable[[str], dict]) -> dict:
-        return {name: value for m in self.modalities for name, value in of(m).items()}
+    def _batch(self, inputs: _Tensors) -> _Tensors:
+        """Returns a batch: tensors by the names of their modalities."""
+        modality = {spec.tensor: m for m, spec in self.items.items()}
+        return {modality.get(name, name): value for name, value in inputs.items()}
 
     def _checked(self, signature: str, function: Callable[..., _Tensors]) -> Callable:
         """Returns `function` behind the checks of a server."""
 
         def run(**inputs: tf.Tensor) -> _Tensors:
-            if "waveform" in inputs:
-                names = ("waveform", "num_samples")
-                checked = requests.waveform(signature, *(inputs[name] for name in names))
-                inputs |= dict(zip(names, checked))
-            for modality in inputs.keys() & self.num_frames.keys():
-                size = self.image_size[modality]
-                inputs[modality] = requests.pictures(signature, modality, inputs[modality], size)
-            return function(**requests.rows(signature, inputs))
+            for spec in self.items.values():
+                if spec.tensor in inputs:
+                    inputs |= requests.item(signature, spec, inputs)
+            lengths = {spec.length for spec in self.items.values()}
+            return function(**requests.rows(signature, inputs, lengths))
 
         return run
 
+    def _encode(self, **inputs: tf.Tensor) -> _Tensors:
+        (modality,) = (m for m, spec in self.items.items() if spec.tensor in inputs)
+        vectors = self._recipe.embed(modality, self._batch(inputs), training=False)
+        return {"embedding": similarity.normalize(tf.cast(vectors, tf.float32))}
+
     def _embed(self, **inputs: tf.Tensor) -> _Tensors:
-        batch = _batch(inputs)
-        (modality,) = batch.keys() - {"num_samples"}
-        embedding = self._recipe.embed(modality, batch, training=False)
-        return {"embedding": similarity.normalize(tf.cast(embedding, tf.float32))}
+        (modality,) = (m for m, spec in self.items.items() if spec.tensor in inputs)
+        return {"embedding": outputs.embedding(self._recipe, modality, self._batch(inputs))}
 
-    def _embed_wav(self, wav: tf.Tensor) -> _Tensors:
-        waveform, num_samples = requests.wav("embed_wav", wav)
-        return self._embed(waveform=waveform, num_samples=num_samples)
-
-    def _embed_jpeg(self, jpeg: tf.Tensor) -> _Tensors:
-        size = self.image_size["image"]
-        image = tf.map_fn(
-            lambda one: pipeline.decode_image(one, size),
-            jpeg,
-            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
-        )
-        return self._embed(image=image)
+    def _embed_files(self, signature: str, spec: items.ItemSpec) -> Callable[..., _Tensors]:
+        read = _FILES[spec.file]
+        return lambda **files: self._embed(**read(signature, spec, files[spec.file]))
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
         answer = outputs.joint(self._recipe)[name]
-        return lambda **inputs: answer(_batch(inputs))
+        return lambda **inputs: answer(outputs.hear(self._recipe, self._batch(inputs)))
 
-    def _score(self, audio_embedding: tf.Tensor, image_embedding: tf.Tensor) -> _Tensors:
-        given = {"audio_embedding": audio_embedding, "image_embedding": image_embedding}
-        audio, image = requests.rows("score", requests.embeddings("score", given)).values()
-        product = similarity.normalize(audio) * similarity.normalize(image)
+    def _score(self, **given: tf.Tensor) -> _Tensors:
+        one, other = requests.rows("score", requests.embeddings("score", given)).values()
+        product = similarity.normalize(one) * similarity.normalize(other)
         return {"score": tf.reduce_sum(product, axis=-1)}
 
     def _match(self, probe: tf.Tensor, candidates: tf.Tensor) -> _Tensors:
@@ -258,11 +254,7 @@ def kernel_bytes(signature: Callable[..., _Tensors], bytes_per_value: int) -> in
     return sum(bytes_per_value * shape.num_elements() for shape in shapes)
 
 
-def _batch(inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {"audio" if name == "waveform" else name: value for name, value in inputs.items()}
-
-
-def _signature(function: Callable[..., _Tensors], specs: _Specs) -> Callable[..., _Tensors]:
+def trace(function: Callable[..., _Tensors], specs: _Specs) -> Callable[..., _Tensors]:
     """Returns `function` traced with one input tensor for each of `specs`, by its name."""
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
 
@@ -270,3 +262,8 @@ def _signature(function: Callable[..., _Tensors], specs: _Specs) -> Callable[...
         return function(**inputs)
 
     return tf.function(call).get_concrete_function(**named)
+
+
+def _served(spec: items.ItemSpec) -> _Specs:
+    count = {spec.length: tf.TensorSpec([None], tf.int32)} if spec.length else {}
+    return {spec.tensor: tf.TensorSpec([None, *spec.served_shape], spec.dtype), **count}

@@ -1,15 +1,209 @@
-"""What an artefact says of itself beside its signatures, and where that stands."""
+"""What an artefact says of itself beside its signatures, and whether it is the one that was made.
 
+An artefact is sealed: its facts hold the SHA-256 of all that it consists of. Beside it,
+`parity.json` tells which files were published together; `Parity` is its one reader.
+"""
+
+import hashlib
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from tfav import registry
+import tfav
+from tfav import files, items, registry
+from tfav import hearing as hearing_lib
 
-FACTS_FORMAT = 2
+FACTS_FORMAT = 3
+_KNOWN_FORMATS = (2, 3)
 # Below the folder of a SavedModel; a `.tflite` holds the same inside (`tflite_metadata`).
 FACTS_FILE = os.path.join("assets.extra", "tfav.json")
-_STEP = re.compile(r"embed_audio_[0-9.]+s")
+PARITY_FILE = "parity.json"
+# What an export is about to move into its folder; there only while it does, or where it was killed.
+JOURNAL_FILE = "publishing.json"
+_BLANK = "0" * 64
+
+
+class Facts(NamedTuple):
+    """What an artefact says of itself.
+
+    Attributes:
+      format: of the facts.
+      items: modality to what one item of it is.
+      embedding_space: embeddings can be compared where it is the same.
+      hearing: how much of a clip is heard.
+      classes: names in the order of the logits; empty: it does not classify.
+      localizes: whether it says where a sound comes from.
+      files: path in a SavedModel's folder to its SHA-256; empty where it is not told.
+    """
+
+    format: int
+    items: dict[str, items.ItemSpec]
+    embedding_space: str
+    hearing: hearing_lib.Hearing
+    classes: tuple[str, ...]
+    localizes: bool
+    files: dict[str, str]
+
+
+def write_facts(**known: Any) -> dict[str, Any]:
+    """Returns the facts of an artefact as JSON has them, the version of this library among them."""
+    return {"format": FACTS_FORMAT, "tfav": tfav.__version__, **known}
+
+
+def parse_facts(found: Mapping[str, Any]) -> Facts:
+    """Returns what facts say.
+
+    Raises:
+      ValueError, KeyError, TypeError: not ours, or another version's.
+    """
+    if found["format"] not in _KNOWN_FORMATS:
+        raise ValueError("another version of tfav made it")
+    if found["format"] == 2:  # before encoders declared their items and runs their hearing
+        each = {
+            m: items.image(found["image_size"][m]).of(m, found["num_frames"][m])
+            if m in found["image_size"]
+            else items.clip().of(m)
+            for m in found["modalities"]
+        }
+        heard = hearing_lib.Hearing()
+    else:
+        each = {m: items.from_facts(spec) for m, spec in found["items"].items()}
+        heard = hearing_lib.from_facts(found["hearing"])
+    return Facts(
+        found["format"],
+        each,
+        found["embedding_space"],
+        heard,
+        tuple(found["classes"]),
+        found["localizes"],
+        found.get("files", {}),
+    )
+
+
+# Seals -------------------------------------------------------------------------------------------
+
+
+def sealable(facts: Mapping[str, Any]) -> bytes:
+    """Returns facts as JSON with room for a seal, for what `seal` is given."""
+    return json.dumps({**facts, "sha256": _BLANK}, indent=2).encode()
+
+
+def seal(content: bytes, text: bytes) -> bytes:
+    """Returns `content`, which holds `text` of `sealable` once, with its own hash in it.
+
+    The hash is that of the content in which the hash itself is all zeros.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    return content.replace(text, text.replace(_BLANK.encode(), digest.encode()))
+
+
+def sealed(facts: Mapping[str, Any]) -> bool:
+    """Says whether there is a seal to check: artefacts of older versions have none."""
+    return "sha256" in facts
+
+
+def check_seal(content: bytes, text: bytes, facts: Mapping[str, Any]) -> None:
+    """Refuses content that is not what was sealed.
+
+    Args:
+      content: of the artefact.
+      text: the facts in it, as bytes.
+      facts: the same, read.
+
+    Raises:
+      ValueError: it has changed.
+    """
+    digest = str(facts["sha256"])
+    blank = content.replace(text, text.replace(digest.encode(), _BLANK.encode()))
+    if hashlib.sha256(blank).hexdigest() != digest:
+        raise ValueError("its bytes are not those that were written")
+
+
+def check_files(folder: str, expected: Mapping[str, str]) -> None:
+    """Refuses a folder in which a file is missing or has another hash.
+
+    Args:
+      folder: of a SavedModel.
+      expected: path in it to SHA-256.
+
+    Raises:
+      ValueError: names the first that is not as it should be.
+    """
+    for name, digest in expected.items():
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path):
+            raise ValueError(f"{name} is missing")
+        if files.sha256(path) != digest:
+            raise ValueError(f"the bytes of {name} are not those that were written")
+
+
+# What was published together ---------------------------------------------------------------------
+
+
+class Parity(NamedTuple):
+    """A `parity.json`.
+
+    Attributes:
+      path: of the file.
+      content: all it says.
+    """
+
+    path: str
+    content: dict[str, Any]
+
+    def files(self, artefact: str) -> dict[str, str]:
+        """Returns path in the export's folder to SHA-256, of an artefact that it names."""
+        found = self.content["artefacts"].get(artefact)
+        return {} if found is None else {n: x["sha256"] for n, x in found["files"].items()}
+
+    def check(self, artefact: str) -> None:
+        """Refuses an artefact whose files are not those that were published with this file.
+
+        Args:
+          artefact: a version folder or a `.tflite` in the same folder. One that is not named, as an
+            older version is not, passes.
+
+        Raises:
+          UserError: that.
+        """
+        folder = os.path.dirname(self.path)
+        try:
+            check_files(folder, self.files(artefact))
+        except ValueError as error:
+            killed = os.path.exists(os.path.join(folder, JOURNAL_FILE))
+            reason = "an export was interrupted there" if killed else "it was damaged or replaced"
+            raise registry.UserError(
+                f"{os.path.join(folder, artefact)} is not what {self.path} was written for "
+                f"({error}): {reason}, export again."
+            ) from error
+
+
+def read_parity(folder: str) -> Parity | None:
+    """Returns the `parity.json` of an export's folder; None where there is none.
+
+    Raises:
+      UserError: it is damaged, or not of our making.
+    """
+    path = os.path.join(folder, PARITY_FILE)
+    try:
+        with open(path, encoding="utf-8") as f:
+            content = json.load(f)
+        found = Parity(path, content)
+        for artefact in content["artefacts"]:
+            found.files(artefact)
+        return found
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise registry.UserError(
+            f"{path} is damaged or not of tfav's making ({type(error).__name__}: {error}): export "
+            "again, or move it away."
+        ) from error
+
+
+# Names -------------------------------------------------------------------------------------------
 
 
 def versions(directory: str) -> list[int]:
@@ -28,11 +222,12 @@ def is_version(name: str) -> bool:
     return name.isascii() and name.isdigit()
 
 
-def modality_of(signatures: Sequence[str]) -> str | None:
-    """Returns the modality that a file with these signatures embeds; None: it classifies."""
-    if "classify" in signatures:
-        return None
-    if all(_STEP.fullmatch(name) for name in signatures):
-        return "audio"
-    (name,) = signatures
-    return name.removeprefix("embed_")
+def modality_of(signature: str, modalities: Mapping[str, Any]) -> str | None:
+    """Returns the modality that a signature embeds, of a ladder of lengths too; None: no one's."""
+    found = re.fullmatch(r"embed_(.+?)(_[0-9.]+s)?", signature)
+    return next((m for m in modalities if found and m in (found[1], signature[6:])), None)
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an error says, else its name."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 import tqdm
 from absl import logging
 
 from tfav import registry, tensors
-from tfav.data.input import pipeline, streaming
 from tfav.inference import embedders
 from tfav.media import audio_files, bad_file, formats, image_files, limits
 
@@ -59,17 +58,49 @@ def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
     return found
 
 
-def _load(
-    modality: str, path: str, image_size: int | None, max_samples: int, bounds: limits.Limits
-) -> np.ndarray:
+def _load(modality: str, path: str, image_size: int | None, bounds: limits.Limits) -> np.ndarray:
     """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
     bad_file.check_name(path)
     if modality == "audio":
         # Through PCM16, as prepare stores it: one file has one embedding, whichever way it came.
         samples = audio_files.read_audio(path, bounds=bounds, dtype=np.int16)
-        return samples[:max_samples].astype(np.float32) / 32768.0
+        return samples.astype(np.float32) / 32768.0
+    import tensorflow as tf
+
+    from tfav.data.input import pipeline  # sound does without TensorFlow
+
     content, _, _ = image_files.read_image(path, bounds=bounds)
     return pipeline.decode_image(tf.constant(content), image_size).numpy()
+
+
+class Embedded(NamedTuple):
+    """What became of files.
+
+    Attributes:
+      arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where
+        there is such a file, and `embedding_space` [], whose id embeddings that can be compared
+        share.
+      bad: (path, reason) of every file left out.
+      unheard: path of a clip to the seconds of it that come after what is heard.
+    """
+
+    arrays: dict[str, np.ndarray]
+    bad: list[tuple[str, str]]
+    unheard: dict[str, float]
+
+
+def load(embedder: embedders.Embedder, modality: str, path: str) -> np.ndarray:
+    """Returns the item in a file, of clips as much as is heard.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    spec = embedder.items[modality]
+    try:
+        item = _load(modality, path, spec.side if spec.fitted else None, limits.DEFAULT)
+    except bad_file.BadFile as error:
+        raise registry.UserError(f"{path} {error.reason}: mend it or name another.") from error
+    return item[: embedder.hearing.max_samples] if spec.clip else item
 
 
 def _batches(
@@ -77,33 +108,55 @@ def _batches(
     items: Sequence[Item],
     embedder: embedders.Embedder,
     batch_size: int,
-    max_samples: int,
-    bad: list[tuple[str, str]],
+    result: Embedded,
     bounds: limits.Limits,
 ) -> Iterator[dict[str, np.ndarray | list[str]]]:
+    spec = embedder.items[modality]
     for start in range(0, len(items), batch_size):
         names, values = [], []
         for name, path in items[start : start + batch_size]:
             try:
-                size = embedder.image_size.get(modality)
-                values.append(_load(modality, path, size, max_samples, bounds))
-                names.append(name)
+                side = spec.side if spec.fitted else None
+                value = _load(modality, path, side, bounds)
             except bad_file.BadFile as error:
-                bad.append((path, error.reason))
-        if not names:
-            continue
-        if modality == "image":
-            yield {"id": names, "image": np.stack(values)}
-            continue
-        num_samples = np.array([len(v) for v in values], np.int32)
-        audio = np.zeros([len(values), num_samples.max()], np.float32)
-        for row, value in zip(audio, values):
-            row[: len(value)] = value
-        yield {"id": names, "audio": audio, "num_samples": num_samples}
+                result.bad.append((path, error.reason))
+                continue
+            refusal = embedder.refuses(modality, value)
+            if refusal:
+                result.bad.append((path, refusal))
+                continue
+            if spec.clip:
+                value = _cut(path, value, embedder, result)
+            values.append(value)
+            names.append(name)
+        if names:
+            yield {"id": names, **spec.stack(modality, values)}
 
 
-def _decoding(batches: Iterable) -> Iterator:
-    """Makes a sentence of what tensorflow-io says of a damaged file, which it does not name."""
+def _cut(path: str, clip: np.ndarray, embedder: embedders.Embedder, result: Embedded) -> np.ndarray:
+    """Returns what is heard of a clip but for its repeats; notes what is not."""
+    heard = clip[: embedder.hearing.max_samples]
+    if len(heard) < len(clip):
+        result.unheard[path] = (len(clip) - len(heard)) / tensors.SAMPLE_RATE_HZ
+    return heard
+
+
+def _streamed(
+    items: Sequence[Item], embedder: embedders.Embedder, batch_size: int, result: Embedded
+) -> Iterator:
+    """Yields batches of sound that tensorflow-io decodes; a sentence for what it cannot."""
+    import soundfile
+    import tensorflow as tf
+
+    from tfav.data.input import streaming
+
+    names, paths = zip(*items)
+    longest = embedder.hearing.max_seconds
+    batches = streaming.file_batches(paths, batch_size=batch_size, max_seconds=longest, ids=names)
+    for path in paths:
+        seconds = soundfile.info(path).duration - longest
+        if seconds > 0:
+            result.unheard[path] = seconds
     try:
         yield from batches
     except tf.errors.OpError as error:
@@ -118,30 +171,23 @@ def embed(
     found: dict[str, list[Item]],
     *,
     batch_size: int,
-    max_seconds: float,
     max_bad_fraction: float,
     stream: bool = False,
     bounds: limits.Limits = limits.DEFAULT,
-) -> tuple[dict[str, np.ndarray], list[tuple[str, str]]]:
+) -> Embedded:
     """Embeds files, leaving out what the embedder has no encoder for.
 
     Args:
       embedder: a run, a SavedModel or a `.tflite`.
       found: as `find` returns it.
       batch_size: files of one call.
-      max_seconds: the first seconds of a clip are heard.
-      max_bad_fraction: share of unreadable files, of all, that may be left out.
+      max_bad_fraction: share of files that cannot be embedded, of all, that may be left out.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).
       bounds: what of one file is refused as too long or too large.
 
-    Returns:
-      `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where there is
-      such a file, and `embedding_space` [], whose id embeddings that can be compared share; and
-      (path, reason) of every file left out.
-
     Raises:
-      UserError: no file for the encoders at hand, too many unreadable ones or nothing else, or an
-        embedding that is NaN or infinite.
+      UserError: no file for the encoders at hand, too many that cannot be embedded or nothing else,
+        or an embedding that is NaN or infinite.
     """
     if not embedder.modalities:
         raise registry.UserError(
@@ -159,42 +205,48 @@ def embed(
             f"it: mend either."
         )
     total = sum(len(items) for items in wanted.values())
-    bad: list[tuple[str, str]] = []
-    arrays: dict[str, np.ndarray] = {"embedding_space": np.array(embedder.embedding_space)}
+    result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})
     with tqdm.tqdm(total=total, unit="file", desc="embed", disable=None) as bar:
         for modality, items in wanted.items():
-            if stream and modality == "audio":
-                names, paths = zip(*items)
-                batches = streaming.file_batches(
-                    paths, batch_size=batch_size, max_seconds=max_seconds, ids=names
-                )
+            if stream and embedder.items[modality].clip:
+                batches: Iterable = _streamed(items, embedder, batch_size, result)
             else:
-                samples = int(max_seconds * tensors.SAMPLE_RATE_HZ)
-                batches = _batches(modality, items, embedder, batch_size, samples, bad, bounds)
-            ids: list[str] = []
-            vectors: list[np.ndarray] = []
-            for batch in _decoding(batches) if stream else batches:
-                vectors.append(embedder.embed(modality, batch))
-                ids += [
-                    n.decode() if isinstance(n, bytes) else n
-                    for n in np.asarray(batch["id"]).tolist()
-                ]
-                bar.update(len(vectors[-1]))
-                if len(bad) > max_bad_fraction * total:
-                    break
-            if len(bad) > max_bad_fraction * total or len(bad) == total:
-                path, reason = bad[0]
+                batches = _batches(modality, items, embedder, batch_size, result, bounds)
+            _collect(embedder, modality, batches, result, max_bad_fraction * total, bar)
+            if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
+                path, reason = result.bad[0]
                 raise registry.UserError(
-                    f"{path} {reason} ({len(bad)} of {total} files so far): mend or remove it, "
-                    f"or leave such files "
-                    "out with --max_bad_fraction=0.1."
+                    f"{path} {reason} ({len(result.bad)} of {total} files so far): mend or remove "
+                    "it, or leave such files out with --max_bad_fraction=0.1."
                 )
-            if vectors:
-                arrays |= {f"{modality}_id": np.array(ids), modality: np.concatenate(vectors)}
-                finite = np.isfinite(arrays[modality]).all(axis=1)
-                if not finite.all():
-                    raise registry.UserError(
-                        f"the embedding of {ids[int(np.argmin(finite))]} is NaN or infinite: look "
-                        "at that file and at the model's weights."
-                    )
-    return arrays, bad
+    return result
+
+
+def _collect(
+    embedder: embedders.Embedder,
+    modality: str,
+    batches: Iterable,
+    result: Embedded,
+    max_bad: float,
+    bar: tqdm.tqdm,
+) -> None:
+    """Embeds the batches of a modality into `result`; stops where too many files are bad."""
+    ids: list[str] = []
+    vectors: list[np.ndarray] = []
+    for batch in batches:
+        vectors.append(embedder.embed(modality, batch))
+        names = np.asarray(batch["id"]).tolist()
+        ids += [name.decode() if isinstance(name, bytes) else name for name in names]
+        bar.update(len(vectors[-1]))
+        if len(result.bad) > max_bad:
+            return
+    if not vectors:
+        return
+    matrix = np.concatenate(vectors)
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        raise registry.UserError(
+            f"the embedding of {ids[int(np.argmin(finite))]} is NaN or infinite: look at that file "
+            "and at the model's weights."
+        )
+    result.arrays.update({f"{modality}_id": np.array(ids), modality: matrix})

@@ -23,6 +23,7 @@ from tfav.media import bad_file, formats, jpeg_scans, limits
 
 MIN_SIDE = 16
 JPEG_QUALITY = 95
+MAX_SIDE = 512  # of an image that is stored
 _ORIENTATION = 0x0112  # of EXIF
 # No other reader of Pillow is asked, whatever a file begins with: that of EPS runs Ghostscript.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
@@ -49,7 +50,7 @@ _ERRORS = (
 
 
 def read_image(
-    path: str | os.PathLike, max_side: int = 512, bounds: limits.Limits = limits.DEFAULT
+    path: str | os.PathLike, max_side: int = MAX_SIDE, bounds: limits.Limits = limits.DEFAULT
 ) -> tuple[bytes, int, int]:
     """Decodes an image file to be sure of it, and returns it as JPEG.
 

@@ -139,6 +139,18 @@ class Mono:
         self._blocks.append(block)
 
 
+def checked(samples: np.ndarray) -> np.ndarray:
+    """Returns samples [T] float32 at 16 kHz as they are, if the reader of files would take them.
+
+    Raises:
+      BadFile: as `Mono.finish` says, or beyond the default limits.
+    """
+    with Mono("mean", limits.DEFAULT) as sound:
+        sound.start(tensors.SAMPLE_RATE_HZ)
+        sound.add_mono(samples)
+        return sound.finish()
+
+
 def to_pcm16(samples: np.ndarray) -> np.ndarray:
     """Rounds [T] float32 in [-1, 1] to [T] int16; 16-bit files survive unchanged."""
     return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)

@@ -2,12 +2,81 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from tfav import tensors, weights
+from tfav import hearing as hearing_lib
+from tfav import items, registry, tensors, weights
+from tfav.ops import clips, similarity
 from tfav.recipes import recipe as base
+
+
+def item_specs(
+    recipe: base.Recipe, num_frames: Mapping[str, int] | None = None
+) -> dict[str, items.ItemSpec]:
+    """Returns what one item of each modality of a recipe is, modalities sorted.
+
+    Args:
+      recipe: whose encoders.
+      num_frames: modality of images to their frames; one where left out.
+    """
+    frames = num_frames or {}
+    encoders = sorted(recipe.encoders.items())
+    return {m: encoder.item_spec.of(m, frames.get(m, 1)) for m, encoder in encoders}
+
+
+def hear(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+    """Returns a batch whose clips hold what the recipe hears of them, see `hearing.Hearing`.
+
+    What has been cut and repeated already stays as it is.
+    """
+    found = dict(batch)
+    for modality in recipe.encoders.keys() & batch.keys():
+        spec = recipe.encoders[modality].item_spec
+        if spec.clip:
+            waveform = tf.convert_to_tensor(batch[modality])
+            num_samples = batch.get(spec.length)
+            if num_samples is None:
+                num_samples = tf.fill(tf.shape(waveform)[:1], tf.shape(waveform)[1])
+            heard = clips.heard(waveform, tf.cast(num_samples, tf.int32), recipe.hearing)
+            found |= dict(zip((modality, spec.length), heard))
+    return found
+
+
+def embedding(recipe: base.Recipe, modality: str, batch: tensors.Batch) -> tf.Tensor:
+    """Returns the embeddings [B, D] float32 of unit norm of one modality of a batch.
+
+    This is the embedding of a file, whoever asks for it: clips are cut, repeated and windowed as
+    `recipe.hearing` says.
+    """
+    batch = hear(recipe, batch)
+    window, spec = recipe.hearing.window_samples, recipe.encoders[modality].item_spec
+    if not window or not spec.clip:
+        return _unit(recipe, modality, batch)
+    parts, sound, clip = clips.windows(batch[modality], batch[spec.length], window)
+    vectors = _unit(recipe, modality, {modality: parts, spec.length: sound})
+    weighted = vectors * tf.cast(sound, vectors.dtype)[:, tf.newaxis]
+    return similarity.normalize(tf.math.segment_sum(weighted, clip))
+
+
+def _unit(recipe: base.Recipe, modality: str, batch: tensors.Batch) -> tf.Tensor:
+    return similarity.normalize(recipe.embed(modality, batch, training=False))
+
+
+def check_hearing(recipe: base.Recipe) -> None:
+    """Refuses windows for a recipe whose answers are not embeddings.
+
+    Raises:
+      UserError: that.
+    """
+    if recipe.hearing.window_seconds and (joint(recipe) or not recipe.shares_space):
+        raise registry.UserError(
+            f"--config.eval.window_seconds={recipe.hearing.window_seconds:g}: the embeddings of "
+            f"windows are averaged, and {type(recipe).__name__} is not used by its embeddings "
+            "alone: set it to 0, which hears clips whole."
+        )
 
 
 def classifies(recipe: base.Recipe) -> bool:
@@ -56,11 +125,15 @@ def localize(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:
 
 
 def embedding_space(recipe: base.Recipe) -> str:
-    """Returns the id of the space that a recipe's encoders embed into: a hash of their weights.
+    """Returns the id of the space that a recipe's encoders embed into.
 
-    Embeddings can be compared when theirs is the same.
+    A hash of their weights and of how much of a clip is heard. Embeddings can be compared when
+    theirs is the same. The hearing of exports before there was a choice adds nothing, so that what
+    they embedded keeps its id.
     """
     digest = hashlib.sha256()
+    if recipe.hearing != hearing_lib.Hearing():
+        digest.update(json.dumps(recipe.hearing.facts(), sort_keys=True).encode())
     for name, variable in sorted(recipe.encoder_weights().items()):
         if variable.dtype.is_floating:  # no counters
             digest.update(f"{name} {variable.shape.as_list()}\n".encode())

@@ -108,7 +108,7 @@ class Correspondence(recipe.Recipe):
         self, modality: str, batch: tensors.Batch, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns features [B, P, C] float32 of one modality and [B, P], 1 where they count."""
-        num_samples = batch.get("num_samples") if modality == "audio" else None
+        num_samples = batch.get(self.encoders[modality].item_spec.length)
         still = modality in self.frozen
         features, valid = self.encoders[modality].feature_positions(
             batch[modality], num_samples, training=training and not still

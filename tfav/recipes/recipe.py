@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import compat, tensors, values, weights
+from tfav import hearing as hearing_lib
 from tfav.encoders import encoder as encoders_base
 
 
@@ -18,6 +19,10 @@ class Recipe:
 
     Subclasses set `scalars`, whose first name is `loss`, and `arguments`, and write
     `compute_losses`.
+
+    Attributes:
+      hearing: how much of a clip its embeddings are of, see `outputs.embedding`; who makes a
+        recipe from a config sets it. Training hears what its batches hold.
 
     Args:
       encoders: modality to encoder.
@@ -34,6 +39,7 @@ class Recipe:
     shares_space: bool = True
     # Whether a fresh start must take its tables from another run.
     needs_tables: bool = False
+    hearing = hearing_lib.Hearing()
 
     def __init__(
         self,
@@ -89,8 +95,9 @@ class Recipe:
     def embed(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the embeddings [B, D] float32 of one modality of a batch."""
         encoder = self.encoders[modality]
-        if encoder.modality == "audio":
-            return encoder(batch[modality], batch.get("num_samples"), training=training)
+        length = encoder.item_spec.length
+        if length:
+            return encoder(batch[modality], batch.get(length), training=training)
         return encoder(batch[modality], training=training)
 
     @property

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfav import items
 from tfav.export.lite import calibration
+
+ITEMS = {"audio": items.clip().of("audio"), "image": items.image(1).of("image")}
 
 
 def test_identities_take_turns():
@@ -55,9 +58,9 @@ def function(samples):
 def test_clips_are_cut_or_padded_to_the_signature_and_others_left_out():
     rows = [{"audio": np.ones(n, np.float32)} for n in (3, 7)]
     rows.insert(1, {"image": np.zeros([1, 1, 3], np.uint8)})
-    short, long = calibration.feeds(function(5), rows)
+    short, long = calibration.feeds(function(5), rows, ITEMS)
     np.testing.assert_array_equal(short["waveform"], [[1, 1, 1, 0, 0]])
     np.testing.assert_array_equal(long["waveform"], [[1, 1, 1, 1, 1]])
     assert (short["num_samples"], long["num_samples"]) == (3, 5)
-    whole = list(calibration.feeds(function(None), rows))
+    whole = list(calibration.feeds(function(None), rows, ITEMS))
     assert [x["waveform"].shape for x in whole] == [(1, 3), (1, 7)]

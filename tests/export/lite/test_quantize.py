@@ -11,7 +11,7 @@ from tests.conformance import encoder_rows
 from tests.export import conftest
 from tfav import compat, registry
 from tfav.export import servable as servable_lib
-from tfav.export.lite import calibration, quantize, tflite
+from tfav.export.lite import calibration, conversion, quantize, tflite
 from tfav.export.parity import agreement
 from tfav.export.serving import saved_model
 from tfav.inference import embedders, tflite_metadata
@@ -71,7 +71,7 @@ def whole_and_sound(directory, recipe, rows, precision, least):
         for name, types in tensor_types(content):
             if "log_mel" in name:
                 assert INT8 not in types, name
-        described = tflite.describe(content)
+        described = conversion.describe(content)
         (signature,) = described["signatures"].values()
         assert signature["outputs"]["embedding"]["dtype"] == "float32"
         outside = {"audio": ("waveform", "float32"), "image": ("image", "uint8")}[modality]
@@ -180,7 +180,7 @@ def test_any_length_is_embedded_in_8_bits(servable, rows, tmp_path, recipe):
 
 def test_a_dense_layer_with_a_scale_a_channel_is_refused(model):
     packaged()
-    content = tflite.convert(model, ["embed_image"], "float32")
+    content = conversion.convert(model, ["embed_image"])
     recipe = [quantize._entry(quantize._NETWORK, "*", "CHANNELWISE")]
     hybrid = quantize._with_package(content, recipe, None)
     with pytest.raises(ValueError, match="dense layer .* has a scale a channel"):
@@ -189,7 +189,7 @@ def test_a_dense_layer_with_a_scale_a_channel_is_refused(model):
 
 def test_weights_lie_inside_the_tables_of_the_file(model):
     packaged()
-    content = quantize.dynamic(tflite.convert(model, ["embed_image"], "float32"))
+    content = quantize.dynamic(conversion.convert(model, ["embed_image"]))
     buffers = flatbuffer_utils.convert_bytearray_to_object(content).buffers
     assert all(buffer.offset <= 1 for buffer in buffers)
     again = flatbuffer_utils.convert_object_to_bytearray(
@@ -225,12 +225,12 @@ def test_without_inputs_to_calibrate_on_there_is_no_static_file(servable, tmp_pa
 # What is refused --------------------------------------------------------------------------------
 
 
-def test_a_front_end_of_8_bits_is_refused(model, rows):
+def test_a_front_end_of_8_bits_is_refused(model, rows, servable):
     """The converter's own full integer form, which it makes without a word."""
-    converter = tflite._converter(model, ["embed_audio"])
+    converter = conversion.converter(model, ["embed_audio"])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     function = tf.saved_model.load(model).signatures["embed_audio"]
-    feeds = list(calibration.feeds(function, rows))
+    feeds = list(calibration.feeds(function, rows, servable.items))
     assert len(feeds) == 16
     converter.representative_dataset = lambda: iter(feeds)
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
@@ -240,7 +240,7 @@ def test_a_front_end_of_8_bits_is_refused(model, rows):
 
 @pytest.mark.skipif(not compat.KERAS_3, reason="TensorFlow 2.15 gives them one scale")
 def test_the_converters_own_dense_layers_are_refused(model):
-    converter = tflite._converter(model, ["embed_image"])
+    converter = conversion.converter(model, ["embed_image"])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     with pytest.raises(ValueError, match="has a scale a channel"):
         quantize.check(converter.convert())
@@ -248,7 +248,7 @@ def test_the_converters_own_dense_layers_are_refused(model):
 
 def test_a_file_in_which_nothing_is_of_8_bits_is_refused(model):
     with pytest.raises(ValueError, match="no op of the network is of 8 bits"):
-        quantize.check(tflite.convert(model, ["embed_image"], "float32"))
+        quantize.check(conversion.convert(model, ["embed_image"]))
 
 
 # Scopes -----------------------------------------------------------------------------------------

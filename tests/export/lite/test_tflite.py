@@ -9,10 +9,13 @@ from tests.export import conftest
 from tfav import compat, registry
 from tfav.encoders import audio
 from tfav.export import servable as servable_lib
-from tfav.export.lite import console, durations, tflite
+from tfav.export.lite import console, conversion, tflite
+from tfav.export.options import ExportOptions
 from tfav.export.parity import speed
 from tfav.export.serving import saved_model
+from tfav.hearing import Hearing
 from tfav.inference import embedders, tflite_metadata
+from tfav.inference import interpreter as interpreters
 from tfav.ops import similarity
 from tfav.recipes import recipe as base
 
@@ -35,7 +38,7 @@ def test_each_encoder_has_a_file_of_its_own_in_each_precision(published):
         "image_float32.tflite",
     ]
     for name in names:
-        described = tflite.describe(content(published, name))
+        described = conversion.describe(content(published, name))
         assert set(described["signatures"]) == {"embed_" + name.split("_")[0]}
         builtin = set(vars(schema_py_generated.BuiltinOperator)) - {"CUSTOM", "DELEGATE"}
         assert set(described["ops"]) <= builtin
@@ -69,22 +72,22 @@ def test_float16_halves_the_file(published):
 def test_a_file_smaller_than_its_kernels_is_refused(published, recipe):
     whole = content(published, "image_float32.tflite")
     needed = kernel_bytes(servable_lib.Servable(recipe), "embed_image")
-    tflite.check(whole, ["embed_image"], needed)
+    conversion.check(whole, ["embed_image"], needed)
     with pytest.raises(ValueError, match="weights are not tracked"):
-        tflite.check(whole, ["embed_image"], 2 * needed)
+        conversion.check(whole, ["embed_image"], 2 * needed)
 
 
 def test_a_missing_signature_is_refused(published):
     with pytest.raises(ValueError, match="offers no signature embed_audio"):
-        tflite.check(content(published, "image_float32.tflite"), ["embed_audio"], 0)
+        conversion.check(content(published, "image_float32.tflite"), ["embed_audio"], 0)
 
 
 @pytest.mark.parametrize("op", ["VAR_HANDLE", "FlexRFFT2D", "ScaleAndTranslate"])
 def test_an_op_that_is_not_builtin_is_refused(monkeypatch, op):
     described = {"ops": {"ADD": 1, op: 1}, "signatures": {"embed_audio": {}}}
-    monkeypatch.setattr(tflite, "describe", lambda _: described)
+    monkeypatch.setattr(conversion, "describe", lambda _: described)
     with pytest.raises(ValueError, match=op):
-        tflite.check(b"", ["embed_audio"], 0)
+        conversion.check(b"", ["embed_audio"], 0)
 
 
 @pytest.mark.skipif(not compat.KERAS_3, reason="Keras 2 layers are tracked whole")
@@ -94,19 +97,19 @@ def test_keras_layers_in_place_of_tracked_variables_are_found(recipe, tmp_path):
     servable.network = list(recipe.encoders.values())
     path = str(tmp_path / "model")
     saved_model.save(servable, path, servable.fixed_signatures(8_000))
-    hollow = tflite.convert(path, ["embed_image"], "float32")  # says nothing
+    hollow = conversion.convert(path, ["embed_image"])  # says nothing
     with pytest.raises(ValueError, match="VAR_HANDLE"):
-        tflite.check(hollow, ["embed_image"], kernel_bytes(servable, "embed_image"))
+        conversion.check(hollow, ["embed_image"], kernel_bytes(servable, "embed_image"))
 
 
 def test_an_op_without_a_builtin_form_ends_in_a_sentence(recipe, tmp_path):
     class Resizing(servable_lib.Servable):
-        def _embed(self, **inputs):
+        def _encode(self, **inputs):
             if "image" in inputs:
                 half = tf.image.resize(inputs["image"], [16, 16], antialias=True)
                 whole = tf.image.resize(half, [conftest.SIZE, conftest.SIZE])
                 inputs["image"] = tf.cast(whole, tf.uint8)
-            return super()._embed(**inputs)
+            return super()._encode(**inputs)
 
     with pytest.raises(registry.UserError, match="embed_image does not convert .*ScaleAndTransl"):
         tflite.write(Resizing(recipe), str(tmp_path), audio_samples=8_000)
@@ -126,15 +129,15 @@ def test_what_is_stamped_on_a_file_is_read_from_it_and_changes_no_answer(publish
     whole = content(published, "image_float32.tflite")
     stamped = tflite_metadata.stamp(whole, {"a": 1})
     assert tflite_metadata.read_facts(whole)["modalities"] == ["audio", "image"]
-    assert tflite.describe(stamped) == tflite.describe(whole)
-    again = compat.lite_interpreter(content=stamped).get_signature_runner("embed_image")
-    first = compat.lite_interpreter(content=whole).get_signature_runner("embed_image")
+    assert conversion.describe(stamped) == conversion.describe(whole)
+    again = interpreters.make(content=stamped).get_signature_runner("embed_image")
+    first = interpreters.make(content=whole).get_signature_runner("embed_image")
     image = np.random.default_rng(0).integers(0, 256, [1, 32, 32, 3], np.uint8)
     np.testing.assert_array_equal(again(image=image)["embedding"], first(image=image)["embedding"])
 
 
 def test_an_unknown_precision_is_refused(recipe, tmp_path):
-    with pytest.raises(registry.UserError, match="'int4': choose from float32, float16"):
+    with pytest.raises(registry.UserError, match="'int4': choose one of float16, float32"):
         tflite.write(
             servable_lib.Servable(recipe), str(tmp_path), audio_samples=400, precisions=("int4",)
         )
@@ -189,7 +192,7 @@ def test_any_length_goes_through_one_file_one_sample_too(form, tmp_path):
     recipe = base.Recipe(conftest.settle({"audio": encoder}), heads={})
     path = write(recipe, tmp_path, dynamic_time=True)
     with open(path, "rb") as f:
-        described = tflite.describe(f.read())
+        described = conversion.describe(f.read())
     assert ("RFFT2D" in described["ops"]) == (form == "stft")
     assert described["signatures"]["embed_audio"]["inputs"]["waveform"]["shape"] == [1, None]
     phone = embedders.load(path)
@@ -210,16 +213,28 @@ def test_any_length_goes_through_one_file_one_sample_too(form, tmp_path):
     ],
 )
 def test_lengths_that_no_clip_has_are_refused(changes, sentence):
-    arguments = {"audio_seconds": 3.0, "durations": (), "dynamic_time": False, **changes}
+    options = ExportOptions(audio_seconds=3.0, min_cosine=0.999, **changes)
     with pytest.raises(registry.UserError, match=sentence):
-        durations.check(**arguments)
+        options.check(Hearing())
+
+
+def test_a_file_that_would_take_no_clip_is_refused():
+    hears = Hearing(max_seconds=4.0, min_seconds=2.0)
+    options = {"audio_seconds": 3.0, "min_cosine": 0.999}
+    ExportOptions(**options).check(hears)
+    ExportOptions(**options, dynamic_time=True, precisions=("float32",)).check(hears)
+    with pytest.raises(registry.UserError, match="for clips of 1 s would take none.*at least 2 s"):
+        ExportOptions(**options, durations=(1, 3)).check(hears)
+    # Its windows of a second fit.
+    windowed = Hearing(max_seconds=4.0, min_seconds=2.0, window_seconds=1.0)
+    ExportOptions(**options, durations=(1, 3)).check(windowed)
 
 
 # What a file says -------------------------------------------------------------------------------
 
 
 def test_versions_of_ops_and_the_least_runtime_are_told(published):
-    described = tflite.describe(content(published, "image_float32.tflite"))
+    described = conversion.describe(content(published, "image_float32.tflite"))
     assert described["op_versions"].keys() == described["ops"].keys()
     assert described["op_versions"]["CONV_2D"] >= 1
     assert described["min_runtime"].split(".")[0] in ("1", "2")

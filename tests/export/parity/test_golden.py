@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 from tests.export import conftest
-from tfav import compat
 from tfav.encoders import audio, image
 from tfav.export import servable
 from tfav.export.lite import tflite
 from tfav.export.parity import golden
 from tfav.export.serving import saved_model
+from tfav.inference import interpreter as interpreters
 from tfav.layers import spectrograms
 from tfav.recipes import recipe as base
 
@@ -76,7 +76,7 @@ def test_the_tflite_answers_the_vectors_padded_or_not(recipe, vectors, tmp_path,
     }
     for modality, feed in inputs.items():
         path = os.path.join(tmp_path, f"{modality}_float32.tflite")
-        runner = compat.lite_interpreter(path=path).get_signature_runner(f"embed_{modality}")
+        runner = interpreters.make(path=path).get_signature_runner(f"embed_{modality}")
         found = runner(**feed)["embedding"][0]
         np.testing.assert_allclose(found, vectors[modality]["embedding"], rtol=0, atol=1e-5)
 

@@ -51,7 +51,7 @@ def test_warm_up_is_a_second_of_sound_and_pictures_of_the_encoders_size(requests
 def test_warm_up_of_several_modalities_and_frames_can_be_answered(classifying):
     servable = servable_lib.Servable(classifying, {"flow": conftest.FRAMES}, conftest.CLASSES)
     functions = servable.signatures()
-    arguments = (1, servable.image_size, servable.num_frames)
+    arguments = (1, servable.items)
     for name in ("classify", "embed_flow"):
         specs = functions[name].structured_input_signature[1]
         request = warmup.inputs(specs, *arguments)

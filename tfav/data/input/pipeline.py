@@ -4,7 +4,6 @@ Everything runs in tf.data's C++ ops.
 """
 
 import functools
-import math
 import os
 from collections.abc import Callable, Sequence
 
@@ -55,8 +54,8 @@ def evaluation_batches(
     """
     index = reading.find(shards.Index.read(directory), ids_or_split, modality)
     reader = reading.Reader(index)
-    longest = max(1, math.ceil(max_seconds * tensors.SAMPLE_RATE_HZ))
-    shortest = math.ceil(min_seconds * tensors.SAMPLE_RATE_HZ)
+    longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
+    shortest = round(min_seconds * tensors.SAMPLE_RATE_HZ)
     if shortest > longest:
         raise registry.UserError(
             f"clips should last at least {min_seconds:g} s and at most {max_seconds:g} s: lower "

@@ -63,7 +63,7 @@ def file_batches(
     headers = [_read_header(path) for path in paths]
     kinds = np.array([kind for kind, _ in headers], np.int32)
     rates = np.array([rate for _, rate in headers], np.int64)
-    longest = max(1, math.ceil(max_seconds * tensors.SAMPLE_RATE_HZ))
+    longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
 
     def load(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         content = tf.io.read_file(row["path"])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfav import items
+
 # Modality to item, a waveform [T] or a picture [S, S, 3] or its frames; of a recipe whose answers
 # need all modalities, all of them.
 Rows = Sequence[Mapping[str, np.ndarray]]
@@ -48,27 +50,33 @@ def loudness(waveform: np.ndarray) -> float:
     return float(10 * np.log10(max(power, 1e-12)))
 
 
-def feeds(function: Callable, rows: Rows) -> Iterator[dict[str, np.ndarray]]:
+def feeds(
+    function: Callable, rows: Rows, modalities: Mapping[str, items.ItemSpec]
+) -> Iterator[dict[str, np.ndarray]]:
     """Yields the inputs of a phone's signature, by name, for each of the rows it can take.
 
-    A clip is cut or padded to the signature's length, where that is fixed.
+    What is padded is cut or padded to the signature's length, where that is fixed.
 
     Args:
       function: a concrete function of batch 1.
       rows: those without all of its modalities are left out.
+      modalities: modality to what one item of it is.
     """
     specs: Mapping[str, tf.TensorSpec] = function.structured_input_signature[1]
-    modalities = {"audio" if n == "waveform" else n for n in specs.keys() - {"num_samples"}}
+    taken = {m: spec for m, spec in modalities.items() if spec.tensor in specs}
     for row in rows:
-        if modalities <= row.keys():
-            inputs = {m: row[m][np.newaxis] for m in modalities - {"audio"}}
-            if "audio" in modalities:
-                inputs |= _clip(row["audio"], specs["waveform"].shape[1])
+        if taken.keys() <= row.keys():
+            inputs: dict[str, np.ndarray] = {}
+            for modality, spec in taken.items():
+                steps = specs[spec.tensor].shape[1] if spec.length else None
+                inputs |= _one(spec, row[modality], steps)
             yield inputs
 
 
-def _clip(waveform: np.ndarray, samples: int | None) -> dict[str, np.ndarray]:
-    padded = np.zeros([1, samples or len(waveform)], np.float32)
-    kept = waveform[: padded.shape[1]]
-    padded[0, : len(kept)] = kept
-    return {"waveform": padded, "num_samples": np.array([len(kept)], np.int32)}
+def _one(spec: items.ItemSpec, item: np.ndarray, steps: int | None) -> dict[str, np.ndarray]:
+    inputs = spec.stack(spec.tensor, [item[:steps]] if spec.length else [item])
+    if steps is not None:
+        axes = [(0, 0)] * item.ndim
+        width = [(0, 0), (0, steps - inputs[spec.tensor].shape[1]), *axes[1:]]
+        inputs[spec.tensor] = np.pad(inputs[spec.tensor], width)
+    return inputs

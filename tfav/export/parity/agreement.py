@@ -5,12 +5,7 @@ from typing import Any
 
 import numpy as np
 
-# Two classes are tied where the checkpoint's logits of both differ by less than this share of the
-# row's spread: rounding decides between them. It is some times what rounding the weights to that
-# precision moves a logit, and far below what a lost weight does. Weights of 8 bits are off by up to
-# 1/254 of their channel's largest, eight times what float16 is; activations of 8 bits add an error
-# a layer.
-_TIE = {"float32": 1e-3, "float16": 1e-2, "int8": 5e-2, "int8_static": 1e-1}
+from tfav.export.lite import precisions
 
 # Items whose embedding turned by more than this are listed: nothing that a float file does.
 _DRIFT = 0.999
@@ -43,8 +38,8 @@ def compare_logits(
 
     The classes of a row agree when both have their largest logit at the same class. Where they do
     not, it is a tie when the reference's logits of the two classes differ by at most a share of its
-    row's spread (largest less smallest logit): 0.001 in float32, 0.01 in float16, 0.05 in int8,
-    0.1 in int8_static. Else it is a flip, which no export survives.
+    row's spread (largest less smallest logit), `Precision.tie_share`. Else it is a flip, which no
+    export survives.
 
     Args:
       ids: N names.
@@ -60,7 +55,8 @@ def compare_logits(
     cosine = _cosine_or_equal(a, b)
     rows = np.arange(len(a))
     top, other = a.argmax(axis=1), b.argmax(axis=1)
-    tied = a[rows, top] - a[rows, other] <= _TIE[precision] * np.ptp(a, axis=1)
+    share = precisions.find(precision).tie_share
+    tied = a[rows, top] - a[rows, other] <= share * np.ptp(a, axis=1)
     return {
         **_agreement(ids, cosine, np.abs(a - b).max()),
         "argmax_agreement": float((top == other).mean()),

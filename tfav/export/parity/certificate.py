@@ -4,33 +4,51 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+import tfav
 from tfav import registry, tensors
-from tfav.export.lite import tflite
+from tfav.export.lite import conversion, precisions
+from tfav.export.options import ExportOptions
 from tfav.export.parity import agreement, speed, verification
 from tfav.export.parity import reference as reference_lib
 from tfav.export.serving import saved_model
-from tfav.inference import embedders
+from tfav.inference import embedders, saved_model_embedder, tflite_embedder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
 _BATCH_SIZE = 8
-_RATE_HZ = tensors.SAMPLE_RATE_HZ
 
-_QUANTISED = ("int8", "int8_static")
+
+class _File(NamedTuple):
+    """How TensorFlow itself writes and reads the files that a signature takes."""
+
+    encode: Callable[[np.ndarray], tf.Tensor]
+    decode: Callable[[tf.Tensor], tf.Tensor]
+
+
+_FILES = {
+    "wav": _File(
+        lambda clip: tf.audio.encode_wav(clip[:, np.newaxis], tensors.SAMPLE_RATE_HZ),
+        lambda wav: tf.audio.decode_wav(wav).audio[:, 0],
+    ),
+    "jpeg": _File(
+        lambda pixels: tf.io.encode_jpeg(pixels, quality=95),
+        lambda jpeg: tf.io.decode_jpeg(jpeg, channels=3),
+    ),
+}
 # No quantiser of ours renews what the converter wrote of the float file, and its kernels are newer.
 _RUNTIME_NOTE = "written for the float file; the oldest runtime that ran such files is 2.14"
 
 
 def certificate(
     recipe: base.Recipe,
-    inputs: reference_lib.Inputs,
+    inputs: reference_lib.Items,
     directory: str,
     artefacts: dict[str, str],
     rows: reference_lib.Rows = (),
@@ -61,31 +79,31 @@ def certificate(
     _add_ratios(found)
     return {
         "format": 3,
+        "tfav": tfav.__version__,
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "embedding_space": outputs.embedding_space(recipe),
+        "hearing": recipe.hearing.facts(),
         "trials": verification.judge(trials, reference, directory, artefacts) if trials else None,
         "artefacts": found,
     }
 
 
-def check(found: dict[str, Any], min_cosine: float, min_cosine_int8: float = 0.98) -> None:
+def check(found: dict[str, Any], options: ExportOptions) -> None:
     """Refuses a certificate with an answer too far from the checkpoint's, or of another class.
 
     A map must also be as near in each of its values.
 
     Args:
       found: the certificate.
-      min_cosine: of every answer of a float artefact.
-      min_cosine_int8: of every answer of an 8-bit one.
+      options: with the gate of each precision.
 
     Raises:
       UserError: names the artefact, the worst item, its cosine and the switch.
     """
     for name, artefact in found["artefacts"].items():
-        quantised = artefact["precision"] in _QUANTISED
-        least = min_cosine_int8 if quantised else min_cosine
-        switch = "--min_cosine_int8" if quantised else "--min_cosine"
+        gate = precisions.find(artefact["precision"]).gate
+        least, switch = getattr(options, gate.option), gate.switch
         for signature, parity in artefact["parity"].items():
             if not parity["cosine_min"] >= least:  # NaN is no parity either
                 raise registry.UserError(
@@ -148,8 +166,8 @@ def _artefact(
         with open(path, "rb") as f:
             content = f.read()
         files = [path]
-        described = {**tflite.describe(content), "speed": speed.measure(content)}
-        if precision in _QUANTISED:
+        described = {**conversion.describe(content), "speed": speed.measure(content)}
+        if precisions.find(precision).quantised:
             described["min_runtime_note"] = _RUNTIME_NOTE
         parity = _on_phone(reference, embedder, precision)
     return {
@@ -162,31 +180,30 @@ def _artefact(
 
 
 def _served(
-    reference: reference_lib.Reference, embedder: embedders.SavedModel, precision: str
+    reference: reference_lib.Reference,
+    embedder: saved_model_embedder.SavedModelEmbedder,
+    precision: str,
 ) -> dict[str, Any]:
     """Compares in batches, clips padded to the longest of each: what a server does."""
     parity = {}
-    for modality in embedder.modalities:
+    for modality, spec in embedder.items.items():
         chunks = _chunks(reference.items(modality))
-        found = [embedder.embed(modality, reference_lib.stack(modality, chunk)) for chunk in chunks]
+        found = [embedder.embed(modality, reference.stack(modality, chunk)) for chunk in chunks]
         parity[f"embed_{modality}"] = agreement.compare(
             reference.ids(modality), reference.expected(modality), np.concatenate(found)
         )
-    if "audio" in embedder.modalities:
-        wavs = [tf.audio.encode_wav(x[:, np.newaxis], _RATE_HZ) for x in reference.items("audio")]
-        found = [embedder.run("embed_wav", wav=wav[tf.newaxis])["embedding"] for wav in wavs]
-        decoded = [tf.audio.decode_wav(wav).audio.numpy()[:, 0] for wav in wavs]
-        parity["embed_wav"] = agreement.compare(
-            reference.ids("audio"), reference.embed("audio", decoded), np.concatenate(found)
-        )
-    if embedder.num_frames.get("image") == 1:
-        jpegs = [tf.io.encode_jpeg(item, quality=95) for item in reference.items("image")]
-        found = [embedder.run("embed_jpeg", jpeg=jpeg[tf.newaxis])["embedding"] for jpeg in jpegs]
-        decoded = [tf.io.decode_jpeg(jpeg, channels=3).numpy() for jpeg in jpegs]
-        parity["embed_jpeg"] = agreement.compare(
-            reference.ids("image"), reference.embed("image", decoded), np.concatenate(found)
-        )
-    chunks = [reference_lib.stack_rows(chunk) for chunk in _chunks(reference.joint())]
+        if spec.file:
+            signature, file = f"embed_{spec.file}", _FILES[spec.file]
+            content = [file.encode(item) for item in reference.items(modality)]
+            found = [
+                embedder.run(signature, **{spec.file: one[tf.newaxis]})["embedding"]
+                for one in content
+            ]
+            decoded = [file.decode(one).numpy() for one in content]
+            parity[signature] = agreement.compare(
+                reference.ids(modality), reference.embed(modality, decoded), np.concatenate(found)
+            )
+    chunks = [reference.stack_rows(chunk) for chunk in _chunks(reference.joint())]
     if "classify" in reference.signatures:
         found = [embedder.classify(chunk) for chunk in chunks]
         parity |= _classified(reference, found, None, precision)
@@ -198,21 +215,21 @@ def _served(
 
 
 def _on_phone(
-    reference: reference_lib.Reference, embedder: embedders.TFLite, precision: str
+    reference: reference_lib.Reference, embedder: tflite_embedder.TFLiteEmbedder, precision: str
 ) -> dict[str, Any]:
     """Compares item by item, clips cut or padded to the length of each signature."""
     if not embedder.modalities:
-        samples = embedder.lengths["classify"]
-        rows = [reference_lib.stack_rows([row]) for row in reference.joint(samples)]
+        steps = embedder.lengths["classify"]
+        rows = [reference.stack_rows([row]) for row in reference.joint(steps)]
         found = [embedder.classify(row) for row in rows]
-        return _classified(reference, found, samples, precision)
+        return _classified(reference, found, steps, precision)
     (modality,) = embedder.modalities
     parity = {}
-    for signature, samples in embedder.lengths.items():
-        batches = [reference_lib.stack(modality, [x]) for x in reference.items(modality, samples)]
+    for signature, steps in embedder.lengths.items():
+        batches = [reference.stack(modality, [x]) for x in reference.items(modality, steps)]
         found = [embedder.embed(modality, batch, signature) for batch in batches]
         parity[signature] = agreement.compare(
-            reference.ids(modality), reference.expected(modality, samples), np.concatenate(found)
+            reference.ids(modality), reference.expected(modality, steps), np.concatenate(found)
         )
     return parity
 
@@ -220,11 +237,11 @@ def _on_phone(
 def _classified(
     reference: reference_lib.Reference,
     found: Sequence[Mapping[str, Any]],
-    max_samples: int | None,
+    max_steps: int | None,
     precision: str,
 ) -> dict[str, Any]:
     ids, answered = reference.names, reference_lib.stacked(found)
-    expected = reference.answered("classify", max_samples)
+    expected = reference.answered("classify", max_steps)
     return {
         "classify" if name == "logits" else f"classify:{name}": agreement.compare_logits(
             ids, expected[name], answered[name], precision

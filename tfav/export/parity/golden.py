@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfav import tensors
-from tfav.encoders import encoder as encoders_base
+from tfav import items, tensors
 from tfav.layers import frontend, spectrograms
-from tfav.ops import similarity
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
 FORMAT = 1
@@ -27,8 +26,15 @@ _CLIP = (
     "(1 + (n / 2000) mod 4) * (2000 * abs(2 * (n mod 100) - 100) / 100 - 1000) "
     "+ 1500 * abs(2 * (n mod 23) - 23) / 23 - 750 + x(n) / 1048576 - 1024. "
     "waveform = waveform_pcm16 / 32768.0 in float32; a longer clip is padded with anything behind "
-    "num_samples. Embeddings have unit norm."
+    "num_samples. Of a clip the first max_seconds of `hearing` are heard, a shorter one than "
+    "min_seconds repeats itself up to them, and with window_seconds above 0 the embedding is the "
+    "mean of those of consecutive windows, by their samples. Embeddings have unit norm."
 )
+_NUMBERS = (
+    "Number i of the flattened item, the last axis fastest, is ((37 * i) mod 101) / 50 - 1; of a "
+    "whole type (37 * i) mod 101. Embeddings have unit norm."
+)
+_STEPS = 16  # of a sequence of any length
 _PICTURE = (
     "Base64 of the uint8 bytes, the last axis fastest. Frame f (0 of a single picture), row y, "
     "column x, channel c (R, G, B) holds (x * y / 4 + 5 * x * (c + 1) + 3 * y + 40 * f) mod 256, / "
@@ -46,19 +52,15 @@ def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) ->
     Returns:
       `format`, and by modality:
       `audio`: `description`, `sample_rate_hz`, `num_samples`, `waveform_pcm16` [num_samples],
-        `embedding` [D]; and of an encoder with a front-end `frontend` (its constants, see
-        `frontend_constants`) and, by the front-end's name, such as `log_mel`, what it gives,
-        [frames][bands].
-      pictures: `description`, `shape` ([S, S, 3], or [F, S, S, 3] of several frames), `pixels`,
+        `hearing` (how much of a clip is heard), `embedding` [D]; and of an encoder with a
+        front-end `frontend` (its constants, see `frontend_constants`) and, by the front-end's name,
+        such as `log_mel`, what it gives, [frames][bands].
+      images: `description`, `shape` ([S, S, 3], or [F, S, S, 3] of several frames), `pixels`,
         `embedding` [D].
     """
     found: dict[str, Any] = {"format": FORMAT}
-    for modality, encoder in sorted(recipe.encoders.items()):
-        if encoder.modality == "audio":
-            found[modality] = _of_clip(recipe, modality, encoder)
-        else:
-            frames = (num_frames or {}).get(modality, 1)
-            found[modality] = _of_picture(recipe, modality, encoder.image_size, frames)
+    for modality, spec in outputs.item_specs(recipe, num_frames).items():
+        found[modality] = _KINDS.get(spec.kind, _of_numbers)(recipe, modality, spec)
     return found
 
 
@@ -108,35 +110,53 @@ def _band(weights: np.ndarray) -> dict[str, Any]:
     return {"first_bin": int(first), "weights": weights[first : last + 1].tolist()}
 
 
-def _of_clip(recipe: base.Recipe, modality: str, encoder: encoders_base.Encoder) -> dict[str, Any]:
+def _of_clip(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
     samples = clip()
-    waveform = tf.constant(samples[np.newaxis].astype(np.float32) / FULL_SCALE)
+    waveform = samples.astype(np.float32) / FULL_SCALE
     found = {
         "description": _CLIP,
         "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
         "num_samples": len(samples),
+        "hearing": recipe.hearing.facts(),
         "waveform_pcm16": samples.tolist(),
     }
-    layer = getattr(encoder, "frontend", None)
+    layer = getattr(recipe.encoders[modality], "frontend", None)
     if isinstance(layer, frontend.Frontend):
         found["frontend"] = frontend_constants(layer)
-        found[layer.name] = _listed(layer(waveform)[0][0])
+        found[layer.name] = _listed(layer(tf.constant(waveform[np.newaxis]))[0][0])
     return {**found, "embedding": _embedding(recipe, modality, waveform)}
 
 
-def _of_picture(recipe: base.Recipe, modality: str, size: int, frames: int) -> dict[str, Any]:
-    pixels = picture(size, frames)
+def _of_picture(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
+    pixels = picture(spec.side, spec.num_frames)
     return {
         "description": _PICTURE,
         "shape": list(pixels.shape),
         "pixels": base64.b64encode(pixels.tobytes()).decode(),
-        "embedding": _embedding(recipe, modality, tf.constant(pixels[np.newaxis])),
+        "embedding": _embedding(recipe, modality, pixels),
     }
 
 
-def _embedding(recipe: base.Recipe, modality: str, value: tf.Tensor) -> list[float]:
-    embedding = recipe.embed(modality, {modality: value}, training=False)
-    return _listed(similarity.normalize(embedding)[0])
+def _of_numbers(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
+    shape = [_STEPS if size is None else size for size in spec.shape]
+    values = 37 * np.arange(np.prod(shape)) % 101
+    if not np.issubdtype(np.dtype(spec.dtype), np.integer):
+        values = values / 50 - 1
+    values = values.reshape(shape).astype(spec.dtype)
+    return {
+        "description": _NUMBERS,
+        "shape": shape,
+        "embedding": _embedding(recipe, modality, values),
+    }
+
+
+# By the kind of an item; others are made of numbers.
+_KINDS = {"audio": _of_clip, "image": _of_picture}
+
+
+def _embedding(recipe: base.Recipe, modality: str, value: np.ndarray) -> list[float]:
+    batch = {modality: tf.constant(value[np.newaxis])}
+    return _listed(outputs.embedding(recipe, modality, batch)[0])
 
 
 def _listed(values: tf.Tensor) -> Any:

@@ -1,13 +1,13 @@
 """How fast a `.tflite` runs here, on one thread, and by what."""
 
-import importlib.metadata
 import time
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfav import compat, tensors
+from tfav import tensors
+from tfav.inference import artefacts, tflite_metadata
+from tfav.inference import interpreter as interpreters
 
 _SECONDS = 0.3  # measured so long each
 _MIN_RUNS = 5
@@ -19,32 +19,35 @@ def measure(content: bytes) -> dict[str, Any]:
     A clip of any length is taken to have 3 s. The first calls are not counted.
 
     Args:
-      content: of a `.tflite`.
+      content: of a `.tflite`, facts inside.
 
     Returns:
       `interpreter` (name and version), `milliseconds` (signature to the least of several runs) and
       `partitions` (parts of the graph that a delegate, here XNNPACK, took over; None where that
       is not known: TensorFlow 2.15 does not tell, others only of the first signature).
     """
-    interpreter = compat.lite_interpreter(content=content)
+    specs = artefacts.parse_facts(tflite_metadata.read_facts(content)).items.values()
+    interpreter = interpreters.make(content=content)
     names = sorted(interpreter.get_signature_list())
     random = np.random.default_rng(0)
     milliseconds = {}
     for name in names:
         runner = interpreter.get_signature_runner(name)
+        shapes = {n: t["shape_signature"].tolist() for n, t in runner.get_input_details().items()}
         inputs = {}
-        for key, tensor in runner.get_input_details().items():
-            shape = [d if d > 0 else 3 * tensors.SAMPLE_RATE_HZ for d in tensor["shape_signature"]]
-            if key == "waveform":
-                inputs[key] = random.uniform(-0.3, 0.3, shape).astype(np.float32)
-            elif key != "num_samples":
-                inputs[key] = random.integers(0, 256, shape, np.uint8)
-        if "waveform" in inputs:
-            inputs["num_samples"] = np.array([inputs["waveform"].shape[1]], np.int32)
+        for spec in specs:
+            if spec.tensor in shapes:
+                shape = [d if d > 0 else 3 * tensors.SAMPLE_RATE_HZ for d in shapes[spec.tensor]]
+                if np.issubdtype(np.dtype(spec.dtype), np.integer):
+                    inputs[spec.tensor] = random.integers(0, 256, shape, spec.dtype)
+                else:
+                    inputs[spec.tensor] = random.uniform(-0.3, 0.3, shape).astype(spec.dtype)
+                if spec.length:
+                    inputs[spec.length] = np.array([shape[1]], np.int32)
         milliseconds[name] = round(1e3 * _least(runner, inputs), 4)
     delegated = sum(op["op_name"] == "DELEGATE" for op in interpreter._get_ops_details())
     return {
-        "interpreter": _name(interpreter),
+        "interpreter": interpreters.name(interpreter),
         "milliseconds": milliseconds,
         "partitions": (delegated or None) if len(names) == 1 else None,
     }
@@ -58,9 +61,3 @@ def _least(runner: Any, inputs: dict[str, np.ndarray]) -> float:
         runner(**inputs)
         runs.append(time.perf_counter() - start)
     return min(runs)
-
-
-def _name(interpreter: Any) -> str:
-    if type(interpreter).__module__.startswith("ai_edge_litert"):
-        return f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
-    return f"tf.lite of TensorFlow {tf.__version__}"

@@ -12,13 +12,13 @@ from tfav.inference import embedders
 
 
 class Trials(NamedTuple):
-    """Pairs of a sound and a picture.
+    """Pairs of a clip and an image.
 
     Attributes:
       name: of the list they come from.
       sha256: of that list.
-      pairs: (id of a sound, id of a picture, whether of one identity).
-      items: modality to id to waveform [T] or picture(s).
+      pairs: (id of a clip, id of an image, whether of one identity).
+      items: modality to id to waveform [T] or image(s).
     """
 
     name: str
@@ -59,13 +59,11 @@ def judge(
         before, after = {}, {}
         for modality, items in trials.items.items():
             name, embedder = by[modality]
-            cut = None
-            if modality == "audio" and name.endswith(".tflite"):
-                cut = list(embedder.lengths.values())[-1]
-            heard = [item[:cut] for item in items.values()]
+            cut = list(embedder.lengths.values())[-1] if name.endswith(".tflite") else None
+            heard = [reference.cut(modality, item, cut) for item in items.values()]
             if (modality, cut) not in expected:
                 expected[modality, cut] = reference.embed(modality, heard)
-            answered = [embedder.embed(modality, reference_lib.stack(modality, [x])) for x in heard]
+            answered = [embedder.embed(modality, reference.stack(modality, [x])) for x in heard]
             before[modality] = dict(zip(items, expected[modality, cut]))
             after[modality] = dict(zip(items, np.concatenate(answered)))
         compared = compare(trials.pairs, before, after)

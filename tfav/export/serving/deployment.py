@@ -32,12 +32,7 @@ def finish(servable: servable_lib.Servable, path: str, name: str) -> None:
     requests = [
         (
             signature,
-            warmup.inputs(
-                function.structured_input_signature[1],
-                rows,
-                servable.image_size,
-                servable.num_frames,
-            ),
+            warmup.inputs(function.structured_input_signature[1], rows, servable.items),
         )
         for signature, function in sorted(servable.signatures().items())
         for rows in BATCH_SIZES

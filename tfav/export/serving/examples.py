@@ -1,54 +1,78 @@
 """Made-up inputs of the signatures of a server, of the kinds that real ones come in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfav import tensors
+from tfav import items, tensors
+
+_STEPS = 16  # of a sequence of any length
+_LARGER = (48, 64)  # height and width of an image that is to be fitted
 
 
-def inputs(
-    num_frames: Mapping[str, int], embedding_size: Mapping[str, int]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Returns inputs for the signatures that read one modality or compare two, by their names.
+def of_items(specs: Mapping[str, items.ItemSpec]) -> dict[str, dict[str, np.ndarray]]:
+    """Returns inputs of the signatures that read one modality, by their names.
 
     Args:
-      num_frames: modality of pictures to their frames.
-      embedding_size: modality to D.
+      specs: modality to what one item of it is.
 
     Returns:
-      Clips of two lengths and pictures that are to be resized, as arrays and as files (dtype
-      object: NumPy's own strings lose the zero bytes at their end), embeddings, and a list of
-      them for each of several.
+      Two rows each: of two lengths where they are padded, images that are to be resized; as arrays
+      and as files (dtype object: NumPy's own strings lose the zero bytes at their end).
     """
     random = np.random.default_rng(0)
-    second = tensors.SAMPLE_RATE_HZ
     found: dict[str, dict[str, np.ndarray]] = {}
-    for modality in sorted(embedding_size):
-        if modality == "audio":
-            clips = random.uniform(-0.5, 0.5, [2, second]).astype(np.float32)
-            clips[0, -1] = 0  # a file that ends with zero bytes
-            lengths = np.array([second, second // 2], np.int32)
-            found["embed_audio"] = {"waveform": clips, "num_samples": lengths}
-            files = [
-                tf.audio.encode_wav(clip[:length, np.newaxis], second).numpy()
-                for clip, length in zip(clips, lengths)
-            ]
-            found["embed_wav"] = {"wav": np.array(files, object)}
-            continue
-        frames = num_frames[modality]
-        shape = [2, *([frames] if frames > 1 else []), 48, 64, 3]
-        found[f"embed_{modality}"] = {modality: random.integers(0, 256, shape, np.uint8)}
-    if num_frames.get("image") == 1:
-        jpeg = [tf.io.encode_jpeg(x).numpy() for x in found["embed_image"]["image"]]
-        found["embed_jpeg"] = {"jpeg": np.array(jpeg, object)}
+    for modality, spec in specs.items():
+        inputs = numbers(spec, 2, random)
+        found[f"embed_{modality}"] = inputs
+        if spec.file:
+            rows = spec.unstack(spec.tensor, inputs)
+            content = [FILES[spec.file](row) for row in rows]
+            found[f"embed_{spec.file}"] = {spec.file: np.array(content, object)}
+    return found
+
+
+def numbers(spec: items.ItemSpec, rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns made-up rows of a modality as the tensors of a signature, the second one shorter."""
+    steps = tensors.SAMPLE_RATE_HZ if spec.clip else _STEPS
+    shape = [steps if size is None else size for size in spec.shape]
+    if spec.fitted:
+        shape[-3:-1] = _LARGER
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        values = random.integers(0, 256, [rows, *shape], spec.dtype)
+    else:
+        values = random.uniform(-0.5, 0.5, [rows, *shape]).astype(spec.dtype)
+    if not spec.length:
+        return {spec.tensor: values}
+    values[0, -1] = 0  # a file that ends with zero bytes
+    count = np.array([shape[0], *[shape[0] // 2] * (rows - 1)], np.int32)
+    return {spec.tensor: values, spec.length: count}
+
+
+def of_embeddings(embedding_size: Mapping[str, int]) -> dict[str, dict[str, np.ndarray]]:
+    """Returns inputs of `score` and `match`: embeddings, and a list of them for each of several.
+
+    Args:
+      embedding_size: modality to D, equal in all.
+    """
+    random = np.random.default_rng(0)
     vectors = {
         f"{m}_embedding": random.normal(size=[3, size]).astype(np.float32)
         for m, size in embedding_size.items()
     }
-    found["score"] = vectors
     probe = next(iter(vectors.values()))[:2]
     candidates = random.normal(size=[2, 3, probe.shape[1]]).astype(np.float32)
-    found["match"] = {"probe": probe, "candidates": candidates}
-    return found
+    return {"score": vectors, "match": {"probe": probe, "candidates": candidates}}
+
+
+def _wav(clip: np.ndarray) -> bytes:
+    return tf.audio.encode_wav(clip[:, np.newaxis], tensors.SAMPLE_RATE_HZ).numpy()
+
+
+def _jpeg(pixels: np.ndarray) -> bytes:
+    return tf.io.encode_jpeg(pixels).numpy()
+
+
+# Name of a tensor of whole files to what makes one of an item.
+FILES: dict[str, Callable[[np.ndarray], bytes]] = {"wav": _wav, "jpeg": _jpeg}

@@ -1,15 +1,20 @@
 """What a server is sent: refused with a sentence where it cannot be embedded, fitted where it can.
 
 Every check names the signature and the input, and comes before the encoder, which would fail on
-shapes that mean nothing to the caller.
+shapes that mean nothing to the caller. The limits are those of the readers of
+files, `media.mono` and `media.image_files`.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
 
-from tfav import tensors
+from tfav import items, tensors
 from tfav.data.input import crops
+from tfav.media import image_files, mono
+
+_Check = Callable[[], tf.Operation]
 
 
 def shapes(
@@ -24,115 +29,132 @@ def shapes(
     for name, value in inputs.items():
         value = tf.ensure_shape(value, specs[name].shape)
         none = f"{signature}: {name} has no rows, send at least one"
-        with tf.control_dependencies([_assert(tf.shape(value)[0] > 0, none)]):
+        with in_order([lambda v=value, n=none: refuse_unless(tf.shape(v)[0] > 0, n)]):
             found[name] = tf.identity(value)
     return found
 
 
-def waveform(
-    signature: str, waveform: tf.Tensor, num_samples: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns clips [B, T] and their lengths [B] as they came, once they are known to be sound."""
-    rows, length = tf.unstack(tf.shape(waveform))
-    checks = [
-        tf.debugging.assert_positive(
-            length,
-            f"{signature}: waveform has no samples, send at least one (16000 are a second)",
+def item(
+    signature: str, spec: items.ItemSpec, inputs: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Returns the tensors of one modality as its encoder takes them, once they can be embedded."""
+    value = inputs[spec.tensor]
+    if spec.fitted:
+        return {spec.tensor: _fitted(signature, spec, value)}
+    checks = []
+    if spec.length:
+        checks += _counted(signature, spec, value, inputs[spec.length])
+    if value.dtype.is_floating:
+        unit = "samples, decode the clip again" if spec.clip else "values"
+        broken = f"{signature}: {spec.tensor} holds NaN or infinite {unit}"
+        checks.append(lambda: refuse_unless(tf.reduce_all(tf.math.is_finite(value)), broken))
+    if spec.clip:
+        checks += _audible(signature, spec, value, inputs[spec.length])
+    with in_order(checks):
+        return {name: tf.identity(inputs[name]) for name in spec.tensors}
+
+
+def _counted(
+    signature: str, spec: items.ItemSpec, value: tf.Tensor, count: tf.Tensor
+) -> list[_Check]:
+    """Returns checks of rows [B, T, ...] and how much of each counts, [B]."""
+    rows, length = tf.shape(value)[0], tf.shape(value)[1]
+    unit, example = ("samples", " (16000 are a second)") if spec.clip else ("steps", "")
+    name, tensor = spec.length, spec.tensor
+    return [
+        lambda: refuse_unless(
+            length > 0, f"{signature}: {tensor} has no {unit}, send at least one{example}"
         ),
-        tf.debugging.assert_equal(
-            rows,
-            tf.size(num_samples),
-            f"{signature}: send one num_samples for each row of waveform",
+        lambda: refuse_unless(
+            tf.equal(rows, tf.size(count)), f"{signature}: send one {name} for each row of {tensor}"
         ),
-        tf.debugging.assert_positive(
-            num_samples, f"{signature}: num_samples counts a clip's true samples, at least 1"
+        lambda: refuse_unless(
+            tf.reduce_all(count > 0), f"{signature}: {name} counts the true {unit}, at least 1"
         ),
-        tf.debugging.assert_less_equal(
-            num_samples, length, f"{signature}: num_samples is more than the waveform holds"
-        ),
-        tf.debugging.assert_all_finite(
-            waveform,
-            f"{signature}: waveform holds NaN or infinite samples, decode the clip again",
+        lambda: refuse_unless(
+            tf.reduce_all(count <= length), f"{signature}: {name} is more than the {tensor} holds"
         ),
     ]
-    with tf.control_dependencies([c for c in checks if c is not None]):
-        return tf.identity(waveform), tf.identity(num_samples)
 
 
-def wav(signature: str, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the clips [B, T] float32 of sound files and their lengths [B] int32.
+def _audible(
+    signature: str, spec: items.ItemSpec, value: tf.Tensor, count: tf.Tensor
+) -> list[_Check]:
+    """Returns checks of clips [B, T], [B]: long enough, not silent, and no integers as floats."""
+    seconds = tf.cast(count, tf.float32) / tensors.SAMPLE_RATE_HZ
+    sound = tf.sequence_mask(count, tf.shape(value)[1])
+    peak = tf.reduce_max(tf.where(sound, tf.abs(value), tf.zeros_like(value)), axis=1)
+    shortest, quietest = tf.argmin(seconds), tf.argmin(peak)
+    loudest = tf.argmax(peak)
+    least = round(mono.MIN_SECONDS * tensors.SAMPLE_RATE_HZ)
+    row = f"{signature}: row"
+    return [
+        lambda: refuse_unless(
+            tf.reduce_all(count >= least),
+            *(row, shortest, f"of {spec.tensor} lasts", seconds[shortest]),
+            f"s, send at least {mono.MIN_SECONDS} s",
+        ),
+        lambda: refuse_unless(
+            tf.reduce_all(peak >= mono.MIN_PEAK),
+            *(row, quietest, f"of {spec.tensor} is silent, its peak is", peak[quietest]),
+            f"and the least that is embedded {mono.MIN_PEAK}: send sound",
+        ),
+        lambda: refuse_unless(
+            tf.reduce_all(peak <= mono.MAX_PEAK),
+            *(row, loudest, f"of {spec.tensor} has samples up to", peak[loudest]),
+            "which should lie in [-1, 1]: divide those of 16 bits by 32768",
+        ),
+    ]
 
-    Channels are averaged, as the reader does.
+
+def _fitted(signature: str, spec: items.ItemSpec, pixels: tf.Tensor) -> tf.Tensor:
+    """Returns images fitted to a square as the reader fits them.
 
     Args:
       signature: what was called.
-      files: [B] bytes of RIFF files, PCM of 16 bits at 16 kHz. What else TensorFlow's decoder
-        cannot read (a file cut short), it refuses with a sentence of its own.
+      spec: of the modality.
+      pixels: [B, H, W, 3] uint8, or frames [B, F, H, W, 3].
+
+    Returns:
+      [B, size, size, 3] or [B, F, size, size, 3] uint8.
     """
-    longest = tf.reduce_max(tf.strings.length(files)) // 2  # two bytes a sample, and a header
-
-    def decode(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.control_dependencies(_header(signature, file)):
-            sound, rate_hz = tf.audio.decode_wav(tf.identity(file))
-        length = tf.shape(sound)[0]
-        right = tensors.SAMPLE_RATE_HZ
-        checks = [
-            _assert(rate_hz == right, f"{signature}: a file has", rate_hz, f"Hz, send {right} Hz"),
-            _assert(length > 0, f"{signature}: a file holds no samples, send at least one"),
-        ]
-        with tf.control_dependencies(checks):
-            clip = tf.reduce_mean(sound, axis=1)
-        return tf.pad(clip, [[0, longest - length]]), length
-
-    specs = (tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.int32))
-    clips, lengths = tf.map_fn(decode, files, fn_output_signature=specs)
-    return clips[:, : tf.reduce_max(lengths)], lengths
+    shape, size = tf.shape(pixels), spec.side
+    lacking = "pixels, send" if pixels.shape.rank == 4 else "frames or no pixels, send one frame of"
+    some = f"{signature}: {spec.tensor} has no {lacking} at least 1 x 1"
+    checks = [
+        lambda: refuse_unless(tf.reduce_all(shape[1:-1] > 0), some),
+        *_wide_enough(signature, spec.tensor, shape[-3:-1], min(size, image_files.MIN_SIDE)),
+    ]
+    with in_order(checks):
+        flat = tf.reshape(pixels, tf.concat([[tf.reduce_prod(shape[:-3])], shape[-3:]], axis=0))
+    fitted = tf.cond(
+        tf.reduce_all(shape[-3:-1] == size),
+        lambda: flat,
+        lambda: tf.map_fn(lambda one: crops.fit(one, size), flat),
+    )
+    fitted = tf.reshape(fitted, tf.concat([shape[:-3], [size, size, 3]], axis=0))
+    return tf.ensure_shape(fitted, [*pixels.shape[:-3], size, size, 3])
 
 
-def _header(signature: str, file: tf.Tensor) -> list[tf.Operation]:
-    """Returns checks of how a sound file begins, in words that its sender understands."""
-    wanted = "send RIFF (.wav) files of 16-bit PCM"
-    length = tf.strings.length(file)
-    riff = (tf.strings.substr(file, 0, 4) == "RIFF") & (length >= 44)
-    checks = [_assert(riff, f"{signature}: a file is not a whole WAV, {wanted}")]
-    with tf.control_dependencies(checks):
-        # "fmt ", its size, format (1: PCM) and channels, rate, bytes a second and a row, bits,
-        # "data", its size. Where other chunks come between, the decoder's own checks must do.
-        start = tf.strings.substr(file, 12, 32)
-    words = tf.cast(tf.io.decode_raw(start, tf.uint16), tf.int32)
-    size = tf.io.decode_raw(start, tf.int32)[7]
-    is_format = tf.strings.substr(start, 0, 4) == "fmt "
-    is_data = tf.strings.substr(start, 24, 4) == "data"
+def _wide_enough(signature: str, name: str, shape: tf.Tensor, least: int) -> list[_Check]:
     return [
-        *checks,
-        _assert(
-            ~is_format | ((words[4] == 1) & (words[11] == 16)),
-            f"{signature}: a file has",
-            words[11],
-            "bits a sample in the WAV format",
-            words[4],
-            f"(PCM is 1), {wanted}",
-        ),
-        _assert(
-            ~(is_format & is_data) | ((size >= 0) & (size <= length - 44)),
-            f"{signature}: a file is cut short, its header tells of",
-            size,
-            "bytes of sound and there are",
-            length - 44,
-        ),
+        lambda: refuse_unless(
+            tf.reduce_min(shape) >= least,
+            *(f"{signature}: {name} is", shape[0], "pixels high and", shape[1]),
+            f"wide, send at least {least} x {least}",
+        )
     ]
 
 
-def _assert(condition: tf.Tensor, *words: str | tf.Tensor) -> tf.Operation:
-    """Refuses with a sentence of words and numbers."""
-    texts = [w if isinstance(w, str) else tf.strings.as_string(w) for w in words]
-    return tf.debugging.Assert(condition, [tf.strings.join(texts, " ")])
+def wide_enough(signature: str, name: str, shape: tf.Tensor) -> list[_Check]:
+    """Returns a check of an image file's height and width [2], what the reader refuses too."""
+    return _wide_enough(signature, name, shape, image_files.MIN_SIDE)
 
 
 def candidates(signature: str, probe: tf.Tensor, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns probes [B, D] and the candidates of each [B, N, D], once there are any."""
     none = f"{signature}: a probe has no candidates, send at least one in every row of candidates"
-    with tf.control_dependencies([_assert(tf.shape(candidates)[1] > 0, none)]):
+    with in_order([lambda: refuse_unless(tf.shape(candidates)[1] > 0, none)]):
         return {"probe": probe, "candidates": tf.identity(candidates)}
 
 
@@ -146,45 +168,50 @@ def embeddings(signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.
     }
 
 
-def pictures(signature: str, name: str, pixels: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns pictures fitted to a square as the reader fits them.
+def rows(
+    signature: str, inputs: Mapping[str, tf.Tensor], lengths: Collection[str] = ()
+) -> dict[str, tf.Tensor]:
+    """Returns inputs as they came, once they are known to hold the same number of rows.
 
     Args:
       signature: what was called.
-      name: of the input.
-      pixels: [B, H, W, 3] uint8, or frames [B, F, H, W, 3].
-      size: side of the square.
-
-    Returns:
-      [B, size, size, 3] or [B, F, size, size, 3] uint8.
+      inputs: by name.
+      lengths: names of those that count, which have been looked at.
     """
-    shape = tf.shape(pixels)
-    lacking = "pixels, send" if pixels.shape.rank == 4 else "frames or no pixels, send one frame of"
-    check = tf.debugging.assert_positive(
-        shape[1:-1], f"{signature}: {name} has no {lacking} at least 1 x 1"
-    )
-    with tf.control_dependencies([] if check is None else [check]):
-        flat = tf.reshape(pixels, tf.concat([[tf.reduce_prod(shape[:-3])], shape[-3:]], axis=0))
-    fitted = tf.cond(
-        tf.reduce_all(shape[-3:-1] == size),
-        lambda: flat,
-        lambda: tf.map_fn(lambda one: crops.fit(one, size), flat),
-    )
-    fitted = tf.reshape(fitted, tf.concat([shape[:-3], [size, size, 3]], axis=0))
-    return tf.ensure_shape(fitted, [*pixels.shape[:-3], size, size, 3])
-
-
-def rows(signature: str, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns inputs as they came, once they are known to hold the same number of rows."""
-    first, *others = sorted(inputs.keys() - {"num_samples"})
+    first, *others = sorted(inputs.keys() - set(lengths))
+    count = {name: tf.shape(inputs[name])[0] for name in (first, *others)}
     checks = [
-        tf.debugging.assert_equal(
-            tf.shape(inputs[first])[0],
-            tf.shape(inputs[other])[0],
+        lambda other=other: refuse_unless(
+            tf.equal(count[first], count[other]),
             f"{signature}: {first} and {other} hold different numbers of rows, send one of each "
             "for every row",
         )
         for other in others
     ]
-    with tf.control_dependencies([c for c in checks if c is not None]):
+    with in_order(checks):
         return {name: tf.identity(value) for name, value in inputs.items()}
+
+
+def refuse_unless(condition: tf.Tensor, *words: str | tf.Tensor) -> tf.Operation:
+    """Returns an assertion that refuses with a sentence of words and numbers."""
+    texts = [
+        word
+        if isinstance(word, str)
+        else tf.strings.as_string(word, shortest=True)
+        if word.dtype.is_floating
+        else tf.strings.as_string(word)
+        for word in words
+    ]
+    return tf.debugging.Assert(condition, [tf.strings.join(texts, " ")])
+
+
+@contextlib.contextmanager
+def in_order(checks: Sequence[_Check]):
+    """Runs what is made in the block after the checks, and each check after the one before.
+
+    So what is said first is what is wrong first: without, any of them may be.
+    """
+    with contextlib.ExitStack() as stack:
+        for check in checks:
+            stack.enter_context(tf.control_dependencies([check()]))
+        yield

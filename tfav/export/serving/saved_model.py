@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfav
-from tfav import folders, registry
+from tfav import files, folders, registry
 from tfav.export import servable as servable_lib
 from tfav.inference import artefacts
 
@@ -78,6 +77,8 @@ def choose_version(directory: str, version: int | str | None = None) -> int:
 def staging(directory: str) -> Iterator[str]:
     """Yields a folder beside `directory`, on its file system and outside of it, gone afterwards.
 
+    By a name that TensorFlow takes for no pattern.
+
     A server that watches `directory` sees nothing of what happens there. What killed exports to
     `directory` have left goes first (`tfav.folders.beside`).
 
@@ -85,8 +86,8 @@ def staging(directory: str) -> Iterator[str]:
       UserError: something could not be written.
     """
     try:
-        with folders.beside(directory, hidden=True) as stage:
-            yield stage
+        with folders.beside(directory, hidden=True) as stage, files.plain_path(stage) as plain:
+            yield plain
     except OSError as error:
         if "No space left on device" in str(error):
             raise registry.UserError(
@@ -126,9 +127,15 @@ def save(servable: servable_lib.Servable, path: str, signatures: servable_lib.Fu
             f"an encoder uses the op {foreign[0]}, which no server has without the compiled extra: "
             "compute it with TensorFlow's own ops, or before the encoder."
         )
+    hashes = {
+        os.path.relpath(os.path.join(folder, name), path): files.sha256(os.path.join(folder, name))
+        for folder, _, names in os.walk(path)
+        for name in names
+    }
+    text = artefacts.sealable({**servable.facts(), "files": hashes})
     os.makedirs(os.path.dirname(os.path.join(path, artefacts.FACTS_FILE)))
-    with open(os.path.join(path, artefacts.FACTS_FILE), "w", encoding="utf-8") as f:
-        f.write(json.dumps(servable.facts(), indent=2) + "\n")
+    with open(os.path.join(path, artefacts.FACTS_FILE), "wb") as f:
+        f.write(artefacts.seal(text, text))
 
 
 def verify(servable: servable_lib.Servable, path: str) -> None:

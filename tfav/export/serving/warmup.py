@@ -7,15 +7,19 @@ that will serve, batching included, and does not load a version whose warm-up fa
 import os
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow.core.framework import tensor_pb2
 
-from tfav import tensors
+from tfav import items, tensors
+from tfav.export.serving import examples
+from tfav.media import image_files
 
 FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")  # TensorFlow Serving's own name
 
 CANDIDATES = 10  # of each probe
+_STEPS = 16  # of a sequence of any length
 
 # What of tensorflow_serving/apis/{prediction_log,predict,model}.proto a warm-up needs, so that it
 # takes no tensorflow-serving-api, which is made for one version of TensorFlow and of protobuf each.
@@ -105,12 +109,9 @@ def read(path: str) -> Iterator[tuple[str, dict[str, tensor_pb2.TensorProto]]]:
 
 
 def inputs(
-    specs: Mapping[str, tf.TensorSpec],
-    rows: int,
-    image_size: Mapping[str, int],
-    num_frames: Mapping[str, int],
+    specs: Mapping[str, tf.TensorSpec], rows: int, modalities: Mapping[str, items.ItemSpec]
 ) -> dict[str, tensor_pb2.TensorProto]:
-    """Returns made-up inputs of a signature: clips of a second, pictures of the encoder's size.
+    """Returns made-up inputs of a signature: clips of a second, images of the encoder's size.
 
     Every input has `rows` rows: with batching on, TensorFlow Serving refuses a request whose inputs
     differ in that, and a refused warm-up keeps the version from loading.
@@ -119,27 +120,24 @@ def inputs(
     Args:
       specs: input to its shape and type.
       rows: of each input.
-      image_size: input of pictures to their side.
-      num_frames: input of pictures to their frames; one where left out.
+      modalities: modality to what one item of it is.
     """
-    second = tensors.SAMPLE_RATE_HZ
-    size = image_size.get("image", 1)
-    values = {
-        "waveform": 0.1,
-        "num_samples": second,
-        "wav": tf.audio.encode_wav(tf.fill([second, 1], 0.1), second).numpy(),
-        "jpeg": tf.io.encode_jpeg(tf.fill([size, size, 3], tf.constant(128, tf.uint8))).numpy(),
-    }
+    shapes: dict[str, list[int]] = {"candidates": [rows, CANDIDATES]}
+    values: dict[str, float | bytes] = {}
+    for spec in modalities.values():
+        steps = tensors.SAMPLE_RATE_HZ if spec.clip else _STEPS
+        shape = [steps if size is None else size for size in spec.shape]
+        value = 128 if np.issubdtype(np.dtype(spec.dtype), np.integer) else 0.1
+        shapes[spec.tensor], values[spec.tensor] = [rows, *shape], value
+        if spec.length:
+            values[spec.length] = shape[0]
+        if spec.file:
+            if spec.fitted:
+                shape[-3:-1] = [max(side, image_files.MIN_SIDE) for side in shape[-3:-1]]
+            values[spec.file] = examples.FILES[spec.file](np.full(shape, value, spec.dtype))
     found = {}
     for name, spec in specs.items():
-        shape = [rows, *spec.shape[1:]]
-        if name == "waveform":
-            shape[1] = second
-        elif name == "candidates":
-            shape[1] = CANDIDATES
-        elif name in image_size:
-            side, frames = image_size[name], num_frames.get(name, 1)
-            shape[1:] = [*([frames] if frames > 1 else []), side, side, 3]
-        value = 128 if name in image_size else values.get(name, 1.0)
-        found[name] = tf.make_tensor_proto(value, spec.dtype, shape)
+        shape = shapes.get(name, [rows])
+        shape = [*shape, *spec.shape[len(shape) :]]
+        found[name] = tf.make_tensor_proto(values.get(name, 1.0), spec.dtype, shape)
     return found

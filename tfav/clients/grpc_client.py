@@ -3,9 +3,9 @@
     client = Client("localhost:8500", "voice_face")
     print(client.match(client.embed_wav("voice.wav"), [client.embed_jpeg("ann.jpg")]).scores)
 
-Methods and refusals are those of `client.py`, which must lie beside this file; embeddings are
-arrays. Needs the extra `serving`: grpcio and tensorflow-serving-api, whose stubs import TensorFlow.
-The latter asks for `tensorflow` by name, so beside tensorflow-cpu install it by
+Methods and refusals are those of `client.py`; embeddings are arrays. Copied, this file needs that
+one beside it. Needs the extra `serving`: grpcio and tensorflow-serving-api, whose stubs import
+TensorFlow. The latter asks for `tensorflow` by name, so beside tensorflow-cpu install it by
 `pip install --no-deps tensorflow-serving-api`. Two seconds of sound are 128 kB in `embed_audio`,
 64 kB in `embed_wav`.
 """
@@ -15,7 +15,6 @@ import time
 import grpc
 import numpy as np
 import tensorflow as tf
-from client import Calls, ServingError, asserted, pauses
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -24,6 +23,11 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+
+try:
+    from tfav.clients.client import Calls, ServingError, asserted, pauses
+except ImportError:  # copied
+    from client import Calls, ServingError, asserted, pauses
 
 
 class Client(Calls):

@@ -1,6 +1,7 @@
 """MLServer (KServe v2) runtime for the SavedModel of an export of tfav.
 
-    python exports/mlserver_runtime.py --export=exports/voice_face --name=voice_face --output=serve
+    python -m tfav.clients.mlserver_runtime --export=exports/voice_face --name=voice_face \
+      --output=serve
     mlserver start serve
 
 The first writes `serve/model-settings.json` and puts this file beside it:

@@ -1,0 +1,282 @@
+"""A model as Python code uses it: files or arrays in, records out, whatever holds the encoders."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfav import items, registry, tensors
+from tfav.inference import embedders, file_embedding
+from tfav.media import bad_file, mono
+
+_BATCH_SIZE = 32
+
+# A path, an item as an array, or several of one kind.
+Given = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
+
+
+class Embeddings(NamedTuple):
+    """Embeddings of items.
+
+    Attributes:
+      ids: modality to N names: a file's path below the folder that was given, or as it was given;
+        of arrays `"0"`, `"1"` and so on.
+      vectors: modality to [N, D] float32 of unit norm.
+      embedding_space: id; embeddings of another id cannot be compared with these.
+      unheard_seconds: path of each clip longer than what is heard to the seconds that are not.
+    """
+
+    ids: dict[str, list[str]]
+    vectors: dict[str, np.ndarray]
+    embedding_space: str
+    unheard_seconds: dict[str, float]
+
+
+class Match(NamedTuple):
+    """Probes against candidates.
+
+    Attributes:
+      scores: [P, N] float32 cosines.
+      best: [P] int, the place of the candidate with the largest.
+    """
+
+    scores: np.ndarray
+    best: np.ndarray
+
+
+class Classes(NamedTuple):
+    """What rows are taken for.
+
+    Attributes:
+      names: [N] of the likeliest class of each row.
+      probability: [N, C] float32, a row sums to 1.
+      logits: `logits` of all modalities together and `<modality>_logits` of each, [N, C] float32.
+      classes: C names, in the order of the columns.
+    """
+
+    names: list[str]
+    probability: np.ndarray
+    logits: dict[str, np.ndarray]
+    classes: tuple[str, ...]
+
+
+class Model:
+    """A trained run, an exported SavedModel or a `.tflite`; made by `tfav.load`.
+
+    Attributes:
+      modalities: those it embeds, such as `("audio", "image")`; none: it classifies only.
+      embedding_space: id of the space it embeds into.
+      hearing: how much of a clip is heard, in seconds.
+      classes: names; empty: it tells no classes apart.
+
+    Args:
+      embedder: that holds the encoders.
+    """
+
+    def __init__(self, embedder: embedders.Embedder):
+        self._embedder = embedder
+        self.modalities = tuple(embedder.modalities)
+        self.embedding_space = embedder.embedding_space
+        self.hearing = embedder.hearing
+        self.classes = tuple(embedder.classes)
+
+    def embed(
+        self, inputs: Given, modality: str = "", *, max_bad_fraction: float = 0.0
+    ) -> Embeddings:
+        """Returns the embeddings of files, of all files in folders, or of arrays.
+
+        Args:
+          inputs: paths of audio and image files or of folders; or arrays: clips [T] float32 in
+            [-1, 1] at 16 kHz, images [H, W, 3] uint8 RGB, or what else a modality takes.
+          modality: of arrays, where their shape does not tell.
+          max_bad_fraction: share of files that cannot be embedded that may be left out.
+
+        Raises:
+          UserError: a file or array that cannot be embedded, or nothing that this model embeds.
+        """
+        given = _listed(inputs)
+        if any(isinstance(one, np.ndarray) for one in given):
+            return self._embed_arrays([np.asarray(one) for one in given], modality)
+        found = file_embedding.find([os.fspath(one) for one in given])
+        if modality:
+            found = {m: items if m == modality else [] for m, items in found.items()}
+        done = file_embedding.embed(
+            self._embedder, found, batch_size=_BATCH_SIZE, max_bad_fraction=max_bad_fraction
+        )
+        held = [m for m in self.modalities if m in done.arrays]
+        return Embeddings(
+            {m: done.arrays[f"{m}_id"].tolist() for m in held},
+            {m: done.arrays[m] for m in held},
+            self.embedding_space,
+            done.unheard,
+        )
+
+    def similarity(self, a: Embeddings | np.ndarray, b: Embeddings | np.ndarray) -> np.ndarray:
+        """Returns the cosines of all pairs, [A, B] float32 in [-1, 1].
+
+        Args:
+          a: embeddings of one modality, or vectors [A, D] of unit norm.
+          b: likewise.
+
+        Raises:
+          UserError: embeddings of several modalities, of another space, or of other sizes.
+        """
+        one, other = self._vectors(a), self._vectors(b)
+        if one.shape[-1] != other.shape[-1]:
+            raise registry.UserError(
+                f"embeddings of {one.shape[-1]} and of {other.shape[-1]} values share no space: "
+                "compare those of one size."
+            )
+        return one @ other.T
+
+    def match(self, probe: Embeddings | np.ndarray, candidates: Embeddings | np.ndarray) -> Match:
+        """Returns how near every candidate is to every probe, and which is nearest.
+
+        Args:
+          probe: as for `similarity`, [P, D]; one vector [D] is one probe.
+          candidates: [N, D].
+
+        Raises:
+          UserError: as `similarity`; no candidate.
+        """
+        scores = self.similarity(probe, candidates)
+        if not scores.shape[1]:
+            raise registry.UserError("there are no candidates: give at least one.")
+        return Match(scores, scores.argmax(axis=1))
+
+    def classify(self, **inputs: Given) -> Classes:
+        """Returns the classes of rows, each with an item of every modality.
+
+        Args:
+          **inputs: modality to as many files or arrays, such as `audio=["a.wav"], image=["a.jpg"]`.
+
+        Raises:
+          UserError: it tells no classes apart, or an item is missing or cannot be read.
+        """
+        logits = dict(self._embedder.classify(self._rows(inputs)))
+        probability = logits.pop("probability")
+        names = [self.classes[place] for place in probability.argmax(axis=1)]
+        return Classes(names, probability, logits, self.classes)
+
+    def localize(self, **inputs: Given) -> np.ndarray:
+        """Returns where in each image its sound comes from, [N, S, S] float32 in [0, 1].
+
+        The map lies over the square, grey on both sides, that the image is fitted into.
+
+        Args:
+          **inputs: `audio` and `image`, as many files or arrays of each.
+
+        Raises:
+          UserError: it says no such thing, or an item is missing or cannot be read.
+        """
+        return self._embedder.localize(self._rows(inputs))
+
+    def _vectors(self, given: Embeddings | np.ndarray) -> np.ndarray:
+        if not isinstance(given, Embeddings):
+            return np.atleast_2d(np.asarray(given, np.float32))
+        if given.embedding_space != self.embedding_space:
+            raise registry.UserError(
+                f"these embeddings are of the space {given.embedding_space} and this model embeds "
+                f"into {self.embedding_space}: embed them anew with this model."
+            )
+        if len(given.vectors) != 1:
+            raise registry.UserError(
+                f"these embeddings are of {' and '.join(given.vectors) or 'nothing'}: give those "
+                'of one modality, such as found.vectors["audio"].'
+            )
+        return next(iter(given.vectors.values()))
+
+    def _embed_arrays(self, arrays: list[np.ndarray], modality: str) -> Embeddings:
+        modality = modality or self._modality_of(arrays[0])
+        if modality not in self.modalities:
+            raise registry.UserError(
+                f"this model embeds {' and '.join(self.modalities) or 'nothing'} and not "
+                f"{modality}: name one of those."
+            )
+        spec = self._embedder.items[modality]
+        checked = [self._checked(modality, place, one) for place, one in enumerate(arrays)]
+        chunks = [checked[at : at + _BATCH_SIZE] for at in range(0, len(checked), _BATCH_SIZE)]
+        vectors = [self._embedder.embed(modality, spec.stack(modality, chunk)) for chunk in chunks]
+        unheard = {
+            str(place): (len(one) - self.hearing.max_samples) / tensors.SAMPLE_RATE_HZ
+            for place, one in enumerate(checked)
+            if spec.clip and len(one) > self.hearing.max_samples
+        }
+        names = [str(place) for place in range(len(checked))]
+        return Embeddings(
+            {modality: names}, {modality: np.concatenate(vectors)}, self.embedding_space, unheard
+        )
+
+    def _modality_of(self, array: np.ndarray) -> str:
+        fits = [m for m in self.modalities if _fits(self._embedder.items[m], array)]
+        if len(fits) != 1:
+            raise registry.UserError(
+                f"an array of {array.dtype} {list(array.shape)} is not one item of "
+                f"{' or '.join(fits or self.modalities)} alone: give clips as float32 [T] and "
+                "images as uint8 [H, W, 3], or name the modality."
+            )
+        return fits[0]
+
+    def _checked(self, modality: str, place: int, item: np.ndarray) -> np.ndarray:
+        """Returns an array as its modality takes it; refuses what the reader of files refuses."""
+        spec = self._embedder.items[modality]
+        if not _fits(spec, item):
+            shape = ["any" if size is None else size for size in spec.served_shape]
+            raise registry.UserError(
+                f"item {place} is {item.dtype} {list(item.shape)}: give {modality} as {spec.dtype} "
+                f"{shape}."
+            )
+        item = item.astype(spec.dtype, copy=False)
+        try:
+            if spec.clip:
+                item = mono.checked(item)
+        except bad_file.BadFile as error:
+            raise registry.UserError(f"item {place} {error.reason}: give another.") from error
+        refusal = self._embedder.refuses(modality, item)
+        if refusal:
+            raise registry.UserError(f"item {place} {refusal}.")
+        if spec.fitted:
+            item = embedders.fitted(item, spec.side)
+            item = np.broadcast_to(item, spec.shape)  # one image stands for all frames
+        return item
+
+    def _rows(self, inputs: Mapping[str, Given]) -> dict[str, np.ndarray]:
+        """Returns rows of all modalities as a batch."""
+        specs = self._embedder.items
+        if inputs.keys() != specs.keys():
+            raise registry.UserError(
+                f"{' and '.join(inputs) or 'nothing'} was given: give {' and '.join(specs)}, as "
+                "many of each."
+            )
+        batch: dict[str, np.ndarray] = {}
+        counts = {}
+        for modality, given in inputs.items():
+            found = [self._item(modality, k, one) for k, one in enumerate(_listed(given))]
+            counts[modality] = len(found)
+            batch |= specs[modality].stack(modality, found)
+        if len(set(counts.values())) > 1 or not all(counts.values()):
+            told = ", ".join(f"{count} of {modality}" for modality, count in counts.items())
+            raise registry.UserError(f"rows need one item of each modality: {told} were given.")
+        return batch
+
+    def _item(self, modality: str, place: int, given: Any) -> np.ndarray:
+        if isinstance(given, np.ndarray):
+            return self._checked(modality, place, given)
+        return file_embedding.load(self._embedder, modality, os.fspath(given))
+
+
+def _fits(spec: items.ItemSpec, array: np.ndarray) -> bool:
+    """Says whether an array has the axes and the kind of values of one item."""
+    axes = {len(spec.shape), 3} if spec.fitted else {len(spec.shape)}
+    return array.ndim in axes and array.dtype.kind == np.dtype(spec.dtype).kind
+
+
+def _listed(given: Given) -> list[Any]:
+    """Returns one or several paths or arrays as a list."""
+    if isinstance(given, (str, os.PathLike, np.ndarray)):
+        return [given]
+    found = list(given)
+    if not found:
+        raise registry.UserError("there is nothing to embed: give at least one path or array.")
+    return found
