@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, files, registry, theory
-from tfav.commands import evaluate
+from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.encoders import encoder as encoders_base
 from tfav.experiment import inputs, models
@@ -93,9 +93,7 @@ def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.S
     else:
         _start(c, recipe)
     # Before anything is written: what the data cannot serve leaves no workdir behind.
-    judge = evaluate.find(c.eval.protocols[0])
-    if c.train.validate_every:
-        judge.check(c, index)
+    protocols.check(c, index)
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
@@ -125,7 +123,7 @@ def _train(c: ml_collections.ConfigDict, workdir: str, replicas: tf.distribute.S
             iter(replicas.distribute_datasets_from_function(batches)),
             checkpoints,
             writer.Writer(workdir, loop.step) if chief else None,
-            judge.validation(c, recipe, index) if c.train.validate_every else None,
+            protocols.validation(c, recipe, index),
             keep_best,
             num_steps=c.train.num_steps,
             steps_per_call=c.train.steps_per_call,
