@@ -86,7 +86,7 @@ def test_every_picture_is_inside_with_words_for_who_cannot_see_it(results, score
 def rows_of(text, heading):
     table = re.search(rf'aria-label="{heading}[^"]*" tabindex="0">(.*?)</table>', text, re.S)[1]
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table, re.S)
-    return [(name, *re.findall(r"<td>(.*?)</td>", rest)) for name, rest in rows]
+    return [(name, *re.findall(r"<td[^>]*>(.*?)</td>", rest)) for name, rest in rows]
 
 
 def test_the_table_says_each_figure_with_interval_and_chance(results, scored):
