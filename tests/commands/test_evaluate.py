@@ -293,7 +293,7 @@ def test_a_protocol_of_ones_own_prints_stores_spreads_compares_and_has_a_page(fo
     untrained.write(folder / "own", str(folder / "data"), "dmc", **{"eval.protocols": (mine,)})
     list(report.make_report(str(folder / "own")))
     text = (folder / "own" / "report.html").read_text()
-    assert "mean length" in text and "<b> 0.50 s</b>" in text.replace("\n", "")
+    assert "mean length" in text and "<b> 0.50&nbsp;s</b>" in text.replace("\n", "")
     run(folder / "own")
     assert json.loads(own(folder / "own"))["results"][0]["metric"] == "length"
 

@@ -247,7 +247,7 @@ def test_the_headline_has_interval_and_chance_together_and_says_what_is_not_abov
     for result_of in (low, fine, none):
         text = build([tasks[0]._replace(result=result_of)], items)
         tiles.append(re.search(r'<ul class="tiles">(.*?)</ul>', text, re.S)[1])
-    assert "95 % [20.00, 40.00]" in tiles[0] and "chance 25.00 %" in tiles[0]
+    assert "95 % [20.00, 40.00]" in tiles[0] and "chance 25.00&nbsp;%" in tiles[0]
     assert '<strong class="verdict">not above chance</strong>' in tiles[0]
     assert "verdict" not in tiles[1] and "no interval" in tiles[2]
 

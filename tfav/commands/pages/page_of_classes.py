@@ -14,19 +14,19 @@ _NUM_EXAMPLES = 12  # right, and as many wrong
 _CONFUSION = (
     "Confusion matrix",
     "Rows are the true classes, columns what the fused prediction takes them for; the diagonal is "
-    "right, and the darker a cell, the larger the share of its row.",
+    "right, and the stronger the blue of a cell, the larger the share of its row.",
 )
 _RELIABILITY = (
     "Reliability",
     f"Accuracy (blue) over confidence in {classification.NUM_BINS} bins, one panel per direction; "
     "hatched red is what lacks, or is too much, to the diagonal, where the model is as sure as it "
-    "should be; the black steps are the share of rows.",
+    "should be; the stepped line is the share of rows.",
 )
 _BALANCE = (
     "Balance of the modalities",
     "Logit share, training accuracy, gradient norm and weight norm over the steps of training, one "
-    "column per run, a colour and dash per modality; black is all of them together, dotted grey an "
-    "even share.",
+    "column per run. The legend has a colour and dash per modality; the solid line without colour "
+    "is all of them together, the dotted one an even share.",
 )
 
 
