@@ -14,6 +14,8 @@ trains a variant with each value of a field and draws OUTPUT/sensitivity.png. Wi
 first of them is swept, and the others are trained as they are: lines to compare with.
 """
 
+import sys
+
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
@@ -26,12 +28,16 @@ _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE of the variants.
 _VARIANTS = flags.DEFINE_list(
     "variants",
     None,
-    "Variants of that file: the table's rows; with --sweep, that of --config when not given.",
+    "Variants of that file, the rows of the table; with --sweep, that of --config if not given.",
 )
 _SWEEP = flags.DEFINE_string(
-    "sweep", "", "FIELD:VALUE,VALUE,... of the config: a row for each, such as loss.scale:2,5,10."
+    "sweep",
+    "",
+    "FIELD:VALUE,VALUE,... of the config: one row per value, such as loss.scale:2,5,10.",
 )
-_SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "A run of every variant for each.")
+_SEEDS = flags.DEFINE_list(
+    "seeds", ["0", "1", "2", "3", "4"], "Random seeds: a run of every variant with each."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and the tables; made if absent.")
 _DATA = flags.DEFINE_string(
     "data", None, "What prepare wrote; {seed} in it stands for the seed, for data of its own."
@@ -40,7 +46,7 @@ _TAGS = flags.DEFINE_list(
     "tags", ["test"], "Which query lists (the last word of their names) or splits."
 )
 _BASELINE = flags.DEFINE_string(
-    "baseline", "", "The row that differences are taken from; the first when not given."
+    "baseline", "", "The row from which differences are taken; the first if not given."
 )
 flags.mark_flags_as_required(["config", "output", "data"])
 
@@ -82,8 +88,32 @@ def main(argv: list[str]) -> None:
     )
 
 
+def _with_variant(argv: list[str]) -> list[str]:
+    """Returns the arguments with the first of --variants in a --config that names none.
+
+    So it is that variant, and not the file's default one, that says which --config. flags there
+    are; `compare` asks the others.
+    """
+    words = [word for argument in argv for word in _split(argument)]
+    given = dict(zip(words, words[1:]))
+    file, first = given.get("--config", ""), given.get("--variants", "").split(",")[0].strip()
+    if not file or ":" in file or not first:
+        return argv
+    return [
+        f"{a}:{first}" if a in (file, f"--config={file}", f"-config={file}") else a for a in argv
+    ]
+
+
+def _split(argument: str) -> list[str]:
+    """Returns a flag and its value as two words, with two dashes."""
+    name, equals, value = argument.partition("=")
+    name = f"--{name.lstrip('-')}" if name.startswith("-") else name
+    return [name, value] if equals else [name]
+
+
 def run() -> None:
     """Is the console command."""
+    sys.argv[1:] = _with_variant(sys.argv[1:])
     cli.run(main, config=True)
 
 

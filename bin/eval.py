@@ -1,11 +1,14 @@
-"""Judges a trained run: by query lists, classes, trials, pairs, maps or a linear probe.
+"""Evaluates a trained run: by query lists, classes, trials, pairs, maps or a linear probe.
 
     python bin/eval.py --workdir=runs/demo
+    python bin/eval.py --workdir=runs/a,runs/b
     python bin/eval.py --workdir=runs/dmc --protocols=linear_probe --data=data/esc50
     python bin/eval.py --released=FILE.pth.tar --data=DIR --output=DIR
 
-Writes metrics.json (metrics_PROTOCOLS.json with --protocols) and plots into the workdir (or the
-output) and prints a table.
+Prints a table. Each measurement is kept in WORKDIR/evaluations under what it was measured on: data,
+lists, weights, settings. The figures on the run's own data and lists, by its own protocols, of the
+tag test are also WORKDIR/metrics.json, with plots beside it. Of several runs: the mean of each
+figure, its least and greatest, and how far each run is from the first.
 """
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
@@ -17,7 +20,7 @@ from tfav import registry
 from tfav.bin import cli
 
 _WORKDIR = flags.DEFINE_list(
-    "workdir", None, "Folder of a finished train run; several: a table of their spread follows."
+    "workdir", None, "Folder of a finished train run; several: tables of their spread and distance."
 )
 _TAGS = flags.DEFINE_list(
     "tags", ["test"], "Which query lists (the last word of their names), or splits."
@@ -27,14 +30,16 @@ _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data o
 _PROTOCOLS = flags.DEFINE_list(
     "protocols",
     [],
-    "How to judge: lists, classification, trials, correspondence, localisation or linear_probe; "
-    "default: what the run's config says.",
+    "How to evaluate: lists, classification, trials, correspondence, localisation, linear_probe or "
+    "the dotted path of your own; default: what the run's config says.",
 )
 _RELEASED = flags.DEFINE_string(
-    "released", None, "The authors' PyTorch checkpoint, judged like a run; needs the extra torch."
+    "released", None, "The authors' PyTorch checkpoint, evaluated like a run; needs extra torch."
 )
-_OUTPUT = flags.DEFINE_string("output", "", "With --released: the folder to write into.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the bootstrap.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string(
+    "output", "", "Folder for metrics.json and plots of one run, instead of the run's own."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Random seed of the bootstrap resampling.", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -44,14 +49,14 @@ def main(argv: list[str]) -> None:
         raise registry.UserError(
             "--workdir is missing: give --workdir=RUN, or --released=FILE instead of it."
             if _WORKDIR.value is None
-            else "--workdir and --released are two things to judge: give one of them."
+            else "--workdir and --released are two things to evaluate: give one of them."
         )
 
     from tfav.commands import evaluate
 
-    rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value)
+    rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value, _PROTOCOLS.value)
     if _RELEASED.value is None:
-        lines = evaluate.evaluate(_WORKDIR.value, *rest, protocols=_PROTOCOLS.value)
+        lines = evaluate.evaluate(_WORKDIR.value, *rest, output=_OUTPUT.value)
     else:
         lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
     for line in lines:

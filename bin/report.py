@@ -1,10 +1,13 @@
-"""Makes a page to judge a trained run by ear and eye: one HTML file that needs no network.
+"""Makes a page on which a trained run can be seen and heard: one HTML file that needs no network.
 
     python bin/report.py --workdir=runs/demo
+    python bin/report.py --workdir=runs/birds --baseline=runs/birds_vanilla
 
 Probes of both directions, the best, the worst and some at random, each with the closest ten of its
 gallery; curves; results. --video adds a film of the voice probes, with sound. Of a run that tells
-classes apart: figures, confusion, calibration, and what each modality did.
+classes apart: examples, classes, confusion, calibration, and what each modality did. Of a run on
+pairs: where sounds come from, hits and misses, and what clusters mean. With --baseline: how far the
+run is from another, on the same trials.
 """
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
@@ -16,7 +19,10 @@ from tfav.bin import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
 _TAGS = flags.DEFINE_list(
-    "tags", ["test"], "Which query lists, or else splits: the last word of the lists' file names."
+    "tags",
+    None,
+    "Which query lists (the last word of their file names), or else splits; default: test, and of "
+    "pairs every split but those that train and validate.",
 )
 _OUTPUT = flags.DEFINE_string("output", "", "The page; default: report.html in the workdir.")
 _PROBES = flags.DEFINE_integer(
@@ -27,15 +33,17 @@ _PROBES = flags.DEFINE_integer(
     lower_bound=1,
 )
 _MAX_MB = flags.DEFINE_float(
-    "max_mb", 20.0, "The page is no larger: smaller pictures, then fewer probes.", lower_bound=0.0
+    "max_mb", 20.0, "The page is no larger: smaller images, then fewer probes.", lower_bound=0.0
 )
 _VIDEO = flags.DEFINE_string("video", "", "Also a film with sound, such as retrieval_result.mp4.")
 _BASELINE = flags.DEFINE_string(
-    "baseline", "", "Of classes: another run, whose balance of modalities stands beside this one's."
+    "baseline", "", "Another run: how far this one is from it, with intervals over identities."
 )
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of the random probes and of the bootstrap.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0
+)
 flags.mark_flag_as_required("workdir")
 
 

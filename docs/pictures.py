@@ -20,7 +20,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfav.layers import spectrograms
-from tfav.reports import balance
+from tfav.reports import balance, drawing
 
 
 def people(corpus: pathlib.Path, output: pathlib.Path, num_people: int = 6) -> None:
@@ -46,7 +46,7 @@ def people(corpus: pathlib.Path, output: pathlib.Path, num_people: int = 6) -> N
 def draw_balance(vanilla: pathlib.Path, cosine: pathlib.Path, output: pathlib.Path) -> None:
     """Draws the scalars of a run with the vanilla head beside those of one with the cosine head."""
     runs = {"vanilla head": balance.read(vanilla), "cosine head": balance.read(cosine)}
-    (output / "balance.png").write_bytes(balance.plot(runs))
+    (output / "balance.png").write_bytes(drawing.png(balance.draw(runs)))
 
 
 PICTURES = {"people": people, "balance": draw_balance}

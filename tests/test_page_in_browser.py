@@ -1,13 +1,15 @@
-"""The page in a real headless Chromium: it opens, plays, filters and obeys the keyboard."""
+"""The pages in a real headless Chromium: they open, play, filter and obey the keyboard."""
 
 import base64
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 from tests import chromium, showcases
-from tfav.reports import list_page
+from tfav.evaluation import classification, correspondence
+from tfav.reports import class_page, list_page, page, scene_page, scenes
 
 BINARY = chromium.find()
 pytestmark = pytest.mark.skipif(
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     tasks, items, _ = showcases.small()
-    text = list_page.build(tasks, [], {}, items, title=f"A run {showcases.HOSTILE}", about={})
+    text = list_page.build(tasks, [], {}, items, page.Frame(f"A run {showcases.HOSTILE}"))
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
@@ -79,7 +81,9 @@ def test_it_shows_every_probe_with_its_ranking(opened):
 
 def test_every_picture_is_decoded_and_described(opened):
     opened.wait("[...document.images].every(image => image.complete)")
-    assert opened.run("[...document.images].every(i => i.naturalWidth === 64 && i.alt)")
+    photos = "[...document.querySelectorAll('#probes img')]"
+    assert opened.run(f"{photos}.every(i => i.naturalWidth === 64 && i.alt)")
+    assert opened.run("[...document.images].every(i => i.naturalWidth > 0 && i.alt)")
     assert "face of ada, rank 1, match" in opened.run("[...document.images].map(i => i.alt)")
 
 
@@ -137,7 +141,8 @@ def test_the_best_come_first_best_first_then_the_worst_worst_first_then_a_sample
         for i, (probe, names) in enumerate(zip(tasks[0].probes, groups))
     ]
     other = tmp_path / "groups.html"
-    text = list_page.build([tasks[0]._replace(probes=probes)], [], {}, items, title="t", about={})
+    frame = page.Frame("t")
+    text = list_page.build([tasks[0]._replace(probes=probes)], [], {}, items, frame)
     other.write_text(text, encoding="utf-8")
     browser.open(other.as_uri())
     heads = "[...document.querySelectorAll('#probes h3')].map(e => e.textContent)"
@@ -180,20 +185,25 @@ def test_the_keyboard_alone_reaches_and_works_everything(opened):
     assert set(identities(opened)) == {"ada", "cy"}
 
 
-def test_a_screen_reader_finds_names_for_everything(opened):
-    nodes = opened.call("Accessibility.getFullAXTree")["nodes"]
+def check_names(browser):
+    """Everything a screen reader stops at has a name, and headings go down one at a time."""
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
     named = {"button", "image", "radio", "combobox", "heading", "article", "link", "region"}
+    named |= {"checkbox", "table", "Audio", "DisclosureTriangle"} - {"table"}
     for node in nodes:
         role = node.get("role", {}).get("value")
         if role in named and not node["ignored"]:
             assert node.get("name", {}).get("value"), (role, node)
-    roles = [node.get("role", {}).get("value") for node in nodes]
-    assert {"banner", "main", "navigation", "status", "group"} <= set(roles)
-    assert opened.run("document.documentElement.lang") == "en"
-    levels = opened.run(
+    assert browser.run("document.documentElement.lang") == "en"
+    levels = browser.run(
         "[...document.querySelectorAll('h1,h2,h3,h4')].map(e => Number(e.tagName[1]))"
     )
     assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+    return {node.get("role", {}).get("value") for node in nodes}
+
+
+def test_a_screen_reader_finds_names_for_everything(opened):
+    assert {"banner", "main", "navigation", "status", "group"} <= check_names(opened)
 
 
 def test_a_hostile_name_is_only_text(opened):
@@ -216,7 +226,7 @@ def test_nothing_overflows_at_the_width_of_a_phone(opened):
 def test_what_the_data_lacks_has_no_control(browser, tmp_path):
     tasks, items, _ = showcases.small(gender=False)
     other = tmp_path / "other.html"
-    other.write_text(list_page.build(tasks, [], {}, items, title="t", about={}), encoding="utf-8")
+    other.write_text(list_page.build(tasks, [], {}, items, page.Frame("t")), encoding="utf-8")
     browser.open(other.as_uri())
     assert browser.run("document.querySelector('#gender-field').hidden")
     assert browser.run("document.querySelector('#group').parentElement.hidden")
@@ -229,3 +239,127 @@ def test_the_policy_stops_a_script_that_gets_in(browser, tmp_path, path):
     (tmp_path / "bad.html").write_text(text, encoding="utf-8")
     browser.open((tmp_path / "bad.html").as_uri())
     assert browser.run("window.stolen") is None
+
+
+# The pages without a script -----------------------------------------------------------------------
+
+LONG = "an_uncommonly_long_label_of_one_word_" * 4
+GREY = np.full([32, 32, 3], 128, np.uint8)
+CORNER = np.array([[1.0, 0.0], [0.0, 0.0]])
+
+
+def hum(seconds=0.5):
+    return np.frombuffer(showcases.pcm(200, seconds), "<i2").astype(np.float32) / 32768
+
+
+def classes_text(name):
+    rng = np.random.default_rng(0)
+    label = rng.integers(3, size=60)
+    logits = {d: 2 * np.eye(3)[label] + rng.normal(size=(60, 3)) for d in ("fused", "audio")}
+    names = [name, "b", "c"]
+    results = classification.evaluate(logits, label, class_names=names, num_bootstrap=20, tag=name)
+    media = showcases.jpeg((9, 90, 200)), showcases.pcm(200)
+    example = class_page.Example(name, name, "b", 0.6, {"audio": name}, *media)
+    right = example._replace(said=name)
+    part = class_page.Part(name, label, logits, {}, [example] * 2, [right])
+    picture = page.Picture(f"Confusion, {name}", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    frame = page.Frame(f"Classes: {name}", {name: name})
+    return class_page.build(results, [part], names, [picture], frame)
+
+
+def scenes_text(name):
+    results = correspondence.evaluate(np.eye(8), [name, "b"] * 4, tag=name, num_bootstrap=9, seed=0)
+    found = [
+        scenes.Scene(name, name, GREY, heat, [(0.0, 0.0, 0.5, 0.5)], hum())
+        for heat in (CORNER, CORNER[::-1])
+    ]
+    example = scenes.Example(name, name, GREY, CORNER, None, 0.9, 0.5)
+    heard = example._replace(heat=None, audio=hum())
+    clusters = {
+        "image": scenes.Clusters(np.array([0.5, 0.5]), [[example], [example]]),
+        "audio": scenes.Clusters(np.array([0.9, 0.1]), [[heard], [heard]]),
+    }
+    frame = page.Frame(f"Audio and image: {name}", {name: name})
+    shown = {name: scenes.Scenes(found, 1, 2)}
+    return scene_page.build(results, shown, {name: clusters}, [], frame)
+
+
+def lists_text(name):
+    tasks, items, _ = showcases.small(names=(name, "bo", "cy", "di"))
+    return list_page.build(tasks, [], {}, items, page.Frame(f"Voices and faces: {name}"))
+
+
+PAGES = {"classes": classes_text, "scenes": scenes_text, "lists": lists_text}
+
+
+def open_page(browser, folder, text):
+    path = folder / "page.html"
+    path.write_text(text, encoding="utf-8")
+    browser.events.clear()
+    browser.open(path.as_uri())
+    return path
+
+
+def check_quiet(browser, path):
+    assert browser.complaints() == []
+    assert browser.requests() == [path.as_uri()]
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_very_long_labels_wrap(browser, tmp_path, kind, width):
+    browser.resize(width, 740)
+    path = open_page(browser, tmp_path, PAGES[kind](LONG))
+    browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    # A cell of numbers may be scrolled to; a name is broken instead of pushing them away.
+    wide = "[...document.querySelectorAll('th')].map(e => e.getBoundingClientRect().width)"
+    assert max(browser.run(wide), default=0) < 440
+    browser.resize(1280, 900)
+    check_quiet(browser, path)
+
+
+@pytest.mark.parametrize("kind", ["classes", "scenes"])
+def test_pages_without_a_script_have_names_and_quiet_and_text_only(browser, tmp_path, kind):
+    path = open_page(browser, tmp_path, PAGES[kind](showcases.HOSTILE))
+    assert {"banner", "main", "navigation", "region"} <= check_names(browser)
+    assert browser.run("document.scripts.length") == 0
+    assert browser.run("[...document.images].every(image => image.src.startsWith('data:'))")
+    browser.wait("[...document.images].every(image => image.complete)")
+    assert browser.run("[...document.querySelectorAll('.card img')].every(i => i.naturalWidth)")
+    check_quiet(browser, path)
+
+
+def test_the_maps_are_taken_away_and_brought_back_by_the_keyboard_alone(browser, tmp_path):
+    path = open_page(browser, tmp_path, scenes_text("bell"))
+    shown = "getComputedStyle(document.querySelector('.map')).display !== 'none'"
+    assert browser.run(shown)
+    browser.run("document.querySelector('.toggle').focus()")
+    assert browser.run("document.querySelector('.toggle').labels[0].textContent") == "Show the maps"
+    browser.press(" ", 32, " ")
+    assert not browser.run(shown)
+    same = "(r => [r.width, r.height])(document.querySelector('.layers').getBoundingClientRect())"
+    width, height = browser.run(same)
+    browser.press(" ", 32, " ")
+    assert browser.run(shown) and browser.run(same) == [width, height]
+    check_quiet(browser, path)
+
+
+def test_a_clip_of_a_page_without_script_plays(browser, tmp_path):
+    path = open_page(browser, tmp_path, classes_text("wren"))
+    browser.run("document.querySelector('audio').scrollIntoView({behavior: 'instant'})")
+    browser.run("document.querySelector('audio').focus()")
+    browser.press(" ", 32, " ")
+    browser.wait("document.querySelector('audio').currentTime > 0.05")
+    check_quiet(browser, path)
+
+
+def test_right_and_wrong_differ_in_colour_line_sign_and_word(browser, tmp_path):
+    open_page(browser, tmp_path, classes_text("wren"))
+    looks = browser.run("""['.card.match', '.card.mismatch'].map(kind => {
+        const card = document.querySelector(kind), frame = getComputedStyle(card);
+        return [frame.borderTopColor, frame.borderTopStyle,
+                card.querySelector('.mark path').getAttribute('d'),
+                card.querySelectorAll('p')[1].textContent.split(' ')[0]];
+    })""")
+    assert all(a != b for a, b in zip(*looks))

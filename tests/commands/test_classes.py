@@ -10,7 +10,7 @@ import pytest
 from tests import small
 from tfav import registry
 from tfav.commands import evaluate, export, report, train
-from tfav.commands.protocols import by_trials
+from tfav.commands.protocols import by_trials, protocol
 from tfav.data import shards
 from tfav.experiment import models
 
@@ -69,8 +69,13 @@ def test_the_classes_are_those_of_the_training_split_and_their_order_is_kept(run
 def test_the_page_shows_figures_confusion_and_balance(run):
     (line,) = report.make_report(str(run / "run"), ["test"], baseline=str(run / "run"))
     text = (run / "run" / "report.html").read_text()
-    assert "report.html" in line and text.count("data:image/png") == 3
+    assert "report.html" in line and text.count("data:image/svg+xml") == 3
     assert "6 of 6 rows are right" in text and "Balance of the modalities" in text
+    # All six are right and none wrong; each is seen and heard.
+    assert "<h3>Right (6)</h3>" in text and "<h3>Wrong (0)</h3>" in text
+    assert text.count("data:image/jpeg") == text.count("<audio controls") == 6
+    assert "+0.0 [0.0, 0.0]" in text  # compared with itself, on the same resamples
+    assert "not told apart" in text and ">better<" not in text and ">worse<" not in text
 
 
 def test_the_export_classifies_and_names_the_classes(run, tmp_path):
@@ -88,8 +93,10 @@ def test_a_missing_modality_at_test_time_is_scored_by_the_others(run, tmp_path):
         return dataclasses.replace(row, audio=None) if lost else row
 
     data = write(tmp_path / "deaf", deaf)
-    text = "\n".join(evaluate.evaluate([str(run / "run")], ["test"], directory=data))
-    found = results(run / "run")
+    output = tmp_path / "out"
+    lines = evaluate.evaluate([str(run / "run")], ["test"], directory=data, output=str(output))
+    text = "\n".join(lines)
+    found = results(output)
     assert found["accuracy", "audio"]["num_trials"] == 4
     assert found["accuracy", "fused"]["num_trials"] == 6
     assert "2 of 6 rows have no audio" in " ".join(text.split())
@@ -105,11 +112,13 @@ def test_trials_are_scored_by_the_cosine_of_logits(run, tmp_path):
     with done.config.unlocked():
         done.config.eval.protocols = ("trials",)
     index = shards.Index.read(str(run / "data"))
-    rows, _ = by_trials.judge(done, index, "", ["test"], str(tmp_path), 0)
-    fused = {r["metric"]: r["value"] for r in rows if r["direction"] == "fused"}
+    context = protocol.Context(done, index, ["test"], str(tmp_path), 0)
+    rows, _ = by_trials.Trials().evaluate(context)
+    fused = {r.metric.key: r.value for r in rows if r.direction == "fused"}
     assert fused["auc"] == 1.0 and fused["eer"] == 0.0  # classes that are told apart
+    elsewhere = dataclasses.replace(context, lists_dir=str(run))
     with pytest.raises(registry.UserError, match="no trial list"):
-        by_trials.judge(done, index, "", ["test"], str(run), 0)
+        by_trials.Trials().evaluate(elsewhere)
 
 
 def test_blending_weights_come_from_the_first_phase(tmp_path):
@@ -171,4 +180,4 @@ def test_no_val_split_is_refused_only_where_it_is_needed(tmp_path):
     def other(row):
         return dataclasses.replace(row, split="test") if row.split == "val" else row
 
-    _refused(tmp_path, "no split val", other)
+    _refused(tmp_path, "no split val .*--config.train.validate_every=0", other)

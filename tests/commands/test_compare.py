@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from tests import small
-from tfav import registry
-from tfav.commands import compare
+from tfav import files, registry
+from tfav.commands import compare, plans
+from tfav.evaluation import list_tasks, result
+from tfav.experiment import evaluations
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CONFIG = os.path.join(ROOT, "configs", "voice_face.py")
@@ -71,18 +74,38 @@ def calls(monkeypatch) -> list[tuple[str, str, int]]:
 
     def call(run, binary, arguments):
         made.append((binary, run.variant, run.seed))
-        workdir = pathlib.Path(run.workdir)
-        workdir.mkdir(parents=True, exist_ok=True)
-        if binary == "eval":
-            figure = {"metric": "accuracy", "n": 2, "stratum": "unrestricted", "chance": 0.5}
-            figure |= {"direction": "v2f", "tag": "test", "value": run.seed / 10}
-            (workdir / "metrics.json").write_text(json.dumps({"results": [figure]}))
+        if binary == "train":
+            os.makedirs(run.workdir, exist_ok=True)
+            files.write_json(os.path.join(run.workdir, "config.json"), run.stamp["experiment"])
+            weights = {"w": np.array(json.dumps(run.stamp))}  # others for every other stamp
+            files.write_npz(os.path.join(run.workdir, "weights.npz"), weights)
+        else:
+            tags = arguments[1].removeprefix("--tags=").split(",")
+            evaluations.write(run.workdir, list(_evaluated(run, tags)), {})
 
     monkeypatch.setattr(compare, "_call", call)
     return made
 
 
-def test_two_variants_are_trained_judged_and_set_side_by_side(folder):
+def _evaluated(run, tags):
+    for place in plans.plan(run.workdir, tags).measured():
+        (tag,) = place.tags
+        figure = result.measured(
+            run.seed / 10,
+            0.5,
+            None,
+            protocol="matching",
+            metric=list_tasks.ACCURACY,
+            n=2,
+            direction="v2f",
+            tag=tag,
+            num_trials=9,
+            num_identities=3,
+        )
+        yield evaluations.Evaluation([place], [figure], {})
+
+
+def test_two_variants_are_trained_evaluated_and_set_side_by_side(folder):
     process = _start(folder, f"--variants={','.join(VARIANTS)}", "--seeds=7")
     text, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
@@ -119,7 +142,7 @@ def test_a_second_call_runs_nothing_and_returns_the_same(folder, calls):
     text = _compare(folder)
     calls.clear()
     assert _compare(folder) == text and not calls
-    _compare(folder, tags=["test", "seen"])
+    _compare(folder, tags=["test", "val"])
     assert {binary for binary, *_ in calls} == {"eval"} and len(calls) == 4
 
 
@@ -152,6 +175,72 @@ def test_another_field_or_other_data_is_no_finished_run(folder, calls):
     small.write_dataset(str(folder / "data8"), num_identities=12)
     _compare(folder, overrides={"train.learning_rate": 0.5})
     assert len(calls) == 4 and {seed for *_, seed in calls} == {8}
+
+
+def test_figures_of_other_weights_or_other_data_are_never_taken_for_a_runs_own(folder, calls):
+    _compare(folder, VARIANTS[:1], seeds=(7,))
+    run = folder / "out" / VARIANTS[0] / "seed7"
+    calls.clear()
+    files.write_npz(run / "weights.npz", {"w": np.zeros(1)})  # trained on since it was evaluated
+    _compare(folder, VARIANTS[:1], seeds=(7,))
+    assert calls == [("eval", VARIANTS[0], 7)]
+    calls.clear()
+    lists = folder / "data7" / "lists"
+    (folder / "data7").unlink()
+    small.write_dataset(str(folder / "data7"))
+    with (lists / "match_v2f_2_test.txt").open("a") as file:
+        file.write("\n")  # another list, the same data
+    _compare(folder, VARIANTS[:1], seeds=(7,))
+    assert calls == [("eval", VARIANTS[0], 7)]
+
+
+def test_a_damaged_state_or_figure_is_a_sentence(folder, calls):
+    _compare(folder, VARIANTS[:1], seeds=(7,))
+    run = folder / "out" / VARIANTS[0] / "seed7"
+    whole = (run / "compare.json").read_text()
+    for damaged in ("[1]", "{", "{}", '"x"'):
+        (run / "compare.json").write_text(damaged)
+        with pytest.raises(registry.UserError, match="compare.json is damaged .*delete it, and"):
+            _compare(folder, VARIANTS[:1], seeds=(7,))
+    (run / "compare.json").write_text(whole)
+    (path,) = (run / "evaluations").glob("lists-*.json")
+    path.write_text(path.read_text()[:200])
+    with pytest.raises(registry.UserError, match=f"{path.name} is damaged .*--workdir={run}"):
+        _compare(folder, VARIANTS[:1], seeds=(7,))
+
+
+FIELDS = """
+from tfav import config
+
+def get_config(variant="plain"):
+    c = config.base()
+    if variant == "rich":
+        c.loss.own_weight = 1.0
+    return config.variant(variant, {"plain": lambda: c, "rich": lambda: c})
+"""
+
+
+@pytest.mark.parametrize(
+    ("variants", "sentence"),
+    [
+        ("rich", "none/index.csv cannot be read"),  # the field is there: on to the data
+        ("rich,plain", "config.loss.own_weight: the variant plain of .* has no such field"),
+        ("plain,rich", "--config has no such field"),
+    ],
+)
+def test_the_variants_that_are_compared_say_which_fields_there_are(tmp_path, variants, sentence):
+    (tmp_path / "fields.py").write_text(FIELDS)
+    command = [sys.executable, "-m", "tfav.bin.compare", f"--config={tmp_path}/fields.py"]
+    command += [f"--variants={variants}", f"--output={tmp_path}/out", f"--data={tmp_path}/none"]
+    done = subprocess.run(
+        [*command, "--config.loss.own_weight=3", "--seeds=7"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert re.search(sentence, line), line
 
 
 def test_a_failing_run_ends_in_one_sentence_that_names_its_log(folder):
@@ -203,7 +292,7 @@ def _swept(folder, sweep, variants=VARIANTS, **more):
     return _compare(folder, variants, sweep=sweep, **more)
 
 
-def test_a_sweep_has_a_row_a_value_beside_the_other_variants(folder, calls):
+def test_a_sweep_has_a_row_per_value_beside_the_other_variants(folder, calls):
     text = _swept(folder, "model.explicit_weight:0.5, 2")
     rows = ["ablation_triplet", "model.explicit_weight=0.5", "model.explicit_weight=2"]
     assert calls == [

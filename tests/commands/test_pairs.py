@@ -1,4 +1,4 @@
-"""A run that learns without labels: judged by pairs, by maps, and by a linear probe."""
+"""A run that learns without labels: evaluated by pairs, by maps, and by a linear probe."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from tests import small
 from tfav import registry
 from tfav.annotations import boxes
 from tfav.commands import evaluate, train
-from tfav.commands.protocols import by_maps
+from tfav.commands.protocols import by_maps, protocol
 from tfav.data import shards
 from tfav.experiment import models
 
@@ -52,7 +52,7 @@ def read(path):
     return {(r["metric"], r["direction"]): r for r in json.loads(path.read_text())["results"]}
 
 
-def test_pairs_and_maps_are_judged(run):
+def test_pairs_and_maps_are_evaluated(run):
     text = "\n".join(evaluate.evaluate([str(run / "run")], ["test"]))
     found = read(run / "run" / "metrics.json")
     pairs = found["correspondence_auc", "any other picture"]
@@ -79,16 +79,19 @@ def test_a_linear_probe_stands_beside_the_untrained_network_and_plain_statistics
 
     data = write(tmp_path / "esc", folded)
     own = (run / "run" / "metrics.json").exists()
-    list(evaluate.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))
-    found = read(run / "run" / "metrics_linear_probe.json")
+    probing = {"directory": data, "protocols": ["linear_probe"]}
+    lines = list(evaluate.evaluate([str(run / "run")], [], **probing))
+    (path,) = (run / "run" / "evaluations").glob("linear_probe-*.json")
+    found = read(path)
     assert set(found) == {
         ("probe_accuracy", name) for name in ("trained", "untrained", "log-mel statistics")
     }
     # Three tones that do not overlap: plain statistics tell them apart.
     assert found["probe_accuracy", "log-mel statistics"]["value"] == 1.0
     assert found["probe_accuracy", "trained"]["stratum"] == "2 folds"
-    assert (run / "run" / "plots" / "probe" / "confusion.png").exists()
+    assert (path.with_suffix("") / "confusion.png").exists()
     assert (run / "run" / "metrics.json").exists() == own
+    assert any("metrics.json stays as it is" in line for line in lines)
 
 
 def test_a_probe_without_folds_is_refused(run, tmp_path):
@@ -125,8 +128,8 @@ def test_several_frames_have_no_one_map_to_hold_against_boxes(run):
     trained = models.trained(str(run / "run"))
     trained.config.image.num_frames = 2
     index = shards.Index.read(str(run / "data"))
-    with pytest.raises(registry.UserError, match="one picture a row and this run looks at 2"):
-        by_maps.judge(trained, index, "", ["test"], "", 0)
+    with pytest.raises(registry.UserError, match="one image per row and this run looks at 2"):
+        by_maps.Localisation().evaluate(protocol.Context(trained, index, ["test"]))
 
 
 def test_an_unknown_protocol_names_the_choices(run):
@@ -134,12 +137,12 @@ def test_an_unknown_protocol_names_the_choices(run):
         list(evaluate.evaluate([str(run / "run")], ["test"], protocols=["listen"]))
 
 
-def test_rows_of_one_modality_only_leave_nothing_to_judge(run, tmp_path):
+def test_rows_of_one_modality_only_leave_nothing_to_evaluate(run, tmp_path):
     def deaf(row):
         return dataclasses.replace(row, audio=None) if row.split == "test" else row
 
     data = write(tmp_path / "deaf", deaf)
-    with pytest.raises(registry.UserError, match="0 rows with sound and picture"):
+    with pytest.raises(registry.UserError, match="0 rows with audio and image"):
         list(evaluate.evaluate([str(run / "run")], ["test"], directory=data))
 
 
@@ -151,3 +154,16 @@ def test_boxes_move_with_the_picture_into_its_square(tmp_path):
     (found,) = by_maps.boxes(shards.Index.read(str(tmp_path)))
     # 32 x 16 in a square of 32: eight grey rows above and below; the upper half is rows 8 to 16.
     np.testing.assert_allclose(found, [(0.0, 0.25, 1.0, 0.5)])
+
+
+def test_a_probe_over_disjoint_identities_is_refused(run, tmp_path):
+    def split_by_class(row):
+        split = "test" if row.label == "class2" else "train"
+        return dataclasses.replace(row, split=split, extra={})
+
+    rows = [split_by_class(row) for row in small.paired_records()]
+    rows.sort(key=lambda row: row.split, reverse=True)
+    data = str(tmp_path / "disjoint")
+    shards.write(data, rows, modalities=["flow"])
+    with pytest.raises(registry.UserError, match="none of the 1 classes tested .*disjoint identit"):
+        list(evaluate.evaluate([str(run / "run")], [], directory=data, protocols=["linear_probe"]))

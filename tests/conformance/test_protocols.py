@@ -1,19 +1,30 @@
-"""Every row of `PROTOCOLS` keeps the promises of a protocol."""
+"""Every task on lists and every protocol keeps its promises, with every recipe that it fits."""
+
+import json
+import math
 
 import numpy as np
 import pytest
 
+from tests import small, untrained
 from tests.conformance import walk
+from tfav import recipes, registry
 from tfav.annotations import lists
+from tfav.commands import report
+from tfav.commands.protocols import protocol, table
+from tfav.data import shards
 from tfav.evaluation import (
+    catalogue,
     classification,
-    correspondence,
-    linear_probe,
-    localisation,
-    query_lists,
-    space,
-    trials,
+    list_tasks,
+    metrics,
+    paired,
+    result,
+    trial_lists,
 )
+from tfav.evaluation import space as spaces
+from tfav.experiment import inputs
+from tfav.inference import recipe_embedder
 from tfav.reports import tables
 
 NUM_IDENTITIES, PER_IDENTITY = 30, 4
@@ -50,42 +61,44 @@ EXPECTED = {
         {"map": 1.0, "recall@1": 1.0, "recall@5": 1.0, "recall@10": 1.0},
     ),
 }
-ROWS = walk.rows(query_lists.PROTOCOLS, EXPECTED)
+ROWS = walk.rows(list_tasks.TASKS, EXPECTED)
 
 
-def test_every_row_is_expected():
+def test_every_task_on_lists_is_expected():
     add = (
         "add 'ROW': (file name, lines, best value of each metric) to EXPECTED in "
         "tests/conformance/test_protocols.py."
     )
-    walk.check_complete(query_lists.PROTOCOLS, EXPECTED, "PROTOCOLS", add)
-    assert set(lists.PREFIXES.values()) == set(query_lists.PROTOCOLS)
+    walk.check_complete(list_tasks.TASKS, EXPECTED, "TASKS", add)
+    for name, task in list_tasks.TASKS.items():
+        assert task.form.protocol == name
+        assert {metric.key for metric in task.metrics} == set(EXPECTED[name][2])
 
 
-def judge(name, folder, embeddings, num_bootstrap=100):
+def evaluate(name, folder, embeddings, num_bootstrap=100):
     file, lines, _ = EXPECTED[name]
     (folder / file).write_text("\n".join(lines()) + "\n")
     of = {
         "audio": {item: embeddings[item] for item in VOICES},
         "image": {item: embeddings[item] for item in FACES},
     }
-    figures = query_lists.PROTOCOLS[name](
-        folder / file, space.Space(of, LABELS), "v2f", num_bootstrap, 0
-    )
+    space = spaces.Space(of, LABELS)
+    query = list_tasks.Query(lists.parse_name(file), folder / file, space, num_bootstrap, 0)
+    figures = list_tasks.TASKS[name].evaluate(query)
     for figure in figures:
         for value in (figure.value, figure.chance, figure.low, figure.high):
             assert 0.0 <= value <= 1.0, figure
         assert figure.low <= figure.value <= figure.high
         assert figure.num_identities == NUM_IDENTITIES
         assert figure.num_trials >= len(VOICES)
-    return {figure.metric: figure for figure in figures}
+    return {figure.metric.key: figure for figure in figures}
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_perfect_embeddings_reach_the_best_value(name, tmp_path):
     random = np.random.default_rng(1)
     centre = {label: random.normal(size=16) for label in LABELS.values()}
-    figures = judge(name, tmp_path, {item: centre[label] for item, label in LABELS.items()})
+    figures = evaluate(name, tmp_path, {item: centre[label] for item, label in LABELS.items()})
     best = EXPECTED[name][2]
     assert {metric: figure.value for metric, figure in figures.items()} == best
     assert all(figure.low == figure.high == best[metric] for metric, figure in figures.items())
@@ -94,42 +107,130 @@ def test_perfect_embeddings_reach_the_best_value(name, tmp_path):
 @pytest.mark.parametrize("name", ROWS)
 def test_unrelated_embeddings_are_at_chance(name, tmp_path):
     random = np.random.default_rng(2)
-    figures = judge(name, tmp_path, {item: random.normal(size=16) for item in LABELS})
+    figures = evaluate(name, tmp_path, {item: random.normal(size=16) for item in LABELS})
     for metric, figure in figures.items():
         # 120 probes of 30 identities: one standard deviation is at most sqrt(0.25 / 30) = 0.09.
         assert abs(figure.value - figure.chance) < 0.18, metric
 
 
-def test_every_way_to_judge_gives_the_same_keys_and_metrics_that_have_a_name(tmp_path):
-    file, lines, _ = EXPECTED["verification"]
-    (tmp_path / file).write_text("\n".join(lines()) + "\n")
-    random = np.random.default_rng(3)
-    vectors = {item: random.normal(size=16) for item in LABELS}
-    of_lists = query_lists.evaluate(tmp_path, "test", {"audio": vectors, "image": vectors}, LABELS)
-    logits, label = {"fused": random.normal(size=(20, 3))}, np.arange(20) % 3
-    of_classes = classification.evaluate(logits, label, class_names=["a", "b", "c"])
-    (tmp_path / "pairs.csv").write_text("1,0/a,0/b\n0,0/a,1/a\n1,1/a,1/b\n0,1/b,0/b\n")
-    ids = ["0/a", "0/b", "1/a", "1/b"]
-    of_trials = trials.evaluate(tmp_path / "pairs.csv", ids, {"fused": random.normal(size=(4, 3))})
-    of_pairs = correspondence.evaluate(
-        random.normal(size=(6, 6)), list("ababab"), tag="test", num_bootstrap=5, seed=0
-    )
-    of_maps = localisation.evaluate([np.eye(4)], [[(0.0, 0.0, 0.5, 0.5)]], tag="test")
-    tested = linear_probe.Probe(
-        np.array(["a", "b"]), np.array([0, 1]), np.array([0, 0]), np.array(["1", "1"]), {"1": 0.1}
-    )
-    (of_probe,) = linear_probe.figures(tested, "trained", tag="test", num_bootstrap=5, seed=0)
-    assert of_probe.pop("folds") == {"1": 0.5} and of_probe.pop("constants") == {"1": 0.1}
-    for result in of_lists:  # the threshold of an equal error rate goes out with exports
-        assert ("threshold" in result) == (result["metric"] == "eer")
-        result.pop("threshold", None)
-    others = (*of_classes, *of_trials, *of_pairs, *of_maps, of_probe)
-    for result in (*of_lists, *others):
-        assert sorted(result) == sorted(of_lists[0])
-        assert tables.metric_name(result["metric"], result["n"])
-    metrics = {r["metric"] for r in others}
-    assert metrics >= set(tables.LOWER_IS_BETTER)
-    assert set(tables.METRICS) == metrics | {m for _, _, best in EXPECTED.values() for m in best}
+# Protocols and recipes ---------------------------------------------------------------------------
+
+# What each recipe can be evaluated by; everything else is refused by name.
+FITS = {
+    "voice_face": {"lists", "trials", "linear_probe"},
+    "mmcosine": {"classification", "trials", "linear_probe"},
+    "dmc": {"correspondence", "localisation", "linear_probe"},
+    "l3": {"correspondence", "linear_probe"},
+}
+CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
+
+
+def test_every_recipe_is_expected():
+    add = "add 'ROW': {protocols that fit} to FITS here, and its config to tests/untrained.py."
+    walk.check_complete(recipes.RECIPES, FITS, "RECIPES", add)
+    assert set().union(*FITS.values()) == set(table.PROTOCOLS)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return untrained.write_data(tmp_path_factory.mktemp("protocols") / "data")
+
+
+@pytest.fixture(scope="module")
+def runs(data):
+    return {recipe: untrained.run(data, recipe) for recipe in FITS}
+
+
+def context(run, data):
+    return protocol.Context(run, shards.Index.read(data), ["test"], f"{data}/lists", 0)
+
+
+@pytest.mark.parametrize(("recipe", "name"), [c for c in CELLS if c[1] in FITS[c[0]]])
+def test_a_protocol_that_fits_gives_its_metrics(runs, data, recipe, name):
+    run = runs[recipe]
+    its = table.fitting(name, run.recipe, run.config)
+    found, pictures = its.evaluate(context(run, data))
+    assert {r.metric for r in found} <= set(its.metrics) and found
+    if its.by_tag:
+        assert {r.tag for r in found} == {"test"}
+    for r in found:
+        assert r.num_trials > 0 and r.resampled and math.isfinite(r.value)
+        known = catalogue.METRICS[r.protocol]
+        again = json.loads(json.dumps(r.to_json()))
+        assert result.from_json(again, {r.protocol: known}) == r
+    assert all(c.startswith(b"\x89PNG") for drawn in pictures.values() for c in drawn.values())
+    text = tables.text_table(found)
+    assert all(r.name in text for r in found)
+    assert tables.spread_table([found, found]).count("\n") > 2
+    same, left_out = paired.differences(found, found)
+    assert len(same) == len(found) and not left_out
+    assert all(d.value == 0 and d.low in (0, None) for d in same)
+
+
+@pytest.mark.parametrize(("recipe", "name"), [c for c in CELLS if c[1] not in FITS[c[0]]])
+def test_a_protocol_that_does_not_fit_is_refused_by_name_with_what_fits(runs, recipe, name):
+    run = runs[recipe]
+    with pytest.raises(registry.UserError) as refusal:
+        table.fitting(name, run.recipe, run.config)
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"the recipe {recipe} cannot be evaluated by {name}, which compares")
+    choices = sentence.split("choose ")[1].split(" by --protocols")[0].split(" or ")
+    assert set(choices) == FITS[recipe]
+
+
+@pytest.mark.parametrize("recipe", FITS)
+def test_training_refuses_what_could_not_be_evaluated(data, recipe):
+    c = untrained.config(data, recipe)
+    for name in table.PROTOCOLS:
+        c.eval.protocols = (name,)
+        if name in FITS[recipe]:
+            table.check_fit(c)
+        else:
+            with pytest.raises(registry.UserError, match=f"cannot be evaluated by {name}"):
+                table.check_fit(c)
+
+
+@pytest.mark.parametrize("name", table.PROTOCOLS)
+def test_validation_without_a_split_val_names_the_flag_that_does_without(tmp_path, name):
+    recipe = next(recipe for recipe, fits in FITS.items() if name in fits)
+    rows = [r for r in small.paired_records() if r.split != "val"]
+    shards.write(tmp_path, rows, columns=["speaker"], modalities=["flow"])
+    c = untrained.config(str(tmp_path), recipe)
+    c.eval.protocols, c.train.validate_every = (name,), 10
+    with pytest.raises(registry.UserError, match="--config.train.validate_every=0"):
+        table.check_data(c, shards.Index.read(tmp_path))
+
+
+def test_voices_and_faces_are_verified_by_the_cosine_of_their_embeddings(runs, data):
+    run = runs["voice_face"]
+    found, _ = table.find("trials").evaluate(context(run, data))
+    assert {r.direction for r in found} == {"audio-audio", "audio-image", "image-image"}
+    index = shards.Index.read(data).select("test")
+    embed = recipe_embedder.RecipeEmbedder(run.recipe).embed
+    ids = {m: index.id.tolist() for m in ("audio", "image")}
+    vectors = inputs.embeddings(run.config, embed, data, ids)
+    listed = trial_lists.read(f"{data}/lists/speakers.txt")
+    for direction in ("audio-audio", "audio-image"):
+        first, second = direction.split("-")
+        score = [
+            float(vectors[first][a] @ vectors[second][b])
+            for a, b in zip(listed.first, listed.second)
+        ]
+        expected = metrics.roc_auc(np.round(score, 6), listed.label)
+        (auc,) = [r for r in found if (r.direction, r.metric.key) == (direction, "auc")]
+        assert auc.value == pytest.approx(expected, abs=1e-6)
+        assert auc.num_trials == len(listed.label) and auc.list_name == "speakers.txt"
+
+
+def test_every_metric_is_in_the_catalogue():
+    for its in table.PROTOCOLS.values():
+        for metric in its.metrics:
+            assert any(metric in known.values() for known in catalogue.METRICS.values())
+
+
+def test_every_protocol_has_a_page_and_every_page_a_protocol():
+    shown = {its.page for its in table.PROTOCOLS.values()}
+    assert shown == set(report.PAGES)
 
 
 def test_perfect_logits_reach_the_best_value_and_unrelated_ones_are_at_chance():
@@ -137,9 +238,9 @@ def test_perfect_logits_reach_the_best_value_and_unrelated_ones_are_at_chance():
     label = random.permutation(np.arange(600) % 4)
     logits = {"fused": 50 * np.eye(4)[label], "audio": random.normal(size=(600, 4))}
     results = classification.evaluate(logits, label, class_names=list("abcd"))
-    found = {(r["direction"], r["metric"]): r for r in results}
+    found = {(r.direction, r.metric.key): r for r in results}
     for metric, best in (("accuracy", 1.0), ("ece", 0.0), ("nll", 0.0)):
-        assert abs(found["fused", metric]["value"] - best) < 1e-12
+        assert abs(found["fused", metric].value - best) < 1e-12
     accuracy = found["audio", "accuracy"]  # one standard deviation is sqrt(0.19 / 600) = 0.018
-    assert accuracy["chance"] == 0.25 and abs(accuracy["value"] - 0.25) < 0.06
-    assert found["audio", "nll"]["value"] > found["audio", "nll"]["chance"]
+    assert accuracy.chance == 0.25 and abs(accuracy.value - 0.25) < 0.06
+    assert found["audio", "nll"].value > found["audio", "nll"].chance

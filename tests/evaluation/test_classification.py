@@ -7,7 +7,7 @@ import pytest
 
 from tfav import registry
 from tfav.evaluation import classification
-from tfav.reports import classification_plots
+from tfav.reports import classification_plots, drawing
 
 NAMES = ["cat", "dog", "owl"]
 PNG = b"\x89PNG"
@@ -22,7 +22,7 @@ def evaluate(logits=None, label=LABEL, **options):
 
 
 def pick(results, key="value"):
-    return {(r["metric"], r["direction"]): r[key] for r in results}
+    return {(r.metric.key, r.direction): getattr(r, key) for r in results}
 
 
 def test_every_figure_by_hand():
@@ -37,7 +37,7 @@ def test_every_figure_by_hand():
     # Two of four rows are cats. Entropy of (1/2, 1/4, 1/4): ln 2 / 2 + ln 4 / 2.
     assert chance["accuracy", "fused"] == 0.5 and chance["ece", "fused"] is None
     assert chance["nll", "fused"] == pytest.approx(1.5 * np.log(2), abs=1e-12)
-    assert {r["num_trials"] for r in results} == {4}
+    assert {r.num_trials for r in results} == {4}
 
 
 def test_figures_do_not_depend_on_a_constant_added_and_are_finite_at_any_size():
@@ -48,7 +48,8 @@ def test_figures_do_not_depend_on_a_constant_added_and_are_finite_at_any_size():
     huge = 1e4 * np.eye(3)[[1, 1, 2, 0]]
     assert classification.negative_log_likelihood(huge, LABEL) == pytest.approx(1e4 / 4)
     assert classification.expected_calibration_error(huge, LABEL) == pytest.approx(1 / 4)
-    json.dumps(evaluate({"fused": huge.astype(np.float32)}), allow_nan=False)
+    results = evaluate({"fused": huge.astype(np.float32)})
+    json.dumps([r.to_json() for r in results], allow_nan=False)
 
 
 def test_logits_that_are_all_alike_reach_nothing_whatever_the_class():
@@ -85,13 +86,14 @@ def test_intervals_resample_groups_when_given_and_rows_otherwise():
     logits = np.eye(3)[np.where(np.arange(100) < 50, label, 1 - label)]
     by_row = evaluate({"fused": logits}, label)[0]
     by_speaker = evaluate({"fused": logits}, label, groups=["a"] * 50 + ["b"] * 50)[0]
-    assert (by_row["num_identities"], by_speaker["num_identities"]) == (100, 2)
-    assert by_row["low"] > 0.35 and by_row["high"] < 0.65
-    assert (by_speaker["low"], by_speaker["high"]) == (0.0, 1.0)
-    assert evaluate({"fused": logits}, label, num_bootstrap=0)[0]["low"] is None
+    assert (by_row.num_identities, by_speaker.num_identities) == (100, 2)
+    assert (by_row.resampled, by_speaker.resampled) == ("rows", "groups of rows of the same group")
+    assert by_row.low > 0.35 and by_row.high < 0.65
+    assert (by_speaker.low, by_speaker.high) == (0.0, 1.0)
+    assert evaluate({"fused": logits}, label, num_bootstrap=0)[0].low is None
 
 
-def test_a_missing_modality_is_judged_where_it_is_and_the_fused_figures_everywhere():
+def test_a_missing_modality_is_evaluated_where_it_is_and_the_fused_figures_everywhere():
     logits = {name: np.log(PROBABILITY) for name in ("fused", "audio", "image", "flow")}
     logits["image"] = logits["image"].copy()
     logits["image"][2] = np.nan  # what stands where a modality is absent does not matter
@@ -103,8 +105,8 @@ def test_a_missing_modality_is_judged_where_it_is_and_the_fused_figures_everywhe
     assert (value["accuracy", "audio"], value["accuracy", "image"]) == (0.75, 1.0)
     assert pick(results, "chance")["accuracy", "image"] == 2 / 3
     assert not any(direction == "flow" for _, direction in value)
-    notes = {r["direction"]: r.get("notes") for r in results}
-    assert notes["fused"] is None
+    notes = {r.direction: r.notes for r in results}
+    assert notes["fused"] == ()
     assert notes["image"][0].startswith("test: 1 of 4 rows have no image: its own figures are")
 
 
@@ -117,13 +119,13 @@ def test_a_missing_modality_is_judged_where_it_is_and_the_fused_figures_everywhe
         ([0, 1, 2, 0], {"tag": "val", "present": {"audio": [1, 0, 1, 1]}}, "val: 1 of 4 rows have"),
     ],
 )
-def test_what_cannot_be_judged_is_a_sentence(label, options, sentence):
+def test_what_cannot_be_evaluated_is_a_sentence(label, options, sentence):
     logits = {name: np.log(PROBABILITY) for name in ("fused", "audio")}
     with pytest.raises(registry.UserError, match=sentence):
         evaluate(logits, np.array(label), **options)
 
 
-def test_nothing_to_judge_broken_logits_and_wrong_shapes_are_named():
+def test_no_rows_broken_logits_and_wrong_shapes_are_named():
     with pytest.raises(registry.UserError, match="there is no row"):
         evaluate({"fused": np.zeros((0, 3))}, np.zeros(0, int))
     broken = np.log(PROBABILITY)
@@ -137,17 +139,16 @@ def test_nothing_to_judge_broken_logits_and_wrong_shapes_are_named():
 
 
 @pytest.mark.parametrize("num_classes", [3, 50])
-def test_pictures_are_made_for_few_and_for_many_classes(num_classes, tmp_path):
+def test_pictures_are_drawn_for_few_and_for_many_classes(num_classes):
     rng = np.random.default_rng(0)
     label = rng.integers(num_classes, size=300)
     fused = 3 * np.eye(num_classes)[label] + rng.normal(size=(300, num_classes))
     names = [f"a $class$ with a rather long name, number {k}" for k in range(num_classes)]
     logits = {"fused": fused, "audio": fused[:, ::-1]}
-    found = classification_plots.pictures(logits, label, names, {"audio": np.zeros(300, bool)})
-    assert list(found) == ["confusion", "reliability"]
-    assert all(content.startswith(PNG) for content in found.values())
-    paths = classification_plots.plots(logits, label, names, tmp_path / "plots")
-    assert [path.name for path in paths] == ["confusion.png", "reliability.png"]
-    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [p.name for p in paths]
-    assert paths[0].read_bytes() == found["confusion"]
-    assert paths[1].read_bytes() != found["reliability"]  # two panels: audio is there
+    drawn = classification_plots.draw(logits, label, names, {"audio": np.zeros(300, bool)})
+    assert list(drawn) == ["confusion", "reliability"]
+    first = {name: drawing.png(figure) for name, figure in drawn.items()}
+    assert all(content.startswith(PNG) for content in first.values())
+    both = classification_plots.draw(logits, label, names)
+    assert drawing.png(both["confusion"]) == first["confusion"]
+    assert drawing.png(both["reliability"]) != first["reliability"]  # two panels: audio is there

@@ -40,11 +40,11 @@ def test_results_say_both_kinds_of_mismatch():
     label = np.array(["a", "b"] * 10)
     score = (label[:, None] == label).astype(float)
     free, other = correspondence.evaluate(score, label, tag="test", num_bootstrap=20, seed=0)
-    assert (free["direction"], other["direction"]) == ("any other picture", "other label")
-    assert other["value"] == 1.0 and 0.5 < free["value"] < 1.0
-    assert free["low"] <= free["value"] <= free["high"]
+    assert (free.direction, other.direction) == ("any other picture", "other label")
+    assert other.value == 1.0 and 0.5 < free.value < 1.0
+    assert free.low <= free.value <= free.high
     (alone,) = correspondence.evaluate(score, ["a"] * 20, tag="test", num_bootstrap=0, seed=0)
-    assert alone["low"] is None
+    assert alone.low is None
 
 
 def test_one_row_has_no_mismatch():

@@ -63,12 +63,12 @@ def test_perfect_maps_score_one_and_the_wrong_corner_none():
     box = [(0.0, 0.0, 0.5, 0.5)]
     right = localisation.evaluate([corner], [box], tag="t")
     wrong = localisation.evaluate([corner[::-1, ::-1]], [box], tag="t")
-    assert {r["metric"]: r["value"] for r in right}["pointing"] == 1.0
-    assert {r["metric"]: r["value"] for r in right}["ciou"] == 1.0
-    found = {r["metric"]: r for r in wrong}
-    assert found["pointing"]["value"] == found["ciou"]["value"] == 0.0
-    assert found["pointing"]["chance"] == pytest.approx(0.25)
-    assert found["ciou_auc"]["value"] == pytest.approx(0.025)  # cIoU 0 passes threshold 0 alone
+    assert {r.metric.key: r.value for r in right}["pointing"] == 1.0
+    assert {r.metric.key: r.value for r in right}["ciou"] == 1.0
+    found = {r.metric.key: r for r in wrong}
+    assert found["pointing"].value == found["ciou"].value == 0.0
+    assert found["pointing"].chance == pytest.approx(0.25)
+    assert found["ciou_auc"].value == pytest.approx(0.025)  # cIoU 0 passes threshold 0 alone
 
 
 def test_area_under_success_is_the_trapezoid_of_the_mean():

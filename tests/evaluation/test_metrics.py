@@ -5,7 +5,7 @@ import pytest
 
 from tfav.evaluation import metrics
 
-FIGURES = [metrics.min_dcf, metrics.roc_auc, metrics.equal_error_rate, metrics.average_precision]
+FIGURES = [metrics.min_dcf, metrics.roc_auc, metrics.equal_error_rate]
 
 
 def naive_auc(score, label):
@@ -13,13 +13,6 @@ def naive_auc(score, label):
     wrong = [s for s, y in zip(score, label) if not y]
     won = sum((r > w) + 0.5 * (r == w) for r in right for w in wrong)
     return won / (len(right) * len(wrong))
-
-
-def naive_average_precision(score, label):
-    # Among equal scores the wrong items (False) come first.
-    ranked = [y for _, y in sorted(zip(score, label), key=lambda pair: (-pair[0], pair[1]))]
-    precisions = [sum(ranked[:r]) / r for r in range(1, len(ranked) + 1) if ranked[r - 1]]
-    return sum(precisions) / len(precisions)
 
 
 def naive_equal_error_rate(score, label):
@@ -35,12 +28,6 @@ def naive_equal_error_rate(score, label):
             t = (n0 - p0) / ((p1 - p0) - (n1 - n0))
             return p0 + t * (p1 - p0)
     raise AssertionError("the curve ends at (1, 0)")
-
-
-def test_average_precision_of_the_worked_ranking():
-    # Right items at ranks 1, 3, 6: (1/1 + 2/3 + 3/6) / 3 = 0.7222222 (spec 5, worked number 3).
-    value = metrics.average_precision([6, 5, 4, 3, 2, 1], [1, 0, 1, 0, 0, 1])
-    assert value == pytest.approx((1 + 2 / 3 + 3 / 6) / 3, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +54,6 @@ def test_scores_that_are_all_equal_are_chance_and_never_luck():
     label = [1, 0, 0, 0]
     assert metrics.roc_auc(np.zeros(4), label) == 0.5
     assert metrics.equal_error_rate(np.zeros(4), label) == 0.5
-    assert metrics.average_precision(np.zeros(4), label) == 1 / 4  # behind the three wrong ones
 
 
 @pytest.mark.parametrize("levels", [3, 10, 1000])
@@ -79,7 +65,6 @@ def test_the_figures_equal_their_naive_loops_with_and_without_ties(levels):
         label[:2] = True, False
         pairs = [
             (metrics.roc_auc, naive_auc),
-            (metrics.average_precision, naive_average_precision),
             (metrics.equal_error_rate, naive_equal_error_rate),
         ]
         for fast, naive in pairs:

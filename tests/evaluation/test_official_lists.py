@@ -9,6 +9,7 @@ import pytest
 
 from tfav.annotations import lists
 from tfav.evaluation import query_lists
+from tfav.evaluation import space as spaces
 
 
 def identities(rows) -> dict[str, str]:
@@ -19,7 +20,7 @@ def identities(rows) -> dict[str, str]:
 
 
 def made_up(folder: pathlib.Path, tag: str, names: dict[str, str], signal: float):
-    """Embeddings and labels of every item the lists name: identity times signal, plus noise."""
+    """A space of every item the lists name: identity times signal, plus noise."""
     items = lists.items(lists.find(folder, tag))
     rng = np.random.default_rng(0)
     centre = {name: rng.normal(size=32) for name in sorted(set(names.values()))}
@@ -30,7 +31,7 @@ def made_up(folder: pathlib.Path, tag: str, names: dict[str, str], signal: float
         }
         for modality in ("audio", "image")
     }
-    return vectors, labels
+    return spaces.Space(vectors, labels)
 
 
 @pytest.fixture(scope="module")
@@ -54,32 +55,32 @@ def test_the_official_lists_have_their_published_sizes(official):
     assert len(lists.read_matching(folder / "match_g_v2f_2_val.txt.gz")) == 42540
 
 
-def test_the_full_official_lists_are_judged_in_one_pass(official):
+def test_the_full_official_lists_are_evaluated_in_one_pass(official):
     folder, names = official
-    embeddings, labels = made_up(folder, "test", names, signal=0.0)
-    results = query_lists.evaluate(folder, "test", embeddings, labels, num_bootstrap=100)
-    value = {(r["metric"], r["direction"], r["stratum"]): r for r in results}
+    space = made_up(folder, "test", names, signal=0.0)
+    results = query_lists.evaluate(folder, "test", space, num_bootstrap=100)
+    value = {(r.metric.key, r.direction, r.stratum): r for r in results}
     assert len(results) == 2 * 4 + 2 * 4
     chance = value["map", "v2f", "unrestricted"]
-    assert chance["num_trials"] == 21850 and chance["num_identities"] == 189
+    assert chance.num_trials == 21850 and chance.num_identities == 189
     # Prevalence 0.525 %; a random ranking's average precision is a little above it.
-    assert 0.00525 < chance["chance"] < 0.006
-    assert chance["value"] == pytest.approx(chance["chance"], rel=0.1)
+    assert 0.00525 < chance.chance < 0.006
+    assert chance.value == pytest.approx(chance.chance, rel=0.1)
     for (metric, _, _), result in value.items():
         if metric in ("auc", "eer"):
-            assert abs(result["value"] - 0.5) < 0.02
+            assert abs(result.value - 0.5) < 0.02
 
 
 @pytest.mark.parametrize("tag", ["test", "val", "seen"])
-def test_the_real_lists_are_judged_both_ways(real_data, tag):
+def test_the_real_lists_are_evaluated_both_ways(real_data, tag):
     folder = real_data / "voices-faces" / "lists"
     names = {}
     for path in folder.glob("vf_*.csv"):
         with path.open(encoding="utf-8") as file:
             names.update(identities(csv.DictReader(file)))
-    embeddings, labels = made_up(folder, tag, names, signal=9.0)
-    results = query_lists.evaluate(folder, tag, embeddings, labels, num_bootstrap=20)
-    assert {(r["direction"], r["stratum"], r["protocol"]) for r in results} == {
+    space = made_up(folder, tag, names, signal=9.0)
+    results = query_lists.evaluate(folder, tag, space, num_bootstrap=20)
+    assert {(r.direction, r.stratum, r.protocol) for r in results} == {
         *(
             (d, s, p)
             for d in ("v2f", "f2v")
@@ -89,4 +90,4 @@ def test_the_real_lists_are_judged_both_ways(real_data, tag):
         ("v2f", "unrestricted", "retrieval"),
         ("f2v", "unrestricted", "retrieval"),
     }
-    assert all(r["value"] > 0.95 for r in results if r["metric"] in ("accuracy", "auc", "map"))
+    assert all(r.value > 0.95 for r in results if r.metric.key in ("accuracy", "auc", "map"))

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.evaluation import query_lists
+from tfav.annotations import lists
+from tfav.evaluation import list_tasks, query_lists, result
+from tfav.evaluation import space as spaces
+from tfav.evaluation.metric import Metric
 
 # cos(a, A) = cos(b, A) = 0.7071, cos(a, B) = 0, cos(b, B) = 1. Norms differ on purpose.
 VOICES = {"a.wav": [3.0, 0.0], "b.wav": [0.0, 0.5]}
@@ -29,12 +32,13 @@ def write_lists(folder, lists):
     return folder
 
 
-def judge(folder, voices=VOICES, faces=FACES, labels=LABELS, **kwargs):
-    return query_lists.evaluate(folder, "test", {"audio": voices, "image": faces}, labels, **kwargs)
+def evaluate(folder, voices=VOICES, faces=FACES, labels=LABELS, missing=0.01, **kwargs):
+    space = spaces.Space({"audio": voices, "image": faces}, labels, missing)
+    return query_lists.evaluate(folder, "test", space, **kwargs)
 
 
 def pick(results, key="value"):
-    return {(r["metric"], r["direction"]): r[key] for r in results}
+    return {(r.metric.key, r.direction): getattr(r, key) for r in results}
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def folder(tmp_path):
 
 
 def test_every_figure_by_hand(folder):
-    value = pick(judge(folder))
+    value = pick(evaluate(folder))
     # Voice to face: a has A 0.71 > B 0, b has B 1 > A 0.71: both right.
     # Face to voice: A has a = b = 0.71, a tie, which is wrong; B has b 1 > a 0: one of two.
     assert value["accuracy", "v2f"] == 1.0
@@ -60,32 +64,33 @@ def test_every_figure_by_hand(folder):
 
 
 def test_chance_trials_and_identities_stand_beside_every_figure(folder):
-    results = judge(folder)
+    results = evaluate(folder)
     chance = pick(results, "chance")
     assert chance["accuracy", "v2f"] == 0.5
     assert chance["auc", "v2f"] == chance["eer", "v2f"] == 0.5
     assert chance["map", "v2f"] == pytest.approx(0.75)  # first or second of two: (1 + 1/2) / 2
     assert chance["recall@1", "v2f"] == 0.5
-    assert {r["num_identities"] for r in results} == {2}
+    assert {r.num_identities for r in results} == {2}
     assert pick(results, "num_trials")["auc", "v2f"] == 4
     assert pick(results, "num_trials")["map", "v2f"] == 2
 
 
 def test_results_say_what_they_were_measured_on_and_are_json(folder):
-    results = json.loads(json.dumps(judge(folder), allow_nan=False))
+    results = json.loads(json.dumps([r.to_json() for r in evaluate(folder)], allow_nan=False))
     keys = "protocol stratum direction n tag metric value chance low high num_trials num_identities"
-    assert list(results[0]) == keys.split() + ["list", "sha256"]
+    assert list(results[0]) == [*keys.split(), "list", "sha256", "resampled"]
     first = results[0]
     assert (first["protocol"], first["stratum"], first["n"]) == ("matching", "unrestricted", 2)
     assert first["list"] == "match_v2f_2_test.txt" and len(first["sha256"]) == 64
+    assert first["resampled"] == "the probes' identities"
     assert [r["n"] for r in results if r["protocol"] != "matching"] == [None] * 10
 
 
 def test_chance_of_1_in_n_matching_is_1_in_n(tmp_path):
     write_lists(tmp_path, {"match_v2f_4_test.txt": "a A B C D\n"})
     voices, faces = {"a": [1, 0]}, {"A": [1, 0], "B": [0, 1], "C": [-1, 0], "D": [0, -1]}
-    (result,) = judge(tmp_path, voices, faces, {"a": 0, "A": 0, "B": 1, "C": 2, "D": 3})
-    assert (result["value"], result["chance"], result["n"]) == (1.0, 0.25, 4)
+    (result,) = evaluate(tmp_path, voices, faces, {"a": 0, "A": 0, "B": 1, "C": 2, "D": 3})
+    assert (result.value, result.chance, result.n) == (1.0, 0.25, 4)
 
 
 def random_space(num_identities, per_identity, noise, seed=0):
@@ -119,7 +124,7 @@ def test_collapsed_embeddings_score_nothing_wherever_the_positive_stands(tmp_pat
     point = np.random.default_rng(1).normal(size=16)
     voices = {name: point * (1 + i) for i, name in enumerate(voices)}
     faces = {name: point for name in faces}
-    value = pick(judge(write_lists(tmp_path, texts), voices, faces, labels))
+    value = pick(evaluate(write_lists(tmp_path, texts), voices, faces, labels))
     assert value["accuracy", "v2f"] == 0.0
     assert value["auc", "v2f"] == value["eer", "v2f"] == 0.5
     # Three relevant behind fifteen others: ranks 16, 17, 18.
@@ -130,24 +135,23 @@ def test_collapsed_embeddings_score_nothing_wherever_the_positive_stands(tmp_pat
 def test_the_seed_fixes_the_intervals_and_zero_resamples_leaves_them_out(tmp_path):
     voices, faces, labels, texts = random_space(8, 3, noise=1.5)
     sides = write_lists(tmp_path, texts), voices, faces, labels
-    assert judge(*sides, num_bootstrap=50, seed=1) == judge(*sides, num_bootstrap=50, seed=1)
-    ends = [[r["low"] for r in judge(*sides, num_bootstrap=50, seed=seed)] for seed in (1, 2)]
+    assert evaluate(*sides, num_bootstrap=50, seed=1) == evaluate(*sides, num_bootstrap=50, seed=1)
+    ends = [[r.low for r in evaluate(*sides, num_bootstrap=50, seed=seed)] for seed in (1, 2)]
     assert ends[0] != ends[1]
-    assert {r["low"] for r in judge(*sides, num_bootstrap=0)} == {None}
+    assert {r.low for r in evaluate(*sides, num_bootstrap=0)} == {None}
 
 
-def test_several_galleries_of_one_list_are_judged_apart(tmp_path):
+def test_several_galleries_of_one_list_are_evaluated_apart(tmp_path):
     # Each probe meets only its own gallery: a would lose to B in a common one.
     write_lists(tmp_path, {"retrieval_g_v2f_test.txt": "a.wav\nA.jpg\nb.wav\nB.jpg\n"})
     voices = {"a.wav": [0.0, 1.0], "b.wav": [0.0, 1.0]}
-    value = pick(judge(tmp_path, voices))
+    value = pick(evaluate(tmp_path, voices))
     assert value["map", "v2f"] == 1.0
 
 
 def test_verification_scores_are_those_the_figures_came_from(folder):
-    scores = query_lists.verification_scores(
-        folder, "test", {"audio": VOICES, "image": FACES}, LABELS
-    )
+    space = spaces.Space({"audio": VOICES, "image": FACES}, LABELS)
+    scores = query_lists.verification_scores(folder, "test", space)
     score, label = scores["verify_v2f_test.txt"]
     np.testing.assert_allclose(score, [0.5**0.5, 0, 0.5**0.5, 1], atol=1e-6)
     np.testing.assert_array_equal(label, [True, False, False, True])
@@ -160,7 +164,7 @@ def test_listed_items_without_an_embedding_are_counted_and_three_are_named(folde
         r"\(first: x0.wav, x1.wav, x2.wav\)"
     )
     with pytest.raises(registry.UserError, match=expected):
-        judge(folder)
+        evaluate(folder)
 
 
 def test_a_few_items_without_an_embedding_are_left_out_counted_and_named(tmp_path):
@@ -169,9 +173,9 @@ def test_a_few_items_without_an_embedding_are_left_out_counted_and_named(tmp_pat
     del voices["3/1.wav"], faces["4/2.jpg"]
     # 50 voices and 50 faces: one of each is 2 %.
     with pytest.raises(registry.UserError, match="1 of its 50 audio items .*more than the 1 % "):
-        judge(folder, voices, faces, labels)
-    options = {"num_bootstrap": 0, "max_missing_fraction": 0.02}
-    results = judge(folder, voices, faces, labels, **options)
+        evaluate(folder, voices, faces, labels)
+    options = {"num_bootstrap": 0, "missing": 0.02}
+    results = evaluate(folder, voices, faces, labels, **options)
     lost = {"match_g_v2f_2_test.txt": 0, "verify_g_v2f_test.txt": 0}
     for name in lost:
         kept = [
@@ -180,56 +184,55 @@ def test_a_few_items_without_an_embedding_are_left_out_counted_and_named(tmp_pat
             if "3/1.wav" not in line and "4/2.jpg" not in line
         ]
         total = len(texts[name].splitlines())
-        found = [r for r in results if r["list"] == name]
-        assert {r["num_trials"] for r in found} == {len(kept)} and len(kept) < total
+        found = [r for r in results if r.list_name == name]
+        assert {r.num_trials for r in found} == {len(kept)} and len(kept) < total
         note = (
             f"{name}: 2 of its items are not in the data (first: 3/1.wav, 4/2.jpg); "
             f"{total - len(kept)} of {total} trials that name them are left out."
         )
-        assert all(r["notes"] == [note] for r in found)
+        assert all(r.notes == (note,) for r in found)
         (tmp_path / name).write_text("\n".join(kept))
-    (retrieved, *_) = [r for r in results if r["metric"] == "map"]
-    assert retrieved["num_trials"] == 49 and "they are left out." in retrieved["notes"][0]
+    (retrieved, *_) = [r for r in results if r.metric.key == "map"]
+    assert retrieved.num_trials == 49 and "they are left out." in retrieved.notes[0]
     # The figures are those of lists without such lines.
     (tmp_path / "retrieval_v2f_test.txt").write_text(" ".join(voices) + "\n" + " ".join(faces))
-    whole = judge(folder, voices, faces, labels, num_bootstrap=0)
-    assert [r["value"] for r in results] == [r["value"] for r in whole]
-    assert not any("notes" in r for r in whole)
-    scores = query_lists.verification_scores(
-        folder, "test", {"audio": voices, "image": faces}, labels, max_missing_fraction=0.02
-    )
-    assert len(scores["verify_g_v2f_test.txt"][0]) == whole[1]["num_trials"]
+    whole = evaluate(folder, voices, faces, labels, num_bootstrap=0)
+    assert [r.value for r in results] == [r.value for r in whole]
+    assert not any(r.notes for r in whole)
+    space = spaces.Space({"audio": voices, "image": faces}, labels, 0.02)
+    scores = query_lists.verification_scores(folder, "test", space)
+    assert len(scores["verify_g_v2f_test.txt"][0]) == whole[1].num_trials
 
 
 def test_what_the_missing_items_leave_must_be_something(tmp_path):
     folder = write_lists(tmp_path, {"match_v2f_2_test.txt": "x.wav A.jpg B.jpg\n"})
     with pytest.raises(registry.UserError, match="first: x.wav.*; 1 of 1 trials"):
-        judge(folder, max_missing_fraction=1.0)
+        evaluate(folder, missing=1.0)
     write_lists(tmp_path, {"match_v2f_2_test.txt": LISTS["match_v2f_2_test.txt"]})
     write_lists(tmp_path, {"retrieval_v2f_test.txt": "x.wav\nA.jpg B.jpg\n"})
     with pytest.raises(registry.UserError, match="leaves a gallery or its probes empty"):
-        judge(folder, max_missing_fraction=1.0)
+        evaluate(folder, missing=1.0)
 
 
 def test_probes_without_a_relevant_item_count_zero_aloud_and_none_with_one_is_refused(tmp_path):
     folder = write_lists(tmp_path, {"retrieval_v2f_test.txt": "a.wav b.wav\nB.jpg\n"})
-    results = judge(folder)
+    results = evaluate(folder)
     assert pick(results)["map", "v2f"] == 0.5  # b finds B; a has nobody to find
     note = "1 of 2 probes have no item of their identity in the gallery and count 0."
-    assert results[0]["notes"] == [f"retrieval_v2f_test.txt: {note}"]
+    assert results[0].notes == (f"retrieval_v2f_test.txt: {note}",)
     write_lists(tmp_path, {"retrieval_v2f_test.txt": "a.wav\nB.jpg\n"})
     with pytest.raises(registry.UserError, match="none of its 1 probes has an item of its ident"):
-        judge(folder)
+        evaluate(folder)
 
 
 def test_an_item_without_identity_and_a_modality_without_embeddings_are_named(folder):
     labels = {name: who for name, who in LABELS.items() if name != "B.jpg"}
     with pytest.raises(registry.UserError, match="1 of its 2 image items have no identity .*B.jpg"):
-        judge(folder, labels=labels)
+        evaluate(folder, labels=labels)
     with pytest.raises(registry.UserError, match="2 of its 2 image items have no embedding"):
-        query_lists.evaluate(folder, "test", {"audio": VOICES}, LABELS)
+        query_lists.evaluate(folder, "test", spaces.Space({"audio": VOICES}, LABELS))
     with pytest.raises(registry.UserError, match="2 of its 2 image items have no embedding"):
-        judge(folder, faces={})
+        evaluate(folder, faces={})
 
 
 @pytest.mark.parametrize(
@@ -237,31 +240,64 @@ def test_an_item_without_identity_and_a_modality_without_embeddings_are_named(fo
 )
 def test_a_broken_embedding_is_named_by_its_id(folder, vector, kind):
     with pytest.raises(registry.UserError, match=f"audio embedding of b.wav is .*{kind}"):
-        judge(folder, voices={**VOICES, "b.wav": vector})
+        evaluate(folder, voices={**VOICES, "b.wav": vector})
 
 
 def test_a_matching_list_that_contradicts_the_identities_is_refused(folder):
     (folder / "match_v2f_2_test.txt").write_text("a.wav B.jpg A.jpg\n")
     with pytest.raises(registry.UserError, match="item 2 of 1 trials contradicts .*a.wav B.jpg"):
-        judge(folder)
+        evaluate(folder)
     (folder / "match_v2f_2_test.txt").write_text("a.wav A.jpg B.jpg\na.wav A.jpg A.jpg\n")
     with pytest.raises(registry.UserError, match="item 3 of 1 trials contradicts .*a.wav A.jpg"):
-        judge(folder)
+        evaluate(folder)
 
 
 def test_a_verification_list_of_right_pairs_alone_is_refused(folder):
     (folder / "verify_v2f_test.txt").write_text("a.wav A.jpg\nb.wav B.jpg\n")
     with pytest.raises(registry.UserError, match="verify_v2f_test.txt: all 2 pairs are right"):
-        judge(folder)
+        evaluate(folder)
+
+
+def test_a_task_of_ones_own_is_one_object_and_its_lists_are_found_by_their_name(tmp_path):
+    # "Odd one out": of all items of a line, is the first pair the closest? One object says it all.
+    metric = Metric("hits", "odd one out of {n}", definition="How often the pair is found.")
+
+    def odd(query):
+        galleries = task.form.read(query.path)
+        hit = []
+        for (probe,), candidates in galleries:
+            voice = query.space.vectors(query.path, "audio", [probe])
+            faces = query.space.vectors(query.path, "image", candidates)
+            hit.append(np.argmax(faces @ voice[0]) == 0)
+        identity = np.arange(len(hit))
+        return [query.result(metric, identity, value=np.mean(hit), chance=0.5, replicates=None)]
+
+    def read(path):
+        lines = [line.split() for line in path.read_text().splitlines()]
+        return [lists.Gallery(line[:1], line[1:]) for line in lines]
+
+    task = list_tasks.ListTask(lists.Form("odd", ("odd",), True, read), (metric,), odd)
+    write_lists(tmp_path, {"odd_v2f_2_test.txt": "a.wav B.jpg A.jpg\nb.wav B.jpg A.jpg\n"})
+    write_lists(tmp_path, {"match_v2f_2_test.txt": LISTS["match_v2f_2_test.txt"]})
+    tasks = {**list_tasks.TASKS, "odd": task}
+    matched, own = evaluate(tmp_path, tasks=tasks)
+    assert matched.protocol == "matching"  # each list by the task of its name
+    assert (own.protocol, own.n, own.value, own.list_name) == ("odd", 2, 0.5, "odd_v2f_2_test.txt")
+    assert own.name == "odd one out of 2" and isinstance(own, result.Result)
+    found = lists.find(tmp_path, "test", query_lists.forms(tasks))
+    assert lists.items(found, query_lists.forms(tasks)) == {
+        "audio": ["a.wav", "b.wav"],
+        "image": ["A.jpg", "B.jpg"],
+    }
+    assert len(evaluate(tmp_path)) == 1  # without it, such a list is any other file
 
 
 def test_evaluation_needs_numpy_and_no_tensorflow():
     code = (
         "import sys\n"
-        "from tfav.evaluation import classification, linear_probe, localisation, query_lists\n"
-        "from tfav.evaluation import correspondence, trials\n"
+        "from tfav.evaluation import catalogue, paired, query_lists\n"
         "from tfav.reports import balance, comparison, tables\n"
-        "print(*{'tensorflow', 'keras', 'matplotlib'} & set(sys.modules))"
+        "print(*{'tensorflow', 'keras', 'matplotlib', 'jinja2'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

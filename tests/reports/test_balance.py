@@ -5,9 +5,13 @@ import json
 import pytest
 
 from tfav import registry
-from tfav.reports import balance
+from tfav.reports import balance, drawing
 
 PNG = b"\x89PNG"
+
+
+def drawn(runs):
+    return drawing.png(balance.draw(runs))
 
 
 def scalars(share, steps=(10, 20, 30)):
@@ -46,17 +50,17 @@ def test_a_run_is_read_without_the_line_that_is_being_written(tmp_path):
 
 def test_one_run_or_several_are_one_picture_and_what_they_hold_changes_it():
     vanilla, cosine = scalars(0.9), scalars(0.55)
-    one = balance.plot({"vanilla": vanilla})
-    both = balance.plot({"vanilla": vanilla, "cosine": cosine})
+    one = drawn({"vanilla": vanilla})
+    both = drawn({"vanilla": vanilla, "cosine": cosine})
     assert one.startswith(PNG) and both.startswith(PNG)
     assert int.from_bytes(both[16:20], "big") > 1.5 * int.from_bytes(one[16:20], "big")  # width
-    assert both != balance.plot({"vanilla": vanilla, "cosine": vanilla})
+    assert both != drawn({"vanilla": vanilla, "cosine": vanilla})
     # Validation lines, a single step, three modalities and a name that looks like a formula serve.
     odd = [{"step": 5, "val/metric": 0.5}, *scalars(0.5, steps=(10,))]
     odd[1]["share_flow"] = 0.1
-    assert balance.plot({"a $x$": odd}).startswith(PNG)
+    assert drawn({"a $x$": odd}).startswith(PNG)
 
 
 def test_scalars_without_modalities_are_refused():
     with pytest.raises(registry.UserError, match="the scalars of a, b have no share_<modality>"):
-        balance.plot({"a": [{"step": 1, "loss": 2.0}], "b": []})
+        balance.draw({"a": [{"step": 1, "loss": 2.0}], "b": []})

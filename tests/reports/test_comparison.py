@@ -3,19 +3,30 @@
 import pytest
 
 from tfav import registry
-from tfav.reports import comparison
+from tfav.evaluation import catalogue, correspondence
+from tfav.evaluation import result as results_lib
+from tfav.reports import comparison, sensitivity
+
+PROTOCOLS = {"accuracy": "matching", "auc": "verification", "eer": "verification"}
 
 
-def result(metric, direction, value, n=None, stratum="unrestricted", tag="test"):
-    return {
-        "tag": tag,
-        "stratum": stratum,
-        "metric": metric,
-        "n": n,
-        "direction": direction,
-        "value": value,
-        "chance": 0.05 if metric == "map" else 0.5,
-    }
+def result(metric, direction, value, n=None, stratum="unrestricted", tag="test", **more):
+    protocol = PROTOCOLS.get(metric, "retrieval")
+    chance = {"chance": 0.05 if metric == "map" else 0.5, **more}
+    return results_lib.Result(
+        protocol=protocol,
+        metric=catalogue.METRICS[protocol][metric],
+        direction=direction,
+        tag=tag,
+        value=value,
+        low=None,
+        high=None,
+        num_trials=9,
+        num_identities=3,
+        stratum=stratum,
+        n=n,
+        **chance,
+    )
 
 
 def run(accuracy, auc=(0.8, 0.9), **more):
@@ -97,14 +108,29 @@ def test_a_column_that_one_run_lacks_is_left_out_and_none_at_all_is_refused(runs
         comparison.summarise(runs, "ours")
 
 
+def of_class(metric, direction, value, chance):
+    return results_lib.Result(
+        protocol="classification",
+        metric=catalogue.METRICS["classification"][metric],
+        direction=direction,
+        tag="test",
+        value=value,
+        chance=chance,
+        low=None,
+        high=None,
+        num_trials=9,
+        num_identities=3,
+    )
+
+
 def classes(fused, audio, image, nll):
     return [
-        {**result("accuracy", "fused", fused), "chance": 0.1},
-        {**result("ece", "fused", 0.05), "chance": None},
-        {**result("nll", "fused", nll), "chance": 2.3},
-        {**result("accuracy", "audio", audio), "chance": 0.1},
-        {**result("nll", "audio", 9.0), "chance": 2.3},
-        {**result("accuracy", "image", image), "chance": 0.1},
+        of_class("accuracy", "fused", fused, 0.1),
+        of_class("ece", "fused", 0.05, None),
+        of_class("nll", "fused", nll, 2.3),
+        of_class("accuracy", "audio", audio, 0.1),
+        of_class("nll", "audio", 9.0, 2.3),
+        of_class("accuracy", "image", image, 0.1),
     ]
 
 
@@ -140,12 +166,36 @@ def test_a_sweep_is_drawn_with_a_line_for_what_is_not_swept():
     }
     figures = comparison.summarise(runs, "vanilla")
     swept = {"s=10": 10.0, "s=2": 2.0}
-    picture = comparison.sensitivity_plot(figures, "loss.scale", swept)
+    picture = sensitivity.draw(figures, "loss.scale", swept)
     assert picture.startswith(b"\x89PNG")
-    assert picture == comparison.sensitivity_plot(
-        figures, "loss.scale", dict([*swept.items()][::-1])
-    )
+    assert picture == sensitivity.draw(figures, "loss.scale", dict([*swept.items()][::-1]))
     changed = comparison.summarise({**runs, "vanilla": [classes(0.5, 0.5, 0.5, 2.0)]}, "vanilla")
-    assert picture != comparison.sensitivity_plot(changed, "loss.scale", swept)
+    assert picture != sensitivity.draw(changed, "loss.scale", swept)
     words = {"s=10": "sgd", "s=2": "adam"}
-    assert comparison.sensitivity_plot(figures, "$f", words).startswith(b"\x89PNG")
+    assert sensitivity.draw(figures, "$f", words).startswith(b"\x89PNG")
+
+
+def test_where_nothing_is_fused_every_direction_is_a_column():
+    def run(value):
+        return [
+            results_lib.Result(
+                protocol="correspondence",
+                metric=correspondence.AUC,
+                direction=direction,
+                tag="test",
+                value=value,
+                chance=0.5,
+                low=None,
+                high=None,
+                num_trials=9,
+                num_identities=3,
+            )
+            for direction in ("any other picture", "other label")
+        ]
+
+    figures = comparison.summarise({"a": [run(0.8)], "b": [run(0.7)]}, "a")
+    lines = comparison.table(figures, "a").splitlines()
+    assert lines[0].endswith(
+        "| any other picture correspondence AUC | other label correspondence AUC |"
+    )
+    assert "| b | 70.0 | 70.0 |" in lines and "| chance | 50.0 | 50.0 |" in lines

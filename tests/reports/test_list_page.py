@@ -1,12 +1,13 @@
 """The page holds all it needs, says what was measured, and keeps to its size."""
 
 import base64
+import dataclasses
 import hashlib
-import html
 import io
 import json
 import re
 
+import markupsafe
 import numpy as np
 import pytest
 import soundfile
@@ -14,13 +15,29 @@ from PIL import Image
 
 from tests import showcases
 from tfav import registry
-from tfav.reports import charts, clips, figures, list_page, showcase
+from tfav.evaluation import list_tasks
+from tfav.evaluation import result as results_lib
+from tfav.reports import clips, curves, list_page, page, showcase
+
+METRICS = {m.key: m for task in list_tasks.TASKS.values() for m in task.metrics}
 
 
-def result(metric, value, direction="v2f", n=None, low=0.1, stratum="unrestricted"):
-    about = {"tag": "test", "stratum": stratum, "direction": direction, "n": n, "metric": metric}
-    numbers = {"value": value, "chance": 0.05, "low": low, "high": low and 0.995}
-    return {**about, **numbers, "num_trials": 1234, "list": "verify_v2f_test.txt"}
+def result(metric, value, direction="v2f", n=None, low=0.1, stratum="unrestricted", tag="test"):
+    return results_lib.Result(
+        protocol="any",
+        metric=METRICS[metric],
+        direction=direction,
+        tag=tag,
+        value=value,
+        chance=0.05,
+        low=low,
+        high=low and 0.995,
+        num_trials=1234,
+        num_identities=9,
+        stratum=stratum,
+        n=n,
+        list_name="verify_v2f_test.txt",
+    )
 
 
 RESULTS = [
@@ -33,9 +50,8 @@ SCORES = {"verify_v2f_test.txt": (np.array([0.9, 0.8, 0.3, 0.1]), np.array([1, 0
 
 
 def build(tasks, items, results=RESULTS, scores=SCORES, **options):
-    return list_page.build(
-        tasks, results, scores, items, **{"title": "a run", "about": {"Run": "a run"}, **options}
-    )
+    frame = page.Frame(**{"title": "a run", "about": {"Run": "a run"}, **options})
+    return list_page.build(tasks, results, scores, items, frame)
 
 
 def data(text: str) -> dict:
@@ -52,7 +68,7 @@ def shown():
 
 def test_nothing_is_asked_of_the_network(shown):
     text = shown[2]
-    assert not re.search(r'(src|href|action|srcset)="(?!#)', text)
+    assert not re.search(r'(src|href|action|srcset)="(?!#|data:)', text)
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|importScripts|WebSocket", text)
     addresses = set(re.findall(r"https?://[^\s\"']+", text))
     assert addresses == {"http://www.w3.org/2000/svg"}  # the name of a namespace
@@ -79,11 +95,11 @@ def test_names_are_text_never_markup():
     tasks, items, _ = showcases.small()
     evil = showcases.HOSTILE
     tasks = [task._replace(tag=evil) for task in tasks]
-    results = [{**RESULTS[0], "tag": evil}, {**RESULTS[1], "tag": evil}]
+    results = [dataclasses.replace(r, tag=evil) for r in RESULTS]
     text = build(tasks, items, results, title=evil, about={evil: evil})
     assert text.lower().count("<script") == text.lower().count("</script") == 2
-    assert not re.search(r"<img|<svg[^>]*onload", text)
-    assert html.escape(evil) in text
+    assert not re.search(r"<img(?! class=\"drawn\" src=\"data:image/svg)|<svg[^>]*onload", text)
+    assert str(markupsafe.escape(evil)) in text
     assert evil in {item["who"] for item in data(text)["items"]}  # as it is, after JSON
 
 
@@ -120,15 +136,15 @@ def test_genders_are_those_of_the_probes_and_none_without_the_column(shown):
 
 def test_results_stand_with_interval_chance_and_trials(shown):
     text = shown[2]
-    row = re.search(r'<tr><th scope="row">1:10 matching</th>(.*?)</tr>', text)[1]
-    assert re.findall(r"<td>(.*?)</td>", row) == ["50.0 [10.0, 99.5]", "5.0", "1,234", "", "", ""]
-    row = re.search(r'<tr><th scope="row">retrieval mAP</th>(.*?)</tr>', text)[1]
-    assert re.findall(r"<td>(.*?)</td>", row) == ["", "", "", "25.0", "5.0", "1,234"]
+    row = re.search(r'<tr><th scope="row">1:10 matching</th>(.*?)</tr>', text, re.S)[1]
+    assert re.findall(r"<td>(.*?)</td>", row) == ["50.0 [10.0, 99.5]", "5.00", "1,234", "", "", ""]
+    row = re.search(r'<tr><th scope="row">retrieval mAP</th>(.*?)</tr>', text, re.S)[1]
+    assert re.findall(r"<td>(.*?)</td>", row) == ["", "", "", "25.00", "5.00", "1,234"]
 
 
 def test_curves_are_there_for_what_was_measured(shown):
     text = shown[2]
-    for title in ("Verification (ROC)", "Retrieval (CMC)", "1:N matching"):
+    for title in ("Verification (ROC)", "Retrieval (CMC)", "1:N matching, 95 % over identities"):
         assert f"<figcaption>{title}</figcaption>" in text
     without = build(*shown[:2], results=[], scores={})
     assert without.count("<figcaption>") == 1 and "Retrieval (CMC)" in without
@@ -157,7 +173,9 @@ def test_a_page_keeps_to_its_size_with_less_of_everything_and_then_fewer_probes(
     empty = len(build([t._replace(probes=[]) for t in tasks], items).encode()) / 1e6
     fewer = build(tasks, items, max_megabytes=empty + 0.05)
     assert 2 <= sum(len(t["probes"]) for t in data(fewer)["tasks"]) < 10
-    with pytest.raises(registry.UserError, match=r"--max_mb=0.01: a page of only \d+ probe"):
+    with pytest.raises(
+        registry.UserError, match=r"--max_mb=0.01 is too little for .*only \d+ probe"
+    ):
         build(tasks, items, max_megabytes=0.01)
 
 
@@ -206,32 +224,36 @@ def test_peaks_follow_the_loudness():
     assert clips.peaks(np.zeros(100, "<i2").tobytes(), 10.0) == [0] * 48
 
 
-def test_a_curve_goes_through_its_points_and_its_table_says_them():
-    line = charts.Line(
-        "a <line>", "v2f", np.array([0.0, 50.0, 100.0]), np.array([0.0, 80.0, 100.0])
-    )
-    figure = charts.figure("a title", "x", "y", [line], [0, 50, 100])
-    # Plot box: x 44 .. 350, y 230 (0 %) .. 10 (100 %); 80 % is at 230 - 0.8 * 220 = 54.
-    assert 'class="line v2f" d="M44.0,230.0L197.0,54.0L350.0,10.0"' in figure
-    assert "a &lt;line&gt;" in figure and "<line>" not in figure
-    assert re.findall(r"<td>(.*?)</td>", figure) == ["0.0", "80.0", "100.0"]
-    assert 'role="img"' in figure and "aria-label=" in figure
-
-
-def test_a_curve_of_many_points_is_thinned_but_keeps_its_ends():
-    x = np.linspace(0, 100, 50_000)
-    figure = charts.figure("t", "x", "y", [charts.Line("l", "v2f", x, x)], [0, 100])
-    points = re.search(r'class="line v2f" d="M([^"]*)"', figure)[1].split("L")
-    assert len(points) == 250 and points[0] == "44.0,230.0" and points[-1] == "350.0,10.0"
-
-
 def test_a_gallery_of_one_item_has_a_curve():
-    task = showcases.small()[0][0]._replace(recall=np.ones(1), chance_recall=np.ones(1))
-    assert "<td>100.0</td>" in figures.curves("test", [task], [], {})
+    chart = curves.recall([("v2f", "unrestricted", np.ones(1), np.ones(1))])
+    assert chart.table() == [("1", ["100.0", "100.0"])]
+
+
+def test_every_curve_is_inside_with_words_and_its_numbers(shown):
+    found = re.findall(
+        r'<img class="drawn" src="data:image/svg\+xml;base64,([^"]*)" alt="([^"]*)"', shown[2]
+    )
+    assert len(found) == 3 and all(b"<svg" in base64.b64decode(svg) for svg, _ in found)
+    assert all(words.endswith("The table below has the numbers.") for _, words in found)
+    assert shown[2].count("<summary>As a table</summary>") == 3
+
+
+def test_the_headline_has_interval_and_chance_together_and_says_what_is_not_above_it():
+    tasks, items, _ = showcases.small()
+    low = dataclasses.replace(tasks[0].result, value=0.3, chance=0.25, low=0.2, high=0.4)
+    fine = dataclasses.replace(low, low=0.26)
+    none = dataclasses.replace(low, low=None, high=None)
+    tiles = []
+    for result_of in (low, fine, none):
+        text = build([tasks[0]._replace(result=result_of)], items)
+        tiles.append(re.search(r'<ul class="tiles">(.*?)</ul>', text, re.S)[1])
+    assert "95 % [20.00, 40.00]" in tiles[0] and "chance 25.00&nbsp;%" in tiles[0]
+    assert '<strong class="verdict">not above chance</strong>' in tiles[0]
+    assert "verdict" not in tiles[1] and "no interval" in tiles[2]
 
 
 def test_the_task_is_named_with_stratum_and_with_tag_where_there_are_several():
     task = showcases.small()[0][1]._replace(stratum="same_gender")
-    assert figures.task_name(task, ["test"]) == "Face → voice, same-gender"
-    assert figures.task_name(task, ["test", "seen"]) == "Face → voice, same-gender, test"
+    assert list_page.task_name(task, ["test"]) == "Face → voice, same-gender"
+    assert list_page.task_name(task, ["test", "seen"]) == "Face → voice, same-gender, test"
     assert isinstance(task, showcase.Task)

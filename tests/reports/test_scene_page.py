@@ -1,5 +1,6 @@
 """Scenes with their maps, and what clusters mean: what each picture and each word says."""
 
+import base64
 import io
 import re
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from tests import showcases
 from tfav import registry
-from tfav.reports import scene_page, scene_plots
+from tfav.reports import drawing, page, scene_page, scene_plots, scenes
 
 LEFT = (0.0, 0.0, 0.5, 1.0)
 GREY = np.full([32, 32, 3], 128, np.uint8)
@@ -20,19 +21,24 @@ def pixels(jpeg):
     return np.asarray(Image.open(io.BytesIO(jpeg))).astype(int)
 
 
-def example(k, sound=None):
-    heat = CORNER if sound is None else None
-    return scene_page.Example(f"row{k}", "bell", GREY, heat, sound, 0.9 - 0.1 * k, 0.25)
+def example(k, audio=None):
+    heat = CORNER if audio is None else None
+    return scenes.Example(f"row{k}", "bell", GREY, heat, audio, 0.9 - 0.1 * k, 0.25)
 
 
-def clusters(usage, sound=None):
-    rows = [[example(0, sound), example(1, sound)] for _ in usage]
-    return scene_page.Clusters(np.array(usage), rows)
+def clusters(usage, audio=None):
+    rows = [[example(0, audio), example(1, audio)] for _ in usage]
+    return scenes.Clusters(np.array(usage), rows)
 
 
-def build(scenes=(), found=None, **options):
-    options = {"title": "a run", "about": {}, **options}
-    return scene_page.build([], {"test": scenes}, {"test": found} if found else {}, {}, **options)
+def build(shown=(), found=None, num_hits=0, num_marked=0, **options):
+    frame = page.Frame(**{"title": "a run", "about": {}, **options})
+    of_test = scenes.Scenes(shown, num_hits, num_marked)
+    return scene_page.build([], {"test": of_test}, {"test": found} if found else {}, [], frame)
+
+
+def scene(heat=CORNER, boxes=(), name="a", label="bell"):
+    return scenes.Scene(name, label, GREY, heat, boxes, np.zeros(1600, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -40,21 +46,21 @@ def build(scenes=(), found=None, **options):
     [
         (CORNER, [LEFT], "The maximum lies inside a box."),
         (CORNER[:, ::-1], [LEFT], "The maximum lies outside every box."),
-        (CORNER, [], "Nobody marked this picture."),
+        (CORNER, [], "Nobody marked this image."),
         (np.ones([2, 2]), [LEFT], "The map is the same everywhere: it points nowhere."),
     ],
 )
 def test_the_verdict_is_said_in_words(heat, boxes, says):
-    assert scene_page.verdict(heat, boxes) == says
-    scene = scene_page.Scene("a", "bell", GREY, heat, boxes, np.zeros(1600, np.float32))
-    text = build([scene])
+    assert scene_page.verdict(scene(heat, boxes)) == says
+    text = build([scene(heat, boxes)])
     assert f"<p>{says}</p>" in text
-    (alt,) = re.findall(r'alt="([^"]*)"', text)
+    plain, alt = re.findall(r'alt="([^"]*)"', text)
+    assert plain == "bell"
     where = "sounds most at" in alt
     assert alt.startswith("bell: ") and alt.endswith(says) and where == (heat.max() > heat.min())
 
 
-def test_a_picture_is_covered_where_it_is_warm_and_as_it_was_where_it_is_cold():
+def test_an_image_is_covered_where_it_is_warm_and_as_it_was_where_it_is_cold():
     drawn = pixels(scene_plots.overlay(GREY, CORNER, (), 64))
     assert drawn.shape == (64, 64, 3)
     assert np.abs(drawn[40:, 40:] - 128).max() < 12  # cold
@@ -76,33 +82,58 @@ def test_dead_clusters_are_named_by_modality():
         "audio": clusters([0.5, 0.5], np.zeros(1600, np.float32)),
     }
     text = build(found=found)
-    assert re.search(r"Dead clusters of pictures, [^.]*: 0, 3 of 4\.", text)
-    assert re.search(r"Dead clusters of sounds, [^.]*: none of 2\.", text)
-    assert "By picture: 2.0 % of all positions; dead." in text
-    assert text.count("<p>By picture") == 4 and text.count("<p>By sound") == 2
+    assert re.search(r"Dead image clusters, [^.]*: 0, 3 of 4\.", text)
+    assert re.search(r"Dead audio clusters, [^.]*: none of 2\.", text)
+    assert "By image: 2.0 % of all positions; dead." in text
+    assert text.count("<p>By image") == 4 and text.count("<p>By audio") == 2
+    assert "<summary>Cluster 1: 40.0 % of image positions, 50.0 % of audio positions" in text
     assert "strongest 90 %, mean 25.0 %" in text
 
 
 def test_a_page_too_large_loses_the_sounds_of_clusters_first():
     noise = np.random.default_rng(0).uniform(-1, 1, 48_000).astype(np.float32)
     found = {"audio": clusters([0.5, 0.5], noise)}
-    scene = scene_page.Scene("a", "bell", GREY, CORNER, [], noise)
-    whole = build([scene], found)
+    shown = [scene()._replace(audio=noise)]
+    whole = build(shown, found)
     assert whole.count("<audio") == 1 + 4
-    smaller = build([scene], found, max_megabytes=(len(whole) - 1) / 1e6)
+    smaller = build(shown, found, max_megabytes=(len(whole) - 1) / 1e6)
     assert smaller.count("<audio") == 1 and len(smaller) < len(whole)
     with pytest.raises(registry.UserError, match="--max_mb=0.001"):
-        build([scene], found, max_megabytes=0.001)
+        build(shown, found, max_megabytes=0.001)
+
+
+def test_hits_and_misses_stand_apart_with_how_many_there_are_of_all():
+    shown = [scene(boxes=[LEFT]), scene(CORNER[:, ::-1], [LEFT], "b"), scene(name="c")]
+    text = build(shown, num_hits=150, num_marked=151)
+    heads = re.findall(r"<h3>(.*?)</h3>", text)
+    assert heads == ["Hits (1 of 150, drawn at random)", "Misses (1)", "Not marked (1)"]
+    styles = re.findall(r'<li class="card ?(\w*)">', text)
+    assert styles == ["match", "mismatch", ""]
+    assert "inside a box in 150 of the 151 marked images of the split" in text
+    assert "solid green frame" in text  # what the colours mean, and those of the map
+    assert '<span class="ramp"' in text and "the warmer the colour" in text.lower()
+    assert "solid green frame" not in build([scene()])
+
+
+def test_the_map_is_a_layer_that_a_checkbox_takes_away():
+    text = build([scene()])
+    assert '<input type="checkbox" id="scenes-0-maps" class="toggle" checked>' in text
+    assert '<label for="scenes-0-maps">Show the maps</label>' in text
+    sources = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', text)
+    plain, covered = (pixels(base64.b64decode(source)) for source in sources)
+    assert np.abs(plain - 128).max() < 6 and np.abs(covered - 128).max() > 60
 
 
 def test_names_are_text_never_markup():
     evil = showcases.HOSTILE
-    scene = scene_page.Scene(evil, evil, GREY, CORNER, [LEFT], np.zeros(1600, np.float32))
     bad = example(0)._replace(id=evil, label=evil)
-    found = {"image": scene_page.Clusters(np.ones(1), [[bad]])}
-    text = scene_page.build([], {evil: [scene]}, {evil: found}, {}, title=evil, about={evil: evil})
-    assert "<script" not in text.lower() and not re.search(r"<img(?! src=\"data:)", text)
-    assert text.count("<img") == 2
+    found = {"image": scenes.Clusters(np.ones(1), [[bad]])}
+    shown = scenes.Scenes([scene(boxes=[LEFT], name=evil, label=evil)], 1, 1)
+    frame = page.Frame(evil, {evil: evil})
+    text = scene_page.build([], {evil: shown}, {evil: found}, [], frame)
+    assert "<script" not in text.lower()
+    assert not re.search(r"<img(?! (class=\"map\" )?src=\"data:)", text)
+    assert text.count("<img") == 3
 
 
 def test_curves_are_described_from_first_to_last_step():
@@ -114,5 +145,5 @@ def test_curves_are_described_from_first_to_last_step():
         "Similarity of pairs: matched 1 at step 10, 3 at step 20. Matched pairs ahead (%): in "
         "training 50 at step 10, 75 at step 20; AUC of the split val 90 at step 20, 90 at step 20."
     )
-    assert scene_plots.plot(scalars).startswith(b"\x89PNG")
-    assert scene_plots.plot([{"step": 1, "loss": 2.0}]) is None
+    assert drawing.png(scene_plots.draw(scalars)).startswith(b"\x89PNG")
+    assert scene_plots.draw([{"step": 1, "loss": 2.0}]) is None

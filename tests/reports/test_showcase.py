@@ -60,7 +60,7 @@ def test_only_the_top_is_kept_and_the_rest_is_counted():
 def test_a_probe_without_a_match_counts_zero_and_is_counted():
     task = make({"v": 0, "w": 40}, {"f": 0}, {"v": "a", "w": "lonely", "f": "a"})
     assert task.num_probes == 2 and task.num_unanswerable == 1
-    assert task.mean_average_precision == 0.5  # (1 + 0) / 2
+    assert task.result.value == 0.5  # (1 + 0) / 2
     lonely = next(probe for probe in task.probes if probe.id == "w")
     assert lonely.first_rank is None and lonely.num_relevant == 0
     np.testing.assert_allclose(task.recall, [0.5])
@@ -74,7 +74,7 @@ def test_the_recall_curve_is_that_of_the_metric():
     task = showcase.task(NAME, [gallery], space, origin="", num_probes=3)
     sides = space.vectors("", "audio", voices), space.vectors("", "image", faces)
     labels = space.identities(voices), space.identities(faces)
-    expected = [retrieval.recall_at_k(*sides, *labels, k=k) for k in (1, 2, 3)]
+    expected = [(retrieval.rank(*sides, *labels).first_rank <= k).mean() for k in (1, 2, 3)]
     np.testing.assert_allclose(task.recall, expected)
     np.testing.assert_allclose(task.chance_recall, [1 / 3, 2 / 3, 1])
     assert len(tasks[0].recall) == 4  # no further than the gallery goes

@@ -1,41 +1,56 @@
-"""The table, the JSON and the pictures."""
-
-import json
+"""The tables of one run, of several, and of how far two of them are apart."""
 
 import numpy as np
 import pytest
 
-from tfav.reports import tables
+from tfav.evaluation import classification, list_tasks, localisation, paired, result, trials
+from tfav.evaluation.metric import Metric
+from tfav.reports import curves, drawing, tables
+
+PROTOCOLS = {"accuracy": "matching", "auc": "verification", "eer": "verification"}
+LISTS = {m.key: m for task in list_tasks.TASKS.values() for m in task.metrics}
+CLASSES = {m.key: m for m in (*classification.METRICS, trials.MIN_DCF)}
 
 
-def result(metric, direction, value, *, n=None, stratum="unrestricted", chance=0.5, name="x.txt"):
-    protocol = {"accuracy": "matching", "auc": "verification", "eer": "verification"}
-    return {
-        "protocol": protocol.get(metric, "retrieval"),
-        "stratum": stratum,
-        "direction": direction,
-        "n": n,
-        "tag": "test",
-        "metric": metric,
-        "value": value,
-        "chance": chance,
+def of_list(key, direction, value, *, n=None, stratum="unrestricted", chance=0.5, **more):
+    fields = {
+        "protocol": PROTOCOLS.get(key, "retrieval"),
         "low": value - 0.02,
         "high": value + 0.01,
         "num_trials": 65550,
         "num_identities": 189,
-        "list": name,
-        "sha256": "0123456789abcdef" * 4,
+        "list_name": "x.txt",
+        "tag": "test",
+        "resampled": list_tasks.RESAMPLED,
+        **more,
     }
+    place = {"direction": direction, "n": n, "stratum": stratum}
+    return result.Result(metric=LISTS[key], value=value, chance=chance, **place, **fields)
+
+
+def of_classes(key, direction, value, chance=0.1, low=None, **more):
+    fields = {"protocol": "classification", "num_trials": 65550, "num_identities": 189, **more}
+    return result.Result(
+        metric=CLASSES[key],
+        direction=direction,
+        tag="test",
+        value=value,
+        chance=chance,
+        low=low,
+        high=low and value + 0.02,
+        resampled="rows",
+        **fields,
+    )
 
 
 @pytest.fixture
 def results():
     return [
-        result("accuracy", "v2f", 0.872, n=2, name="match_v2f_2_test.txt"),
-        result("accuracy", "v2f", 0.5, n=10, chance=0.1, name="match_v2f_10_test.txt"),
-        result("accuracy", "f2v", 0.865, n=2, name="match_f2v_2_test.txt"),
-        result("auc", "v2f", 0.775, stratum="same_gender", name="verify_g_v2f_test.txt"),
-        result("map", "v2f", 0.0547, chance=0.0058, name="retrieval_v2f_test.txt"),
+        of_list("accuracy", "v2f", 0.872, n=2),
+        of_list("accuracy", "v2f", 0.5, n=10, chance=0.1),
+        of_list("accuracy", "f2v", 0.865, n=2),
+        of_list("auc", "v2f", 0.775, stratum="same_gender", list_name="verify_g_v2f_test.txt"),
+        of_list("map", "v2f", 0.0547, chance=0.0058),
     ]
 
 
@@ -67,20 +82,42 @@ def test_the_definition_of_map_stands_below_the_figure_and_only_there(results):
     for words in ("mean over the probes of average precision", "No cut-off", "a tie counts"):
         assert words in text
     assert "chance is the expected value of a random order" in text
-    note = "Intervals resample the probes' identities. In EER alone lower is better.\n"
     without = tables.text_table(results[:4])
-    assert without.endswith(f"\n\n{note}") and "mAP" not in without
+    assert without.endswith("\n\nIntervals resample the probes' identities.\n")
+    assert "mAP" not in without
 
 
 def test_notes_stand_below_the_table_each_once(results):
-    noted = [{**r, "notes": ["x.txt: 2 items are not in the data."]} for r in results]
+    noted = [
+        of_list("accuracy", d, 0.9, n=2, notes=("x.txt: 2 items are not in the data.",))
+        for d in ("v2f", "f2v")
+    ]
     assert tables.text_table(noted).count("x.txt: 2 items are not in the data.") == 1
 
 
-def of_classes(metric, direction, value, chance=0.1, low=None, **more):
-    figure = result(metric, direction, value, chance=chance)
-    ends = {"low": low, "high": low and value + 0.02}
-    return {**figure, **ends, "protocol": "classification", "list": None, **more}
+def test_what_the_intervals_resample_is_one_sentence():
+    maps = of_classes("accuracy", "audio to image", 0.5, protocol="localisation")
+    both = [of_classes("accuracy", "fused", 0.5), of_classes("nll", "fused", 0.5)]
+    assert tables.interval_note(both[:1]) == "Intervals resample rows."
+    assert tables.interval_note(both) == "Intervals resample rows. In NLL alone lower is better."
+    images = result.measured(
+        0.5,
+        0.1,
+        None,
+        protocol="localisation",
+        metric=localisation.POINTING,
+        direction="audio to image",
+        tag="test",
+        num_trials=3,
+        num_identities=3,
+        resampled="images",
+    )
+    assert tables.interval_note([*both[:1], images]) == (
+        "Intervals resample rows (classification) and images (localisation)."
+    )
+    read = of_classes("accuracy", "fused", 0.5)
+    old = result.from_json({**read.to_json(), "resampled": None}, {})
+    assert tables.interval_note([old]) == "" and maps.resampled == "rows"
 
 
 def test_other_directions_have_a_row_each_in_their_own_units():
@@ -89,7 +126,7 @@ def test_other_directions_have_a_row_each_in_their_own_units():
         of_classes("ece", "fused", 0.0312, chance=None),
         of_classes("nll", "fused", 0.4123, chance=2.3026),
         of_classes("accuracy", "image", 0.5),
-        of_classes("min_dcf", "fused", 0.42, chance=1.0, protocol="trials", num_identities=40),
+        of_classes("min_dcf", "fused", 0.42, chance=1.0, protocol="trials"),
     ]
     text = tables.text_table(rows)
     lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -97,13 +134,32 @@ def test_other_directions_have_a_row_each_in_their_own_units():
         "test (%) value [95 %] chance trials",
         "accuracy, fused 87.1 [85.0, 89.1] 10.00 65,550",
         "accuracy, image 50.0 [-, -] 10.00 65,550",
-        "verification minDCF, fused 0.420 [-, -] 1.000 65,550",
         "calibration error, fused 3.1 [-, -] - 65,550",
         "NLL (nats), fused 0.412 [-, -] 2.303 65,550",
+        "verification minDCF, fused 0.420 [-, -] 1.000 65,550",
     ]
-    assert "Lower is better in minDCF, calibration error, NLL." in " ".join(lines)
+    assert "Lower is better in calibration error, NLL and minDCF." in " ".join(lines)
     assert "most frequent class's share" in " ".join(lines) and "mAP" not in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_metric_of_ones_own_brings_its_name_unit_and_definition():
+    mine = Metric("hits", "hits of {n}", unit="", digits=2, definition="Hits are hits.")
+    own = result.measured(
+        1.5,
+        1.0,
+        None,
+        protocol="mine.odd",
+        metric=mine,
+        n=3,
+        direction="x",
+        tag="test",
+        num_trials=4,
+        num_identities=4,
+    )
+    text = tables.text_table([own])
+    assert "hits of 3, x" in text and "1.50 [-, -]" in text and "Hits are hits." in text
+    assert "| test: hits of 3 | 1.50 [1.50, 1.50] | 1.00 |" in tables.spread_table([[own], [own]])
 
 
 def test_voices_and_faces_and_classes_stand_apart(results):
@@ -137,14 +193,7 @@ def test_a_spread_of_classes_has_a_column_a_direction():
 
 def test_several_runs_stand_as_mean_least_and_greatest():
     def run(value):
-        figure = {
-            "tag": "test",
-            "stratum": "same_gender",
-            "metric": "accuracy",
-            "n": 2,
-            "chance": 0.5,
-        }
-        return [{**figure, "direction": "v2f", "value": value}]
+        return [of_list("accuracy", "v2f", value, n=2, stratum="same_gender")]
 
     # (60 + 70 + 95) / 3 = 75
     table = tables.spread_table([run(0.6), run(0.95), run(0.7)])
@@ -152,27 +201,70 @@ def test_several_runs_stand_as_mean_least_and_greatest():
     assert "mean of 3 runs" in table
 
 
-def test_a_figure_without_interval_shows_dashes(results):
-    table = tables.text_table([{**results[0], "low": None, "high": None}])
-    assert "87.2 [-, -]" in table
+def test_only_figures_that_all_runs_have_are_averaged():
+    one = [of_list("accuracy", "v2f", 0.6, n=2), of_list("accuracy", "f2v", 0.7, n=2)]
+    table = tables.spread_table([one, one[:1]])
+    assert "| test, unrestricted: 1:2 matching | 60.0 [60.0, 60.0] |  | 50.0 |" in table
 
 
-def test_json_keeps_every_figure_and_refuses_nan(results):
-    document = json.loads(tables.to_json(results, {"checkpoint": "step 10"}))
-    definitions = {"map": tables.DEFINITIONS["map"]}
-    about = {"checkpoint": "step 10"}
-    assert document == {"about": about, "definitions": definitions, "results": results}
-    with pytest.raises(ValueError):
-        tables.to_json([{**results[0], "value": float("nan")}])
+def test_differences_stand_in_the_columns_of_their_directions():
+    def run(values):
+        return [
+            result.measured(
+                np.mean(values),
+                0.5,
+                np.array(values),
+                protocol="matching",
+                metric=LISTS["accuracy"],
+                n=2,
+                direction=d,
+                tag="test",
+                num_trials=9,
+                num_identities=3,
+            )
+            for d in ("v2f", "f2v")
+        ]
+
+    found, _ = paired.differences(run([0.6, 0.8]), run([0.5, 0.7]))
+    assert tables.difference_table(found, "b", "a").splitlines() == [
+        "| %, b less a [95 %, both on the same resamples] | V->F | F->V |",
+        "|---|---|---|",
+        "| test, unrestricted: 1:2 matching | +10.0 [10.0, 10.0] | +10.0 [10.0, 10.0] |",
+    ]
 
 
-def test_pictures_are_written_whole_and_only_for_what_there_is(results, tmp_path):
+def test_a_figure_without_interval_shows_dashes():
+    (only,) = [of_list("accuracy", "v2f", 0.872, n=2, low=None, high=None)]
+    assert "87.2 [-, -]" in tables.text_table([only])
+
+
+def test_curves_are_drawn_only_for_what_there_is(results):
     rng = np.random.default_rng(0)
     label = rng.random(300) < 0.5
     scores = {"verify_g_v2f_test.txt": (label + rng.normal(size=300), label)}
-    paths = tables.plots(results, scores, tmp_path / "plots")
-    assert [path.name for path in paths] == ["roc.png", "matching.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == ["matching.png", "roc.png"]
-    # One point is no curve.
-    assert tables.plots(results[2:3], {}, tmp_path / "none") == []
+    found = curves.pictures(results, scores)
+    assert list(found) == ["roc", "matching"]
+    assert all(content.startswith(b"\x89PNG") for content in found.values())
+    assert curves.pictures(results[2:3], {}) == {}  # one point is no curve
+
+
+def test_a_chart_has_its_numbers_as_a_table_and_is_the_same_svg_every_time(results):
+    chart = curves.matching(results)
+    assert [curve.label for curve in chart.curves] == [
+        "Voice → face, unrestricted",
+        "Face → voice, unrestricted",
+        "chance",
+    ]
+    assert chart.table() == [("2", ["87.2", "86.5", "50.0"]), ("10", ["50.0", "-", "10.0"])]
+    drawn = [drawing.svg(chart.draw(titled=False)) for _ in range(2)]
+    assert drawn[0] == drawn[1] and b"<svg" in drawn[0]
+
+
+def test_the_roc_of_a_chart_is_that_of_the_scores(results):
+    scores = {"verify_g_v2f_test.txt": (np.array([0.9, 0.8, 0.3, 0.1]), np.array([1, 0, 1, 0]))}
+    chart = curves.roc(results, scores)
+    line = chart.curves[0]
+    # Accepted from the highest score on: a right pair, a wrong one, the other right, the other.
+    np.testing.assert_array_equal(line.x, [0, 0, 50, 50, 100])
+    np.testing.assert_array_equal(line.y, [0, 50, 50, 100, 100])
+    assert line.label == "Voice → face, same-gender: AUC 77.5 %"

@@ -8,35 +8,27 @@ An item is a path-like id without white space. The formats (`data/list_wav` of t
   line of gallery items. Further pairs of lines are further galleries: one pair per gender in `_g`.
 
 `_g` marks lists whose candidates share the probe's gender. Blank lines, CRLF and a UTF-8 mark are
-tolerated. Any of them may be gzipped (`.txt.gz`). Where a `lists.json` lies beside them, the lists
-that it names must be there and have the SHA-256 that it says.
+tolerated. Any of them may be gzipped (`.txt.gz`). A task of one's own brings a `Form` of its own.
+Where a `lists.json` lies beside the lists, those that it names must be there and have the SHA-256
+that it says.
 """
 
 import collections
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tfav import files, registry, states
 
 HASHES = "lists.json"
-PREFIXES = {
-    "match": "matching",
-    "verify": "verification",
-    "retrieval": "retrieval",
-    "reterival": "retrieval",
-}
 STRATA = ("unrestricted", "same_gender")
 DIRECTIONS = ("v2f", "f2v")
 # The modality of the probes, then of the candidates.
 MODALITIES = {"v2f": ("audio", "image"), "f2v": ("image", "audio")}
 
-_NAME = re.compile(
-    r"(?:(?P<match>match)|(?P<other>verify|retrieval|reterival))(?P<g>_g)?_(?P<direction>v2f|f2v)"
-    r"(?(match)_(?P<n>[0-9]+))_(?P<tag>[A-Za-z0-9][A-Za-z0-9_.-]*)\.txt(?:\.gz)?"
-)
+_REST = r"(?P<g>_g)?_(?P<direction>v2f|f2v){n}_(?P<tag>[A-Za-z0-9][A-Za-z0-9_.-]*)\.txt(?:\.gz)?"
 
 
 class ListName(NamedTuple):
@@ -59,7 +51,7 @@ class ListName(NamedTuple):
     @property
     def file(self) -> str:
         """The file name in its one spelling, not gzipped."""
-        prefix = next(p for p, protocol in PREFIXES.items() if protocol == self.protocol)
+        prefix = FORMS[self.protocol].prefixes[0]
         stratum = "_g" if self.stratum == "same_gender" else ""
         size = "" if self.n is None else f"_{self.n}"
         return f"{prefix}{stratum}_{self.direction}{size}_{self.tag}.txt"
@@ -72,51 +64,87 @@ class Gallery(NamedTuple):
     gallery: list[str]
 
 
-def is_list(filename: str | os.PathLike) -> bool:
+class Form(NamedTuple):
+    """One kind of query list: what its files are called, and what their lines hold.
+
+    Attributes:
+      protocol: what such lists ask for, as `ListName.protocol`.
+      prefixes: the first word of a file's name, in its one spelling first.
+      numbered: whether the name tells the number of candidates, N.
+      read: returns of a path the probes and the candidates that belong together.
+    """
+
+    protocol: str
+    prefixes: tuple[str, ...]
+    numbered: bool
+    read: Callable[[str | os.PathLike], list[Gallery]]
+
+    def __str__(self) -> str:
+        number = "_<N>" if self.numbered else ""
+        least = " (N >= 2)" if self.numbered else ""
+        return f"{self.prefixes[0]}[_g]_{{v2f,f2v}}{number}_<tag>.txt{least}"
+
+
+def is_list(filename: str | os.PathLike, forms: Mapping[str, Form] | None = None) -> bool:
     """Whether the file name begins like a query list's, well-formed or not."""
     name = pathlib.Path(filename).name
-    return name.endswith((".txt", ".txt.gz")) and name.split("_")[0] in PREFIXES
+    return name.endswith((".txt", ".txt.gz")) and _form(name, forms or FORMS) is not None
 
 
-def parse_name(filename: str | os.PathLike) -> ListName:
+def _form(name: str, forms: Mapping[str, Form]) -> Form | None:
+    return next((f for f in forms.values() if name.split("_")[0] in f.prefixes), None)
+
+
+def parse_name(filename: str | os.PathLike, forms: Mapping[str, Form] | None = None) -> ListName:
     """Returns what the file name of a query list says.
 
+    Args:
+      filename: the file's name or path.
+      forms: the kinds of lists there are, by protocol; None: `FORMS`.
+
     Raises:
-      UserError: the name is none of the module's three forms, or N is below 2.
+      UserError: the name is of none of the forms, or N is below 2.
     """
+    forms = forms or FORMS
     name = pathlib.Path(filename).name
-    found = _NAME.fullmatch(name)
-    if found is None or (found["n"] and int(found["n"]) < 2):
+    form = _form(name, forms)
+    found = None
+    if form is not None:
+        rest = _REST.replace("{n}", r"_(?P<n>[0-9]+)" if form.numbered else "")
+        found = re.fullmatch(rest, name[len(name.split("_")[0]) :])
+    if found is None or (form.numbered and int(found["n"]) < 2):
+        *names, last = map(str, forms.values())
         raise registry.UserError(
-            f"{name} is not the name of a query list: rename it to "
-            "match[_g]_{v2f,f2v}_<N>_<tag>.txt (N >= 2), "
-            "verify[_g]_{v2f,f2v}_<tag>.txt or retrieval[_g]_{v2f,f2v}_<tag>.txt."
+            f"{name} is not the name of a query list: rename it to {', '.join(names)} or {last}."
         )
     return ListName(
-        protocol=PREFIXES[found["match"] or found["other"]],
+        protocol=form.protocol,
         stratum=STRATA[bool(found["g"])],
         direction=found["direction"],
-        n=int(found["n"]) if found["n"] else None,
+        n=int(found["n"]) if form.numbered else None,
         tag=found["tag"],
     )
 
 
-def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListName, pathlib.Path]]:
+def find(
+    folder: str | os.PathLike, tag: str | None = None, forms: Mapping[str, Form] | None = None
+) -> list[tuple[ListName, pathlib.Path]]:
     """Returns the lists of a tag in the order protocol, stratum, n, direction, tag.
 
     Args:
       folder: what to look through; other files in it do not matter.
       tag: which lists; None: those of all tags.
+      forms: the kinds of lists to find, by protocol; None: `FORMS`.
 
     Raises:
       UserError: no such folder, no list of the tag, two lists for one question, a misnamed list, or
         a list that is missing or is not the one that `lists.json` names.
     """
-    folder = pathlib.Path(folder)
+    folder, forms = pathlib.Path(folder), forms or FORMS
     if not folder.is_dir():
         raise registry.UserError(f"{folder} is no folder: give the one that holds the query lists.")
-    paths = [path for path in sorted(folder.iterdir()) if is_list(path)]
-    named = [(parse_name(path), path) for path in paths]
+    paths = [path for path in sorted(folder.iterdir()) if is_list(path, forms)]
+    named = [(parse_name(path, forms), path) for path in paths]
     found: dict[ListName, pathlib.Path] = {}
     for name, path in named:
         if tag not in (None, name.tag):
@@ -137,7 +165,7 @@ def find(folder: str | os.PathLike, tag: str | None = None) -> list[tuple[ListNa
             f"{folder} holds no query list of tag {tag!r}; tags there: {tags}."
         )
     _check_hashes(folder, found, tag)
-    protocols = list(PREFIXES.values())
+    protocols = list(forms)
 
     def place(item: tuple[ListName, pathlib.Path]) -> tuple[int | str, ...]:
         name = item[0]
@@ -227,11 +255,14 @@ def read_retrieval(path: str | os.PathLike) -> list[Gallery]:
     return [Gallery(probes, gallery) for (_, probes), (_, gallery) in zip(lines[::2], lines[1::2])]
 
 
-def items(found: Sequence[tuple[ListName, pathlib.Path]]) -> dict[str, list[str]]:
+def items(
+    found: Sequence[tuple[ListName, pathlib.Path]], forms: Mapping[str, Form] | None = None
+) -> dict[str, list[str]]:
     """Returns the ids that lists name, by modality, each once and in order of appearance.
 
     Args:
       found: lists, as `find` returns them.
+      forms: their kinds, by protocol; None: `FORMS`.
 
     Raises:
       UserError: a list cannot be read or is malformed.
@@ -239,12 +270,7 @@ def items(found: Sequence[tuple[ListName, pathlib.Path]]) -> dict[str, list[str]
     ids: dict[str, dict[str, None]] = {"audio": {}, "image": {}}
     for name, path in found:
         probe, candidate = (ids[modality] for modality in MODALITIES[name.direction])
-        if name.protocol == "retrieval":
-            rows = read_retrieval(path)
-        else:
-            read = read_matching if name.protocol == "matching" else read_verification
-            rows = [(line[:1], line[1:]) for line in read(path)]
-        for probes, candidates in rows:
+        for probes, candidates in (forms or FORMS)[name.protocol].read(path):
             probe.update(dict.fromkeys(probes))
             candidate.update(dict.fromkeys(candidates))
     return {modality: list(names) for modality, names in ids.items() if names}
@@ -275,3 +301,18 @@ def _checked(path, number: int, items: list[str], num_items: int, expected: str)
             f"expected {expected}."
         )
     return items
+
+
+def _trials(read: Callable[[str | os.PathLike], list[list[str]]]) -> Callable:
+    """Returns a reader of lines `probe candidate ..` as `Form.read` gives them."""
+    return lambda path: [Gallery(line[:1], line[1:]) for line in read(path)]
+
+
+FORMS = {
+    form.protocol: form
+    for form in (
+        Form("matching", ("match",), True, _trials(read_matching)),
+        Form("verification", ("verify",), False, _trials(read_verification)),
+        Form("retrieval", ("retrieval", "reterival"), False, read_retrieval),
+    )
+}

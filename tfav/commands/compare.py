@@ -6,9 +6,7 @@ Each run is two processes of its own, train and eval, so none inherits another's
 random state. What a run was made from is kept with it: the same call again repeats nothing.
 """
 
-import contextlib
 import json
-import math
 import os
 import runpy
 import signal
@@ -22,7 +20,10 @@ import tqdm
 
 from tfav import config as config_lib
 from tfav import files, registry
-from tfav.reports import comparison, tables
+from tfav.commands import plans, sweeps
+from tfav.evaluation.result import Result
+from tfav.experiment import evaluations
+from tfav.reports import comparison, sensitivity
 
 
 class Row(NamedTuple):
@@ -70,15 +71,15 @@ def compare(
     baseline: str = "",
     sweep: str = "",
 ) -> str:
-    """Trains and judges every variant with every seed, writes `table.md` and `results.json`.
+    """Trains and evaluates every variant with every seed; writes `table.md` and `results.json`.
 
     Args:
       config: a config file.
       variants: of that file, in the order of the table's rows.
-      seeds: one run each.
+      seeds: Random seeds, one run each.
       output: folder; holds VARIANT/seedN, and is continued when it holds finished runs.
       data: the data set's folder; `{seed}` in it stands for the seed.
-      tags: which query lists or splits, a table each.
+      tags: which query lists or splits, one table each.
       overrides: config fields of all variants, dotted name to value.
       baseline: the row from which differences are taken; empty: the first.
       sweep: `FIELD:VALUE,VALUE,...`; instead of the first variant, the rows are that variant with
@@ -98,7 +99,7 @@ def compare(
     rows = [Row(variant, variant, variant, {}) for variant in variants]
     field, swept = "", {}
     if sweep:
-        field, values = _sweep(sweep, config, variants[0], overrides or {})
+        field, values = sweeps.read(sweep, config, variants[0], overrides or {})
         swept = {f"{field}={text}": value for text, value in values.items()}
         rows = rows[1:] + [
             Row(name, variants[0], _folder(variants[0], name), {field: value})
@@ -110,6 +111,8 @@ def compare(
         raise registry.UserError(
             f"--baseline={baseline} is not among {', '.join(names)}: name one of these rows."
         )
+    for variant in variants:
+        _check_fields(config, variant, overrides or {})
     # All runs are looked at before the first one takes an hour. Seeds outside: a table of the seeds
     # that are done is fair to every variant.
     runs = [
@@ -121,10 +124,9 @@ def compare(
         for run in progress:
             progress.set_description(f"{run.variant}, seed {run.seed}")
             _finish(run, tags)
-    found: dict[str, list[tables.Results]] = {}
+    found: dict[str, list[list[Result]]] = {}
     for run in runs:
-        with open(os.path.join(run.workdir, "metrics.json"), encoding="utf-8") as f:
-            found.setdefault(run.variant, []).append(json.load(f)["results"])
+        found.setdefault(run.variant, []).append(_figures(run, tags) or [])
     figures = comparison.summarise(found, baseline)
     text = comparison.table(figures, baseline)
     about = {"command": sys.argv, "config": config, "seeds": list(dict.fromkeys(seeds))}
@@ -132,71 +134,9 @@ def compare(
     about |= {"data": data, "baseline": baseline, **({"sweep": sweep} if sweep else {})}
     files.write_json(os.path.join(output, "results.json"), {"about": about, "figures": figures})
     if swept:
-        picture = comparison.sensitivity_plot(figures, field, swept)
+        picture = sensitivity.draw(figures, field, swept)
         files.write_pictures({"sensitivity": picture}, output)
     return text
-
-
-def _sweep(
-    sweep: str, config: str, variant: str, overrides: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """Returns the field of a sweep, and its values by how they were written."""
-    field, _, rest = sweep.partition(":")
-    texts = [text.strip() for text in rest.split(",")]
-    if not field or not all(texts):
-        raise registry.UserError(
-            f"--sweep={sweep}: write FIELD:VALUE,VALUE,..., such as train.learning_rate:0.01,0.1."
-        )
-    for taken, flag in {"seed": "--seeds", "data.directory": "--data"}.items():
-        if field == taken:
-            raise registry.UserError(f"--sweep={sweep}: {field} is what {flag} gives: use that.")
-    if field in overrides:
-        raise registry.UserError(
-            f"--config.{field} and --sweep={sweep} set one field: leave one of them out."
-        )
-    node = runpy.run_path(config)["get_config"](variant)
-    *path, last = field.split(".")
-    try:
-        for part in path:
-            node = node[part]
-        kind = node.get_type(last)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise registry.UserError(
-            f"--sweep={sweep}: the variant {variant} of {config} has no field {field}: name one as "
-            "after --config., such as train.learning_rate."
-        ) from error
-    if kind not in _VALUES:
-        raise registry.UserError(
-            f"--sweep={sweep}: {field} holds no single value ({kind.__name__}): sweep a field that "
-            "is a number, a word or true/false."
-        )
-    what, read = _VALUES[kind]
-    values: dict[str, Any] = {}
-    for text in texts:
-        try:
-            value = read(text)
-        except (ValueError, KeyError) as error:
-            raise registry.UserError(
-                f"--sweep={sweep}: {text!r} is no value of {field}: give {what}."
-            ) from error
-        if value not in values.values():
-            values[text] = value
-    return field, values
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(float(text)):
-        raise ValueError(text)
-    return float(text)
-
-
-# Type of a field to what its values are, and how one is read.
-_VALUES = {
-    bool: ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
-    int: ("whole numbers", int),
-    float: ("numbers", _finite),
-    str: ("words", str),
-}
 
 
 def _folder(variant: str, name: str) -> str:
@@ -219,19 +159,68 @@ def _plan(
     return Run(row.name, seed, workdir, train, stamp)
 
 
+def _check_fields(config: str, variant: str, overrides: Mapping[str, Any]) -> None:
+    """Refuses a field that a variant does not have: the flags are those of the first one.
+
+    Raises:
+      UserError: that.
+    """
+    fields = runpy.run_path(config)["get_config"](variant).to_dict()
+    for name in overrides:
+        tree = fields
+        for part in name.split("."):
+            if not isinstance(tree, Mapping) or part not in tree:
+                raise registry.UserError(
+                    f"--config.{name}: the variant {variant} of {config} has no such field: leave "
+                    "it out, or compare variants that have it."
+                )
+            tree = tree[part]
+
+
 def _finish(run: Run, tags: Sequence[str]) -> None:
     """Trains and evaluates, each unless it is done."""
     path = os.path.join(run.workdir, "compare.json")
-    done = {}
-    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as f:
-        done = json.load(f)
-    if done.get("trained") != run.stamp:
+    if _trained(path) != run.stamp:
         _call(run, "train", run.train)
-        done = {"trained": run.stamp}
-        files.write_json(path, done)
-    if done.get("evaluated") != list(tags):
+        files.write_json(path, {"trained": run.stamp})
+    if _figures(run, tags) is None:
         _call(run, "eval", [f"--workdir={run.workdir}", f"--tags={','.join(tags)}"])
-        files.write_json(path, {**done, "evaluated": list(tags)})
+        if _figures(run, tags) is None:
+            raise registry.UserError(
+                f"{run.workdir} was evaluated on other data, lists or settings than it is to be "
+                "compared by: run the same command again while nothing else changes them."
+            )
+
+
+def _trained(path: str) -> Any:
+    """Returns what a finished run was made from; None without one.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)["trained"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise registry.UserError(
+            f"{path} is damaged ({error!r}): delete it, and the run goes on where it stands."
+        ) from error
+
+
+def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:
+    """Returns what was measured of a run as it stands; None unless all of it was.
+
+    Raises:
+      UserError: a file of it is damaged.
+    """
+    found = [
+        evaluations.find(run.workdir, wanted) for wanted in plans.plan(run.workdir, tags).measured()
+    ]
+    if None in found:
+        return None
+    return [result for evaluation in found for result in evaluation.results]
 
 
 def _call(run: Run, binary: str, arguments: Sequence[str]) -> None:
@@ -254,5 +243,5 @@ def _call(run: Run, binary: str, arguments: Sequence[str]) -> None:
             last = (f.read().strip() or "it said nothing").splitlines()[-1]
             raise registry.UserError(
                 f"{binary} of {run.variant} with seed {run.seed} failed ({last.rstrip('.')}): see "
-                f"{log}, mend it and run the same command again."
+                f"{log}, correct it and run the same command again."
             )

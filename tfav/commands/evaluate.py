@@ -1,55 +1,33 @@
-"""Judges runs: each protocol of a config, its figures, its plots."""
+"""Evaluates runs: each protocol of a config, its figures, its plots."""
 
+import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-import ml_collections
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tfav import config, files, registry
-from tfav.commands.protocols import by_classes, by_lists, by_maps, by_pairs, by_probe, by_trials
-from tfav.data import shards
-from tfav.experiment import models
+from tfav.commands import comparable, plans
+from tfav.commands.protocols import protocol as protocols_base
+from tfav.commands.protocols import table
+from tfav.evaluation.result import Result
+from tfav.experiment import evaluations, models
+from tfav.experiment.evaluations import Evaluation
 from tfav.interop import pytorch
-from tfav.recipes import recipe
+from tfav.recipes import recipe as base
 from tfav.reports import tables
 
-
-def _no_validation(c: ml_collections.ConfigDict, *_: object) -> None:
-    raise registry.UserError(
-        f"--config.eval.protocols={tuple(c.eval.protocols)}: the first one cannot validate while "
-        "training; put another before it, or set --config.train.validate_every=0."
-    )
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class Judge(NamedTuple):
-    """One way to judge a run.
+class _Found(NamedTuple):
+    """What one run's evaluation gave: a measurement and its pictures, by tag, each."""
 
-    Attributes:
-      judge: (run, index, output, tags, lists_dir, seed) returns figures and the files it wrote.
-      check: (config, index) raises UserError where validation in training could not work.
-      validation: (config, recipe, index) returns a function that gives the scalars of a validation,
-        of which `val/metric` picks the weights.
-    """
+    evaluations: list[Evaluation]
+    pictures: list[Mapping[str, Mapping[str, bytes]]]
 
-    judge: Callable
-    check: Callable = _no_validation
-    validation: Callable = _no_validation
-
-
-JUDGES = {
-    "lists": Judge(by_lists.judge, by_lists.check, by_lists.validation),
-    "classification": Judge(by_classes.judge, by_classes.check, by_classes.validation),
-    "trials": Judge(by_trials.judge),
-    "correspondence": Judge(by_pairs.judge, by_pairs.check, by_pairs.validation),
-    "localisation": Judge(by_maps.judge),
-    "linear_probe": Judge(by_probe.judge),
-}
-
-
-def find(name: str) -> Judge:
-    """Returns a row of `JUDGES`."""
-    return registry.lookup(JUDGES, name, "protocol")
+    @property
+    def results(self) -> list[Result]:
+        return [result for evaluation in self.evaluations for result in evaluation.results]
 
 
 def evaluate(
@@ -57,33 +35,44 @@ def evaluate(
     tags: Sequence[str],
     lists_dir: str = "",
     directory: str = "",
-    seed: int = 0,
+    seed: int = evaluations.OWN_SEED,
     protocols: Sequence[str] = (),
+    output: str = "",
 ) -> Iterator[str]:
-    """Judges runs: writes `metrics.json` and plots into each, yields text to print.
+    """Evaluates runs, keeps each measurement in the run's folder, yields text to print.
 
-    With `protocols`, the file is `metrics_PROTOCOLS.json`: the run's own figures stay.
+    See `evaluations` for what is written where.
 
     Args:
-      workdirs: of finished runs. Of several a table of their spread follows.
+      workdirs: of finished runs. Of several, a table of their spread follows and, where all are on
+        the same data, how far each is from the first.
       tags: which query lists or splits, such as `test`.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
-      seed: of the bootstrap.
-      protocols: rows of `JUDGES`; none: those of the run's config.
+      seed: Random seed of the bootstrap resampling.
+      protocols: rows of `table.PROTOCOLS` or dotted paths; none: those of the run's config.
+      output: folder for `metrics.json` and plots, instead of the run's; empty: the run's.
+
+    Raises:
+      UserError: a protocol that does not fit; several runs of unlike data, lists or protocols.
     """
-    runs = []
-    for workdir in workdirs:
+    if output and len(workdirs) > 1:
+        raise registry.UserError(
+            f"--output={output} holds the figures of one run and --workdir names "
+            f"{len(workdirs)}: evaluate them one by one, or leave --output out."
+        )
+    planned = [plans.plan(w, tags, lists_dir, directory, seed, protocols) for w in workdirs]
+    same = comparable.check(workdirs, planned)
+    found = []
+    for workdir, its in zip(workdirs, planned):
         run = models.trained(workdir)
-        data = directory or run.config.data.directory
-        names = protocols or run.config.eval.protocols
-        path = os.path.join(workdir, "_".join(["metrics", *protocols]) + ".json")
-        results, written = _judge(run, names, path, tags, lists_dir, data, seed)
-        yield tables.text_table(results)
-        yield from (f"wrote {path}" for path in written)
-        runs.append(results)
-    if len(runs) > 1:
-        yield tables.spread_table(runs)
+        evaluated = _evaluate(run, its)
+        yield tables.text_table(evaluated.results)
+        yield from _write(workdir, output, its, evaluated)
+        found.append(evaluated.results)
+    if len(found) > 1:
+        yield tables.spread_table(found)
+        yield from comparable.differences(workdirs, found, same)
 
 
 def evaluate_released(
@@ -92,9 +81,10 @@ def evaluate_released(
     tags: Sequence[str],
     lists_dir: str = "",
     directory: str = "",
-    seed: int = 0,
+    seed: int = evaluations.OWN_SEED,
+    protocols: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Judges the authors' training checkpoint like a run of ours, see `evaluate`.
+    """Evaluates the authors' training checkpoint like a run of ours, see `evaluate`.
 
     Args:
       released: their `.pth.tar` file.
@@ -102,42 +92,110 @@ def evaluate_released(
       tags: which lists, such as `test`.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data.
-      seed: of the bootstrap.
+      seed: Random seed of the bootstrap resampling.
+      protocols: rows of `table.PROTOCOLS`; none: lists.
     """
     for flag, value in (("data", directory), ("output", output)):
         if not value:
             raise registry.UserError(f"--{flag} is missing: with --released give --{flag}=DIR.")
-    c = config.base()  # images of 112 pixels and ten seconds of sound, as they evaluate
+    c = config.base()  # images of 112 pixels and ten seconds of audio, as they evaluate
     c.eval.min_seconds = c.eval.audio_seconds  # they repeat what is shorter
     encoders = {m: pytorch.load_released(released, m, whole=True) for m in pytorch.RELEASED}
     facts = {"released": released, "sha256": files.sha256(released)}
-    run = models.Trained(c, recipe.Recipe(encoders, heads={}), facts)
+    run = models.Trained(c, base.Recipe(encoders, heads={}), facts)
     run.recipe.hearing = models.hearing(c)
-    os.makedirs(output, exist_ok=True)
-    path = os.path.join(output, "metrics.json")
-    results, written = _judge(run, ("lists",), path, tags, lists_dir, directory, seed)
-    yield tables.text_table(results)
+    names = list(protocols) or ["lists"]
+    for name in names:
+        table.fitting(name, run.recipe, c)
+    its = plans.make(c, names, tags, directory, lists_dir, facts["sha256"], seed)
+    evaluated = _evaluate(run, its)
+    yield tables.text_table(evaluated.results)
+    yield from _write("", output, its, evaluated)
+
+
+def _evaluate(run: models.Trained, its: plans.Plan) -> _Found:
+    """Returns what each protocol found, measurement by measurement."""
+    context = protocols_base.Context(run, its.index, its.tags, its.lists_dir, its.seed)
+    about = {
+        "weights": dict(run.facts),
+        "data": its.index.directory,
+        "lists": its.lists_dir,
+        "seed": its.seed,
+    }
+    found = _Found([], [])
+    places = its.measured()
+    for name in its.protocols:
+        evaluated = table.find(name).evaluate(context)
+        mine = [place for place in places if place.protocol == name]
+        strange = {r.tag for r in evaluated.results}.difference(its.tags)
+        if len(mine) > 1 and strange:
+            raise ValueError(f"{name} gives figures of {strange}: its by_tag must be False.")
+        for place in mine:
+            tags = place.tags if len(mine) > 1 else None  # a single one has all there is
+            results = [r for r in evaluated.results if tags is None or r.tag in tags]
+            found.evaluations.append(Evaluation([place], results, about))
+            pictures = evaluated.pictures.items()
+            found.pictures.append({t: p for t, p in pictures if tags is None or t in tags})
+    return found
+
+
+def _write(workdir: str, output: str, its: plans.Plan, found: _Found) -> Iterator[str]:
+    """Writes what was found, and yields lines that say so."""
+    try:
+        if output:
+            written = evaluations.write_whole(
+                output, _joined(found.evaluations), _below("plots", found.pictures)
+            )
+        else:
+            written = yield from _store(workdir, its, found)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        yield (
+            f"nothing was written: {output or workdir} cannot be written ({error.strerror}); name "
+            "another folder with --output=DIR."
+        )
+        return
     yield from (f"wrote {path}" for path in written)
 
 
-def _judge(
-    run: models.Trained,
-    names: Sequence[str],
-    path: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    directory: str,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Writes figures to `path` and plots beside it; returns the figures and all files."""
-    index = shards.Index.read(directory)
-    lists_dir = lists_dir or os.path.join(index.directory, "lists")
-    results: list[dict[str, Any]] = []
-    pictures: list[os.PathLike] = []
-    for judge in [find(name) for name in names]:
-        figures, written = judge.judge(run, index, os.path.dirname(path), tags, lists_dir, seed)
-        results += figures
-        pictures += written
-    about = {"weights": run.facts, "data": index.directory, "lists": lists_dir, "seed": seed}
-    files.write_text(path, tables.to_json(results, about))
-    return results, [*pictures, path]
+def _store(workdir: str, its: plans.Plan, found: _Found) -> Generator[str, None, list[str]]:
+    """Writes what was found into the run's folder; returns the files."""
+    mine = plans.own(workdir, its)
+    pictures: dict[str, Mapping[str, bytes]] = {}
+    for evaluation, of_measurement in zip(found.evaluations, found.pictures):
+        (place,) = evaluation.measured
+        if place in mine:
+            pictures |= _below("plots", [of_measurement])
+        else:
+            folder = os.path.join(evaluations.FOLDER, place.key)
+            several = len(of_measurement) > 1
+            pictures |= {
+                os.path.join(folder, tag) if several else folder: drawn
+                for tag, drawn in of_measurement.items()
+            }
+    own = _joined([e for e in found.evaluations if e.measured[0] in mine]) if mine else None
+    written = evaluations.write(workdir, found.evaluations, pictures, own)
+    if own is None:
+        yield (
+            f"{os.path.join(workdir, evaluations.OWN)} stays as it is: it holds the figures on the "
+            f"run's own data and lists, by its own protocols, of the tag {evaluations.OWN_TAG}"
+        )
+    return written
+
+
+def _below(
+    folder: str, pictures: Sequence[Mapping[str, Mapping[str, bytes]]]
+) -> dict[str, Mapping[str, bytes]]:
+    """Returns the pictures of each tag in a folder of its own."""
+    found: dict[str, dict[str, bytes]] = {}
+    for of_measurement in pictures:
+        for tag, drawn in of_measurement.items():
+            found.setdefault(os.path.join(folder, tag), {}).update(drawn)
+    return found
+
+
+def _joined(found: Sequence[Evaluation]) -> Evaluation:
+    places = [place for evaluation in found for place in evaluation.measured]
+    results = [result for evaluation in found for result in evaluation.results]
+    return Evaluation(places, results, dict(found[0].about))

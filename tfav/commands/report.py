@@ -5,15 +5,32 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from tfav import files, registry
-from tfav.commands.pages import page_of_classes, page_of_lists, page_of_pairs
+from tfav.commands import comparable
+from tfav.commands.pages import (
+    page_kind,
+    page_of_classes,
+    page_of_figures,
+    page_of_lists,
+    page_of_pairs,
+)
+from tfav.commands.protocols import protocol as protocols_base
+from tfav.commands.protocols import table
 from tfav.data import shards
-from tfav.experiment import models
-from tfav.reports import film
+from tfav.evaluation import paired
+from tfav.experiment import measurement, models
+from tfav.reports import film, page
+
+PAGES: dict[str, page_kind.PageKind] = {
+    "lists": page_of_lists.PageOfLists(),
+    "classes": page_of_classes.PageOfClasses(),
+    "pairs": page_of_pairs.PageOfPairs(),
+    "figures": page_of_figures.PageOfFigures(),
+}
 
 
 def make_report(
     workdir: str,
-    tags: Sequence[str],
+    tags: Sequence[str] | None = None,
     output: str = "",
     *,
     num_probes: int = 30,
@@ -24,25 +41,28 @@ def make_report(
     directory: str = "",
     seed: int = 0,
 ) -> Iterator[str]:
-    """Writes the page that a run can be judged by ear and eye on; yields lines that say so.
+    """Writes the page on which a run can be seen and heard; yields lines that say so.
 
     Which page it is follows from the first of the run's protocols.
 
     Args:
       workdir: of a finished run.
-      tags: which lists or splits; a retrieval is that of their retrieval lists, or over the split
-        so named.
+      tags: which lists or splits; None: what the page shows if nobody says. A retrieval is that of
+        their retrieval lists, or over the split so named.
       output: the page; empty: `report.html` in the workdir. An older one is replaced.
       num_probes: probes to show of each retrieval.
       max_megabytes: the page is no larger.
       video: also writes this film of the voice probes; empty: none.
-      baseline: workdir of another run, whose balance of modalities is shown beside this one's.
+      baseline: workdir of another run, from which differences are shown; empty: none.
       lists_dir: folder of lists; empty: beside the data.
-      directory: the data; empty: that of the run.
-      seed: of the probes drawn at random and of the bootstrap.
+      directory: the data, of both runs; empty: that of the run.
+      seed: Random seed of what is drawn at random and of the bootstrap resampling.
+
+    Raises:
+      UserError: a flag that makes no sense here; data or lists without what the page shows.
     """
-    tags = list(dict.fromkeys(tags))
-    if not tags:
+    tags = None if tags is None else list(dict.fromkeys(tags))
+    if tags is not None and not tags:
         raise registry.UserError("--tags is empty: name which query lists to show, such as test.")
     output = output or os.path.join(workdir, "report.html")
     for flag, path in (("output", output), ("video", video)):
@@ -55,55 +75,71 @@ def make_report(
     run = models.trained(workdir)
     c = run.config
     index = shards.Index.read(directory or c.data.directory)
-    protocol = c.eval.protocols[0]
-    for flag, value, wanted in (
-        ("video", video, "lists"),
-        ("baseline", baseline, "classification"),
-    ):
-        if value and protocol != wanted:
-            raise registry.UserError(
-                f"--{flag}={value} is for runs judged by {wanted}, and {workdir} is by {protocol}: "
-                "leave it out."
-            )
+    first = table.fitting(c.eval.protocols[0], run.recipe, c)
+    kind = registry.lookup(PAGES, first.page, "page")
+    if video and not kind.films:
+        raise registry.UserError(
+            f"--video={video} films retrievals, and {workdir} is evaluated by "
+            f"{c.eval.protocols[0]}: leave it out."
+        )
+    context = protocols_base.Context(
+        run,
+        index,
+        tags or kind.tags(run, index),
+        lists_dir or os.path.join(index.directory, "lists"),
+        seed,
+    )
+    if video:
+        kind.check_film(context)
     title = os.path.basename(os.path.abspath(workdir))
-    about = {
-        "Run": f"{title}, recipe {c.recipe}, seed {c.seed}",
-        "Weights": ", ".join(f"{name} {value:.6g}" for name, value in sorted(run.facts.items())),
-        "Data": os.path.basename(os.path.abspath(index.directory)),
-    }
-    further: list[str] = []
-    if protocol == "lists":
-        text, further = page_of_lists.build(
-            run,
-            index,
-            about,
-            title=title,
-            tags=tags,
-            lists_dir=lists_dir or os.path.join(index.directory, "lists"),
-            num_probes=num_probes,
-            max_megabytes=max_megabytes,
-            video=video,
-            seed=seed,
-        )
-    elif protocol == "classification":
-        text = page_of_classes.build(
-            run, index, about, title=title, tags=tags, workdir=workdir, baseline=baseline, seed=seed
-        )
-    elif protocol == "correspondence":
-        text = page_of_pairs.build(
-            run,
-            index,
-            about,
-            title=title,
-            tags=tags,
-            workdir=workdir,
-            max_megabytes=max_megabytes,
-            seed=seed,
-        )
-    else:
-        raise registry.UserError(f"there is no page for runs judged by {protocol}: use tfav-eval.")
+    request = page_kind.Request(workdir, title, baseline, num_probes, tuple(c.eval.protocols))
+    content = kind.evaluate(context, request)
+    frame = page.Frame(
+        f"{kind.heading}: {title}",
+        _about(run, index, title),
+        _comparison(kind, context, content, request),
+        max_megabytes,
+    )
+    text = kind.build(context, content, request, frame)
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     files.write_text(output, text)
     size = len(text.encode()) / 1e6
     yield f"wrote {output} ({size:.1f} MB): open {pathlib.Path(output).resolve().as_uri()}"
-    yield from further
+    if video:
+        yield f"wrote {video} ({kind.film(context, content, video, title):.0f} seconds)"
+
+
+def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, str]:
+    facts = sorted(run.facts.items())
+    data = os.path.basename(os.path.abspath(index.directory))
+    return {
+        "Run": f"{title}, recipe {run.config.recipe}, seed {run.config.seed}",
+        "Weights": ", ".join(f"{name} {value:.6g}" for name, value in facts),
+        "Data": f"{data}, index {measurement.data_sha256(index.directory)[:16]}",
+    }
+
+
+def _comparison(
+    kind: page_kind.PageKind,
+    context: protocols_base.Context,
+    content: page_kind.Content,
+    request: page_kind.Request,
+) -> page.Comparison | None:
+    """Returns how far the run is from the baseline, on the run's data; None without a baseline."""
+    if not request.baseline:
+        return None
+    other = models.trained(request.baseline)
+    for name in request.protocols:
+        table.fitting(name, other.recipe, other.config)
+    beside = protocols_base.Context(
+        other, context.index, context.tags, context.lists_dir, context.seed
+    )
+    theirs = request._replace(workdir=request.baseline)
+    found, left_out = paired.differences(content.results, kind.evaluate(beside, theirs).results)
+    if not found:
+        raise registry.UserError(
+            f"--baseline={request.baseline} has no figure in common with {request.workdir}: name a "
+            "run that is evaluated by the same protocols on the same data."
+        )
+    name = comparable.short([request.workdir, request.baseline])[1]
+    return page.Comparison(name, found, left_out)

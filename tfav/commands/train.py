@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, registry, scalars
-from tfav.commands import evaluate
+from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.data.input import lengths
 from tfav.encoders import encoder as encoders_base
@@ -131,9 +131,8 @@ def _train(
     else:
         _start(c, recipe)
     # Before anything is written: what the data cannot serve leaves no workdir behind.
-    judge = evaluate.find(c.eval.protocols[0])
-    if c.train.validate_every:
-        _check_validation(c, judge, index, needed=blended)
+    protocols.check_fit(c)
+    _check_validation(c, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
@@ -159,7 +158,7 @@ def _train(
             iter(replicas.distribute_datasets_from_function(batches)),
             checkpoints,
             writer.Writer(workdir, loop.step) if chief else None,
-            judge.validation(c, recipe, index) if c.train.validate_every else None,
+            protocols.validation(c, recipe, index),
             keep_best,
             num_steps=c.train.num_steps,
             steps_per_call=c.train.steps_per_call,
@@ -189,12 +188,10 @@ def _count_unheard(c: ml_collections.ConfigDict, index: shards.Index) -> None:
         )
 
 
-def _check_validation(
-    c: ml_collections.ConfigDict, judge: evaluate.Judge, index: shards.Index, *, needed: bool
-) -> None:
+def _check_validation(c: ml_collections.ConfigDict, index: shards.Index, *, needed: bool) -> None:
     """Raises UserError unless the data has what validation needs; `needed`: by the next phase."""
     try:
-        judge.check(c, index)
+        protocols.check_data(c, index)
     except registry.UserError as error:
         if not needed:
             raise

@@ -1,1 +1,1 @@
-"""How an embedding space is judged. NumPy only."""
+"""Figures of merit, and what each of them is measured on: numbers only, in NumPy."""

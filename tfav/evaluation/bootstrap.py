@@ -5,6 +5,11 @@ of one voice are closer to one observation than to three hundred. So a resample 
 identities as there are, with replacement, and takes all trials of each as often as it was drawn.
 The interval is the 95 % percentile interval. The candidates' identities stay as given: it speaks of
 new probes.
+
+Each function here returns the replicates of a figure, its value in each resample: [R] float64, NaN
+where a resample leaves the figure undefined, empty without resamples or with one identity alone.
+The resamples depend on the number of identities and the seed only, so two figures over the same
+identities meet the same ones, and their replicates can be subtracted (`paired`).
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +21,14 @@ from tfav.evaluation import metrics
 # Counts held at a time: 2^22 int64 are 32 MiB.
 _BLOCK_COUNTS = 2**22
 
-Interval = tuple[float, float] | tuple[None, None]
+
+def interval(replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """Returns the 2.5 % and 97.5 % points of the replicates [R] that are defined."""
+    defined = replicates[~np.isnan(replicates)]
+    if not len(defined):
+        return None, None
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def resample(num_identities: int, num_resamples: int, seed: int) -> np.ndarray:
@@ -34,32 +46,32 @@ def _resamples(num_identities: int, num_resamples: int, seed: int) -> Iterator[n
         yield random.multinomial(num_identities, share, size=size)
 
 
-def mean_interval(value, identity, num_resamples: int, seed: int) -> Interval:
-    """Returns the interval of the mean over trials.
+def mean(value, identity, num_resamples: int, seed: int) -> np.ndarray:
+    """Returns the replicates of the mean over trials.
 
     Args:
-      value: [T] one number a trial.
+      value: [T] one number per trial.
       identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
-      num_resamples: R; 0 gives (None, None), as one identity does.
-      seed: of the resamples.
+      num_resamples: R; 0 gives none, as one identity does.
+      seed: Random seed of the resamples.
     """
     identity = np.asarray(identity)
     total = np.bincount(identity, weights=np.asarray(value, np.float64))
     count = np.bincount(identity)
-    return _interval(
+    return _replicates(
         lambda drawn: (drawn @ total) / (drawn @ count), len(count), num_resamples, seed
     )
 
 
-def auc_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
-    """Returns the interval of `metrics.roc_auc`, exact for every resample.
+def roc_auc(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+    """Returns the replicates of `metrics.roc_auc`, exact for every resample.
 
     Args:
       score: [T] larger = more likely right.
       label: [T] bool, both classes present.
       identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
-      num_resamples: R; 0 gives (None, None), as one identity does.
-      seed: of the resamples. One that leaves a single class is dropped.
+      num_resamples: R; 0 gives none, as one identity does.
+      seed: Random seed of the resamples. One that leaves a single class is undefined.
     """
     score, label, identity = np.asarray(score), np.asarray(label, bool), np.asarray(identity)
     num_identities = int(identity.max()) + 1
@@ -77,69 +89,55 @@ def auc_interval(score, label, identity, num_resamples: int, seed: int) -> Inter
             won += drawn[:, other] * (drawn @ column)
             wrong_total += drawn[:, other] * len(wrong)
         pairs = (drawn @ right_count) * wrong_total
-        return won[pairs > 0] / pairs[pairs > 0]
+        return np.divide(won, pairs, out=np.full(len(drawn), np.nan), where=pairs > 0)
 
-    return _interval(areas, num_identities, num_resamples, seed)
-
-
-def equal_error_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
-    """Returns the interval of `metrics.equal_error_rate`, exact for every resample.
-
-    Args:
-      score: [T] larger = more likely right.
-      label: [T] bool, both classes present.
-      identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
-      num_resamples: R; 0 gives (None, None), as one identity does.
-      seed: of the resamples. One that leaves a single class is dropped.
-    """
-    figure = metrics.equal_error_of_curve
-    return _curve_interval(figure, score, label, identity, num_resamples, seed)
+    return _replicates(areas, num_identities, num_resamples, seed)
 
 
-def min_dcf_interval(score, label, identity, num_resamples: int, seed: int) -> Interval:
-    """Returns the interval of `metrics.min_dcf` at p = 0.01; arguments as above."""
-    figure = metrics.min_dcf_of_curve
-    return _curve_interval(figure, score, label, identity, num_resamples, seed)
+def equal_error_rate(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+    """Returns the replicates of `metrics.equal_error_rate`; arguments as of `roc_auc`."""
+    return _of_curves(metrics.equal_error_of_curve, score, label, identity, num_resamples, seed)
 
 
-def _curve_interval(
+def min_dcf(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+    """Returns the replicates of `metrics.min_dcf` at p = 0.01; arguments as of `roc_auc`."""
+    return _of_curves(metrics.min_dcf_of_curve, score, label, identity, num_resamples, seed)
+
+
+def _of_curves(
     figure: Callable[[np.ndarray, np.ndarray], float],
     score,
     label,
     identity,
     num_resamples: int,
     seed: int,
-) -> Interval:
-    """Returns the interval of a figure of the ROC's (false, true) positive rates."""
+) -> np.ndarray:
+    """Returns the replicates of a figure of the ROC's (false, true) positive rates."""
     order = np.argsort(-np.asarray(score), kind="stable")
     score, label, identity = (np.asarray(x)[order] for x in (score, label, identity))
     last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
 
     def rates(drawn: np.ndarray) -> np.ndarray:
-        found = []
-        for count in drawn:
+        found = np.full(len(drawn), np.nan)
+        for number, count in enumerate(drawn):
             weight = count[identity]
             right = np.cumsum(weight * label)[last]
             wrong = np.cumsum(weight * ~label)[last]
             if right[-1] and wrong[-1]:
-                found.append(figure(*(np.append(0.0, x / x[-1]) for x in (wrong, right))))
-        return np.array(found)
+                found[number] = figure(*(np.append(0.0, x / x[-1]) for x in (wrong, right)))
+        return found
 
-    return _interval(rates, int(identity.max()) + 1, num_resamples, seed)
+    return _replicates(rates, int(identity.max()) + 1, num_resamples, seed)
 
 
-def _interval(
+def _replicates(
     statistic: Callable[[np.ndarray], np.ndarray],
     num_identities: int,
     num_resamples: int,
     seed: int,
-) -> Interval:
-    """Returns the 2.5 % and 97.5 % points of `statistic(drawn [<= R, K] float64) -> [<= R]`."""
+) -> np.ndarray:
+    """Returns `statistic(drawn [<= R, K] float64) -> [<= R]` of all resamples, [R]."""
     if num_resamples < 1 or num_identities < 2:
-        return None, None
+        return np.zeros(0)
     parts = _resamples(num_identities, num_resamples, seed)
-    values = np.concatenate([statistic(drawn.astype(np.float64)) for drawn in parts])
-    if not len(values):
-        return None, None
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return np.concatenate([statistic(drawn.astype(np.float64)) for drawn in parts])

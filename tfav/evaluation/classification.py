@@ -1,19 +1,45 @@
-"""How a classifier of several modalities is judged: fused, and by each modality alone.
+"""How well a classifier of several modalities tells classes apart: fused, and by each alone.
 
 Logits are [N, C], labels [N] int. A score that ties with the right class counts as wrong, so that
 logits that are all alike (an encoder that gives zeros) reach nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from tfav import registry
 from tfav.evaluation import bootstrap
+from tfav.evaluation import result as results
+from tfav.evaluation.metric import Metric
 
+PROTOCOL = "classification"
 NUM_BINS = 15
 FUSED = "fused"
+ACCURACY = Metric(
+    "accuracy",
+    "accuracy",
+    definition="Accuracy is the share of rows whose own class scores highest, a tie being wrong; "
+    "chance is the most frequent class's share.",
+)
+ECE = Metric(
+    "ece",
+    "calibration error",
+    lower_is_better=True,
+    definition=f"Calibration error (ECE) is the mean gap between confidence and accuracy over "
+    f"{NUM_BINS} equally wide bins of confidence, weighted by their rows.",
+)
+NLL = Metric(
+    "nll",
+    "NLL (nats)",
+    unit="nats",
+    digits=3,
+    lower_is_better=True,
+    short="NLL",
+    definition="NLL is the mean of -ln p of the right class, in nats; chance is that of always "
+    "saying the classes' shares.",
+)
+METRICS = (ACCURACY, ECE, NLL)
 
 
 def accuracy(logits, label) -> float:
@@ -34,7 +60,7 @@ def expected_calibration_error(logits, label, num_bins: int = NUM_BINS) -> float
     Args:
       logits: [N, C].
       label: [N] int. Confidence is the largest softmax probability, right is 1 or 0.
-      num_bins: equally wide.
+      num_bins: how many bins, equally wide.
     """
     _, gap, bin_of = calibration(logits, label, num_bins)
     return float(np.abs(np.bincount(bin_of, weights=gap)).sum() / len(gap))
@@ -45,6 +71,12 @@ def confusion_matrix(logits, label) -> np.ndarray:
     size = np.shape(logits)[1]
     pairs = np.asarray(label, np.int64) * size + predict(logits, label)
     return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
+def probability(logits) -> np.ndarray:
+    """Returns softmax(logits), [..., C] float64."""
+    logits = np.asarray(logits, np.float64)
+    return np.exp(_log_softmax(logits.reshape(-1, logits.shape[-1]))).reshape(logits.shape)
 
 
 def predict(logits, label) -> np.ndarray:
@@ -63,16 +95,18 @@ def evaluate(
     *,
     class_names: Sequence[str],
     groups: Sequence[str] | None = None,
+    grouped_by: str = "group",
     present: Mapping[str, np.ndarray] | None = None,
     tag: str = "test",
     num_bootstrap: int = 1000,
     seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Returns accuracy, calibration error and NLL of each direction, as `protocols.evaluate` does.
+) -> list[results.Result]:
+    """Returns accuracy, calibration error and NLL of each direction: `fused`, or a modality.
 
     A modality may be missing at test time: its own figures are then over the rows that have it, the
     fused ones over all rows, each scored with what is present; `notes` say so. A modality that no
-    row has gives no figures.
+    row has gives no figures. Chance is the most frequent class's share (accuracy), the entropy of
+    the classes' shares (NLL), None (ECE).
 
     Args:
       logits: `fused` and each modality -> [N, C]; what they hold where a modality is absent does
@@ -80,14 +114,11 @@ def evaluate(
       label: [N] int, 0 .. C-1.
       class_names: C names.
       groups: [N] names, such as speakers, which the intervals resample; None: they resample rows.
+      grouped_by: what the groups are, in one word, such as `speaker`.
       present: modality -> [N] bool; modalities not named are present everywhere.
       tag: which part of the data, for the record.
       num_bootstrap: resamples behind each interval; 0 gives none, as ECE has none.
-      seed: of the resamples.
-
-    Returns:
-      One dict a figure, JSON-able; direction is `fused` or the modality. Chance is the most
-      frequent class's share (accuracy), the entropy of the classes' shares (NLL), None (ECE).
+      seed: Random seed of the resamples.
 
     Raises:
       UserError: no row, one class only, a label outside the classes, a logit that is not finite, or
@@ -97,7 +128,7 @@ def evaluate(
     label = np.asarray(label)
     present = presence(logits, present, len(label))
     _check(logits, label, class_names, present, tag)
-    results = []
+    found = []
     for direction, values in logits.items():
         rows = np.flatnonzero(present[direction])
         if not len(rows):
@@ -105,48 +136,47 @@ def evaluate(
         code = np.arange(len(rows))
         if groups is not None:
             code = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
-        note = ""
+        notes = ()
         if len(rows) < len(label):
-            note = (
+            notes = (
                 f"{tag}: {len(label) - len(rows)} of {len(label)} rows have no {direction}: its "
-                "own figures are over the others, the fused ones over all rows."
+                "own figures are over the others, the fused ones over all rows.",
             )
-        figures = _figures(np.asarray(values)[rows], label[rows], code, num_bootstrap, seed)
-        for metric, (value, chance, (low, high)) in figures.items():
-            result = {
-                "protocol": "classification",
-                "stratum": "unrestricted",
-                "direction": direction,
-                "n": None,
-                "tag": tag,
-                "metric": metric,
-                "value": float(value),
-                "chance": None if chance is None else float(chance),
-                "low": low,
-                "high": high,
-                "num_trials": len(rows),
-                "num_identities": int(code.max()) + 1,
-                "list": None,
-                "sha256": None,
-            }
-            results.append({**result, "notes": [note]} if note else result)
-    return results
+        found += [
+            results.measured(
+                value,
+                chance,
+                replicates,
+                protocol=PROTOCOL,
+                metric=metric,
+                direction=direction,
+                tag=tag,
+                num_trials=len(rows),
+                num_identities=int(code.max()) + 1,
+                resampled="rows" if groups is None else f"groups of rows of the same {grouped_by}",
+                notes=notes,
+            )
+            for metric, value, chance, replicates in _figures(
+                np.asarray(values)[rows], label[rows], code, num_bootstrap, seed
+            )
+        ]
+    return found
 
 
-def _figures(logits, label, code, num_bootstrap: int, seed: int) -> dict[str, tuple]:
-    """Returns metric -> (value, chance, interval)."""
+def _figures(logits, label, code, num_bootstrap: int, seed: int) -> list[tuple]:
+    """Returns (metric, value, chance, replicates) of each."""
     right = (predict(logits, label) == label).astype(np.float64)
     surprise = _surprise(logits, label)
     share = np.bincount(label) / len(label)
     share = share[share > 0]
-    rest = code, num_bootstrap, seed
+    sampled = code, num_bootstrap, seed
     entropy = -(share @ np.log(share))
-    return {
-        "accuracy": (right.mean(), share.max(), bootstrap.mean_interval(right, *rest)),
+    return [
+        (ACCURACY, right.mean(), share.max(), bootstrap.mean(right, *sampled)),
         # Resampling adds noise to the gap of every bin, hence to their sum: no interval of that.
-        "ece": (expected_calibration_error(logits, label), None, (None, None)),
-        "nll": (surprise.mean(), entropy, bootstrap.mean_interval(surprise, *rest)),
-    }
+        (ECE, expected_calibration_error(logits, label), None, None),
+        (NLL, surprise.mean(), entropy, bootstrap.mean(surprise, *sampled)),
+    ]
 
 
 def presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
@@ -163,18 +193,18 @@ def presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
 
 def _check(logits, label, class_names, present, tag: str) -> None:
     if not len(label):
-        raise registry.UserError(f"{tag}: there is no row to judge; choose another split.")
+        raise registry.UserError(f"{tag}: there is no row to evaluate: choose another split.")
     size = len(class_names)
     outside = label[(label < 0) | (label >= size)]
     if len(outside):
         raise registry.UserError(
             f"{tag}: {len(outside)} of {len(label)} labels lie outside the {size} classes 0 to "
-            f"{size - 1} (first: {outside[0]}): judge data that has the classes of the training."
+            f"{size - 1} (first: {outside[0]}): evaluate on data that has the classes of training."
         )
     if len(np.unique(label)) < 2:
         raise registry.UserError(
             f"{tag}: all {len(label)} rows are of the class {class_names[label[0]]!r}, where "
-            "accuracy says nothing: judge data of two classes or more."
+            "accuracy says nothing: evaluate on data of two classes or more."
         )
     some = np.any([p for d, p in present.items() if d != FUSED] or [present[FUSED]], axis=0)
     if not some.all():

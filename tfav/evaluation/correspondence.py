@@ -1,28 +1,37 @@
-"""Do sound and picture belong together? Matched against mismatched pairs. NumPy only."""
+"""Do audio and image belong together? Matched against mismatched pairs."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tfav import registry
 from tfav.evaluation import bootstrap, metrics
+from tfav.evaluation import result as results
+from tfav.evaluation.metric import Metric
 
-MISMATCHES = 10  # drawn for each sound
+PROTOCOL = "correspondence"
+MISMATCHES = 10  # drawn per row
+AUC = Metric(
+    "correspondence_auc",
+    "correspondence AUC",
+    definition="Correspondence AUC is the chance that an audio clip and its own image outscore the "
+    f"clip and another image; up to {MISMATCHES} other images are drawn per clip.",
+)
+METRICS = (AUC,)
 
 
 def draw(
     score: np.ndarray, label: Sequence[str] | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the scores of matched pairs [N], and of up to ten mismatches a sound [N, M].
+    """Returns the scores of matched pairs [N], and of up to ten mismatches per row [N, M].
 
     Args:
-      score: [N, N], sound i with picture j; i = j belong together.
-      label: [N]; mismatches are then pictures of another label. None: any other picture.
-      seed: of the draw, the same rows for the same N and labels.
+      score: [N, N], audio of row i with image of row j; i = j belong together.
+      label: [N]; mismatches are then images of another label. None: any other image.
+      seed: Random seed of the draw, the same rows for the same N and labels.
 
     Raises:
-      UserError: a sound without a mismatch.
+      UserError: a row without a mismatch.
     """
     score = np.asarray(score, np.float64)
     other = ~np.eye(len(score), dtype=bool)
@@ -32,7 +41,7 @@ def draw(
     least = int(other.sum(axis=1).min())
     if not least:
         raise registry.UserError(
-            "a sound has no picture that does not belong to it: give rows of two labels or more."
+            "a row has no image that does not belong to its audio: give rows of two labels or more."
         )
     if not np.isfinite(score).all():
         raise registry.UserError("a pair's score is NaN or infinite: look at the checkpoint.")
@@ -54,20 +63,20 @@ def evaluate(
     tag: str,
     num_bootstrap: int,
     seed: int,
-) -> list[dict[str, Any]]:
-    """Returns result rows, see `protocols.evaluate`: the AUC, intervals over the sounds' rows.
+) -> list[results.Result]:
+    """Returns the AUC of both kinds of mismatch, with intervals over rows.
 
     `any other picture`: mismatches are any other rows. `other label`, where the data has several:
-    rows of another label, since a picture of the same class may fit as well.
+    rows of another label, since an image of the same class may fit as well.
 
     Args:
-      score: [N, N], sound i with picture j.
-      label: [N], for judging only.
-      tag: of the result.
-      num_bootstrap: resamples of sounds for the 95 % interval; 0 gives none.
-      seed: of mismatches and resamples.
+      score: [N, N], audio of row i with image of row j.
+      label: [N], which the model has not seen.
+      tag: which part of the data, for the record.
+      num_bootstrap: resamples of rows for the 95 % interval; 0 gives none.
+      seed: Random seed of mismatches and resamples.
     """
-    rows = []
+    found = []
     kinds: dict[str, Sequence[str] | None] = {"any other picture": None}
     if len(set(label)) > 1:
         kinds["other label"] = label
@@ -77,23 +86,18 @@ def evaluate(
         right = np.zeros(values.shape, bool)
         right[:, 0] = True
         row = np.repeat(np.arange(len(values)), values.shape[1])
-        low, high = bootstrap.auc_interval(values.ravel(), right.ravel(), row, num_bootstrap, seed)
-        rows.append(
-            {
-                "tag": tag,
-                "protocol": "correspondence",
-                "direction": kind,
-                "stratum": "unrestricted",
-                "n": None,
-                "metric": "correspondence_auc",
-                "value": auc(matched, mismatched),
-                "chance": 0.5,
-                "low": low,
-                "high": high,
-                "num_trials": values.size,
-                "num_identities": len(values),
-                "list": None,
-                "sha256": None,
-            }
+        found.append(
+            results.measured(
+                auc(matched, mismatched),
+                0.5,
+                bootstrap.roc_auc(values.ravel(), right.ravel(), row, num_bootstrap, seed),
+                protocol=PROTOCOL,
+                metric=AUC,
+                direction=kind,
+                tag=tag,
+                num_trials=values.size,
+                num_identities=len(values),
+                resampled="rows",
+            )
         )
-    return rows
+    return found

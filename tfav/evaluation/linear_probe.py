@@ -6,14 +6,24 @@ come in several rows (subclips): their scores are averaged.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tfav import registry
 from tfav.evaluation import bootstrap
+from tfav.evaluation import result as results
+from tfav.evaluation.metric import Metric
 
+PROTOCOL = "linear_probe"
+ACCURACY = Metric(
+    "probe_accuracy",
+    "linear probe",
+    definition="A linear probe is a one-vs-all linear SVM on frozen features, its constant chosen "
+    "on the training folds; accuracy is the mean over the test folds.",
+)
+METRICS = (ACCURACY,)
 CONSTANTS = (1e-3, 1e-2, 1e-1, 1e0, 1e1)
 _INNER_PARTS = 4  # of a training part that has no folds of its own
 
@@ -27,6 +37,7 @@ class Probe(NamedTuple):
       predicted: [N] int.
       fold: [N] str, the test part each belongs to.
       constants: fold to the C that was chosen.
+      notes: sentences on classes that cannot be named.
     """
 
     clip: np.ndarray
@@ -34,53 +45,7 @@ class Probe(NamedTuple):
     predicted: np.ndarray
     fold: np.ndarray
     constants: dict[str, float]
-
-
-def check_folds(fold: Sequence[str], recording: Sequence[str], where: str) -> None:
-    """Raises UserError unless there are two folds or more and no recording lies in two of them.
-
-    Args:
-      fold: [N] of each row.
-      recording: [N] what each row was cut from.
-      where: of the data, for the message.
-    """
-    fold, recording = np.asarray(fold), np.asarray(recording)
-    if len(np.unique(fold)) < 2 or (fold == "").any():
-        raise registry.UserError(
-            f"{where} has no two folds in its column fold, or rows without one: give the official "
-            "folds, as random ones share recordings."
-        )
-    pairs = np.unique(np.stack([recording, fold]), axis=1)
-    names, count = np.unique(pairs[0], return_counts=True)
-    if (count > 1).any():
-        name = names[np.argmax(count > 1)]
-        folds = ", ".join(pairs[1][pairs[0] == name])
-        raise registry.UserError(
-            f"{where}: cuts of the recording {name} lie in the folds {folds}, so a test would hear "
-            "what was trained on: give the official folds."
-        )
-
-
-def parts(split: Sequence[str], fold: Sequence[str] | None) -> list[tuple[str, np.ndarray]]:
-    """Returns the test parts: each fold, or the split `test` against `train`.
-
-    Returns:
-      (name, [N] int8: 0 = train, 1 = test, -1 = neither).
-
-    Raises:
-      UserError: neither folds nor the two splits.
-    """
-    if fold is not None:
-        fold = np.asarray(fold)
-        return [(name, (fold == name).astype(np.int8)) for name in np.unique(fold)]
-    split = np.asarray(split)
-    if not {"train", "test"} <= set(split):
-        raise registry.UserError(
-            f"a linear probe needs a column fold, or the splits train and test; the data has "
-            f"{', '.join(np.unique(split))}: prepare it with either."
-        )
-    role = np.where(split == "train", 0, np.where(split == "test", 1, -1)).astype(np.int8)
-    return [("test", role)]
+    notes: tuple[str, ...] = ()
 
 
 def probe(
@@ -95,50 +60,77 @@ def probe(
     """Trains and tests linear classifiers, part by part.
 
     Args:
-      features: [N, D], one row a subclip.
+      features: [N, D], one row per subclip.
       label: [N] int class.
       clip: [N] name of the clip; scores of its rows are averaged.
-      tests: see `parts`.
+      tests: of `probe_parts.parts`.
       fold: [N] of each row: C is then chosen by leaving out one training fold after the other.
         None, or one training fold: by four parts of whole clips, drawn by class from `seed`.
       constants: to choose C from; ties go to the smaller.
-      seed: of those parts and of the solver.
+      seed: Random seed of those parts and of the solver.
 
     Raises:
-      UserError: a training part of one class only.
+      UserError: a training part of one class only, or without any class that is tested.
     """
+    # Imported late: it is slow.
+    from sklearn import model_selection
+
     features = np.asarray(features, np.float64)
     found: list[tuple[np.ndarray, ...]] = []
-    chosen = {}
+    chosen: dict[str, float] = {}
+    notes: list[str] = []
     for name, role in tests:
         train, test = np.flatnonzero(role == 0), np.flatnonzero(role == 1)
         if len(np.unique(label[train])) < 2:
             raise registry.UserError(
                 f"the training part of {name} has one class only: a classifier needs two."
             )
+        notes += _unseen(name, label[test], label[train])
         groups = np.array([]) if fold is None else fold[train]
         if len(np.unique(groups)) < 2:
             groups = _draw(label[train], clip[train], seed)
         accuracies = []
+        inner_folds = list(model_selection.LeaveOneGroupOut().split(train, groups=groups))
         for constant in constants:
             right = [
                 _right(features, label, clip, train[inner], train[outer], constant, seed)
-                for inner, outer in _leave_one_out(groups)
+                for inner, outer in inner_folds
             ]
             accuracies.append(np.concatenate(right).mean())
         chosen[name] = constants[int(np.argmax(accuracies))]
         clips, truth, guess = _predict(features, label, clip, train, test, chosen[name], seed)
         found.append((clips, truth, guess, np.full(len(clips), name)))
-    return Probe(*(np.concatenate(column) for column in zip(*found)), chosen)
+    return Probe(*(np.concatenate(column) for column in zip(*found)), chosen, tuple(notes))
 
 
-def _leave_one_out(groups: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for name in np.unique(groups):
-        yield np.flatnonzero(groups != name), np.flatnonzero(groups == name)
+def _unseen(name: str, tested: np.ndarray, trained: np.ndarray) -> list[str]:
+    """Returns a note where some of the tested classes do not come in training.
+
+    Raises:
+      UserError: none of them does.
+    """
+    classes = np.unique(tested)
+    unseen = np.setdiff1d(classes, trained)
+    if len(unseen) == len(classes):
+        raise registry.UserError(
+            f"none of the {len(classes)} classes tested in {name} comes in its training part, so "
+            "that no classifier can name them: give folds or splits that share their classes, "
+            "which disjoint identities do not."
+        )
+    if not len(unseen):
+        return []
+    return [
+        f"{len(unseen)} of the {len(classes)} classes tested in {name} do not come in its training "
+        "part: their clips count as wrong."
+    ]
 
 
 def _draw(label: np.ndarray, clip: np.ndarray, seed: int) -> np.ndarray:
-    """Returns [N] int: parts of whole clips, each class spread over all of them."""
+    """Returns [N] int: parts of whole clips, each class spread over all of them.
+
+    Not scikit-learn's `StratifiedGroupKFold`, whose parts are others: the constants they choose,
+    and with them published figures, would move.
+    """
     clips, first, inverse = np.unique(clip, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(clips))
     order = order[np.argsort(label[first][order], kind="stable")]
@@ -183,39 +175,35 @@ def _predict(
     return clips, label[test][first], classes[np.argmax(total, axis=1)]
 
 
-def figures(
+def evaluate(
     found: Probe, name: str, *, tag: str, num_bootstrap: int, seed: int
-) -> list[dict[str, Any]]:
-    """Returns mean accuracy (over the test parts) as a result row, see `protocols.evaluate`.
+) -> list[results.Result]:
+    """Returns mean accuracy over the test parts.
 
     Args:
       found: of `probe`.
       name: of the features, in the column of directions.
-      tag: of the result.
+      tag: which part of the data, for the record.
       num_bootstrap: resamples of clips for the 95 % interval; 0 gives none.
-      seed: of the resamples.
+      seed: Random seed of the resamples.
     """
     hit = (found.label == found.predicted).astype(np.float64)
     folds = np.unique(found.fold)
-    value = float(np.mean([hit[found.fold == fold].mean() for fold in folds]))
-    low, high = bootstrap.mean_interval(hit, np.arange(len(hit)), num_bootstrap, seed)
+    accuracy = {str(fold): float(hit[found.fold == fold].mean()) for fold in folds}
     return [
-        {
-            "tag": tag,
-            "protocol": "linear_probe",
-            "direction": name,
-            "stratum": f"{len(folds)} folds" if len(folds) > 1 else "held out",
-            "n": None,
-            "metric": "probe_accuracy",
-            "value": value,
-            "chance": float(np.bincount(found.label).max() / len(found.label)),
-            "low": low,
-            "high": high,
-            "num_trials": len(hit),
-            "num_identities": len(hit),
-            "list": None,
-            "sha256": None,
-            "folds": {fold: float(hit[found.fold == fold].mean()) for fold in folds},
-            "constants": found.constants,
-        }
+        results.measured(
+            np.mean(list(accuracy.values())),
+            np.bincount(found.label).max() / len(found.label),
+            bootstrap.mean(hit, np.arange(len(hit)), num_bootstrap, seed),
+            protocol=PROTOCOL,
+            stratum=f"{len(folds)} folds" if len(folds) > 1 else "held out",
+            metric=ACCURACY,
+            direction=name,
+            tag=tag,
+            num_trials=len(hit),
+            num_identities=len(hit),
+            resampled="clips",
+            notes=found.notes,
+            details={"folds": accuracy, "constants": found.constants},
+        )
     ]

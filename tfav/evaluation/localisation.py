@@ -1,19 +1,30 @@
-"""Where a sound comes from: maps over the image against annotators' boxes. NumPy only.
+"""Where a sound comes from: maps over the image against annotators' boxes.
 
-Boxes are (left, top, right, bottom) in fractions of the picture. As in the test of Flickr-SoundNet,
+Boxes are (left, top, right, bottom) in fractions of the image. As in the test of Flickr-SoundNet,
 what two annotators mark counts fully and what one of three marks counts half; a single annotator
-(made-up scenes) counts fully.
+(synthetic scenes) counts fully.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tfav import registry
 from tfav.annotations import boxes as boxes_lib
 from tfav.evaluation import bootstrap
+from tfav.evaluation import result as results
+from tfav.evaluation.metric import Metric
 
+PROTOCOL = "localisation"
+POINTING = Metric("pointing", "maximum inside a box")
+CIOU = Metric(
+    "ciou",
+    "cIoU of 0.5 or more",
+    definition="cIoU is the overlap of what a map says and what annotators marked, over their "
+    "union; chance is that of a map that says everywhere.",
+)
+CIOU_AUC = Metric("ciou_auc", "area under cIoU")
+METRICS = (POINTING, CIOU, CIOU_AUC)
 SIZE = 224  # pixels of the grid that maps and boxes are compared on
 THRESHOLDS = np.linspace(0.0, 1.0, 21)
 BINARISE = ("half_maximum", "top_half")
@@ -94,25 +105,25 @@ def evaluate(
     rule: str = "half_maximum",
     num_bootstrap: int = 0,
     seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Returns result rows (see `protocols.evaluate`) of maps against boxes.
+) -> list[results.Result]:
+    """Returns three figures of maps against boxes, with intervals over images.
 
     `pointing`: the share of maps with their maximum inside; its chance level is the mean share of
-    the picture that is marked. `ciou`: the share of pictures with cIoU of one half or more.
+    the image that is marked. `ciou`: the share of images with cIoU of one half or more.
     `ciou_auc`: the area under that share over thresholds 0, 0.05, .. 1. The chance levels of the
     latter two are those of a map that says everywhere.
 
     Args:
-      grids: of each picture [H', W'].
-      boxes: of each picture.
-      tag: of the results.
+      grids: of each image [H', W'].
+      boxes: of each image.
+      tag: which part of the data, for the record.
       rule: of `binarise`.
-      num_bootstrap: resamples of pictures for the 95 % interval; 0 gives none.
-      seed: of the resamples.
+      num_bootstrap: resamples of images for the 95 % interval; 0 gives none.
+      seed: Random seed of the resamples.
     """
     if not len(grids):
         raise registry.UserError(
-            f"no picture of {tag} has boxes: localisation needs a column boxes."
+            f"no image of {tag} has boxes, which localisation needs: give data with a column boxes."
         )
     truth = [consensus(b) for b in boxes]
     hits = np.array([points_inside(g, t) for g, t in zip(grids, truth)], np.float64)
@@ -122,39 +133,33 @@ def evaluate(
     everywhere = np.array([consensus_iou(np.ones(t.shape, bool), t) for t in truth])
     chance = np.array([np.count_nonzero(t) / t.size for t in truth])
     figures = {
-        "pointing": (hits, chance),
-        "ciou": (iou >= 0.5, everywhere >= 0.5),
-        "ciou_auc": (_area(iou), _area(everywhere)),
+        POINTING: (hits, chance),
+        CIOU: (iou >= 0.5, everywhere >= 0.5),
+        CIOU_AUC: (_area(iou), _area(everywhere)),
     }
-    picture = np.arange(len(grids))
-    rows = []
-    for metric, (value, random) in figures.items():
-        low, high = bootstrap.mean_interval(value, picture, num_bootstrap, seed)
-        rows.append(
-            {
-                "tag": tag,
-                "protocol": "localisation",
-                "direction": "audio to image",
-                "stratum": rule,
-                "n": None,
-                "metric": metric,
-                "value": float(np.mean(value)),
-                "chance": float(np.mean(random)),
-                "low": low,
-                "high": high,
-                "num_trials": len(value),
-                "num_identities": len(value),
-                "list": None,
-                "sha256": None,
-            }
+    image = np.arange(len(grids))
+    return [
+        results.measured(
+            np.mean(value),
+            np.mean(random),
+            bootstrap.mean(value, image, num_bootstrap, seed),
+            protocol=PROTOCOL,
+            stratum=rule,
+            metric=metric,
+            direction="audio to image",
+            tag=tag,
+            num_trials=len(value),
+            num_identities=len(value),
+            resampled="images",
         )
-    return rows
+        for metric, (value, random) in figures.items()
+    ]
 
 
 def _area(iou: np.ndarray) -> np.ndarray:
-    """Returns [N]: each picture's part of the trapezoid under success over thresholds.
+    """Returns [N]: each image's part of the trapezoid under success over thresholds.
 
-    The area of the mean is the mean of the areas, so that an interval can resample pictures.
+    The area of the mean is the mean of the areas, so that an interval can resample images.
     """
     success = (iou[:, None] >= THRESHOLDS).astype(np.float64)
     return ((success[:, 1:] + success[:, :-1]) / 2 * np.diff(THRESHOLDS)).sum(axis=1)

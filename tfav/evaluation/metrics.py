@@ -7,7 +7,7 @@ import numpy as np
 
 
 def roc_curve(score, label) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the points of the receiver operating characteristic, one a distinct score.
+    """Returns the points of the receiver operating characteristic, one per distinct score.
 
     Args:
       score: [T] larger = more likely right.
@@ -20,23 +20,18 @@ def roc_curve(score, label) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
     """
+    # Imported late: it is slow.
+    from sklearn import metrics as sklearn_metrics
+
     score, label = _trials(score, label)
-    order = np.argsort(-score, kind="stable")
-    score, label = score[order], label[order]
-    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # last trial of each tie
-    right = np.cumsum(label)[last]
-    wrong = np.cumsum(~label)[last]
-    return (
-        np.append(0.0, wrong / wrong[-1]),
-        np.append(0.0, right / right[-1]),
-        np.append(np.inf, score[last]),
-    )
+    return sklearn_metrics.roc_curve(label, score, drop_intermediate=False)
 
 
 def roc_auc(score, label) -> float:
     """Returns the area under the ROC: the probability that a right pair scores above a wrong one.
 
-    Mann-Whitney's statistic, exact; a tie counts one half.
+    Mann-Whitney's statistic; a tie counts one half. It counts won pairs, so that it is exact where
+    scikit-learn's trapezoid rounds: two runs that win as many pairs tie.
 
     Args:
       score: [T] larger = more likely right.
@@ -123,27 +118,6 @@ def min_dcf_of_curve(
         raise ValueError(f"p_target must lie between 0 and 1, not {p_target}.")
     cost = p_target * (1.0 - true_positive_rate) + (1.0 - p_target) * false_positive_rate
     return float(cost.min() / min(p_target, 1.0 - p_target))
-
-
-def average_precision(score, label) -> float:
-    """Returns AP = (1/R) * sum over the right items' ranks r of (right items in the top r) / r.
-
-    No cut-off, no interpolation. A tie counts against the right item: it ranks behind every wrong
-    item of the same score, so that a collapsed embedding cannot score by the order of the list.
-
-    Args:
-      score: [T] larger = ranked earlier.
-      label: [T] 0 or 1.
-
-    Raises:
-      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
-    """
-    score, label = _trials(score, label)
-    wrong = np.sort(score[~label])
-    right = np.sort(score[label])[::-1]
-    found = np.arange(1, len(right) + 1)
-    ahead = len(wrong) - np.searchsorted(wrong, right, "left")
-    return float(np.mean(found / (found + ahead)))
 
 
 def _trials(score, label) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Exact ranking of a gallery for every query, in memory that does not grow with the queries.
 
 Scores are cosines, computed in float64 and rounded to a multiple of 2^-24 (`rounded`). A tie counts
-against the relevant item: it ranks behind every irrelevant one of the same score, as in
-`metrics.average_precision`.
+against the relevant item: it ranks behind every irrelevant one of the same score, so that a
+collapsed embedding cannot score by the order of the list.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,8 @@ class Ranking(NamedTuple):
     """What the figures of a retrieval need of each query.
 
     Attributes:
-      average_precision: [Q] float64, 0 for a query without a relevant item.
+      average_precision: [Q] float64, without cut-off: the mean over the relevant items' ranks r of
+        (relevant items in the top r) / r; 0 for a query without a relevant item.
       first_rank: [Q] float64, rank of the best relevant item from 1; inf when there is none.
       num_relevant: [Q] int64.
       gallery_size: G.
@@ -86,39 +87,6 @@ def rank(query, gallery, query_label, gallery_label) -> Ranking:
             first_rank[i] = 1 + ahead[0]
     back = np.argsort(query_order, kind="stable")
     return Ranking(average_precision[back], first_rank[back], (end - begin)[back], len(gallery))
-
-
-def mean_average_precision(query, gallery, query_label, gallery_label) -> float:
-    """Returns the mean over queries of the average precision, without cut-off (spec 1c).
-
-    Args:
-      query: [Q, D] embeddings, any norm.
-      gallery: [G, D] embeddings, any norm.
-      query_label: [Q] identities, numbers or strings.
-      gallery_label: [G] identities. A query without a relevant item counts 0.
-
-    Raises:
-      ValueError: shapes differ, an array is empty or not finite.
-    """
-    return float(rank(query, gallery, query_label, gallery_label).average_precision.mean())
-
-
-def recall_at_k(query, gallery, query_label, gallery_label, k: int) -> float:
-    """Returns the share of queries with at least one relevant item among the k closest.
-
-    Args:
-      query: [Q, D] embeddings, any norm.
-      gallery: [G, D] embeddings, any norm.
-      query_label: [Q] identities, numbers or strings.
-      gallery_label: [G] identities. A query without a relevant item is a miss.
-      k: at least 1.
-
-    Raises:
-      ValueError: shapes differ, an array is empty or not finite, or k < 1.
-    """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}.")
-    return float((rank(query, gallery, query_label, gallery_label).first_rank <= k).mean())
 
 
 def chance_average_precision(ranking: Ranking) -> np.ndarray:

@@ -1,14 +1,13 @@
 """Where weights come from and what is known of them: what an export says of its run."""
 
-import json
 import os
 from typing import Any
 
 import ml_collections
 
-from tfav import files, registry
+from tfav import files
 from tfav.data import shards
-from tfav.experiment import models
+from tfav.experiment import evaluations, models
 from tfav.training import environment
 
 # Of an evaluation, beside what has a threshold: how far its probabilities can be believed.
@@ -48,27 +47,18 @@ def origin(c: ml_collections.ConfigDict, workdir: str, index: shards.Index) -> d
 
 
 def evaluation(workdir: str) -> dict[str, Any] | None:
-    """Returns the thresholds and the calibration in a run's `metrics.json`; None without one.
+    """Returns the thresholds and the calibration of a run's own figures; None without such.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: they are damaged, or of other data, lists, settings or weights than the run's.
     """
-    path = os.path.join(workdir, "metrics.json")
-    try:
-        with open(path, encoding="utf-8") as f:
-            document = json.load(f)
-        figures = [
-            {key: figure[key] for key in _KEPT if figure.get(key) is not None}
-            for figure in document["results"]
-            if "threshold" in figure or figure["metric"] in _CALIBRATION
-        ]
-        return {"weights": document["about"].get("weights"), "figures": figures}
-    except FileNotFoundError:
+    found = evaluations.own(workdir)
+    if found is None:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise registry.UserError(
-            f"{path} is damaged ({error}): make it again with tfav-eval --workdir={workdir}."
-        ) from error
+    kept = [r for r in found.results if r.threshold is not None or r.metric.key in _CALIBRATION]
+    entries = [result.to_json() for result in kept]
+    figures = [{k: e[k] for k in _KEPT if e.get(k) is not None} for e in entries]
+    return {"weights": found.about.get("weights"), "figures": figures}
 
 
 def _sha256(path: str) -> str | None:

@@ -89,6 +89,11 @@ def localizes(recipe: base.Recipe) -> bool:
     return getattr(recipe, "localize", None) is not None
 
 
+def clusters(recipe: base.Recipe) -> bool:
+    """Says whether a recipe has `clusters`."""
+    return getattr(recipe, "clusters", None) is not None
+
+
 def joint(
     recipe: base.Recipe,
 ) -> dict[str, Callable[[tensors.Batch], dict[str, tf.Tensor]]]:

@@ -56,8 +56,8 @@ def modalities(scalars: Scalars) -> list[str]:
     return []
 
 
-def plot(runs: Mapping[str, Scalars]) -> bytes:
-    """Returns a PNG: a column a run, a row a quantity, a line a modality, over the steps.
+def draw(runs: Mapping[str, Scalars]):
+    """Returns a figure: a column per run, a row per quantity, a line per modality, over the steps.
 
     Args:
       runs: name to the scalars of each, such as those of a vanilla and of a cosine head.
@@ -91,15 +91,18 @@ def plot(runs: Mapping[str, Scalars]) -> bytes:
                 axes.set_ylabel(name)
         if "share" in rows:  # what every modality has when they pull alike
             even = grid[rows.index("share"), column]
-            even.axhline(100 / len(names), color="grey", linewidth=1, linestyle=":")
+            even.axhline(
+                100 / len(names), color="grey", linewidth=1, linestyle=":", label="even share"
+            )
         grid[0, column].set_title(drawing.label(run))
         grid[-1, column].set_xlabel("step")
     lines = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
     lines = {name: line for name, line in lines.items() if not name.startswith("_")}
+    columns = min(len(lines), 2 + 2 * len(runs))
     drawn.legend(
-        lines.values(), lines.keys(), loc="outside upper center", ncols=len(lines), frameon=False
+        lines.values(), lines.keys(), loc="outside upper center", ncols=columns, frameon=False
     )
-    return drawing.png(drawn)
+    return drawn
 
 
 def _line(axes, scalars: Scalars, key: str, name: str, number: int | None, scale: float) -> None:

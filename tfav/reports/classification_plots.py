@@ -1,12 +1,9 @@
-"""What a classifier confuses, and whether it is as sure as it should be, as pictures and words."""
+"""What a classifier confuses, and whether it is as sure as it should be, drawn and in words."""
 
-import os
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfav import files
 from tfav.evaluation import classification
 from tfav.reports import drawing
 
@@ -14,8 +11,8 @@ _MAX_CLASSES = 40  # in a picture; with more, those most often mistaken
 _MAX_NUMBERED = 14  # with more classes the cells hold no counts
 
 
-def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
-    """Returns a PNG of a confusion matrix [C, C] (row: true class), shaded by row."""
+def confusion(matrix: np.ndarray, class_names: Sequence[str]):
+    """Returns a figure of a confusion matrix [C, C] (row: true class), shaded by row."""
     from matplotlib import colors
 
     shown = np.arange(len(matrix))
@@ -30,9 +27,8 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     side = max(4.2, min(0.5, 9 / size) * size)
     drawn = drawing.canvas(side + 1.6, side + 0.8)
     axes = drawn.add_subplot(title=title)
-    image = axes.imshow(
-        share, cmap="Blues", norm=colors.PowerNorm(0.5, 0, 100)
-    )  # shows rare mistakes
+    shows_rare = colors.PowerNorm(0.5, 0, 100)  # mistakes of a few percent
+    image = axes.imshow(share, cmap="Blues", norm=shows_rare, interpolation="none")
     names = [drawing.label(class_names[i]) for i in shown]
     axes.set_xticks(range(size), names, rotation=90 if max(map(len, names)) > 3 else 0)
     axes.set_yticks(range(size), names)
@@ -43,7 +39,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
             color = "white" if share[i, j] > 35 else "black"
             axes.text(j, i, f"{count[i, j]}", ha="center", va="center", color=color, fontsize=8)
     drawn.colorbar(image, ax=axes, label="share of the true class (%)", shrink=0.8)
-    return drawing.png(drawn)
+    return drawn
 
 
 def describe(matrix: np.ndarray, class_names: Sequence[str]) -> str:
@@ -62,12 +58,12 @@ def describe(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     return text
 
 
-def reliability(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], num: int) -> bytes:
-    """Returns a PNG with a reliability diagram of each direction.
+def reliability(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], num: int):
+    """Returns a figure with a reliability diagram of each direction.
 
     Args:
       bins: direction -> right [N] 0 or 1, confidence - right [N], bin of each row [N] int.
-      num: of bins, equally wide.
+      num: how many bins, equally wide.
     """
     drawn = drawing.canvas(0.6 + 3.4 * len(bins), 4.0)
     grid = drawn.subplots(1, len(bins), squeeze=False, sharey=True)[0]
@@ -92,18 +88,18 @@ def reliability(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], n
     handles, labels = grid[0].get_legend_handles_labels()
     columns = len(labels) if len(bins) > 1 else 2
     drawn.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
-    return drawing.png(drawn)
+    return drawn
 
 
-def pictures(
+def draw(
     logits: Mapping[str, np.ndarray],
     label: np.ndarray,
     class_names: Sequence[str],
     present: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, bytes]:
-    """Returns PNGs: `confusion` of the fused prediction, `reliability` of every direction.
+) -> dict:
+    """Returns figures: `confusion` of the fused prediction, `reliability` of every direction.
 
-    Arguments as `evaluate`'s, which has checked them.
+    Arguments as those of `classification.evaluate`, which has checked them.
     """
     label = np.asarray(label)
     present = classification.presence(logits, present, len(label))
@@ -120,14 +116,3 @@ def pictures(
         "confusion": confusion(matrix, class_names),
         "reliability": reliability(bins, num_bins),
     }
-
-
-def plots(
-    logits: Mapping[str, np.ndarray],
-    label: np.ndarray,
-    class_names: Sequence[str],
-    directory: str | os.PathLike,
-    present: Mapping[str, np.ndarray] | None = None,
-) -> list[pathlib.Path]:
-    """Writes the `pictures` into `directory`, made when absent; returns their paths."""
-    return files.write_pictures(pictures(logits, label, class_names, present), directory)

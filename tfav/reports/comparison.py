@@ -8,7 +8,10 @@ import numpy as np
 from scipy import stats
 
 from tfav import registry
-from tfav.reports import drawing, tables
+from tfav.evaluation import classification, list_tasks
+from tfav.evaluation.metric import PERCENT, Metric
+from tfav.evaluation.result import Result
+from tfav.reports import names, tables
 
 _STRATA = {"unrestricted": "U", "same_gender": "G"}
 
@@ -16,7 +19,7 @@ _STRATA = {"unrestricted": "U", "same_gender": "G"}
 class _Column(NamedTuple):
     """What a column shows of a run: the mean, or the range, of a metric over directions."""
 
-    metric: str
+    metric: Metric
     n: int | None
     stratum: str
     directions: Sequence[str]
@@ -25,16 +28,16 @@ class _Column(NamedTuple):
     @property
     def better(self) -> int:
         """1: higher is better, -1: lower, 0: neither is as such."""
-        return 0 if self.is_range else -1 if self.metric in tables.LOWER_IS_BETTER else 1
+        return 0 if self.is_range else self.metric.better
 
 
 _COLUMNS = {
-    f"1:2 {tables.HEADS[direction]} {mark}": _Column("accuracy", 2, stratum, [direction])
+    f"1:2 {names.SHORT[direction]} {mark}": _Column(list_tasks.ACCURACY, 2, stratum, [direction])
     for stratum, mark in _STRATA.items()
-    for direction in tables.HEADS
+    for direction in names.SHORT
 } | {
-    f"{name} {mark}": _Column(metric, None, stratum, list(tables.HEADS))
-    for metric, name in (("auc", "AUC"), ("map", "mAP"))
+    f"{name} {mark}": _Column(metric, None, stratum, list(names.SHORT))
+    for metric, name in ((list_tasks.AUC, "AUC"), (list_tasks.MAP, "mAP"))
     for stratum, mark in _STRATA.items()
 }
 _GAP = "uni-modal gap"
@@ -55,13 +58,14 @@ _LEGEND = (
 Figures = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]
 
 
-def summarise(runs: Mapping[str, Sequence[tables.Results]], baseline: str) -> Figures:
+def summarise(runs: Mapping[str, Sequence[Sequence[Result]]], baseline: str) -> Figures:
     """Returns what each variant reaches in each column, in [0, 1].
 
     A figure has the `values` of the seeds, their `mean`, `least` and `greatest`, the `chance`
     level (None where there is none), the mean `difference` to the baseline, seed by seed, and
     `difference_half_width` of its 95 % interval (Student's t over seeds; None for a single seed);
-    `metric`, and whether more of it is `better` (1), worse (-1), or neither (0).
+    `metric` with its `unit` and `digits`, and whether more of it is `better` (1), worse (-1), or
+    neither (0).
 
     Args:
       runs: variant to the results of its seeds; all variants have the same seeds in one order.
@@ -73,7 +77,7 @@ def summarise(runs: Mapping[str, Sequence[tables.Results]], baseline: str) -> Fi
     every = [results for of_variant in runs.values() for results in of_variant]
     figures: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     columns = _columns(every[0])
-    for tag in dict.fromkeys(r["tag"] for r in every[0]):
+    for tag in dict.fromkeys(r.tag for r in every[0]):
         for name, column in columns.items():
             cells = {v: [_cell(results, tag, column) for results in runs[v]] for v in runs}
             if any(None in of_variant for of_variant in cells.values()):
@@ -85,37 +89,45 @@ def summarise(runs: Mapping[str, Sequence[tables.Results]], baseline: str) -> Fi
     if not figures:
         raise registry.UserError(
             "the runs have no figure in common to compare: name --tags whose lists hold 1:2 "
-            "matching, verification or retrieval, or splits of a run that classifies."
+            "matching, verification or retrieval in both directions, or splits of the data."
         )
     return figures
 
 
-def _columns(results: tables.Results) -> dict[str, _Column]:
-    """Returns the columns of voices and faces, and those of the directions found in a run.
+def _columns(results: Sequence[Result]) -> dict[str, _Column]:
+    """Returns the columns of voices and faces, and those of the other directions of a run.
 
-    Of what is fused every figure is a column; of a single modality, accuracy alone.
+    Of what is fused every figure is a column, and of a single modality accuracy alone; where
+    nothing is fused, every figure of every direction is.
     """
     found = dict(_COLUMNS)
-    others = [r for r in results if r["direction"] not in tables.HEADS]
-    single = dict.fromkeys(r["direction"] for r in others if r["direction"] != "fused")
+    others = [r for r in results if r.direction not in names.SHORT]
+    directions = list(dict.fromkeys(r.direction for r in others))
+    fused = classification.FUSED in directions
+    single = [direction for direction in directions if direction != classification.FUSED]
     for metric, n in tables.order(others):
-        mark = " ↓" if metric in tables.LOWER_IS_BETTER else ""
-        name = tables.metric_name(metric, n) + mark
-        for direction in ["fused", *(single if metric == "accuracy" else ())]:
-            found[f"{direction} {name}"] = _Column(metric, n, "unrestricted", [direction])
-        if metric == "accuracy" and len(single) > 1:
-            found[_GAP] = _Column(metric, n, "unrestricted", list(single), is_range=True)
+        mark = " ↓" if metric.lower_is_better else ""
+        is_accuracy = metric == classification.ACCURACY
+        shown = [classification.FUSED, *(single if is_accuracy else ())] if fused else directions
+        strata = {r.direction: r.stratum for r in others if (r.metric, r.n) == (metric, n)}
+        for direction in shown:
+            name = f"{direction} {metric.called(n)}{mark}"
+            stratum = strata.get(direction, "unrestricted")
+            found[name] = _Column(metric, n, stratum, [direction])
+        if is_accuracy and fused and len(single) > 1:
+            found[_GAP] = _Column(metric, n, "unrestricted", single, is_range=True)
     return found
 
 
-def _cell(results: tables.Results, tag: str, column: _Column) -> tuple[float, float | None] | None:
+def _cell(
+    results: Sequence[Result], tag: str, column: _Column
+) -> tuple[float, float | None] | None:
     """Returns a column's value and chance level in one run."""
+    wanted = tag, column.metric.key, column.n, column.stratum
     found = {
-        r["direction"]: (r["value"], r["chance"])
+        r.direction: (r.value, r.chance)
         for r in results
-        if (r["tag"], r["metric"], r["n"], r["stratum"])
-        == (tag, column.metric, column.n, column.stratum)
-        and r["direction"] in column.directions
+        if (r.tag, r.metric.key, r.n, r.stratum) == wanted and r.direction in column.directions
     }
     if len(found) != len(column.directions):
         return None
@@ -134,7 +146,9 @@ def _figure(
         error = difference.std(ddof=1) / np.sqrt(len(value))
         half = float(stats.t.ppf(0.975, len(value) - 1) * error)
     return {
-        "metric": column.metric,
+        "metric": column.metric.key,
+        "unit": column.metric.unit,
+        "digits": 1 if column.metric.unit == PERCENT else column.metric.digits,
         "better": column.better,
         "values": value.tolist(),
         "mean": float(value.mean()),
@@ -198,54 +212,9 @@ def _difference(figure: Mapping[str, Any]) -> str:
 
 
 def _number(figure: Mapping[str, Any], value: float, sign: str = "") -> str:
-    percent = figure["metric"] not in tables.NOT_PERCENT
-    return f"{100 * value:{sign}.1f}" if percent else f"{value:{sign}.3f}"
+    return f"{scale(figure) * value:{sign}.{figure['digits']}f}"
 
 
-def sensitivity_plot(figures: Figures, field: str, swept: Mapping[str, Any]) -> bytes:
-    """Returns a PNG: how each column depends on a field, mean and least to greatest over seeds.
-
-    Args:
-      figures: of `summarise`.
-      field: what was swept, the x axis.
-      swept: variant to its value of the field; all other variants are horizontal lines.
-    """
-    panels = [(tag, name) for tag, columns in figures.items() for name in columns]
-    wide = min(3, len(panels))
-    high = -(-len(panels) // wide)
-    drawn = drawing.canvas(0.4 + 3.6 * wide, 0.7 + 2.7 * high)
-    grid = drawn.subplots(high, wide, squeeze=False)
-    numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in swept.values())
-    names = sorted(swept, key=swept.get) if numeric else list(swept)
-    x = [swept[name] for name in names] if numeric else list(range(len(names)))
-    for axes, (tag, column) in zip(grid.flat, panels):
-        cells = figures[tag][column]
-        scale = 1 if cells[names[0]]["metric"] in tables.NOT_PERCENT else 100
-        for number, baseline in enumerate(name for name in cells if name not in swept):
-            mean, *ends = (scale * cells[baseline][k] for k in ("mean", "least", "greatest"))
-            style = {"color": f"C{1 + number % 9}", "linestyle": ("--", "-.", ":")[number % 3]}
-            axes.axhline(mean, label=drawing.label(baseline), **style)
-            axes.axhspan(*ends, color=style["color"], alpha=0.12, linewidth=0)
-        mean, least, greatest = (
-            [scale * cells[name][k] for name in names] for k in ("mean", "least", "greatest")
-        )
-        axes.fill_between(x, least, greatest, color="C0", alpha=0.18, linewidth=0)
-        axes.plot(x, mean, color="C0", marker="o", markersize=4, label=drawing.label(field))
-        if numeric and min(x) > 0 and max(x) / min(x) >= 8:
-            axes.set_xscale("log")
-        axes.set_xticks(
-            x,
-            [f"{swept[name]:g}" if numeric else drawing.label(str(swept[name])) for name in names],
-        )
-        axes.minorticks_off()
-        title = column if len(figures) == 1 else f"{tag}: {column}"
-        axes.set_title(title if scale == 1 else f"{title} (%)", fontsize=10)
-        axes.set_xlabel(drawing.label(field))
-        axes.grid(alpha=0.3)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    lines = {line.get_label(): line for line in grid.flat[0].get_lines()}
-    drawn.legend(
-        lines.values(), lines.keys(), loc="outside upper center", ncols=len(lines), frameon=False
-    )
-    return drawing.png(drawn)
+def scale(figure: Mapping[str, Any]) -> float:
+    """Returns what the values of a figure are multiplied with to be shown."""
+    return 100.0 if figure["unit"] == PERCENT else 1.0

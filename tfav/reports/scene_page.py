@@ -1,40 +1,25 @@
-"""One page of a run that learns from sounds and pictures of one moment: what sounds where.
+"""The page of a run that learns from audio and images of one moment: what sounds where.
 
-Pictures with the map of where their sound comes from, and what the clusters mean, on the page of
-`classification_page`. NumPy and HTML.
+Images with the map of where their sound comes from, and what the clusters mean.
 """
 
-import html
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfav import registry
-from tfav.annotations import boxes as boxes_lib
-from tfav.evaluation import localisation
-from tfav.reports import classification_page, clips, scene_plots, tables
+from tfav.evaluation import correspondence, localisation
+from tfav.evaluation.result import Result
+from tfav.reports import clips, page, rendering, scene_plots
+from tfav.reports.scenes import Clusters, Scene, Scenes
 
-DEAD_BELOW = 0.1  # of an even share, as the trainer counts dead clusters
 MAX_CLUSTERS = 64
-_SMALL = 144  # pixels of a picture among those of a cluster
-_KINDS = {"image": "picture", "audio": "sound"}
-_STYLE = """
-.scenes, .examples { list-style: none; margin: 1rem 0; padding: 0; display: grid; gap: .75rem; }
-.scenes { grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }
-.examples { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); max-width: 60rem; }
-.scenes li {
-  padding: .75rem; background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-}
-.scenes img, .examples img { display: block; width: 100%; border-radius: 6px; }
-.scenes p, .examples p { margin: .35rem 0; overflow-wrap: anywhere; line-height: 1.35; }
-.examples p { font-size: .8125rem; }
-audio { display: block; width: 100%; height: 2.5rem; }
-"""
+_SMALL = 144  # pixels of an image among those of a cluster
+_STYLES = {True: "match", False: "mismatch", None: ""}
 
 
 class _Detail(NamedTuple):
-    """How much a page holds: seconds of a scene's sound, of an example's, clusters."""
+    """How much a page holds: seconds of a scene's audio, of an example's, clusters."""
 
     scene_seconds: float
     example_seconds: float
@@ -45,70 +30,12 @@ class _Detail(NamedTuple):
 _DETAILS = (_Detail(10, 3, MAX_CLUSTERS), _Detail(10, 0, MAX_CLUSTERS), _Detail(3, 0, 10))
 
 
-class Scene(NamedTuple):
-    """A picture and its sound.
-
-    Attributes:
-      id: of the row.
-      label: of the row.
-      image: [S, S, 3] uint8.
-      heat: [H, W], where the sound comes from.
-      boxes: in fractions of the picture; none where nobody marked it.
-      sound: [T] float32 in [-1, 1], 16 kHz.
-    """
-
-    id: str
-    label: str
-    image: np.ndarray
-    heat: np.ndarray
-    boxes: Sequence[boxes_lib.Box]
-    sound: np.ndarray
-
-
-class Example(NamedTuple):
-    """A row that uses a cluster.
-
-    Attributes:
-      id: of the row.
-      label: of the row.
-      image: [S, S, 3] uint8.
-      heat: [H, W] in [0, 1], what each place has of the cluster; None where a sound has it.
-      sound: [T] float32 in [-1, 1], 16 kHz; None where a picture has it.
-      strongest: the greatest assignment of a position to the cluster.
-      share: the mean assignment.
-    """
-
-    id: str
-    label: str
-    image: np.ndarray
-    heat: np.ndarray | None
-    sound: np.ndarray | None
-    strongest: float
-    share: float
-
-
-class Clusters(NamedTuple):
-    """The clusters of one modality.
-
-    Attributes:
-      usage: [K], the share of all positions that each has; sums to 1.
-      examples: of each, the rows that use it most, best first.
-    """
-
-    usage: np.ndarray
-    examples: Sequence[Sequence[Example]]
-
-
 def build(
-    results: tables.Results,
-    scenes: Mapping[str, Sequence[Scene]],
+    results: Sequence[Result],
+    scenes: Mapping[str, Scenes],
     clusters: Mapping[str, Mapping[str, Clusters]],
-    figures: Mapping[str, bytes],
-    *,
-    title: str,
-    about: Mapping[str, str],
-    descriptions: Mapping[str, str] | None = None,
-    max_megabytes: float = 20.0,
+    pictures: Sequence[page.Picture],
+    frame: page.Frame,
 ) -> str:
     """Returns the page.
 
@@ -116,134 +43,129 @@ def build(
       results: of `correspondence.evaluate` and `localisation.evaluate`.
       scenes: tag to what is shown of it.
       clusters: tag to modality (`image`, `audio`) to its clusters.
-      figures: see `classification_page.build`.
-      title: of the page.
-      about: facts to print: name -> text.
-      descriptions: see `classification_page.build`.
-      max_megabytes: the page is no larger: fewer and shorter sounds, then fewer clusters.
+      pictures: drawings, in the order to show.
+      frame: what stands round them. To keep to its size, clips are fewer and shorter, then clusters
+        fewer.
 
     Raises:
       UserError: even the smallest page is larger.
     """
-    for detail in _DETAILS:
-        sections = {
-            f"Where the sound comes from: {tag}": _scenes(found, detail)
-            for tag, found in scenes.items()
-        }
-        sections |= {
-            f"What the clusters mean: {tag}": _clusters(found, detail)
-            for tag, found in clusters.items()
-        }
-        text = classification_page.build(
+    first = {r.metric: r.direction for r in reversed(results)}
+    tiles = [
+        page.Tile(f"{r.tag}: {r.name}, {r.direction}", r)
+        for r in results
+        if r.metric in (correspondence.AUC, localisation.POINTING)
+        and r.direction == first[r.metric]
+    ]
+    candidates = (
+        rendering.render(
+            "pairs.html",
+            frame,
             results,
-            figures,
-            title=title,
-            about=about,
-            descriptions=descriptions,
-            sections=sections,
-            style=_STYLE,
+            audio=bool(scenes or clusters),
+            tiles=tiles,
+            scenes=[_scenes(tag, found, detail) for tag, found in scenes.items()],
+            clusters=[_clusters(tag, found, detail) for tag, found in clusters.items()],
+            pictures=pictures,
+            about={**frame.about, **page.facts(results)},
         )
-        megabytes = len(text.encode()) / 1e6
-        if megabytes <= max_megabytes:
-            return text
-    raise registry.UserError(
-        f"the smallest page of {title} has {megabytes:.1f} MB and --max_mb={max_megabytes:g}: "
-        "allow more, or name fewer of --tags."
+        for detail in _DETAILS
     )
+    return rendering.fitting(candidates, frame.max_megabytes, "the page with the shortest clips")
 
 
-def verdict(heat: np.ndarray, boxes: Sequence[boxes_lib.Box]) -> str:
-    """Returns in words whether the maximum of a map [H, W] lies inside a box."""
-    if heat.max() == heat.min():
+def verdict(scene: Scene) -> str:
+    """Returns in words where the maximum of a scene's map lies."""
+    if scene.heat.max() == scene.heat.min():
         return "The map is the same everywhere: it points nowhere."
-    if not boxes:
-        return "Nobody marked this picture."
-    inside = localisation.points_inside(heat, localisation.consensus(boxes))
-    return f"The maximum lies {'inside a box' if inside else 'outside every box'}."
+    if scene.hit is None:
+        return "Nobody marked this image."
+    return f"The maximum lies {'inside a box' if scene.hit else 'outside every box'}."
 
 
-def _scenes(scenes: Sequence[Scene], detail: _Detail) -> str:
-    marked = [s for s in scenes if s.boxes]
-    words = "The warmer the colour, the more a place sounds; the cross is the maximum."
-    if marked:
-        words += " Frames are what annotators marked."
-        inside = sum("inside" in verdict(s.heat, s.boxes) for s in marked)
-        words += f" Of the {len(marked)} marked pictures shown, {inside} have the maximum inside."
-    items = "".join(_scene(scene, detail.scene_seconds) for scene in scenes)
-    return f'<p>{words}</p><ul class="scenes">{items}</ul>'
+def _scenes(tag: str, scenes: Scenes, detail: _Detail) -> dict[str, Any]:
+    words = "The warmer the colour, the more a place sounds."
+    if scenes.num_marked:
+        words += (
+            " Frames are what annotators marked. The maximum lies inside a box in "
+            f"{scenes.num_hits} of the {scenes.num_marked} marked images of the split."
+        )
+    groups = []
+    totals = {True: scenes.num_hits, False: scenes.num_marked - scenes.num_hits}
+    for hit, name in {True: "Hits", False: "Misses", None: "Not marked"}.items():
+        of_kind = [scene for scene in scenes.shown if scene.hit is hit]
+        if of_kind:
+            total = totals.get(hit)
+            of_all = f" of {total}, drawn at random" if total and total > len(of_kind) else ""
+            heading = f"{name} ({len(of_kind)}{of_all})"
+            shown = [_scene(scene, detail.scene_seconds) for scene in of_kind]
+            groups.append({"heading": heading, "scenes": shown})
+    return {"tag": tag, "words": words, "marked": scenes.num_marked, "groups": groups}
 
 
-def _scene(scene: Scene, seconds: float) -> str:
-    label, name = html.escape(scene.label), html.escape(scene.id)
-    said = verdict(scene.heat, scene.boxes)
-    source = _jpeg(scene_plots.overlay(scene.image, scene.heat, scene.boxes, localisation.SIZE))
+def _scene(scene: Scene, seconds: float) -> dict[str, str]:
+    size, said = localisation.SIZE, verdict(scene)
     where = ""
     if scene.heat.max() > scene.heat.min():
-        size = localisation.SIZE
         y, x = divmod(int(np.argmax(localisation.upsample(scene.heat, size))), size)
         across, down = round(100 * x / size), round(100 * y / size)
         where = f"sounds most at {across} % from the left, {down} % from the top. "
-    return (
-        f'<li><img src="{source}" alt="{label}: {where}{said}"><p><b>{label}</b> '
-        f'<span class="small">{name}</span></p><p>{said}</p>'
-        f"{_player(scene.sound, seconds, name)}</li>"
-    )
+    return {
+        "id": scene.id,
+        "label": scene.label,
+        "style": _STYLES[scene.hit],
+        "plain": _jpeg(scene_plots.overlay(scene.image, None, scene.boxes, size)),
+        "map": _jpeg(scene_plots.overlay(scene.image, scene.heat, scene.boxes, size)),
+        "alt": f"{scene.label}: {where}{said}",
+        "verdict": said,
+        "audio": _clip(scene.audio, seconds),
+    }
 
 
-def _player(sound: np.ndarray, seconds: float, name: str) -> str:
-    """Returns a player of [T] float32; `name` is escaped."""
-    pcm = np.round(32767 * np.clip(sound, -1, 1)).astype("<i2").tobytes()
-    source = clips.data_uri(*clips.clip(pcm, seconds, 0.5))
-    return (
-        f'<audio controls preload="metadata" src="{source}" aria-label="Sound of {name}"></audio>'
-    )
+def _clip(audio: np.ndarray, seconds: float) -> str:
+    """Returns the first seconds of [T] float32 as a data URI."""
+    pcm = np.round(32767 * np.clip(audio, -1, 1)).astype("<i2").tobytes()
+    return clips.data_uri(*clips.clip(pcm, seconds, 0.5))
 
 
-def _clusters(clusters: Mapping[str, Clusters], detail: _Detail) -> str:
-    parts = [
-        "<p>For each cluster, the rows of which a position of the picture, or a moment of the "
-        "sound, belongs to it most: its strongest assignment, and its mean over all positions. "
-        "On pictures, the warmer the colour the more a place belongs to the cluster; the cross is "
-        "the strongest place.</p>"
-    ]
+def _clusters(tag: str, clusters: Mapping[str, Clusters], detail: _Detail) -> dict[str, Any]:
+    words = []
     for modality, found in clusters.items():
-        count = len(found.usage)
-        dead = [str(k) for k in np.flatnonzero(found.usage < DEAD_BELOW / count)]
-        words = f"{', '.join(dead)} of {count}" if dead else f"none of {count}"
-        parts.append(
-            f"<p>Dead clusters of {_KINDS[modality]}s, which have less than a tenth of an even "
-            f"share: {words}.</p>"
+        count, dead = len(found.usage), [str(k) for k in np.flatnonzero(found.dead)]
+        which = f"{', '.join(dead)} of {count}" if dead else f"none of {count}"
+        words.append(
+            f"Dead {modality} clusters, which have less than a tenth of an even share: {which}."
         )
     total = max(len(found.usage) for found in clusters.values())
     if total > detail.num_clusters:
-        parts.append(f"<p>The first {detail.num_clusters} of {total} clusters are shown.</p>")
+        words.append(f"The first {detail.num_clusters} of {total} clusters are shown.")
+    shown = []
     for k in range(min(total, detail.num_clusters)):
-        parts.append(f"<h3>Cluster {k}</h3>")
-        for modality, found in clusters.items():
-            if k < len(found.usage):
-                parts.append(_strip(k, modality, found, detail))
-    return "".join(parts)
-
-
-def _strip(k: int, modality: str, found: Clusters, detail: _Detail) -> str:
-    kind, usage = _KINDS[modality], found.usage[k]
-    dead = "; dead" if usage < DEAD_BELOW / len(found.usage) else ""
-    items = []
-    for e in found.examples[k]:
-        source = _jpeg(scene_plots.overlay(e.image, e.heat, (), _SMALL))
-        label, name = html.escape(e.label), html.escape(e.id)
-        figures = f"strongest {100 * e.strongest:.0f} %, mean {100 * e.share:.1f} %"
-        heard = e.sound is not None and detail.example_seconds
-        player = _player(e.sound, detail.example_seconds, name) if heard else ""
-        items.append(
-            f'<li><img src="{source}" alt="{label}, {name}: {figures} in cluster {k}">'
-            f'<p><b>{label}</b><br><span class="small">{figures}</span></p>{player}</li>'
+        strips = {m: f for m, f in clusters.items() if k < len(f.usage)}
+        usage = (f"{100 * f.usage[k]:.1f} % of {m} positions" for m, f in strips.items())
+        shown.append(
+            {
+                "number": k,
+                "usage": ", ".join(usage),
+                "strips": [_strip(k, m, f, detail.example_seconds) for m, f in strips.items()],
+            }
         )
-    return (
-        f"<p>By {kind}: {100 * usage:.1f} % of all positions{dead}.</p>"
-        f'<ul class="examples" aria-label="Rows whose {kind} uses cluster {k} most">'
-        f"{''.join(items)}</ul>"
-    )
+    return {"tag": tag, "words": words, "clusters": shown}
+
+
+def _strip(k: int, modality: str, found: Clusters, seconds: float) -> dict[str, Any]:
+    examples = [
+        {
+            "id": e.id,
+            "label": e.label,
+            "figures": f"strongest {100 * e.strongest:.0f} %, mean {100 * e.share:.1f} %",
+            "image": _jpeg(scene_plots.overlay(e.image, e.heat, (), _SMALL)),
+            "audio": _clip(e.audio, seconds) if e.audio is not None and seconds else "",
+        }
+        for e in found.examples[k]
+    ]
+    usage = f"{100 * found.usage[k]:.1f}"
+    return {"kind": modality, "usage": usage, "dead": found.dead[k], "examples": examples}
 
 
 def _jpeg(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where a sound comes from as a map laid over its picture, and what training did, as curves."""
+"""Where a sound comes from as a map laid over its image, and what training did, as curves."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ _PANELS = {
         "val/metric": ("AUC of the split val", "--", 100),
     },
     "usage entropy (nats)": {
-        "usage_entropy_audio": ("sound", "-", 1),
-        "usage_entropy_image": ("picture", "--", 1),
+        "usage_entropy_audio": ("audio", "-", 1),
+        "usage_entropy_image": ("image", "--", 1),
     },
     "dead clusters": {
-        "dead_clusters_audio": ("sound", "-", 1),
-        "dead_clusters_image": ("picture", "--", 1),
+        "dead_clusters_audio": ("audio", "-", 1),
+        "dead_clusters_image": ("image", "--", 1),
     },
 }
 
@@ -37,8 +37,8 @@ def overlay(
     """Returns a JPEG of [S, S, 3] uint8 at `size` pixels with a map, its maximum and boxes on it.
 
     Args:
-      image: the picture.
-      heat: [H, W] or None; opaque where it is warm, so that the picture shows where it is cold. The
+      image: what is covered.
+      heat: [H, W] or None; opaque where it is warm, so that the image shows where it is cold. The
         maximum of one that is not the same everywhere gets a cross.
       boxes: framed in white and black.
       size: of the result.
@@ -67,8 +67,8 @@ def overlay(
     return file.getvalue()
 
 
-def plot(scalars: balance.Scalars) -> bytes | None:
-    """Returns a PNG of the scalars of a run over its steps; None where it logged none of them."""
+def draw(scalars: balance.Scalars):
+    """Returns a figure of a run's scalars over its steps; None where it logged none of them."""
     panels = _found(scalars)
     if not panels:
         return None
@@ -87,11 +87,11 @@ def plot(scalars: balance.Scalars) -> bytes | None:
         axes.legend(fontsize=8)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    return drawing.png(drawn)
+    return drawn
 
 
 def describe(scalars: balance.Scalars) -> str:
-    """Returns in words where each line of `plot` begins and ends."""
+    """Returns in words where each line of `draw` begins and ends."""
     said = []
     for title, lines in _found(scalars).items():
         each = (

@@ -1,4 +1,4 @@
-"""What a page or a film shows of a retrieval: chosen probes with the top of their ranking. NumPy.
+"""What a page or a film shows of a retrieval: chosen probes with the top of their ranking.
 
 The best and the worst probes by average precision say what the model can do and where it fails;
 those drawn at random, what to expect.
@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tfav.annotations import lists
-from tfav.evaluation import completeness, retrieval
+from tfav.evaluation import list_tasks, retrieval
 from tfav.evaluation import space as spaces
+from tfav.evaluation.result import Result
 
 GROUPS = ("best", "worst", "random")  # or "all", alone, when every probe is shown
 
@@ -57,8 +58,7 @@ class Task(NamedTuple):
       probes: those shown.
       num_probes: all there are.
       num_unanswerable: how many of them have no relevant item in their gallery; they count 0.
-      mean_average_precision: over all probes.
-      chance: what random embeddings reach.
+      result: mean average precision over all probes, with its interval and chance level.
       recall: [K] float64, share of probes with a relevant item among the k closest, k = 1 .. K.
       chance_recall: [K] float64.
     """
@@ -69,8 +69,7 @@ class Task(NamedTuple):
     probes: list[Probe]
     num_probes: int
     num_unanswerable: int
-    mean_average_precision: float
-    chance: float
+    result: Result
     recall: np.ndarray
     chance_recall: np.ndarray
 
@@ -89,6 +88,7 @@ def task(
     *,
     origin: str | os.PathLike,
     num_probes: int,
+    num_bootstrap: int = 0,
     seed: int = 0,
     top: int = 10,
     curve: int = 50,
@@ -102,21 +102,22 @@ def task(
       origin: the list's file, for messages.
       num_probes: how many to show, at least 1: a third the best, a third the worst, the rest drawn
         at random among all.
-      seed: of the random ones, and of the order among equals.
+      num_bootstrap: resamples of the probes' identities behind the interval; 0 gives none.
+      seed: Random seed of the probes drawn, of the order among equals and of the resamples.
       top: items of a ranking to show.
       curve: last k of the recall curve; less where the largest gallery is smaller.
 
     Raises:
-      UserError: too many items are not embedded (a few are left out), or one has no identity.
+      UserError: too many items are not embedded (a few are left out), one has no identity, or no
+        probe has an item of its identity in the gallery.
     """
-    galleries, _ = completeness.galleries(origin, space, name.direction, galleries)
+    query = list_tasks.Query(name, origin, space, num_bootstrap, seed)
+    (result, *_), galleries, rankings = list_tasks.of_galleries(query, galleries)
     sides = [_sides(gallery, space, name.direction, origin) for gallery in galleries]
-    rankings = [retrieval.rank(*side) for side in sides]
     where = [(number, row) for number, g in enumerate(galleries) for row in range(len(g.probes))]
     precision = np.concatenate([r.average_precision for r in rankings])
     relevant = np.concatenate([r.num_relevant for r in rankings])
     first = np.concatenate([r.first_rank for r in rankings])
-    chance = np.concatenate([retrieval.chance_average_precision(r) for r in rankings])
     ranks = range(1, 1 + min(curve, max(r.gallery_size for r in rankings)))
     recall = [float((first <= k).mean()) for k in ranks]
     luck = [np.concatenate([retrieval.chance_recall_at_k(r, k) for r in rankings]) for k in ranks]
@@ -146,8 +147,7 @@ def task(
         probes=shown,
         num_probes=len(precision),
         num_unanswerable=int((relevant == 0).sum()),
-        mean_average_precision=float(precision.mean()),
-        chance=float(chance.mean()),
+        result=result,
         recall=np.array(recall),
         chance_recall=np.array([float(value.mean()) for value in luck]),
     )
@@ -164,7 +164,7 @@ def choose(
       average_precision: [Q].
       answerable: [Q] bool; the others are neither best nor worst, but may be drawn.
       num_probes: about how many to show.
-      seed: of the random ones, and of the order among equals.
+      seed: Random seed of those drawn, and of the order among equals.
     """
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(average_precision))

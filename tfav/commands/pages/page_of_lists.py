@@ -1,104 +1,142 @@
-"""The page of a run that is judged on query lists: probes one can hear, galleries one can see."""
+"""The page of a run evaluated on query lists: probes one can hear, galleries one can see."""
 
 import itertools
 import os
-import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tfav import files, registry
 from tfav.annotations import lists
-from tfav.commands.protocols import by_lists
+from tfav.commands.pages import media, page_kind
+from tfav.commands.protocols import by_lists, protocol, table
 from tfav.data import shards
 from tfav.evaluation import query_lists
-from tfav.evaluation import space as spaces
-from tfav.experiment import models
-from tfav.inference import recipe_embedder
-from tfav.reports import clips, film, list_page, showcase
+from tfav.reports import clips, curves, film, list_page, page, showcase
 
 
-def build(
-    run: models.Trained,
-    index: shards.Index,
-    about: dict[str, str],
-    *,
-    title: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    num_probes: int,
-    max_megabytes: float,
-    video: str,
-    seed: int,
-) -> tuple[str, list[str]]:
-    """Returns the page, and lines on what else was written; see `showing.make_report`."""
-    c = run.config
-    found = [item for tag in tags for item in _lists_of(lists_dir, tag)]
-    asked = [task for tag in tags for task in _retrievals(lists_dir, tag, index)]
-    if video and all(name.direction != "v2f" for name, *_ in asked):
-        raise registry.UserError(
-            f"--video={video}: {', '.join(tags)} has no retrieval from voice to face to film."
-        )
-    wanted = {m: dict.fromkeys(names) for m, names in lists.items(found).items()}
-    for name, _, galleries in asked:
-        for modality, ids in zip(lists.MODALITIES[name.direction], zip(*galleries)):
-            wanted.setdefault(modality, {}).update(dict.fromkeys(itertools.chain(*ids)))
-    ids = {modality: list(names) for modality, names in wanted.items()}
-    vectors = by_lists.embeddings(c, recipe_embedder.RecipeEmbedder(run.recipe), index, ids)
-    labels = dict(zip(index.id, index.label))
-    space = spaces.Space(vectors, labels)
-    tasks = [
-        showcase.task(name, galleries, space, origin=origin, num_probes=num_probes, seed=seed)
-        for name, origin, galleries in asked
-    ]
-    results, scores = [], {}
-    for tag in dict.fromkeys(name.tag for name, _ in found):
-        results += query_lists.evaluate(
-            lists_dir, tag, vectors, labels, num_bootstrap=c.eval.num_bootstrap, seed=seed
-        )
-        scores |= query_lists.verification_scores(lists_dir, tag, vectors, labels)
-    items = _items(index, tasks)
-    text = list_page.build(
-        tasks,
-        results,
-        scores,
-        items,
-        title=f"Voices and faces: {title}",
-        about=about,
-        max_megabytes=max_megabytes,
-    )
-    if not video:
-        return text, []
-    probes = [probe for task in tasks if task.direction == "v2f" for probe in task.in_groups()]
-    os.makedirs(os.path.dirname(os.path.abspath(video)), exist_ok=True)
-    with files.whole(video) as temporary:
-        seconds = film.write(temporary, probes, items["audio"], items["image"], title=title)
-    return text, [f"wrote {video} ({seconds:.0f} seconds)"]
+class _Retrieval(NamedTuple):
+    """A retrieval to show: its name, where its galleries come from, and these."""
+
+    name: lists.ListName
+    origin: str
+    galleries: Sequence[lists.Gallery]
 
 
-def _lists_of(folder: str, tag: str) -> list[tuple[lists.ListName, pathlib.Path]]:
+class _Kept(NamedTuple):
+    """What is drawn: retrievals, and the scores of the verification lists."""
+
+    tasks: Sequence[showcase.Task]
+    scores: curves.Scores
+
+
+class PageOfLists(page_kind.PageKind):
+    """Retrievals of the tags' retrieval lists, or over the splits so named."""
+
+    heading = "Voices and faces"
+    films = True
+
+    def evaluate(self, context: protocol.Context, request: page_kind.Request) -> page_kind.Content:
+        """Returns the figures of the lists there are, and the retrievals.
+
+        Raises:
+          UserError: neither a retrieval list of a tag nor a split of its name.
+        """
+        listed = _protocol(request)
+        found = {tag: _lists_of(listed, context, tag) for tag in context.tags}
+        asked = [task for tag in context.tags for task in _retrievals(found[tag], context, tag)]
+        every = [item for of_tag in found.values() for item in of_tag]
+        wanted = {m: dict.fromkeys(ids) for m, ids in lists.items(every, listed.forms).items()}
+        for name, _, galleries in asked:
+            for modality, ids in zip(lists.MODALITIES[name.direction], zip(*galleries)):
+                wanted.setdefault(modality, {}).update(dict.fromkeys(itertools.chain(*ids)))
+        space = by_lists.embed(context, {modality: list(ids) for modality, ids in wanted.items()})
+        sampled = {"num_bootstrap": context.num_bootstrap, "seed": context.seed}
+        tasks = [
+            showcase.task(
+                name, galleries, space, origin=origin, num_probes=request.num_probes, **sampled
+            )
+            for name, origin, galleries in asked
+        ]
+        results, scores = [], {}
+        for tag, of_tag in found.items():
+            if of_tag:
+                results += listed.figures(context, tag, space)
+            if any(name.protocol == "verification" for name, _ in of_tag):
+                scores |= query_lists.verification_scores(context.lists_dir, tag, space)
+        return page_kind.Content(results, _Kept(tasks, scores))
+
+    def build(
+        self,
+        context: protocol.Context,
+        content: page_kind.Content,
+        request: page_kind.Request,
+        frame: page.Frame,
+    ) -> str:
+        """Returns the page."""
+        del request
+        tasks, scores = content.kept
+        items = _items(context.index, tasks)
+        return list_page.build(tasks, content.results, scores, items, frame)
+
+    def check_film(self, context: protocol.Context) -> None:
+        """Refuses a film where no retrieval goes from voice to face."""
+        listed = table.PROTOCOLS["lists"]
+        asked = [
+            task
+            for tag in context.tags
+            for task in _retrievals(_lists_of(listed, context, tag), context, tag)
+        ]
+        if all(name.direction != "v2f" for name, *_ in asked):
+            raise registry.UserError(
+                f"--video: {', '.join(context.tags)} has no retrieval from voice to face to film: "
+                "leave --video out, or name other --tags."
+            )
+
+    def film(
+        self, context: protocol.Context, content: page_kind.Content, path: str, title: str
+    ) -> float:
+        """Writes the voice probes as a film and returns its seconds."""
+        tasks = [task for task in content.kept.tasks if task.direction == "v2f"]
+        items = _items(context.index, tasks)
+        probes = [probe for task in tasks for probe in task.in_groups()]
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with files.whole(path) as temporary:
+            return film.write(temporary, probes, items["audio"], items["image"], title=title)
+
+
+def _protocol(request: page_kind.Request) -> by_lists.Lists:
+    """Returns the run's own protocol on lists, which may have tasks of its own."""
+    every = [table.find(name) for name in request.protocols]
+    found = [its for its in every if isinstance(its, by_lists.Lists)]
+    return found[0] if found else table.PROTOCOLS["lists"]
+
+
+def _lists_of(listed: by_lists.Lists, context: protocol.Context, tag: str) -> by_lists.Found:
     """Returns the lists of a tag, none when there are none."""
-    if not os.path.isdir(folder) or not any(map(lists.is_list, os.listdir(folder))):
+    folder = context.lists_dir
+    if not os.path.isdir(folder):
         return []
-    return [item for item in lists.find(folder) if item[0].tag == tag]
+    if not any(lists.is_list(name, listed.forms) for name in os.listdir(folder)):
+        return []
+    return [item for item in lists.find(folder, None, listed.forms) if item[0].tag == tag]
 
 
-def _retrievals(
-    lists_dir: str, tag: str, index: shards.Index
-) -> list[tuple[lists.ListName, str, list[lists.Gallery]]]:
-    """Returns (name, where from, galleries) of a tag's retrieval lists, or over the split so named.
+def _retrievals(of_tag: by_lists.Found, context: protocol.Context, tag: str) -> list[_Retrieval]:
+    """Returns the retrievals of a tag's lists, or over the split so named.
 
     Raises:
       UserError: there is neither.
     """
     found = [
-        (name, os.fspath(path), lists.read_retrieval(path))
-        for name, path in _lists_of(lists_dir, tag)
+        _Retrieval(name, os.fspath(path), lists.read_retrieval(path))
+        for name, path in of_tag
         if name.protocol == "retrieval"
     ]
     if found:
         return found
+    index = context.index
     part = index.take(np.flatnonzero(index.split == tag))
     held = {
         "audio": part.id[part.held("audio")].tolist(),
@@ -109,11 +147,12 @@ def _retrievals(
         splits = index.info["splits"]
         what = f"has {lacking[0]}" if tag in splits else "is there"
         raise registry.UserError(
-            f"{lists_dir} holds no retrieval list of tag {tag!r}, and no split of that name in "
-            f"{index.directory} {what}: name another of --tags (splits: {', '.join(splits)})."
+            f"{context.lists_dir} holds no retrieval list of tag {tag!r}, and no split of that "
+            f"name in {index.directory} {what}: name another of --tags (splits: "
+            f"{', '.join(splits)})."
         )
     return [
-        (
+        _Retrieval(
             lists.ListName("retrieval", lists.STRATA[0], direction, None, tag),
             f"split {tag}",
             [lists.Gallery(held[probe], held[item])],
@@ -124,10 +163,7 @@ def _retrievals(
 
 def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dict[str, clips.Item]]:
     """Returns what the tasks show, read from the shards: modality -> id -> item."""
-    rows = {
-        "audio": {index.id[row]: row for row in np.flatnonzero(index.held("audio"))},
-        "image": {index.id[row]: row for row in np.flatnonzero(index.held("image"))},
-    }
+    row_of = {name: row for row, name in enumerate(index.id)}
     gender = index.extra.get("gender", np.full(len(index), ""))
     items: dict[str, dict[str, clips.Item]] = {"audio": {}, "image": {}}
     for task in tasks:
@@ -135,13 +171,8 @@ def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dic
         shown = [(probe_modality, probe.id) for probe in task.probes]
         shown += [(item_modality, hit.id) for probe in task.probes for hit in probe.hits]
         for modality, name in shown:
-            if name in items[modality]:
-                continue
-            row = rows[modality][name]
-            # Embedded a moment ago, when the record's checksum was verified.
-            with tf.io.gfile.GFile(os.path.join(index.directory, index.shard[row]), "rb") as file:
-                file.seek(int(index.offset[row]))
-                record = tf.train.Example.FromString(file.read(int(index.length[row])))
-            content = record.features.feature[modality].bytes_list.value[0]
-            items[modality][name] = clips.Item(content, str(index.label[row]), str(gender[row]))
+            if name not in items[modality]:
+                row = row_of[name]
+                content = media.content(index, row, modality)
+                items[modality][name] = clips.Item(content, str(index.label[row]), str(gender[row]))
     return items

@@ -1,101 +1,146 @@
-"""The page of a run on sounds and pictures of one moment: what sounds where, what clusters mean."""
+"""The page of a run on audio and images of one moment: what sounds where, what clusters mean."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfav.commands.protocols import by_maps, by_pairs
+from tfav import tensors
+from tfav.commands.pages import page_kind
+from tfav.commands.protocols import by_maps, by_pairs, protocol
 from tfav.data import shards
+from tfav.evaluation import correspondence
 from tfav.experiment import inputs, models
-from tfav.recipes import dmc, grids
-from tfav.reports import balance, scene_page, scene_plots
+from tfav.inference import recipe_embedder
+from tfav.recipes import grids, outputs
+from tfav.recipes import recipe as base
+from tfav.reports import balance, drawing, page, scene_page, scene_plots, scenes
 
 _NUM_SCENES = 24  # on a page, shared by the splits
 _NUM_EXAMPLES = 6  # of a cluster and modality
+_TRAINING = (
+    "What training did",
+    "How well matched pairs fit, and where clusters are learnt how evenly they are used and how "
+    "many are dead, over the steps of training. Solid lines are matched pairs, training or audio, "
+    "dashed ones mismatched pairs, the split val or images.",
+)
 
 
-def build(
-    run: models.Trained,
-    index: shards.Index,
-    about: dict[str, str],
-    *,
-    title: str,
-    tags: list[str],
-    workdir: str,
-    max_megabytes: float,
-    seed: int,
-) -> str:
-    """Returns the page; see `showing.make_report`. Scenes and clusters are those of a dmc run."""
-    results, scenes, clusters = [], {}, {}
-    for tag in tags:
-        results += by_pairs.judge(run, index, "", [tag], "", seed)[0]
-        if not isinstance(run.recipe, dmc.DMC):
-            continue
-        part = by_pairs.paired(run.config, index.select(tag))
-        if np.any(_marked(part)):
-            results += by_maps.judge(run, index, "", [tag], "", seed)[0]
-        chosen = _choose(part, max(1, _NUM_SCENES // len(tags)), seed)
-        scenes[tag] = _scenes(run, part.take(chosen))
-        clusters[tag] = {m: _clusters(run, part, m) for m in ("image", "audio")}
-    scalars = balance.read(workdir)
-    curves = scene_plots.plot(scalars)
-    return scene_page.build(
-        results,
-        scenes,
-        clusters,
-        {"training": curves} if curves else {},
-        title=f"Sound and picture: {title}",
-        about=about,
-        descriptions={"training": scene_plots.describe(scalars)},
-        max_megabytes=max_megabytes,
-    )
+class _Split(NamedTuple):
+    """A split to show: its rows, and the map of each; none where the recipe draws none."""
+
+    part: shards.Index
+    grids: Sequence[np.ndarray]
 
 
-def _marked(part: shards.Index) -> np.ndarray:
-    """Returns [N] bool: which rows have boxes."""
-    return part.extra.get(by_maps.COLUMN, np.full(len(part), "")) != ""
+class PageOfPairs(page_kind.PageKind):
+    """The splits that the tags name, by what the recipe can do: score, localise, cluster."""
+
+    heading = "Audio and image"
+
+    def tags(self, run: models.Trained, index: shards.Index) -> Sequence[str]:
+        """Returns the splits that neither trained the run nor picked its weights."""
+        used = (run.config.data.train_split, "val")
+        return [split for split in index.info["splits"] if split not in used]
+
+    def evaluate(self, context: protocol.Context, request: page_kind.Request) -> page_kind.Content:
+        """Returns the figures of pairs and, where there are boxes, of maps."""
+        del request
+        results, kept = [], {}
+        run, c = context.run, context.config
+        scorer = by_pairs.Scorer(c, run.recipe)
+        sampled = {"num_bootstrap": context.num_bootstrap, "seed": context.seed}
+        for tag in context.tags:
+            part = by_pairs.paired(c, context.index.select(tag))
+            score = scorer.score(part)
+            results += correspondence.evaluate(score, part.label, tag=tag, **sampled)
+            grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
+            marked = np.flatnonzero(by_maps.marked(c, part))
+            if len(grids) and len(marked) and models.pictures(c)["image"].num_frames == 1:
+                of_marked = [grids[row] for row in marked]
+                results += by_maps.figures(context, tag, part.take(marked), of_marked)
+            kept[tag] = _Split(part, grids)
+        return page_kind.Content(results, kept)
+
+    def build(
+        self,
+        context: protocol.Context,
+        content: page_kind.Content,
+        request: page_kind.Request,
+        frame: page.Frame,
+    ) -> str:
+        """Returns the page."""
+        run, shown, clusters, users = context.run, {}, {}, None
+        for tag, split in content.kept.items():
+            if len(split.grids):
+                count = max(1, _NUM_SCENES // len(content.kept))
+                shown[tag] = _scenes(run, split, count, context.seed)
+            if outputs.clusters(run.recipe):
+                users = users or _users(run.recipe)
+                clusters[tag] = {
+                    m: _clusters(run, users, split.part, m) for m in ("image", "audio")
+                }
+        scalars = balance.read(request.workdir)
+        drawn, pictures = scene_plots.draw(scalars), []
+        if drawn is not None:
+            heading, meaning = _TRAINING
+            words = scene_plots.describe(scalars)
+            pictures.append(page.Picture(heading, drawing.svg(drawn), meaning, words))
+        return scene_page.build(content.results, shown, clusters, pictures, frame)
 
 
-def _choose(part: shards.Index, count: int, seed: int) -> np.ndarray:
-    """Returns up to `count` rows drawn at random, those with boxes before others, in order."""
-    draw = np.random.default_rng(seed).permutation(len(part))
-    return np.sort(draw[np.argsort(~_marked(part)[draw], kind="stable")][:count])
+def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scenes.Scenes:
+    """Returns up to `count` rows, hits and misses alike if there are both, and how many there are.
 
-
-def _scenes(run: models.Trained, part: shards.Index) -> list[scene_page.Scene]:
+    They are drawn at random among each; rows that nobody marked come where none is marked.
+    """
+    part, grids = split.part, [_first_frame(grid, 2) for grid in split.grids]
     boxes = by_maps.boxes(part) if by_maps.COLUMN in part.extra else [[]] * len(part)
-    heats = by_maps.maps(run, part)
+    hit = [scenes.is_hit(grid, of_row) for grid, of_row in zip(grids, boxes)]
+    draw = np.random.default_rng(seed).permutation(len(part)).tolist()
+    kinds = {kind: [row for row in draw if hit[row] is kind] for kind in (True, False, None)}
+    misses = kinds[False][: max(count // 2, count - len(kinds[True]))]
+    hits = kinds[True][: count - len(misses)]
+    others = kinds[None][: count - len(hits) - len(misses)]
+    rows = sorted([*hits, *misses, *others])
     found = []
     c = run.config
+    chosen = part.take(np.array(rows, int))
     with inputs.whole(part.directory):
-        for batch in inputs.joint_batches(c, part.directory, part.id.tolist(), 1):
-            row = len(found)
+        for row, batch in zip(rows, inputs.joint_batches(c, part.directory, chosen.id.tolist(), 1)):
             found.append(
-                scene_page.Scene(
+                scenes.Scene(
                     str(part.id[row]),
                     str(part.label[row]),
                     _first_frame(batch["image"][0].numpy(), 3),
-                    _first_frame(heats[row], 2),
+                    grids[row],
                     boxes[row],
                     batch["audio"][0, : batch["num_samples"][0]].numpy(),
                 )
             )
-    return found
+    return scenes.Scenes(found, len(kinds[True]), len(kinds[True]) + len(kinds[False]))
 
 
 def _first_frame(value: np.ndarray, rank: int) -> np.ndarray:
     return value if value.ndim == rank else value[0]
 
 
-def _clusters(run: models.Trained, part: shards.Index, modality: str) -> scene_page.Clusters:
+def _clusters(
+    run: models.Trained,
+    users: recipe_embedder.RecipeEmbedder,
+    part: shards.Index,
+    modality: str,
+) -> scenes.Clusters:
     """Returns the clusters of a modality, and which rows of `part` use each most."""
-    strongest, share = _use(run, part, modality)
+    ids = {modality: part.id.tolist()}
+    used = inputs.embeddings(run.config, users.embed, part.directory, ids)[modality]
+    strongest, share = np.split(np.stack([used[name] for name in part.id]), 2, axis=1)
     best = np.argsort(-strongest, axis=0, kind="stable")[:_NUM_EXAMPLES]  # [6, K]
     best = best[:, : scene_page.MAX_CLUSTERS]
     rows = np.unique(best)
-    pictures, grids = _look(run, part.take(rows))
-    sounds = _listen(run, part.take(rows)) if modality == "audio" else [None] * len(rows)
+    images, grids = _look(run, part.take(rows))
+    clips = _listen(run, part.take(rows)) if modality == "audio" else [None] * len(rows)
     examples = []
     for k, chosen in enumerate(best.T):
         of_cluster = []
@@ -104,48 +149,44 @@ def _clusters(run: models.Trained, part: shards.Index, modality: str) -> scene_p
             heat = grids[at][..., k] if modality == "image" else None
             figures = float(strongest[row, k]), float(share[row, k])
             name, label = str(part.id[row]), str(part.label[row])
-            shown = pictures[at], heat, sounds[at]
-            of_cluster.append(scene_page.Example(name, label, *shown, *figures))
+            of_cluster.append(scenes.Example(name, label, images[at], heat, clips[at], *figures))
         examples.append(of_cluster)
-    return scene_page.Clusters(share.mean(axis=0), examples)
+    return scenes.Clusters(share.mean(axis=0), examples)
 
 
-def _use(run: models.Trained, part: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the greatest and the mean assignment to each cluster of each row, [N, K] both."""
+def _users(recipe: base.Recipe) -> recipe_embedder.RecipeEmbedder:
+    """Returns what gives, of each row, the greatest and the mean assignment to each cluster."""
 
-    @tf.function(reduce_retracing=True)
-    def use(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        assignments = run.recipe.clusters(batch, modality)[1]  # zero where there is padding
+    def use(modality: str, batch: tensors.Batch) -> tf.Tensor:
+        assignments = recipe.clusters(batch, modality)[1]  # zero where there is padding
         total = tf.reduce_sum(assignments, axis=1)
         share = total / tf.reduce_sum(total, axis=1, keepdims=True)
-        return tf.reduce_max(assignments, axis=1), share
+        return tf.concat([tf.reduce_max(assignments, axis=1), share], axis=1)
 
-    parts = [[part_of.numpy() for part_of in use(b)] for b in _batches(run, part, modality)]
-    strongest, share = zip(*parts)
-    return np.concatenate(strongest), np.concatenate(share)
+    return recipe_embedder.RecipeEmbedder(recipe, use)
 
 
 def _look(run: models.Trained, part: shards.Index) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Returns of each row the picture [S, S, 3], and its places' assignments [S, S, K]."""
+    """Returns of each row the image [S, S, 3], and its places' assignments [S, S, K]."""
     encoder = run.recipe.encoders["image"]
     _, height, width, _ = run.recipe.map_shape["image"]
     place = (encoder.image_size, encoder.map_stride, encoder.map_offset)
     down, across = grids.at_pixels(height, *place), grids.at_pixels(width, *place)
-    pictures, grids = [], []
+    images, shares = [], []
     for batch in _batches(run, part, "image"):
         assignments = run.recipe.clusters(batch, "image")[1].numpy()[:, : height * width]
         grid = assignments.reshape([len(assignments), height, width, -1])
-        grids += list(np.einsum("yh,bhwk,xw->byxk", down, grid, across, optimize=True))
-        pictures += [_first_frame(image, 3) for image in batch["image"].numpy()]
-    return pictures, grids
+        shares += list(np.einsum("yh,bhwk,xw->byxk", down, grid, across, optimize=True))
+        images += [_first_frame(image, 3) for image in batch["image"].numpy()]
+    return images, shares
 
 
 def _listen(run: models.Trained, part: shards.Index) -> list[np.ndarray]:
-    """Returns each row's sound, [T] float32, as long as it is judged."""
+    """Returns each row's audio, [T] float32, as much of it as the run hears."""
     return [
-        sound[:num_samples]
+        clip[:num_samples]
         for batch in _batches(run, part, "audio")
-        for sound, num_samples in zip(batch["audio"].numpy(), batch["num_samples"].numpy())
+        for clip, num_samples in zip(batch["audio"].numpy(), batch["num_samples"].numpy())
     ]
 
 

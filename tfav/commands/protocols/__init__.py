@@ -1,1 +1,1 @@
-"""Ways to evaluate a run."""
+"""The ways to evaluate a run: one object each, and one table of them (`table`)."""

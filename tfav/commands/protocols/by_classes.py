@@ -1,34 +1,132 @@
-"""Judges a run by the classes it tells apart: fused, and by each modality alone."""
+"""Evaluates a run by the classes it tells apart: fused, and by each modality alone."""
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import ml_collections
 import numpy as np
 
 from tfav import registry
+from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import classification
-from tfav.experiment import inputs, models
+from tfav.evaluation.result import Result
+from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
-from tfav.reports import classification_plots
+from tfav.reports import classification_plots, drawing
 
 
-def check(c: ml_collections.ConfigDict, index: shards.Index) -> None:
-    """Raises UserError unless `index` has what validation needs."""
-    if "val" not in index.info["splits"]:
-        raise registry.UserError(
-            f"{index.directory} has no split val to pick the weights by: prepare one, or keep the "
-            "last weights with --config.train.validate_every=0."
-        )
-    part, _ = _labelled(c, index.select("val"), index.labels(c.data.train_split))
-    if not np.all([part.held(m) for m in c.modalities], axis=0).any():
-        raise registry.UserError(
-            f"no row of the split val in {index.directory} holds {' and '.join(c.modalities)}: "
-            "prepare such rows, or keep the last weights with --config.train.validate_every=0."
-        )
+class Scored(NamedTuple):
+    """The rows of a split with what a classifier says of them.
+
+    Attributes:
+      part: N rows that hold some modality of the run.
+      label: [N] int32, their classes.
+      logits: `fused` and each modality to [N, C]; zero where a row lacks the modality.
+      present: modality to [N] bool.
+    """
+
+    part: shards.Index
+    label: np.ndarray
+    logits: Mapping[str, np.ndarray]
+    present: Mapping[str, np.ndarray]
+
+
+class Classification(protocol.Protocol):
+    """The rows of the splits that the tags name."""
+
+    metrics = classification.METRICS
+    compares = "logits of classes"
+    page = "classes"
+
+    def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
+        """Says whether the recipe has logits."""
+        del c
+        return outputs.classifies(recipe)
+
+    def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
+        """Returns the figures of the splits, with confusion and calibration."""
+        results, pictures = [], {}
+        for tag in context.tags:
+            scored = score(context, tag)
+            results += figures(context, tag, scored)
+            drawn = draw(context, scored)
+            pictures[tag] = {name: drawing.png(figure) for name, figure in drawn.items()}
+        return protocol.Evaluated(results, pictures)
+
+    def check(self, c: ml_collections.ConfigDict, index: shards.Index) -> None:
+        """Refuses data without rows of the split val that hold every modality."""
+        part, _ = _labelled(c, protocol.validation_split(index), index.labels(c.data.train_split))
+        if not _whole(c, part).any():
+            raise registry.UserError(
+                f"no row of the split val in {index.directory} holds {' and '.join(c.modalities)}: "
+                f"prepare such rows, or {protocol.KEEP_LAST}."
+            )
+
+    def validation(
+        self, c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+    ) -> Callable[[], Mapping[str, float]]:
+        """Returns a function that gives accuracy and loss by modality.
+
+        `val/metric` is the fused accuracy. Of a row, all of the config's modalities must be there,
+        as in training; the losses are those of the heads that train, which gradient blending
+        compares with `loss_*`.
+        """
+        scorer = Scorer(c, recipe)
+        part, label = _labelled(c, index.select("val"), index.labels(c.data.train_split))
+        whole = np.flatnonzero(_whole(c, part))
+        part, label = part.take(whole), label[whole]
+
+        def validate() -> dict[str, float]:
+            features = scorer.features(part)
+            accuracy = {
+                f"val/accuracy_{name}": classification.accuracy(np.asarray(value), label)
+                for name, value in recipe.logits(features).items()
+            }
+            loss = {
+                f"val/loss_{name}": classification.negative_log_likelihood(np.asarray(value), label)
+                for name, value in recipe.loss_logits(features).items()
+            }
+            return {**accuracy, **loss, "val/metric": accuracy["val/accuracy_fused"]}
+
+        return validate
+
+
+def score(context: protocol.Context, tag: str) -> Scored:
+    """Returns the rows of a split with what the run says of them."""
+    part, label = _labelled(context.config, context.index.select(tag), context.run.labels)
+    logits, present = Scorer(context.config, context.run.recipe).score(part)
+    return Scored(part, label, logits, present)
+
+
+def figures(context: protocol.Context, tag: str, scored: Scored) -> list[Result]:
+    """Returns the figures of a split."""
+    column = context.config.eval.groups
+    groups = scored.part.extra.get(column) if column else None
+    return classification.evaluate(
+        scored.logits,
+        scored.label,
+        class_names=context.run.labels,
+        groups=groups,
+        grouped_by=column,
+        present=scored.present,
+        tag=tag,
+        num_bootstrap=context.num_bootstrap,
+        seed=context.seed,
+    )
+
+
+def draw(context: protocol.Context, scored: Scored) -> dict:
+    """Returns figures of confusion and calibration."""
+    labels = context.run.labels
+    return classification_plots.draw(scored.logits, scored.label, labels, scored.present)
+
+
+def _whole(c: ml_collections.ConfigDict, part: shards.Index) -> np.ndarray:
+    """Returns [N] bool: which rows hold every modality."""
+    return np.all([part.held(m) for m in c.modalities], axis=0)
 
 
 def _labelled(
@@ -40,7 +138,7 @@ def _labelled(
     if strange:
         raise registry.UserError(
             f"{part.directory} has the label {str(strange[0])!r} in its split {part.split[0]}, "
-            f"which the {len(labels)} classes of the training split do not have: mend it, or "
+            f"which the {len(labels)} classes of the training split do not have: correct it, or "
             "prepare that split for another protocol."
         )
     some = np.any([part.held(m) for m in c.modalities], axis=0)
@@ -65,7 +163,7 @@ class Scorer:
         present = {m: part.held(m) for m in names}
         vectors = self._vectors(part, present)
         shape = len(part), self._recipe.num_classes
-        logits = {name: np.zeros(shape, np.float32) for name in ("fused", *names)}
+        logits = {name: np.zeros(shape, np.float32) for name in (classification.FUSED, *names)}
         patterns = np.stack([present[m] for m in names], axis=1)
         for pattern in np.unique(patterns, axis=0):
             rows = np.flatnonzero((patterns == pattern).all(axis=1))
@@ -89,69 +187,3 @@ class Scorer:
     ) -> dict[str, dict[str, np.ndarray]]:
         ids = {m: part.id[there].tolist() for m, there in present.items() if there.any()}
         return inputs.embeddings(self._config, self._features.embed, part.directory, ids)
-
-
-def validation(c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index):
-    """Returns a function that gives accuracy and loss by modality; `val/metric` is the fused one's.
-
-    Of a row, all of the config's modalities must be there, as in training; the losses are those of
-    the heads that train, which gradient blending compares with `loss_*`.
-    """
-    scorer = Scorer(c, recipe)
-    part, label = _labelled(c, index.select("val"), index.labels(c.data.train_split))
-    whole = np.flatnonzero(np.all([part.held(m) for m in c.modalities], axis=0))
-    part, label = part.take(whole), label[whole]
-
-    def validate() -> dict[str, float]:
-        features = scorer.features(part)
-        accuracy = {
-            f"val/accuracy_{name}": classification.accuracy(np.asarray(value), label)
-            for name, value in recipe.logits(features).items()
-        }
-        loss = {
-            f"val/loss_{name}": classification.negative_log_likelihood(np.asarray(value), label)
-            for name, value in recipe.loss_logits(features).items()
-        }
-        return {**accuracy, **loss, "val/metric": accuracy["val/accuracy_fused"]}
-
-    return validate
-
-
-def judge(
-    run: models.Trained,
-    index: shards.Index,
-    output: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Returns the figures of the splits `tags`, and the plots it wrote below `output`."""
-    del lists_dir  # a split is its own list
-    results: list[dict[str, Any]] = []
-    written: list[os.PathLike] = []
-    for tag in tags:
-        logits, label, groups, present = score(run, index, tag)
-        results += classification.evaluate(
-            logits,
-            label,
-            class_names=run.labels,
-            groups=groups,
-            present=present,
-            tag=tag,
-            num_bootstrap=run.config.eval.num_bootstrap,
-            seed=seed,
-        )
-        folder = os.path.join(output, "plots", tag)
-        written += classification_plots.plots(logits, label, run.labels, folder, present)
-    return results, written
-
-
-def score(
-    run: models.Trained, index: shards.Index, tag: str
-) -> tuple[Mapping[str, np.ndarray], np.ndarray, np.ndarray | None, Mapping[str, np.ndarray]]:
-    """Returns logits, classes, groups (of the interval) and presence of the rows of a split."""
-    part, label = _labelled(run.config, index.select(tag), run.labels)
-    logits, present = Scorer(run.config, run.recipe).score(part)
-    column = run.config.eval.groups
-    groups = part.extra.get(column) if column else None
-    return logits, label, groups, present

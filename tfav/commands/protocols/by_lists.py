@@ -1,98 +1,141 @@
-"""Judges a run on query lists: matching, verification and retrieval."""
+"""Evaluates a run on query lists: matching, verification and retrieval."""
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import ml_collections
 import numpy as np
 
 from tfav import registry
 from tfav.annotations import lists
+from tfav.commands.protocols import protocol
 from tfav.data import shards
-from tfav.evaluation import query_lists
+from tfav.evaluation import list_tasks, query_lists
 from tfav.evaluation import space as spaces
-from tfav.experiment import inputs, models
+from tfav.evaluation.result import Result
+from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
-from tfav.reports import tables
+from tfav.reports import curves
+
+Found = list[tuple[lists.ListName, pathlib.Path]]
 
 
-def check(c: ml_collections.ConfigDict, index: shards.Index) -> None:
-    """Raises UserError unless `index` has what validation needs."""
-    del c  # every config is validated on the same lists
-    _validation_lists(index.directory)
+class Lists(protocol.Protocol):
+    """The lists of each tag, each by the task that its name says.
 
+    Args:
+      tasks: what lists ask for, by protocol.
+    """
 
-def _validation_lists(directory: str) -> list[tuple[lists.ListName, pathlib.Path]]:
-    folder = os.path.join(directory, "lists")
-    found = [
-        (name, path)
-        for name, path in lists.find(folder, "val")
-        if name.protocol == "matching" and name.n == 2 and name.stratum == "unrestricted"
-    ]
-    if not found:
-        raise registry.UserError(
-            f"{folder} has no match_v2f_2_val.txt or match_f2v_2_val.txt to pick the weights "
-            f"by: prepare a val "
-            "split, or keep the last weights with --config.train.validate_every=0."
+    compares = "embeddings of unlike modalities in one space"
+    page = "lists"
+
+    def __init__(self, tasks: Mapping[str, list_tasks.ListTask] = list_tasks.TASKS):
+        self.tasks = tasks
+        self.forms = query_lists.forms(tasks)
+        self.metrics = [metric for task in tasks.values() for metric in task.metrics]
+
+    def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
+        """Says whether the recipe has one space for audio and image."""
+        both = {"audio", "image"} <= set(c.modalities)
+        return both and recipe.shares_space and not outputs.classifies(recipe)
+
+    def reads(self, lists_dir: str, tags: Sequence[str]) -> dict[str, os.PathLike]:
+        """Returns the lists of the tags, by file name."""
+        return {path.name: path for _, path in self.find(lists_dir, tags)}
+
+    def find(self, lists_dir: str | os.PathLike, tags: Sequence[str]) -> Found:
+        """Returns the lists of the tags, in order.
+
+        Raises:
+          UserError: see `lists.find`.
+        """
+        return [item for tag in tags for item in lists.find(lists_dir, tag, self.forms)]
+
+    def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
+        """Returns the figures of the lists of the tags, with their curves."""
+        found = self.find(context.lists_dir, context.tags)
+        ids = lists.items(found, self.forms)
+        space = embed(context, ids)
+        results, pictures = [], {}
+        for tag in context.tags:
+            of_tag = self.figures(context, tag, space)
+            scores = {}
+            if any(result.protocol == "verification" for result in of_tag):
+                scores = query_lists.verification_scores(context.lists_dir, tag, space)
+            pictures[tag] = curves.pictures(of_tag, scores)
+            results += of_tag
+        return protocol.Evaluated(results, pictures)
+
+    def figures(self, context: protocol.Context, tag: str, space: spaces.Space) -> list[Result]:
+        """Returns the figures of the lists of a tag."""
+        return query_lists.evaluate(
+            context.lists_dir,
+            tag,
+            space,
+            num_bootstrap=context.num_bootstrap,
+            seed=context.seed,
+            tasks=self.tasks,
         )
-    return found
+
+    def check(self, c: ml_collections.ConfigDict, index: shards.Index) -> None:
+        """Refuses data without lists of 1:2 matching for the split val."""
+        del c  # every config is validated on the same lists
+        _validation_lists(index.directory)
+
+    def validation(
+        self, c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+    ) -> Callable[[], Mapping[str, float]]:
+        """Returns a function that gives 1:2 accuracy by direction, and their mean `val/metric`."""
+        embedder = recipe_embedder.RecipeEmbedder(recipe)
+
+        def validate() -> dict[str, float]:
+            found = _validation_lists(index.directory)
+            space = _space(c, embedder, index, lists.items(found))
+            queries = [list_tasks.Query(name, path, space) for name, path in found]
+            values = {
+                f"val/matching_{query.name.direction}": list_tasks.matching(query)[0].value
+                for query in queries
+            }
+            return {**values, "val/metric": float(np.mean(list(values.values())))}
+
+        return validate
 
 
-def embeddings(
+def embed(context: protocol.Context, ids: Mapping[str, Sequence[str]]) -> spaces.Space:
+    """Returns the embeddings of what lists name, as far as the data holds it."""
+    embedder = recipe_embedder.RecipeEmbedder(context.run.recipe)
+    return _space(context.config, embedder, context.index, ids)
+
+
+def _space(
     c: ml_collections.ConfigDict,
     embedder: recipe_embedder.RecipeEmbedder,
     index: shards.Index,
     ids: Mapping[str, Sequence[str]],
-) -> dict[str, dict[str, np.ndarray]]:
-    """Embeds what lists name, as far as the data holds it: the protocols judge what is missing."""
+) -> spaces.Space:
     held = {m: set(index.id[index.held(m)]) for m in ids}
     there = {m: [name for name in names if name in held[m]] for m, names in ids.items()}
     there = {m: names for m, names in there.items() if names}
-    return inputs.embeddings(c, embedder.embed, index.directory, there)
+    vectors = inputs.embeddings(c, embedder.embed, index.directory, there)
+    return spaces.Space(vectors, dict(zip(index.id, index.label)))
 
 
-def validation(c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index):
-    """Returns a function that gives 1:2 accuracy by direction, and their mean `val/metric`."""
-    embedder = recipe_embedder.RecipeEmbedder(recipe)
-
-    def validate() -> dict[str, float]:
-        found = _validation_lists(index.directory)
-        vectors = embeddings(c, embedder, index, lists.items(found))
-        space = spaces.Space(vectors, dict(zip(index.id, index.label)))
-        values = {
-            f"val/matching_{name.direction}": query_lists.matching(
-                path, space, name.direction, 0, 0
-            )[0].value
-            for name, path in found
-        }
-        return {**values, "val/metric": float(np.mean(list(values.values())))}
-
-    return validate
-
-
-def judge(
-    run: models.Trained,
-    index: shards.Index,
-    output: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Returns the figures of the lists of `tags`, and the plots it wrote below `output`."""
-    c = run.config
-    found = [item for tag in tags for item in lists.find(lists_dir, tag)]
-    embedder = recipe_embedder.RecipeEmbedder(run.recipe)
-    vectors = embeddings(c, embedder, index, lists.items(found))
-    labels = dict(zip(index.id, index.label))
-    results, pictures = [], []
-    for tag in tags:
-        of_tag = query_lists.evaluate(
-            lists_dir, tag, vectors, labels, num_bootstrap=c.eval.num_bootstrap, seed=seed
+def _validation_lists(directory: str) -> Found:
+    folder = os.path.join(directory, "lists")
+    some = os.path.isdir(folder) and any(map(lists.is_list, os.listdir(folder)))
+    found = [
+        (name, path)
+        for name, path in (lists.find(folder) if some else ())
+        if name.protocol == "matching"
+        and (name.n, name.stratum, name.tag) == (2, "unrestricted", "val")
+    ]
+    if not found:
+        raise registry.UserError(
+            f"{folder} has no match_v2f_2_val.txt or match_f2v_2_val.txt to pick the weights by: "
+            f"prepare a split val with lists, or {protocol.KEEP_LAST}."
         )
-        scores = query_lists.verification_scores(lists_dir, tag, vectors, labels)
-        pictures += tables.plots(of_tag, scores, os.path.join(output, "plots", tag))
-        results += of_tag
-    return results, pictures
+    return found

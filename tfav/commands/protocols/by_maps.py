@@ -1,73 +1,86 @@
-"""Judges a run by where it says a sound comes from, against annotators' boxes."""
+"""Evaluates a run by where it says a sound comes from, against annotators' boxes."""
 
-import os
-from collections.abc import Sequence
-from typing import Any
-
+import ml_collections
 import numpy as np
 import tensorflow as tf
 import tqdm
 
 from tfav import registry
 from tfav.annotations import boxes as boxes_lib
+from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import localisation
-from tfav.experiment import inputs as reading
-from tfav.experiment import models
+from tfav.evaluation.result import Result
+from tfav.experiment import inputs, models
+from tfav.recipes import outputs
+from tfav.recipes import recipe as base
 
 COLUMN = "boxes"
 
 
-def judge(
-    run: models.Trained,
-    index: shards.Index,
-    output: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Returns the figures of the rows of the splits `tags` that have boxes.
+class Localisation(protocol.Protocol):
+    """The rows with audio, image and boxes of the splits that the tags name."""
+
+    metrics = localisation.METRICS
+    compares = "maps of where a sound comes from with boxes"
+
+    def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
+        """Says whether the recipe draws maps."""
+        del c
+        return outputs.localizes(recipe)
+
+    def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
+        """Returns the figures of the rows of the splits that have boxes.
+
+        Raises:
+          UserError: no such row, or a run that looks at several frames.
+        """
+        num_frames = models.pictures(context.config)["image"].num_frames
+        if num_frames > 1:
+            raise registry.UserError(
+                f"boxes mark one image per row and this run looks at {num_frames} frames: evaluate "
+                "one with --config.image.num_frames=1, or leave localisation out of --protocols."
+            )
+        results = []
+        for tag in context.tags:
+            part = with_boxes(context.config, context.index.select(tag))
+            results += figures(context, tag, part, maps(context, part))
+        return protocol.Evaluated(results)
+
+
+def figures(
+    context: protocol.Context, tag: str, part: shards.Index, grids: list[np.ndarray]
+) -> list[Result]:
+    """Returns the figures of the maps of rows with boxes."""
+    return localisation.evaluate(
+        grids, boxes(part), tag=tag, num_bootstrap=context.num_bootstrap, seed=context.seed
+    )
+
+
+def marked(c: ml_collections.ConfigDict, part: shards.Index) -> np.ndarray:
+    """Returns [N] bool: which rows hold audio, image and boxes."""
+    both = np.all([part.held(m) for m in c.modalities], axis=0)
+    return both & (part.extra.get(COLUMN, np.full(len(part), "")) != "")
+
+
+def with_boxes(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index:
+    """Returns the rows of a split that hold audio, image and boxes.
 
     Raises:
-      UserError: no such row, a recipe that localises nothing, or a run that looks at several
-        frames.
+      UserError: there is none.
     """
-    del output, lists_dir  # figures alone, of whole splits
-    num_frames = models.pictures(run.config)["image"].num_frames
-    if num_frames > 1:
+    rows = np.flatnonzero(marked(c, part))
+    if not len(rows):
         raise registry.UserError(
-            f"boxes mark one picture a row and this run looks at {num_frames} frames: judge one "
-            "with --config.image.num_frames=1, or leave localisation out of --protocols."
+            f"no row of split {part.split[0]} in {part.directory} has audio, image and a column "
+            f"{COLUMN}, which localisation is evaluated on: give annotated rows, see "
+            "docs/datasets.md."
         )
-    results: list[dict[str, Any]] = []
-    for tag in tags:
-        part = with_boxes(run, index, tag)
-        results += localisation.evaluate(
-            maps(run, part),
-            boxes(part),
-            tag=tag,
-            num_bootstrap=run.config.eval.num_bootstrap,
-            seed=seed,
-        )
-    return results, []
-
-
-def with_boxes(run: models.Trained, index: shards.Index, tag: str) -> shards.Index:
-    """Returns the rows of a split that hold sound, picture and boxes."""
-    part = index.select(tag)
-    marked = part.extra.get(COLUMN, np.full(len(part), "")) != ""
-    both = np.all([part.held(m) for m in run.config.modalities], axis=0)
-    part = part.take(np.flatnonzero(marked & both))
-    if not len(part):
-        raise registry.UserError(
-            f"no row of split {tag} in {index.directory} has a column {COLUMN}, sound and picture: "
-            "localisation is judged on annotated rows, see docs/datasets.md."
-        )
-    return part
+    return part.take(rows)
 
 
 def boxes(part: shards.Index) -> list[list[boxes_lib.Box]]:
-    """Returns each row's boxes in fractions of the square that its picture is fitted into."""
+    """Returns each row's boxes in fractions of the square that its image is fitted into."""
     found = []
     for row, text in enumerate(part.extra[COLUMN]):
         width, height = int(part.width[row]), int(part.height[row])
@@ -83,26 +96,17 @@ def boxes(part: shards.Index) -> list[list[boxes_lib.Box]]:
     return found
 
 
-def maps(run: models.Trained, part: shards.Index) -> list[np.ndarray]:
-    """Returns where each row's sound comes from, [H', W'] in [0, 1].
-
-    Raises:
-      UserError: the recipe localises nothing.
-    """
-    c = run.config
-    if not hasattr(run.recipe, "localize"):
-        raise registry.UserError(
-            f"the recipe {c.recipe} does not say where a sound comes from: judge a dmc run."
-        )
-    localize = tf.function(run.recipe.localize, reduce_retracing=True)
+def maps(context: protocol.Context, part: shards.Index) -> list[np.ndarray]:
+    """Returns where each row's sound comes from, [H', W'] in [0, 1]; of several frames, each."""
+    c = context.config
+    localize = tf.function(context.run.recipe.localize, reduce_retracing=True)
     found: list[np.ndarray] = []
-    batches = reading.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
+    batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
-        reading.whole(part.directory),
+        inputs.whole(part.directory),
         tqdm.tqdm(total=len(part), desc="localise", unit="row", disable=None) as bar,
     ):
         for batch in batches:
-            inputs = {name: value for name, value in batch.items() if name != "id"}
-            found += list(localize(inputs).numpy())
+            found += list(localize({k: v for k, v in batch.items() if k != "id"}).numpy())
             bar.update(len(found) - bar.n)
     return found

@@ -1,39 +1,82 @@
-"""Judges a run by what belongs together: matched against mismatched pairs of sound and picture."""
+"""Evaluates a run by what belongs together: matched against mismatched pairs of audio and image."""
 
-import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import ml_collections
 import numpy as np
 
 from tfav import registry
+from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import correspondence
-from tfav.experiment import inputs, models
+from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
 from tfav.recipes import recipe as base
 
 _BLOCK_ROWS = 64  # of a score matrix at a time
 
 
-def check(c: ml_collections.ConfigDict, index: shards.Index) -> None:
-    """Raises UserError unless `index` has what validation needs."""
-    if "val" not in index.info["splits"]:
-        raise registry.UserError(
-            f"{index.directory} has no split val to pick the weights by: prepare one, or keep the "
-            "last weights with --config.train.validate_every=0."
-        )
-    paired(c, index.select("val"))
+class Correspondence(protocol.Protocol):
+    """The rows with audio and image of the splits that the tags name."""
+
+    metrics = correspondence.METRICS
+    compares = "whole pairs of audio and image by a score"
+    page = "pairs"
+
+    def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
+        """Says whether the recipe scores pairs."""
+        del c
+        return hasattr(recipe, "pair_scores") and hasattr(recipe, "represent")
+
+    def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
+        """Returns the figures of the splits."""
+        scorer = Scorer(context.config, context.run.recipe)
+        results = []
+        for tag in context.tags:
+            part = paired(context.config, context.index.select(tag))
+            results += correspondence.evaluate(
+                scorer.score(part),
+                part.label,
+                tag=tag,
+                num_bootstrap=context.num_bootstrap,
+                seed=context.seed,
+            )
+        return protocol.Evaluated(results)
+
+    def check(self, c: ml_collections.ConfigDict, index: shards.Index) -> None:
+        """Refuses data without two pairs in the split val."""
+        paired(c, protocol.validation_split(index), f", or {protocol.KEEP_LAST}")
+
+    def validation(
+        self, c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+    ) -> Callable[[], Mapping[str, float]]:
+        """Returns a function that gives the AUC of the split val, without labels: `val/metric`."""
+        scorer = Scorer(c, recipe)
+        part = paired(c, index.select("val"))
+
+        def validate() -> dict[str, float]:
+            matched, mismatched = correspondence.draw(scorer.score(part), None, c.seed)
+            return {"val/metric": correspondence.auc(matched, mismatched)}
+
+        return validate
 
 
-def paired(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index:
-    """Returns the rows that hold both modalities, at least two."""
+def paired(c: ml_collections.ConfigDict, part: shards.Index, otherwise: str = "") -> shards.Index:
+    """Returns the rows of a split that hold both modalities, at least two.
+
+    Args:
+      c: of the run.
+      part: rows of one split.
+      otherwise: what else a user may do, for the sentence.
+
+    Raises:
+      UserError: there are fewer.
+    """
     both = np.all([part.held(m) for m in c.modalities], axis=0)
     if np.count_nonzero(both) < 2:
         raise registry.UserError(
-            f"{part.directory} has {np.count_nonzero(both)} rows with sound and picture in the "
-            "split to be judged, where a mismatch takes two: prepare more."
+            f"{part.directory} has {np.count_nonzero(both)} rows with audio and image in its split "
+            f"{part.split[0]}, where a mismatch takes two: prepare more{otherwise}."
         )
     return part.take(np.flatnonzero(both))
 
@@ -51,7 +94,7 @@ class Scorer:
         }
 
     def score(self, part: shards.Index) -> np.ndarray:
-        """Returns [N, N]: how well the sound of row i fits the picture of row j."""
+        """Returns [N, N]: how well the audio of row i fits the image of row j."""
         ids = dict.fromkeys(self._config.modalities, part.id.tolist())
         found = inputs.embeddings(self._config, self._represent.embed, part.directory, ids)
         sides = {}
@@ -66,39 +109,3 @@ class Scorer:
             for i in rows
         ]
         return np.concatenate(blocks)
-
-
-def validation(c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index):
-    """Returns a function that gives the AUC of the split val as `val/metric`; labels are unused."""
-    scorer = Scorer(c, recipe)
-    part = paired(c, index.select("val"))
-
-    def validate() -> dict[str, float]:
-        matched, mismatched = correspondence.draw(scorer.score(part), None, c.seed)
-        return {"val/metric": correspondence.auc(matched, mismatched)}
-
-    return validate
-
-
-def judge(
-    run: models.Trained,
-    index: shards.Index,
-    output: str,
-    tags: Sequence[str],
-    lists_dir: str,
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[os.PathLike]]:
-    """Returns the figures of the splits `tags`."""
-    del output, lists_dir  # figures alone, of whole splits
-    scorer = Scorer(run.config, run.recipe)
-    results: list[dict[str, Any]] = []
-    for tag in tags:
-        part = paired(run.config, index.select(tag))
-        results += correspondence.evaluate(
-            scorer.score(part),
-            part.label,
-            tag=tag,
-            num_bootstrap=run.config.eval.num_bootstrap,
-            seed=seed,
-        )
-    return results, []

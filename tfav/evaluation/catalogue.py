@@ -1,0 +1,21 @@
+"""The metrics of all protocols here: what figures mean that a file names by their keys alone."""
+
+from tfav.evaluation import (
+    classification,
+    correspondence,
+    linear_probe,
+    list_tasks,
+    localisation,
+    trials,
+)
+
+METRICS = {
+    protocol: {metric.key: metric for metric in metrics}
+    for protocol, metrics in (
+        *((name, task.metrics) for name, task in list_tasks.TASKS.items()),
+        *(
+            (module.PROTOCOL, module.METRICS)
+            for module in (classification, trials, correspondence, localisation, linear_probe)
+        ),
+    )
+}
