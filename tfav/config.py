@@ -286,8 +286,9 @@ def _comparable(c: ml_collections.ConfigDict) -> dict[str, Any]:
     """Returns a config's fields by dotted name, in the form that JSON gives them back."""
     flat = _LATER | values.flat(c.to_dict())
     # The first protocol validates; the others only evaluate what was trained.
-    flat["eval.protocols"] = flat["eval.protocols"][:1]
-    return json.loads(json.dumps(flat))
+    found = json.loads(json.dumps(flat))
+    found["eval.protocols"] = found["eval.protocols"][:1]
+    return found
 
 
 def optional_float() -> Any:

@@ -36,7 +36,7 @@ class Hearing:
     min_seconds: float = 0.0
     window_seconds: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.max_seconds < math.inf:
             raise registry.UserError(
                 f"--config.eval.audio_seconds={self.max_seconds}: give how many seconds of a clip "

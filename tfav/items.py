@@ -58,13 +58,13 @@ class ItemSpec:
 
     @property
     def side(self) -> int:
-        """Returns the side in pixels of the square that a `fitted` item is brought to."""
-        return self.shape[-2]
+        """Returns the side in pixels of the square that a `fitted` item is brought to; else 0."""
+        return self.shape[-2] or 0 if self.fitted else 0
 
     @property
     def num_frames(self) -> int:
         """Returns the frames of a `fitted` item; one of a single image."""
-        return self.shape[0] if self.fitted and len(self.shape) == 4 else 1
+        return self.shape[0] or 1 if self.fitted and len(self.shape) == 4 else 1
 
     def stack(self, modality: str, items: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Returns items as a batch; what is shorter than the longest is padded with zeros."""

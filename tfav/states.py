@@ -87,7 +87,7 @@ def _mismatch(value: Any, form: Form, name: str) -> str:
             return f"{name} is {_shown(value)} instead of {_NAMES[type(form)]}"
         if isinstance(form, list):
             parts = [(item, form[0], f"{name}[{i}]") for i, item in enumerate(value)]
-        else:
+        elif isinstance(value, dict):
             below = "" if name == "it" else f"{name}."
             fields = {field.rstrip("?"): its for field, its in form.items() if field != "*"}
             missing = [f for f in form if f != "*" and not f.endswith("?") and f not in value]
@@ -104,7 +104,7 @@ def _mismatch(value: Any, form: Form, name: str) -> str:
     types = form if isinstance(form, tuple) else (form,)
     wrong_flag = isinstance(value, bool) and not {bool, object} & set(types)
     if wrong_flag or not isinstance(value, types):
-        return f"{name} is {_shown(value)} instead of {' or '.join(map(_NAMES.get, types))}"
+        return f"{name} is {_shown(value)} instead of {' or '.join(_NAMES[t] for t in types)}"
     return ""
 
 

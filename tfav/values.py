@@ -63,13 +63,17 @@ class Value(NamedTuple):
                 return "is no tuple"
             one = self._replace(several=False, or_none=False)
             return next((f"holds one that {w}" for w in map(one.wrong, value) if w), "")
-        kinds = (int, float) if self.kind is float else self.kind
-        if not isinstance(value, kinds) or (isinstance(value, bool) and self.kind is not bool):
-            return "is of another type"
-        if self.kind is str:
-            return "is none of them" if self.choices and value not in self.choices else ""
-        if self.kind is bool:
+        return self._wrong_one(value)
+
+    def _wrong_one(self, value: Any) -> str:
+        """Returns what is wrong with a value that is not several, likewise."""
+        if isinstance(value, bool) and self.kind is bool:
             return ""
+        if isinstance(value, str) and self.kind is str:
+            return "is none of them" if self.choices and value not in self.choices else ""
+        number = isinstance(value, int) or (isinstance(value, float) and self.kind is float)
+        if not number or isinstance(value, bool) or self.kind in (bool, str):
+            return "is of another type"
         if not math.isfinite(value):
             return "is no finite number"
         low = value <= self.least if self.above else value < self.least
@@ -99,12 +103,12 @@ def choice(*choices: str, **more: Any) -> Value:
 FLAG = Value(bool)
 
 
-def check(found: Mapping[str, Any], table: Mapping[str, Value], flag: Callable[[str], str]) -> None:
+def check(found: Mapping[str, Any], table: Mapping[str, Value | None], flag: Callable[[str], str]) -> None:
     """Refuses a value that is out of its row's range; names without a row pass.
 
     Args:
       found: name to value.
-      table: name to row.
+      table: name to row, or to None.
       flag: name to how the user writes it, such as `--config.train.num_steps`.
 
     Raises:
@@ -112,7 +116,9 @@ def check(found: Mapping[str, Any], table: Mapping[str, Value], flag: Callable[[
     """
     for name, value in found.items():
         row = table.get(name)
-        wrong = row.wrong(value) if row is not None else ""
+        if row is None:
+            continue
+        wrong = row.wrong(value)
         if wrong:
             raise registry.UserError(f"{flag(name)}={value!r} {wrong}: give {row.wanted}.")
 

@@ -98,6 +98,7 @@ def no_locks(monkeypatch):
         (2**22 + 1, socket.gethostname(), False),  # above the kernel's largest
         (1, "elsewhere", True),  # nobody here knows
     ],
+    ids=["a process here", "no process here", "a process elsewhere"],
 )
 def test_without_locks_the_owner_in_the_file_decides(tmp_path, no_locks, pid, host, lives):
     (tmp_path / ".lock").write_text(json.dumps({"pid": pid, "host": host, "time": "then"}))

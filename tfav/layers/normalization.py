@@ -84,8 +84,8 @@ class BatchNorm(layer.Layer):
             y, *statistics = _on_rows(_synchronized, x, gamma, beta, self.epsilon)
         else:
             moved = (*(tf.identity(average) for average in moving), 1.0 - self.momentum)
-            y, *moved = _on_rows(_alone, x, gamma, beta, self.epsilon, *moved)
-            for average, value in zip(moving, moved):
+            y, *ahead = _on_rows(_alone, x, gamma, beta, self.epsilon, *moved)
+            for average, value in zip(moving, ahead):
                 average.assign(tf.stop_gradient(value))
             return tf.cast(y, self.output_dtype)
         for average, value in zip(moving, statistics):
@@ -159,14 +159,14 @@ def _synchronized(
     """
 
     @tf.custom_gradient
-    def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
+    def run(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[Any, Callable]:
         mean, variance = global_moments(precision.full(x))
         options = {"epsilon": epsilon, "is_training": False}
         y, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x, scale=gamma, offset=beta, mean=mean, variance=variance, **options
         )
 
-        def gradient(dy: tf.Tensor, *_: tf.Tensor):
+        def gradient(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             # As if the statistics were constants; then what follows from their moving with x.
             constant, at_gamma, at_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=dy,
