@@ -2,38 +2,16 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 ROWS = [
-    {
-        "tensors",
-        "registry",
-        "config",
-        "compat",
-        "theory",
-        "states",
-        "scalars",
-        "values",
-        "fields",
-        "weights",
-        "files",
-        "folders",
-        "hearing",
-        "items",
-        "annotations",
-        "clients",
-    },
-    {"ops", "media"},
-    {"losses", "layers", "data", "evaluation"},
-    {"encoders", "keras", "reports"},
-    {"recipes"},
-    {"training", "inference", "interop"},
-    {"export"},
-    {"experiment"},
-    {"commands"},
-    {"bin", "configs"},
+    set(row.replace("|", " ").split())
+    for row in re.findall(
+        r"^row [0-9]+ +(.+)$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
 ]
 NUMPY_ONLY = (
     "theory.py",
@@ -102,6 +80,11 @@ def test_each_dependency_stays_where_it_belongs(file):
         assert not heads & {"tensorflow", "keras", "matplotlib", "jinja2", "html"}
     assert "BatchNormalization" not in _calls(file), "normalization.BatchNorm is synchronized"
     assert "Dropout" not in _calls(file), "dropout.SeededDropout is the one that resumes"
+
+
+def test_contributing_draws_every_package_once():
+    drawn = [part for row in ROWS for part in row]
+    assert sorted(drawn) == sorted({_part(file) for file in FILES} - {"__init__"})
 
 
 def test_no_file_has_a_name_that_says_nothing():

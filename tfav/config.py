@@ -39,6 +39,7 @@ _LATER = {
     "audio.frontend.instance_norm": True,
     "loss.contrastive": "contrastive",
 }
+_LATER_EVAL = {"min_seconds": 0.0, "window_seconds": 0.0}  # likewise, of `eval`
 
 # What a config's file must hold beside the fields that `fields.check` looks for.
 _ANY = {"*": object}
@@ -251,6 +252,7 @@ def load(workdir: str) -> ml_collections.ConfigDict:
         )
     fix = "restore it from a copy, or train into a new --workdir"
     tree = states.read(file, _FORM, fix)
+    tree["eval"] = _LATER_EVAL | tree["eval"]
     try:
         c = from_json(json.dumps(tree))
         fields.check(c.to_dict())

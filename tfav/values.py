@@ -103,7 +103,9 @@ def choice(*choices: str, **more: Any) -> Value:
 FLAG = Value(bool)
 
 
-def check(found: Mapping[str, Any], table: Mapping[str, Value | None], flag: Callable[[str], str]) -> None:
+def check(
+    found: Mapping[str, Any], table: Mapping[str, Value | None], flag: Callable[[str], str]
+) -> None:
     """Refuses a value that is out of its row's range; names without a row pass.
 
     Args:

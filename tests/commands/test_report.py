@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     os.makedirs(workdir)
     c = small.config(data)
     files.write_text(os.path.join(workdir, "config.json"), config.to_json(c))
-    environment.record(workdir, environment.facts(labels=["a", "b", "c"]))
+    environment.record(workdir, environment.facts(step=0, labels=["a", "b", "c"], data_sha256=""))
     recipe = models.model(c, 3)
     checkpoints.save_weights(
         os.path.join(workdir, checkpoints.WEIGHTS_FILE), recipe.named_weights(), write=True, step=7

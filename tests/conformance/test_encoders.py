@@ -92,7 +92,7 @@ def test_a_saved_model_of_unknown_batch_and_length_serves_its_embeddings(row, tm
                 "waveform": encoder_rows.noise(rows, length),
                 "num_samples": np.full(rows, length // 2, np.int32),
             }
-            for rows, length in ((1, 800), (3, 2111))
+            for rows, length in ((1, 3_300), (3, 4_611))
         ]
     else:
         feeds = [{"image": encoder_rows.batch(encoder, rows)} for rows in (1, 3)]

@@ -12,10 +12,10 @@ import tensorflow as tf
 from tests import small
 from tests.serving import loopback
 from tests.serving.loaded import Loaded
-from tfav import hearing, registry
+from tfav import config, hearing, registry
 from tfav.clients import client
-from tfav.commands import embed, evaluate, export, train
-from tfav.commands.protocols import by_lists
+from tfav.commands import embed, export, train
+from tfav.commands.protocols import by_lists, protocol
 from tfav.data import shards
 from tfav.data.prepare import dataset, manifest
 from tfav.experiment import models
@@ -41,10 +41,8 @@ def folder(tmp_path_factory):
         wave += 0.05 * random.standard_normal(len(time))
         soundfile.write(folder / "files" / name, wave, 16_000, subtype="PCM_16")
     shutil.copytree(folder / "whole", folder / "windowed")
-    config = folder / "windowed" / "config.json"
-    changed = json.loads(config.read_text())
-    changed["eval"]["window_seconds"] = 0.4
-    config.write_text(json.dumps(changed))
+    c.eval.window_seconds = 0.4
+    config.save(c, str(folder / "windowed"))
     return folder
 
 
@@ -101,9 +99,9 @@ def doors(run, folder, tmp_path):
     data = str(tmp_path / "set")
     dataset.prepare(rows, dataset.Settings(output=data))
     index = shards.Index.read(data)
-    embedder = recipe_embedder.RecipeEmbedder(trained.recipe)
-    ids = {"audio": list(SECONDS)}
-    yield "evaluation", by_lists.embeddings(trained.config, embedder, index, ids)["audio"]
+    context = protocol.Context(trained, index, ("test",), "", 0)
+    space = by_lists.embed(context, {"audio": list(SECONDS)})
+    yield "evaluation", dict(zip(SECONDS, space.vectors("the list", "audio", list(SECONDS))))
 
 
 def expected(run, folder):
@@ -212,7 +210,3 @@ def test_a_clip_is_cut_repeated_and_windowed():
     # (2 * (1, 0) + 1 * (0, 1)) / sqrt(5)
     mean = hearing.mean(np.eye(2, dtype=np.float32), np.array([2, 1]))
     np.testing.assert_allclose(mean, np.array([2, 1]) / np.sqrt(5), rtol=1e-6)
-
-
-def test_evaluation_and_its_report_judge_by_the_runs_own_hearing(run):
-    assert list(evaluate.evaluate([str(run)], ["test"]))

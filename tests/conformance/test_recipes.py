@@ -11,6 +11,7 @@ from tests import small
 from tests.conformance import replicas, walk
 from tfav import compat, recipes
 from tfav.commands import train
+from tfav.commands.protocols import table
 from tfav.experiment import models
 from tfav.training import trainer
 
@@ -48,6 +49,8 @@ def test_every_row_has_settings():
 def config(name, directory="unused"):
     c = small.config(directory)
     c.recipe = name
+    fitting = (p for p, its in table.PROTOCOLS.items() if its.fits(recipes.RECIPES[name], c))
+    c.eval.protocols = (next(fitting),)
     for part, fields in SETTINGS[name].items():
         c[part] = ml_collections.ConfigDict(fields)
     return c

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conformance import encoder_rows
 from tfav.encoders import audio, image, mobile
 from tfav.export import servable
-from tfav.export.lite import tflite
+from tfav.export.lite import conversion, tflite
 from tfav.recipes import recipe as base
 
 
@@ -109,7 +109,7 @@ def test_its_tflite_has_no_op_that_int8_is_slow_in(make, tmp_path):
     (name,) = tflite.write(
         servable.Servable(recipe), str(tmp_path), audio_samples=3_200, precisions=("float32",)
     )
-    ops = tflite.describe((tmp_path / name).read_bytes())["ops"]
+    ops = conversion.describe((tmp_path / name).read_bytes())["ops"]
     assert ops["DEPTHWISE_CONV_2D"] >= 7 and ops["CONV_2D"] >= 11
     slow = {"PRELU", "HARD_SWISH", "LOGISTIC", "RELU6", "BATCH_TO_SPACE_ND"}
     assert not slow & ops.keys()  # RELU6 alone would not be fused into its convolution

@@ -7,11 +7,12 @@ import threading
 import pytest
 
 from tests import untrained
-from tfav import files, registry
+from tfav import config, files, registry
 from tfav.commands import plans
 from tfav.evaluation import catalogue, result
 from tfav.evaluation.metric import Metric
 from tfav.experiment import evaluations, measurement, provenance
+from tfav.training import environment
 
 
 @pytest.fixture(scope="module")
@@ -184,14 +185,13 @@ def change_weights(workdir):
 
 
 def change_settings(workdir):
-    text = (workdir / "config.json").read_text()
-    (workdir / "config.json").write_text(text.replace('"num_bootstrap": 20', '"num_bootstrap": 9'))
+    c = config.load(str(workdir)).unlock()
+    c.eval.num_bootstrap = 9
+    config.save(c, str(workdir))
 
 
 def change_data(workdir):
-    text = (workdir / "environment.json").read_text()
-    digest = json.loads(text)["starts"][-1]["data_sha256"]
-    (workdir / "environment.json").write_text(text.replace(digest, "0" * 64))
+    environment.record(str(workdir), environment.facts(step=9, labels=[], data_sha256="0" * 64))
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,7 @@ print(found.vectors["audio"].shape, {"tensorflow", "keras"} & set(sys.modules))
     assert python(code, path, folder / "ann.wav") == "(1, 8) set()"
     embed = f"""
 import runpy, sys
+sys.path.insert(0, "bin")
 sys.argv[1:] = ["--model={path}", "--inputs={folder / "ann.wav"}", "--output={folder / "x.npz"}"]
 try:
     runpy.run_path("bin/embed.py", run_name="__main__")

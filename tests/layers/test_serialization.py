@@ -43,6 +43,7 @@ EXAMPLES = {
         },
         VECTORS,
     ),
+    "PReLU": ({}, MAP),
     "ChannelAttentivePooling": (
         {"size": 4, "hidden_size": 3, "deviation": True, "seeds": range(2)},
         FRAMES,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfav
 from tests import small
 from tests.training import toy
 from tfav import compat, files, registry
@@ -419,7 +420,7 @@ def test_facts_of_every_start_are_kept(tmp_path):
     starts = environment.starts(str(tmp_path))
     assert [s["step"] for s in starts] == [0, 20]
     assert starts[0]["tensorflow"] == tf.__version__
-    assert starts[0]["tfav"] == environment.version() == importlib.metadata.version("tfav")
+    assert starts[0]["tfav"] == tfav.__version__ == importlib.metadata.version("tfav")
 
 
 def test_a_revision_is_that_of_the_repository_which_holds_the_file_itself(tmp_path):

@@ -45,8 +45,8 @@ def hearing(c: ml_collections.ConfigDict) -> hearing_lib.Hearing:
     """
     return hearing_lib.Hearing(
         max_seconds=c.eval.audio_seconds,
-        min_seconds=c.eval.get("min_seconds", 0.0),  # runs of older versions lack the last two
-        window_seconds=c.eval.get("window_seconds", 0.0),
+        min_seconds=c.eval.min_seconds,
+        window_seconds=c.eval.window_seconds,
     )
 
 

@@ -5,7 +5,7 @@ last three are tables of state that no gradient moves.
 """
 
 from tfav.layers.blending import BlendingWeights
-from tfav.layers.blocks import Conv, DepthwiseConv
+from tfav.layers.blocks import Conv, DepthwiseConv, PReLU
 from tfav.layers.classifiers import ConcatClassifier, CosineClassifier, SharedClassifier
 from tfav.layers.clustering import MovingMean, SoftClustering
 from tfav.layers.dropout import SeededDropout
@@ -31,6 +31,7 @@ __all__ = [
     "IRBlock",
     "LogMel",
     "LogSpectrogram",
+    "PReLU",
     "ResNet",
     "SEBasicBlock",
     "SeededDropout",

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfav.media import bad_file, formats, jpeg_scans, limits
@@ -173,6 +172,8 @@ def _whole(content: bytes, max_side: int) -> Image.Image:
 
 def _is_decodable(jpeg: bytes) -> bool:
     """Whether the data set's reader takes a JPEG."""
+    import tensorflow as tf  # who embeds audio alone by a .tflite does without
+
     try:
         tf.io.decode_jpeg(jpeg, channels=3)
     except tf.errors.InvalidArgumentError:

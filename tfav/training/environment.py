@@ -1,7 +1,6 @@
 """What a run ran on and with: the facts a figure needs to be made again."""
 
 import datetime
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -17,14 +16,6 @@ from tfav import states
 
 FILE = "environment.json"
 _FORM = {"starts": [{"step": int, "data_sha256": str, "labels": [str], "*": object}]}
-
-
-def version() -> str:
-    """Returns the version of tfav."""
-    try:
-        return getattr(tfav, "__version__", None) or importlib.metadata.version("tfav")
-    except importlib.metadata.PackageNotFoundError:  # a clone that is not installed
-        return "unknown"
 
 
 def revision(file: str = __file__) -> str | None:
@@ -56,7 +47,7 @@ def facts(**more: Any) -> dict[str, Any]:
     return {
         "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
-        "tfav": version(),
+        "tfav": tfav.__version__,
         "revision": revision(),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,

@@ -46,7 +46,9 @@ class Groups:
         squares = {key: 2.0 * tf.nn.l2_loss(vector) for key, vector in vectors.items()}
         found = {"": tf.add_n(list(squares.values()))}
         for name in self._encoders:
-            found[name] = tf.add_n([square for key, square in squares.items() if key[0] == name])
+            own = [square for key, square in squares.items() if key[0] == name]
+            # None of it where all of an encoder's weights are frozen.
+            found[name] = tf.add_n(own) if own else tf.zeros_like(found[""])
         return {name: tf.sqrt(square) for name, square in found.items()}
 
     def decay(
