@@ -7,12 +7,13 @@ EXPORT ?= exports/voice_face
 SEED ?= 0
 SECONDS ?= 60
 CLIENTS ?= 4
+PYTHONS ?= 3.10 3.11 3.12 3.13
 BIN = $(VENV)/bin
 # The tested versions of what is installed; CONSTRAINTS= takes the newest that setup.cfg allows.
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo arm serve-load test lint install constraints clean
+.PHONY: demo arm serve-load test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -63,6 +64,15 @@ constraints: $(READY)
 	  --extra cpu --extra test --extra video --extra quantize --extra beam --extra servers -c constraints/limits.txt -o constraints/current.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-annotate --no-header setup.cfg \
 	  --extra addons-cpu --extra test --extra video -o constraints/addons.txt
+
+# Installs on each Python of PYTHONS that the machine has, those of pyenv too, and runs what the README tells a reader to type.
+pythons:
+	@PATH="$$PATH:$$(echo $$HOME/.pyenv/versions/*/bin | tr ' ' ':')"; for v in $(PYTHONS); do \
+	  found=$$(which -a python$$v | while read p; do $$p -c '' 2>/dev/null && echo $$p && break; done); \
+	  if [ -z "$$found" ]; then echo "python$$v: not on this machine"; continue; fi; \
+	  $(MAKE) --no-print-directory install PYTHON=$$found VENV=.venv-$$v && \
+	  .venv-$$v/bin/python -m pytest -q tests/test_compat.py tests/test_readme.py || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info
