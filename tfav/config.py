@@ -131,7 +131,7 @@ def base() -> ml_collections.ConfigDict:
     c.train.tables_from = ""  # a workdir or weights.npz: identity weights; set by first_phase
 
     c.eval = ml_collections.ConfigDict()
-    c.eval.protocols = ("lists",)  # rows of judging.JUDGES; the first one validates too
+    c.eval.protocols = ("lists",)  # rows of protocols.table.PROTOCOLS; the first one validates too
     c.eval.groups = ""  # classification: the column whose values are resampled for intervals
     c.eval.batch_size = 32
     # What is heard of a clip, by evaluation, tfav-embed, servers and phones alike: hearing.Hearing.
