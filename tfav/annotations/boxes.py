@@ -49,16 +49,20 @@ def read_annotation(path: str) -> list[Box]:
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
         found = [
-            [float(box.findtext(tag)) for tag in ("xmin", "ymin", "xmax", "ymax")]
+            [float(box.findtext(tag, "")) for tag in ("xmin", "ymin", "xmax", "ymax")]
             for box in root.iter("bbox")
         ]
-    except (OSError, xml.etree.ElementTree.ParseError, TypeError, ValueError) as error:
+    except (OSError, xml.etree.ElementTree.ParseError, ValueError) as error:
         raise registry.UserError(
             f"{path} is no annotation with bbox elements of xmin, ymin, xmax and ymax ({error}): "
             "mend or leave it out."
         ) from error
     clipped = np.clip(np.array(found).reshape(-1, 4) / ANNOTATED_SIZE, 0, 1)
-    boxes = [tuple(box) for box in clipped.tolist() if box[0] < box[2] and box[1] < box[3]]
+    boxes: list[Box] = [
+        (left, top, right, bottom)
+        for left, top, right, bottom in clipped.tolist()
+        if left < right and top < bottom
+    ]
     if not boxes:
         raise registry.UserError(f"{path} marks no box: leave that picture out.")
     return boxes
