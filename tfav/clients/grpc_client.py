@@ -11,6 +11,8 @@ TensorFlow. The latter asks for `tensorflow` by name, so beside tensorflow-cpu i
 """
 
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 import numpy as np
@@ -27,7 +29,7 @@ from tensorflow_serving.apis import (
 try:
     from tfav.clients.client import Calls, ServingError, asserted, pauses
 except ImportError:  # copied
-    from client import Calls, ServingError, asserted, pauses
+    from client import Calls, ServingError, asserted, pauses  # type: ignore[no-redef] # the same
 
 
 class Client(Calls):
@@ -46,14 +48,14 @@ class Client(Calls):
 
     def __init__(
         self,
-        target,
-        model,
-        version=None,
-        timeout_seconds=30.0,
-        retries=5,
-        max_seconds=60.0,
-        max_message_bytes=64_000_000,
-        credentials=None,
+        target: str,
+        model: str,
+        version: int | None = None,
+        timeout_seconds: float = 30.0,
+        retries: int = 5,
+        max_seconds: float = 60.0,
+        max_message_bytes: int = 64_000_000,
+        credentials: grpc.ChannelCredentials | None = None,
     ):
         super().__init__(max_seconds)
         options = [
@@ -74,24 +76,24 @@ class Client(Calls):
         self._retries = retries
         self._max_message_bytes = max_message_bytes
 
-    def __enter__(self):
+    def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
 
-    def status(self):
+    def status(self) -> dict[int, str]:
         """Returns version to its state, such as {1: "AVAILABLE"}."""
         request = self._request(get_model_status_pb2.GetModelStatusRequest)
         answer = self._call(self._model.GetModelStatus, request)
         names = get_model_status_pb2.ModelVersionStatus.State
         return {each.version: names.Name(each.state) for each in answer.model_version_status}
 
-    def metadata(self):
+    def metadata(self) -> dict[str, dict[str, Any]]:
         """Returns signature to {"inputs" and "outputs": {name: {"dtype", "shape" (-1: any)}}}."""
         request = self._request(get_model_metadata_pb2.GetModelMetadataRequest)
         request.metadata_field.append("signature_def")
@@ -104,7 +106,7 @@ class Client(Calls):
             if not name.startswith("__")  # TensorFlow's own initialiser
         }
 
-    def predict(self, signature, inputs):
+    def predict(self, signature: str, inputs: Mapping[str, object]) -> Any:
         """Calls any signature.
 
         Args:
@@ -132,14 +134,14 @@ class Client(Calls):
         outputs = {name: tf.make_ndarray(x) for name, x in answer.outputs.items()}
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
-    def _request(self, kind):
+    def _request(self, kind: Callable[[], Any]) -> Any:
         request = kind()
         request.model_spec.name = self._name
         if self._version is not None:
             request.model_spec.version.value = self._version
         return request
 
-    def _call(self, method, request):
+    def _call(self, method: Callable[..., Any], request: object) -> Any:
         for pause in (*pauses(self._retries), None):
             try:
                 return method(request, timeout=self._timeout_seconds)
@@ -163,7 +165,7 @@ class Client(Calls):
             time.sleep(pause)
 
 
-def _proto(name, value):
+def _proto(name: str, value: object) -> Any:
     try:
         array = np.asarray(value)
     except ValueError:
@@ -180,7 +182,7 @@ def _proto(name, value):
     return tf.make_tensor_proto(value if array.dtype.kind == "S" else array)
 
 
-def _tensors(tensors):
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "dtype": types_pb2.DataType.Name(info.dtype),
