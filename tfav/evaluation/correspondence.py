@@ -36,8 +36,8 @@ def draw(
     score = np.asarray(score, np.float64)
     other = ~np.eye(len(score), dtype=bool)
     if label is not None:
-        label = np.asarray(label)
-        other &= label[:, None] != label
+        code = np.asarray(label)
+        other &= code[:, None] != code
     least = int(other.sum(axis=1).min())
     if not least:
         raise registry.UserError(

@@ -100,7 +100,8 @@ def probe(
         chosen[name] = constants[int(np.argmax(accuracies))]
         clips, truth, guess = _predict(features, label, clip, train, test, chosen[name], seed)
         found.append((clips, truth, guess, np.full(len(clips), name)))
-    return Probe(*(np.concatenate(column) for column in zip(*found)), chosen, tuple(notes))
+    clips, truth, guess, fold = (np.concatenate(column) for column in zip(*found))
+    return Probe(clips, truth, guess, fold, chosen, tuple(notes))
 
 
 def _unseen(name: str, tested: np.ndarray, trained: np.ndarray) -> list[str]:
@@ -139,7 +140,15 @@ def _draw(label: np.ndarray, clip: np.ndarray, seed: int) -> np.ndarray:
     return part[inverse]
 
 
-def _right(features, label, clip, train, test, constant, seed) -> np.ndarray:
+def _right(
+    features: np.ndarray,
+    label: np.ndarray,
+    clip: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    constant: float,
+    seed: int,
+) -> np.ndarray:
     _, truth, guess = _predict(features, label, clip, train, test, constant, seed)
     return truth == guess
 
@@ -192,7 +201,7 @@ def evaluate(
     accuracy = {str(fold): float(hit[found.fold == fold].mean()) for fold in folds}
     return [
         results.measured(
-            np.mean(list(accuracy.values())),
+            float(np.mean(list(accuracy.values()))),
             np.bincount(found.label).max() / len(found.label),
             bootstrap.mean(hit, np.arange(len(hit)), num_bootstrap, seed),
             protocol=PROTOCOL,

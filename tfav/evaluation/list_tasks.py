@@ -34,7 +34,7 @@ class Query(NamedTuple):
     """
 
     name: lists.ListName
-    path: os.PathLike
+    path: str | os.PathLike
     space: spaces.Space
     num_bootstrap: int = 0
     seed: int = 0

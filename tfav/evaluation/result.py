@@ -123,7 +123,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form; what is empty is left out."""
-        further = {"threshold": self.threshold, "resampled": self.resampled}
+        further: dict[str, Any] = {"threshold": self.threshold, "resampled": self.resampled}
         further |= {"notes": list(self.notes), **self.details}
         return {
             "protocol": self.protocol,

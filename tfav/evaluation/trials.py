@@ -88,7 +88,7 @@ def evaluate(
     known = (first >= 0) & (second >= 0)
     if speakers is None:
         speakers = [name.lstrip("/").split("/")[0] for name in ids]
-    speakers = np.asarray(speakers)
+    speaker = np.asarray(speakers)
     origin = {"list_name": os.path.basename(path), "sha256": files.sha256(path)}
     found = []
     for direction, sides in directions.items():
@@ -117,7 +117,7 @@ def evaluate(
             )
         rows = np.where(turned, second, first)[kept], np.where(turned, first, second)[kept]
         score = _cosine(path, direction, sides, ids, *rows)
-        code = np.unique(speakers[first[kept]], return_inverse=True)[1]
+        code = np.unique(speaker[first[kept]], return_inverse=True)[1]
         sampled = score, label, code, num_bootstrap, seed
         found += [
             results.measured(
