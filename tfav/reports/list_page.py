@@ -163,7 +163,7 @@ def _data(
             table.append(_entry(modality, name, items[modality][name], level))
         return places[modality, name]
 
-    shown = []
+    shown: list[dict[str, Any]] = []
     for task in tasks:
         ask, answer = lists.MODALITIES[task.direction]
         probes = [

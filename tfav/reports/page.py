@@ -119,14 +119,14 @@ def grids(results: Sequence[Result]) -> list[Grid]:
         found.append(Grid(caption, list(names.LONG.values()), rows))
     others = [r for r in results if r.direction not in names.LONG]
     tags = list(dict.fromkeys(r.tag for r in others))
-    rows = {}
+    lines: dict[tuple[tuple, str], dict[str, Cells]] = {}
     for metric, n in tables.order(others):
         for r in others:
             if (r.metric, r.n) == (metric, n):
                 name = f"{_row_name(r.name, metric)}: {r.direction}"
-                rows.setdefault((r.key[1:], name), {})[r.tag] = r.cells()
-    if rows:
-        shown = [(name, [*map(cells.get, tags)]) for (_, name), cells in rows.items()]
+                lines.setdefault((r.key[1:], name), {})[r.tag] = r.cells()
+    if lines:
+        shown = [(name, [*map(cells.get, tags)]) for (_, name), cells in lines.items()]
         found.append(Grid("%, where no other unit is named", tags, shown))
     return found
 

@@ -125,9 +125,9 @@ def task(
     for row, groups in choose(precision, relevant > 0, num_probes, seed).items():
         number, local = where[row]
         probes, gallery = galleries[number]
-        query, items, query_label, item_label = sides[number]
-        score = retrieval.rounded(items @ query[local])
-        match = item_label == query_label[local]
+        probe_vectors, items, probe_label, item_label = sides[number]
+        score = retrieval.rounded(items @ probe_vectors[local])
+        match = item_label == probe_label[local]
         order = np.lexsort((match, -score))[:top]  # among equals, what does not match comes first
         shown.append(
             Probe(
