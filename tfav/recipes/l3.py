@@ -83,9 +83,8 @@ class L3(paired.Correspondence):
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; the similarities are logits of `pair_scores`."""
-        matched, mismatched = self.compare(
-            *(self.represent(m, batch, training) for m in paired.MODALITIES), training
-        )
+        audio, image = (self.represent(m, batch, training) for m in paired.MODALITIES)
+        matched, mismatched = self.compare(audio, image, training)
         right = tf.cast(matched > 0, matched.dtype)
         right += tf.reduce_mean(tf.cast(mismatched <= 0, matched.dtype), axis=1)
         return {

@@ -139,8 +139,7 @@ class MMCosine(recipe.Recipe):
         names += ["contrastive"] if self.contrastive_weight else []
         names += ["agreement"] if self.agreement_weight else []
         names += ["accuracy"]
-        kinds = ("accuracy", "share", "weight_norm")
-        kinds += ("score",) if self.modulation else ()
+        kinds = ["accuracy", "share", "weight_norm", *(["score"] if self.modulation else [])]
         return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
 
     @classmethod

@@ -5,14 +5,14 @@ itself, the name works on both lines. All others fail at once with a sentence th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfav import compat, registry
 
-Rate = float | keras.optimizers.schedules.LearningRateSchedule
+Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 class SGD(keras.optimizers.SGD):
