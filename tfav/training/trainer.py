@@ -1,7 +1,7 @@
 """The only training loop of the house. It knows no paper."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -162,7 +162,7 @@ def fit(
     batches: Iterator,
     checkpoints: checkpoints_lib.Checkpoints,
     writer: writer_lib.Writer | None,
-    validate: Callable[[], dict[str, float]],
+    validate: Callable[[], Mapping[str, float]] | None,
     keep_best: Callable[[float | None, int], None],
     *,
     num_steps: int,
@@ -177,7 +177,8 @@ def fit(
       batches: distributed, from the trainer's step on.
       checkpoints: where the run is kept.
       writer: where scalars go; None on workers that do not write.
-      validate: returns scalars, of which `val/metric` picks the weights, larger is better.
+      validate: returns scalars, of which `val/metric` picks the weights, larger is better; None
+        without validation.
       keep_best: called with metric and step when validation beats all before; at the end with None
         when there is no validation.
       num_steps: of the whole run.
@@ -227,6 +228,7 @@ def fit(
             # An averaging optimizer's averages are what is judged and kept.
             with compat.averaged(trainer.optimizer, trainer.recipe.trainable_weights):
                 if validate_every and (stop % validate_every == 0 or last):
+                    assert validate is not None, "`validate_every` asks for it"
                     scalars.update(validate())
                     metric = trainer.workers_mean(scalars["val/metric"])
                     if metric > float(checkpoints.best.numpy()):
