@@ -97,7 +97,7 @@ def evaluate(
     label: np.ndarray,
     *,
     class_names: Sequence[str],
-    groups: Sequence[str] | None = None,
+    groups: ArrayLike | None = None,
     grouped_by: str = "group",
     present: Mapping[str, np.ndarray] | None = None,
     tag: str = "test",

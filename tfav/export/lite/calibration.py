@@ -1,7 +1,7 @@
 """What 8-bit ranges are measured on: real inputs, balanced, in the form a signature takes."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -51,14 +51,16 @@ def loudness(waveform: np.ndarray) -> float:
 
 
 def feeds(
-    function: Callable, rows: Rows, modalities: Mapping[str, items.ItemSpec]
+    function: tf.types.experimental.ConcreteFunction,
+    rows: Rows,
+    modalities: Mapping[str, items.ItemSpec],
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the inputs of a phone's signature, by name, for each of the rows it can take.
 
     What is padded is cut or padded to the signature's length, where that is fixed.
 
     Args:
-      function: a concrete function of batch 1.
+      function: the signature, of batch 1.
       rows: those without all of its modalities are left out.
       modalities: modality to what one item of it is.
     """

@@ -101,7 +101,7 @@ def describe(content: bytes) -> dict[str, Any]:
             "outputs": _tensors(runner.get_output_details()),
         }
     model = flatbuffer_utils.convert_bytearray_to_object(content)
-    asked = collections.defaultdict(int)
+    asked: dict[str, int] = collections.defaultdict(int)
     for code in model.operatorCodes:
         name = quantize.op_name(code)
         asked[name] = max(asked[name], code.version)

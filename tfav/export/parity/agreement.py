@@ -60,8 +60,8 @@ def compare_logits(
     return {
         **_agreement(ids, cosine, np.abs(a - b).max()),
         "argmax_agreement": float((top == other).mean()),
-        "argmax_ties": [ids[row] for row in np.flatnonzero((top != other) & tied)],
-        "argmax_flips": [ids[row] for row in np.flatnonzero((top != other) & ~tied)],
+        "argmax_ties": [name for name, tie in zip(ids, (top != other) & tied) if tie],
+        "argmax_flips": [name for name, flip in zip(ids, (top != other) & ~tied) if flip],
     }
 
 

@@ -89,8 +89,10 @@ def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
     `window` [frame_length_samples]; `bands` of a log-mel are triangles, the weights of the bins
     from `first_bin` on; `density` [bins] of a log spectrogram multiplies its power.
     """
-    names = ("amplitude", "preemphasis", "centered", "detrend", "frame_length_samples")
-    names += ("frame_step_samples", "fft_length", "power", "log_offset", "instance_norm")
+    names = (
+        *("amplitude", "preemphasis", "centered", "detrend", "frame_length_samples"),
+        *("frame_step_samples", "fft_length", "power", "log_offset", "instance_norm"),
+    )
     found = {"name": layer.name, "num_bands": layer.num_bands}
     found |= {name: getattr(layer, name) for name in names if hasattr(layer, name)}
     if found.get("instance_norm"):
@@ -139,10 +141,9 @@ def _of_picture(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dic
 
 def _of_numbers(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
     shape = [_STEPS if size is None else size for size in spec.shape]
-    values = 37 * np.arange(np.prod(shape)) % 101
-    if not np.issubdtype(np.dtype(spec.dtype), np.integer):
-        values = values / 50 - 1
-    values = values.reshape(shape).astype(spec.dtype)
+    numbers = 37 * np.arange(np.prod(shape)) % 101
+    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    values = (numbers if whole else numbers / 50 - 1).reshape(shape).astype(spec.dtype)
     return {
         "description": _NUMBERS,
         "shape": shape,

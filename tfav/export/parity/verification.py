@@ -52,11 +52,12 @@ def judge(
         held = sides.setdefault(key, {})
         held |= {modality: (name, embedder) for modality in embedder.modalities}
     expected: dict[tuple[str, int | None], np.ndarray] = {}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for by in sides.values():
         if not {"audio", "image"} <= by.keys():
             continue
-        before, after = {}, {}
+        before: dict[str, dict[str, np.ndarray]] = {}
+        after: dict[str, dict[str, np.ndarray]] = {}
         for modality, items in trials.items.items():
             name, embedder = by[modality]
             cut = list(embedder.lengths.values())[-1] if name.endswith(".tflite") else None
@@ -114,7 +115,8 @@ def limited(lines: list[tuple[str, str, bool]], max_items: int) -> list[tuple[st
     right, wrong = ([line for line in lines if line[2] == kind] for kind in (True, False))
     known: set[tuple[str, str]] = set()
     for both in zip(right, wrong):
-        new = {(m, i) for line in both for m, i in zip(("audio", "image"), line)} - known
+        new = {(m, i) for sound, image, _ in both for m, i in (("audio", sound), ("image", image))}
+        new -= known
         if len(known) + len(new) > max_items:
             break
         known |= new

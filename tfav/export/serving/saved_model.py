@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -154,7 +154,7 @@ def verify(servable: servable_lib.Servable, path: str) -> None:
             for s, arrays in examples.items()
             for name, x in arrays.items()
         }
-        np.savez(inputs, **flat)
+        files.write_npz(inputs, flat)
         _run_fresh(path, inputs, outputs)
         with np.load(outputs) as file:
             served = {name: file[name] for name in file.files}
@@ -187,7 +187,7 @@ def describe(path: str) -> dict[str, Any]:
     return {"ops": dict(sorted(counts.items())), "signatures": signatures}
 
 
-def _tensors(tensors) -> dict[str, dict[str, Any]]:
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "dtype": tf.as_dtype(t.dtype).name,

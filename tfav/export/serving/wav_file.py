@@ -97,7 +97,9 @@ def _chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     def walking(place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         return (start < 0) & (place + 8 <= total)
 
-    def step(place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor):
+    def step(
+        place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         found = binary.number(content, place + 4, 4)
         is_form, is_data = (binary.stands_at(content, place, name) for name in (b"fmt ", b"data"))
         body = place + 8
