@@ -215,10 +215,10 @@ def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:
     Raises:
       UserError: a file of it is damaged.
     """
-    found = [
-        evaluations.find(run.workdir, wanted) for wanted in plans.plan(run.workdir, tags).measured()
-    ]
-    if None in found:
+    planned = plans.plan(run.workdir, tags).measured()
+    every = [evaluations.find(run.workdir, wanted) for wanted in planned]
+    found = [evaluation for evaluation in every if evaluation is not None]
+    if len(found) < len(planned):
         return None
     return [result for evaluation in found for result in evaluation.results]
 

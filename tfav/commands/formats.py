@@ -85,7 +85,7 @@ def _rows(
     precisions: Sequence[str],
     audio_seconds: float,
 ) -> list[str]:
-    encoder = TABLES[modality][name]()
+    encoder = registry.lookup(TABLES[modality], name, "encoder")()
     recipe = recipes.Recipe({modality: encoder}, heads={})
     c = config.base()
     c.modalities = (modality,)

@@ -1,8 +1,8 @@
 """What runs are to be evaluated on, before anything is loaded or embedded."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import ml_collections
 
@@ -13,7 +13,8 @@ from tfav.experiment import evaluations, measurement
 from tfav.training import environment
 
 
-class Plan(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Plan:
     """What one run is to be evaluated on.
 
     Attributes:
@@ -119,7 +120,7 @@ def own(workdir: str, its: Plan) -> list[measurement.Measured]:
       its: the plan.
     """
     c, directory = its.config, its.index.directory
-    terms = its._replace(protocols=c.eval.protocols, tags=[evaluations.OWN_TAG])
+    terms = dataclasses.replace(its, protocols=c.eval.protocols, tags=[evaluations.OWN_TAG])
     if its.seed != evaluations.OWN_SEED or not _same_folder(directory, c.data.directory):
         return []
     if not _same_folder(its.lists_dir, os.path.join(directory, "lists")):
