@@ -85,7 +85,7 @@ def run(
             )
         if error.filename is None:
             raise
-        _exit(f"error: {where}: {error.strerror}: mend that path or name another.", 2)
+        _exit(f"error: {where}: {error.strerror}: correct that path or name another.", 2)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 
@@ -119,7 +119,7 @@ def _parse(argv: list[str]) -> list[str]:
         last = str(error.__cause__ or error).strip().splitlines()[-1].strip().rstrip(".")
         raise registry.UserError(
             f"the file of --config cannot be loaded ({last}): write --config=FILE:VARIANT, and "
-            "mend that file."
+            "correct that file."
         ) from error
 
 

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Is the console command."""
-    # A .tflite embeds sound without TensorFlow, in a tenth of the time.
+    # A .tflite embeds audio without TensorFlow, in a tenth of the time.
     cli.run(main, with_tensorflow=lambda: not (_MODEL.value or "").endswith(".tflite"))
 
 

@@ -15,7 +15,7 @@ or, from a shell,
 A WAV file is sent with its header written anew, so that what a pipe has left open in it, and other
 chunks, matter to nobody. Images are sent as they are: the server turns them upright.
 
-Two seconds of sound are 715 kB as JSON numbers (`embed_audio`) and 85 kB as a base64 WAV file
+Two seconds of audio are 715 kB as JSON numbers (`embed_audio`) and 85 kB as a base64 WAV file
 (`embed_wav`): prefer the latter. Every call is idempotent, so one that got no answer, timed out or
 met a server that was not ready (HTTP 503) is sent again, after a pause that doubles.
 """
@@ -87,7 +87,7 @@ class Calls:
     """What the exports of tfav are asked, over whatever carries `predict`.
 
     Args:
-      max_seconds: of a clip; a longer one is refused before it is sent.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
     """
 
     def __init__(self, max_seconds: float = 60.0):
@@ -145,10 +145,10 @@ class Client(Calls):
       url: such as http://localhost:8501.
       model: the name it is served under.
       version: an integer; None: the one that the server prefers, its newest.
-      timeout_seconds: of one try.
+      timeout_seconds: Time limit of one try.
       retries: further tries where none answered; 10 outlast a server's restart of 20 s.
-      max_seconds: of a clip; a longer one is refused before it is sent.
-      max_message_bytes: of a request; a larger one is refused before it is sent.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
+      max_message_bytes: Largest request; a larger one is refused before it is sent.
 
     Raises:
       ServingError: `url` is not one.
@@ -215,7 +215,7 @@ class Client(Calls):
         if len(body) > self._max_message_bytes:
             raise ServingError(
                 f"the request to {signature} has {len(body)} bytes, more than max_message_bytes="
-                f"{self._max_message_bytes}: send fewer rows, or sound by embed_wav."
+                f"{self._max_message_bytes}: send fewer rows, or audio by embed_wav."
             )
         return self._call(":predict", "outputs", body)
 
@@ -298,13 +298,13 @@ def _wav(source: str | os.PathLike[str] | bytes, max_seconds: float) -> bytes:
         )
     if (rate_hz, bits) != (SAMPLE_RATE_HZ, 16):
         raise ServingError(
-            f"{name} has {rate_hz} Hz and {bits} bits a sample, and embed_wav takes 16000 Hz "
+            f"{name} has {rate_hz} Hz and {bits} bits per sample, and embed_wav takes 16000 Hz "
             f"and 16 bits: {convert}"
         )
     there, block = len(content) - start, 2 * channels
     if size > there > 0 and size < OPEN_SIZE:
         raise ServingError(
-            f"{name} is cut short, its header tells of {size} bytes of sound and there are "
+            f"{name} is cut short, its header tells of {size} bytes of audio and there are "
             f"{there}: send the whole file."
         )
     size = min(size, there) // block * block  # of one left open, as by a pipe, all there is
@@ -424,7 +424,7 @@ def _embed_file(client: Client, path: str) -> Array:
         return client.embed_wav(path)
     if kind in PICTURES:
         return client.embed_jpeg(path)
-    raise ServingError(f"{path} is neither a .wav nor a picture ({', '.join(PICTURES)}).")
+    raise ServingError(f"{path} is neither a .wav nor an image ({', '.join(PICTURES)}).")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -438,7 +438,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="versions and their states")
     commands.add_parser("metadata", help="signatures")
-    embed = commands.add_parser("embed", help="a line of JSON for each .wav, .jpg or .png")
+    embed = commands.add_parser("embed", help="one line of JSON per .wav, .jpg or .png")
     embed.add_argument("files", nargs="+")
     match = commands.add_parser("match", help="candidates by their cosine to the probe")
     match.add_argument("probe")

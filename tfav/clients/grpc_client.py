@@ -6,7 +6,7 @@
 Methods and refusals are those of `client.py`; embeddings are arrays. Copied, this file needs that
 one beside it. Needs the extra `serving`: grpcio and tensorflow-serving-api, whose stubs import
 TensorFlow. The latter asks for `tensorflow` by name, so beside tensorflow-cpu install it by
-`pip install --no-deps tensorflow-serving-api`. Two seconds of sound are 128 kB in `embed_audio`,
+`pip install --no-deps tensorflow-serving-api`. Two seconds of audio are 128 kB in `embed_audio`,
 64 kB in `embed_wav`.
 """
 
@@ -39,11 +39,11 @@ class Client(Calls):
       target: host:port, usually port 8500.
       model: the name it is served under.
       version: an integer; None: the one that the server prefers, its newest.
-      timeout_seconds: of one try.
+      timeout_seconds: Time limit of one try.
       retries: further tries where the server was not there; 10 outlast a restart of 20 s.
-      max_seconds: of a clip; a longer one is refused before it is sent.
-      max_message_bytes: of a request or an answer; gRPC's own limit would be 4 MB.
-      credentials: of the channel, such as `grpc.ssl_channel_credentials()`; None: no TLS.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
+      max_message_bytes: Largest request or answer; gRPC's own limit would be 4 MB.
+      credentials: Those of the channel, as of `grpc.ssl_channel_credentials()`; None: no TLS.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Client(Calls):
         Args:
           signature: its name.
           inputs: name to a value of the signature's shape: arrays, numbers, bytes, lists of them.
-            Floats go as float32 and Python's integers as int32; give pictures as uint8 arrays.
+            Floats go as float32 and Python's integers as int32; give images as uint8 arrays.
 
         Returns:
           The output as an array; of several outputs, name to array.
@@ -127,7 +127,7 @@ class Client(Calls):
         if request.ByteSize() > self._max_message_bytes:
             raise ServingError(
                 f"the request to {signature} has {request.ByteSize()} bytes, more than "
-                f"max_message_bytes={self._max_message_bytes}: send fewer rows, or sound by "
+                f"max_message_bytes={self._max_message_bytes}: send fewer rows, or audio by "
                 "embed_wav."
             )
         answer = self._call(self._prediction.Predict, request)

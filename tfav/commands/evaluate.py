@@ -44,8 +44,8 @@ def evaluate(
     See `evaluations` for what is written where.
 
     Args:
-      workdirs: of finished runs. Of several, a table of their spread follows and, where all are on
-        the same data, how far each is from the first.
+      workdirs: Folders of finished runs. Of several, a table of their spread follows and, where
+        all are on the same data, how far each is from the first.
       tags: which query lists or splits, such as `test`.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.

@@ -18,10 +18,10 @@ class Plan:
     """What one run is to be evaluated on.
 
     Attributes:
-      config: of the run.
+      config: Config of the run.
       protocols: names.
       tags: which query lists or splits.
-      index: of the data.
+      index: Index of the data.
       data: SHA-256 of that index.
       lists_dir: folder of lists.
       weights: SHA-256 of the run's weights.
@@ -73,7 +73,7 @@ def plan(
     """Returns what a run is to be evaluated on.
 
     Args:
-      workdir: of a finished run.
+      workdir: Folder of a finished run.
       tags: which query lists or splits.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
@@ -116,7 +116,7 @@ def own(workdir: str, its: Plan) -> list[measurement.Measured]:
     """Returns the measurements on the run's own terms; none unless all of them are planned.
 
     Args:
-      workdir: of the run.
+      workdir: Folder of the run.
       its: the plan.
     """
     c, directory = its.config, its.index.directory

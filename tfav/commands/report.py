@@ -46,7 +46,7 @@ def make_report(
     Which page it is follows from the first of the run's protocols.
 
     Args:
-      workdir: of a finished run.
+      workdir: Folder of a finished run.
       tags: which lists or splits; None: what the page shows if nobody says. A retrieval is that of
         their retrieval lists, or over the split so named.
       output: the page; empty: `report.html` in the workdir. An older one is replaced.

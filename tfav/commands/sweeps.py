@@ -16,7 +16,7 @@ def read(
     Args:
       sweep: `FIELD:VALUE,VALUE,...`.
       config: a config file.
-      variant: of that file.
+      variant: Variant of that file.
       overrides: config fields that are set otherwise.
 
     Raises:

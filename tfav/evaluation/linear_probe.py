@@ -63,7 +63,7 @@ def probe(
       features: [N, D], one row per subclip.
       label: [N] int class.
       clip: [N] name of the clip; scores of its rows are averaged.
-      tests: of `probe_parts.parts`.
+      tests: Test parts, as `probe_parts.parts` returns them.
       fold: [N] of each row: C is then chosen by leaving out one training fold after the other.
         None, or one training fold: by four parts of whole clips, drawn by class from `seed`.
       constants: to choose C from; ties go to the smaller.
@@ -190,8 +190,8 @@ def evaluate(
     """Returns mean accuracy over the test parts.
 
     Args:
-      found: of `probe`.
-      name: of the features, in the column of directions.
+      found: What `probe` returned.
+      name: Name of the features, for the column of directions.
       tag: which part of the data, for the record.
       num_bootstrap: resamples of clips for the 95 % interval; 0 gives none.
       seed: Random seed of the resamples.

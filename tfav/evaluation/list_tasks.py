@@ -27,7 +27,7 @@ class Query(NamedTuple):
 
     Attributes:
       name: what the list's file name says.
-      path: of the list.
+      path: Path of the list.
       space: the embeddings.
       num_bootstrap: resamples of the probes' identities behind each interval; 0 gives none.
       seed: Random seed of the resamples.

@@ -12,7 +12,7 @@ def check_folds(fold: ArrayLike, recording: ArrayLike, where: str) -> None:
     Args:
       fold: [N] name of the fold of each row.
       recording: [N] what each row was cut from.
-      where: of the data, for the message.
+      where: Folder of the data, for the message.
     """
     fold, recording = np.asarray(fold), np.asarray(recording)
     if len(np.unique(fold)) < 2 or (fold == "").any():

@@ -21,7 +21,7 @@ class Space:
     Args:
       embeddings: `{"audio": {id: [D]}, "image": {id: [D]}}`, any norm but zero.
       labels: `{id: identity}` of both modalities.
-      max_missing_fraction: of a list's items of a modality, which may be without an embedding.
+      max_missing_fraction: Largest share of a list's items of a modality without an embedding.
 
     Raises:
       UserError: an embedding is zero, NaN or infinite; names its id.

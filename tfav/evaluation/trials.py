@@ -71,11 +71,11 @@ def evaluate(
       path: a trial list.
       ids: N rows of the data set.
       directions: name to what the first and what the second item of a trial is compared by.
-      speakers: of the rows, whom the intervals resample; None: the first folder of the ids.
+      speakers: Speaker of each row, which the intervals resample; None: first folder of the ids.
       tag: for the record; empty: the list's name without its endings.
       num_bootstrap: resamples of the first items' speakers; 0 gives no interval.
       seed: Random seed of the resamples.
-      max_missing_fraction: of the listed items, which may be unknown.
+      max_missing_fraction: Largest share of the listed items that may be unknown.
 
     Raises:
       UserError: a malformed list, too many unknown items, no trial with the vectors of any

@@ -11,7 +11,7 @@ from tfav.reports import drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MAX_CLASSES = 40  # in a picture; with more, those most often mistaken
+_MAX_CLASSES = 40  # in one plot; with more, those most often mistaken
 _MAX_NUMBERED = 14  # with more classes the cells hold no counts
 
 

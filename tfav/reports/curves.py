@@ -27,7 +27,7 @@ class Curve(NamedTuple):
     """One curve.
 
     Attributes:
-      label: for the legend.
+      label: Name in the legend.
       x: [P] float64, ascending.
       y: [P] float64 in percent.
       style: how matplotlib draws it.
@@ -45,9 +45,9 @@ class Chart(NamedTuple):
     """Curves in one pair of axes.
 
     Attributes:
-      title: of the chart.
-      x_label: of the axis.
-      y_label: of the axis, which goes from 0 to 100.
+      title: Title of the chart.
+      x_label: Label of the axis.
+      y_label: Label of the axis, which goes from 0 to 100.
       curves: at least one.
       ticks: on the x axis, ascending; the table has the values there.
       equal_error: whether to draw where false acceptances and rejections are equal.
@@ -102,8 +102,8 @@ def roc(results: Sequence[Result], scores: Scores) -> Chart | None:
     """Returns the ROC of every verification list of one tag; None without one.
 
     Args:
-      results: of `query_lists.evaluate`.
-      scores: of `query_lists.verification_scores`.
+      results: Results of `query_lists.evaluate`.
+      scores: Scores of `query_lists.verification_scores`.
     """
     found = []
     for result in results:

@@ -1,4 +1,4 @@
-"""Pictures of what was measured, by matplotlib's object interface: no global state, no display."""
+"""Plots of what was measured, by matplotlib's object interface: no global state, no display."""
 
 import io
 from typing import TYPE_CHECKING

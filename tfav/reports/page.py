@@ -13,7 +13,7 @@ class Comparison(NamedTuple):
     """A run beside another one.
 
     Attributes:
-      name: of the other run.
+      name: Name of the other run.
       found: how far this one is from it.
       left_out: figures of both that are over different trials, and so not compared.
     """
@@ -27,9 +27,9 @@ class Frame(NamedTuple):
     """What stands round the content of every page.
 
     Attributes:
-      title: of the page.
+      title: Title of the page.
       about: facts to print: name -> text.
-      comparison: with another run, if any.
+      comparison: Comparison with another run, if any.
       max_megabytes: the page is no larger.
     """
 
@@ -68,7 +68,7 @@ class Picture(NamedTuple):
     """A drawing with what is seen in it.
 
     Attributes:
-      heading: of its section.
+      heading: Heading of its section.
       content: an SVG or PNG file.
       meaning: what it shows, and what its colours mean.
       words: what is seen in it.

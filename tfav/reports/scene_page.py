@@ -40,7 +40,7 @@ def build(
     """Returns the page.
 
     Args:
-      results: of `correspondence.evaluate` and `localisation.evaluate`.
+      results: Results of `correspondence.evaluate` and `localisation.evaluate`.
       scenes: tag to what is shown of it.
       clusters: tag to modality (`image`, `audio`) to its clusters.
       pictures: drawings, in the order to show.

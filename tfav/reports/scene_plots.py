@@ -45,7 +45,7 @@ def overlay(
       heat: [H, W] or None; opaque where it is warm, so that the image shows where it is cold. The
         maximum of one that is not the same everywhere gets a cross.
       boxes: framed in white and black.
-      size: of the result.
+      size: Side of the result in pixels.
     """
     from matplotlib import colormaps
 

@@ -10,7 +10,7 @@ def draw(figures: comparison.Figures, field: str, swept: Mapping[str, Any]) -> b
     """Returns a PNG: how each column depends on a field, mean and least to greatest over seeds.
 
     Args:
-      figures: of `comparison.summarise`.
+      figures: Figures of `comparison.summarise`.
       field: what was swept, the x axis.
       swept: variant to its value of the field; all other variants are horizontal lines.
     """

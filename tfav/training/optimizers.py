@@ -1,7 +1,7 @@
 """Optimizers by name, and the learning rate over steps.
 
-The rows of the addons line come from tensorflow-addons; where Keras 3 has the same optimizer
-itself, the name works on both lines. All others fail at once with a sentence that names the extra.
+Some rows come from tensorflow-addons; where Keras 3 has the same optimizer itself, the name works
+with both dependency sets. All others fail at once with a sentence that names the extra.
 """
 
 from collections.abc import Callable
@@ -188,7 +188,7 @@ def create(
       warmup_steps: steps of linear warm-up.
       boundaries: steps at which `step` multiplies by `factor`.
       factor: see `boundaries`.
-      momentum: of the rows built on SGD.
+      momentum: Momentum of the rows built on SGD.
 
     Raises:
       UserError: unknown name or schedule, or an optimizer of the other dependency line.

@@ -31,8 +31,8 @@ class Trainer:
       optimizer: a built optimizer; its `iterations` are the step.
       strategy: where the replicas run.
       batch_size: global.
-      weight_decay: of weights of rank >= 2.
-      clip_norm: of the global gradient; 0 leaves it.
+      weight_decay: Weight decay of weights of rank >= 2.
+      clip_norm: Largest norm of the global gradient; 0 leaves it.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ def fit(
         without validation.
       keep_best: called with metric and step when validation beats all before; at the end with None
         when there is no validation.
-      num_steps: of the whole run.
+      num_steps: Steps of the whole run.
       steps_per_call: steps between two looks of the host.
       checkpoint_every: steps between two checkpoints.
       validate_every: steps between two validations; 0 keeps the last weights.
@@ -225,7 +225,7 @@ def fit(
             bar.set_postfix(loss=f"{scalars['loss']:.3f}")
             trainer.recipe.between_calls(stop)
             last = stop == num_steps
-            # An averaging optimizer's averages are what is judged and kept.
+            # An averaging optimizer's averages are what is evaluated and kept.
             with compat.averaged(trainer.optimizer, trainer.recipe.trainable_weights):
                 if validate_every and (stop % validate_every == 0 or last):
                     assert validate is not None, "`validate_every` asks for it"

@@ -21,7 +21,7 @@ _NUM_SCENES = 24  # on a page, shared by the splits
 _NUM_EXAMPLES = 6  # of a cluster and modality
 _TRAINING = (
     "What training did",
-    "How well matched pairs fit, and where clusters are learnt how evenly they are used and how "
+    "How well matched pairs fit, and where there are clusters how evenly they are used and how "
     "many are dead, over the steps of training. Solid lines are matched pairs, training or audio, "
     "dashed ones mismatched pairs, the split val or images.",
 )

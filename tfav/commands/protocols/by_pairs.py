@@ -66,7 +66,7 @@ def paired(c: ml_collections.ConfigDict, part: shards.Index, otherwise: str = ""
     """Returns the rows of a split that hold both modalities, at least two.
 
     Args:
-      c: of the run.
+      c: Config of the run.
       part: rows of one split.
       otherwise: what else a user may do, for the sentence.
 

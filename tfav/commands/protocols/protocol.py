@@ -23,8 +23,8 @@ class Context:
     """What a run is evaluated on.
 
     Attributes:
-      run: with its weights.
-      index: of the data.
+      run: The run with its weights.
+      index: Index of the data.
       tags: which query lists or splits.
       lists_dir: folder of lists.
       seed: Random seed of the bootstrap resampling and of what else is drawn.

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfav import items
 
-# Modality to item, a waveform [T] or a picture [S, S, 3] or its frames; of a recipe whose answers
+# Modality to item, a waveform [T] or an image [S, S, 3] or its frames; of a recipe whose answers
 # need all modalities, all of them.
 Rows = Sequence[Mapping[str, np.ndarray]]
 
@@ -23,7 +23,7 @@ def balanced(identity: Sequence[str], loudness: Sequence[float] | None, count: i
 
     Args:
       identity: N names.
-      loudness: N numbers; None, as of pictures: identities alone take turns.
+      loudness: N numbers; None, as of images: identities alone take turns.
       count: at most so many.
     """
     size = len(identity)
@@ -61,7 +61,7 @@ def feeds(
 
     Args:
       function: the signature, of batch 1.
-      rows: those without all of its modalities are left out.
+      rows: Rows; those without all of its modalities are left out.
       modalities: modality to what one item of it is.
     """
     specs: Mapping[str, tf.TensorSpec] = function.structured_input_signature[1]

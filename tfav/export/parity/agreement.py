@@ -45,7 +45,7 @@ def compare_logits(
       ids: N names.
       reference: [N, C] float32.
       artefact: [N, C] float32.
-      precision: of the artefact.
+      precision: Precision of the artefact.
 
     Returns:
       What `compare` does, two equal rows having cosine 1, zeros too (a silent modality has such),

@@ -84,7 +84,7 @@ def certificate(
         "keras": keras.__version__,
         "embedding_space": outputs.embedding_space(recipe),
         "hearing": recipe.hearing.facts(),
-        "trials": verification.judge(trials, reference, directory, artefacts) if trials else None,
+        "trials": trials and verification.evaluate(trials, reference, directory, artefacts),
         "artefacts": found,
     }
 
@@ -96,7 +96,7 @@ def check(found: dict[str, Any], options: ExportOptions) -> None:
 
     Args:
       found: the certificate.
-      options: with the gate of each precision.
+      options: Options of the export, with the gate of each precision.
 
     Raises:
       UserError: names the artefact, the worst item, its cosine and the switch.

@@ -29,7 +29,7 @@ def read(signature: str, spec: items.ItemSpec, files: tf.Tensor) -> Mapping[str,
 
     Args:
       signature: what was called.
-      spec: of the modality.
+      spec: What one item of the modality is.
       files: [B] bytes of JPEG and PNG files.
     """
     size = spec.side

@@ -117,7 +117,7 @@ def _fitted(signature: str, spec: items.ItemSpec, pixels: tf.Tensor) -> tf.Tenso
 
     Args:
       signature: what was called.
-      spec: of the modality.
+      spec: What one item of the modality is.
       pixels: [B, H, W, 3] uint8, or frames [B, F, H, W, 3].
 
     Returns:

@@ -149,7 +149,7 @@ def verify(servable: servable_lib.Servable, path: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         flat = {
-            # NumPy drops zero bytes at the end of a string, and sound may end with some.
+            # NumPy drops zero bytes at the end of a string, and audio may end with some.
             f"{s}/{name}": np.array([f + b"." for f in x]) if x.dtype == object else x
             for s, arrays in examples.items()
             for name, x in arrays.items()

@@ -91,7 +91,7 @@ def write(
     Args:
       path: the SavedModel's folder.
       requests: (signature, its inputs).
-      name: of the model on the server.
+      name: Name of the model on the server.
     """
     with tf.io.TFRecordWriter(os.path.join(path, FILE)) as writer:
         for signature, inputs in requests:
@@ -125,7 +125,7 @@ def inputs(
 
     Args:
       specs: input to its shape and type.
-      rows: of each input.
+      rows: Rows of each input.
       modalities: modality to what one item of it is.
     """
     shapes: dict[str, list[int]] = {"candidates": [rows, CANDIDATES]}
