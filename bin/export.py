@@ -33,7 +33,7 @@ _PRECISIONS = flags.DEFINE_list(
     "precisions", ["float32", "float16"], "Of the .tflite: float32, float16, int8, int8_static."
 )
 _DURATIONS = flags.DEFINE_list(
-    "durations", [], "Clip lengths in seconds, 1,3,5: a signature each in one audio .tflite."
+    "durations", [], "Clip lengths in seconds, 1,3,5: one signature each in one audio .tflite."
 )
 _DYNAMIC_TIME = flags.DEFINE_bool(
     "dynamic_time", False, "The audio .tflite takes clips of any length."

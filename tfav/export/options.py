@@ -42,7 +42,7 @@ class ExportOptions:
       min_cosine_int8: likewise in any 8-bit one.
       version: a positive integer; None: the one after the newest.
       precisions: Precisions of the `.tflite` files, rows of `precisions.PRECISIONS`.
-      durations: clip lengths in seconds, a signature each, instead of `audio_seconds`.
+      durations: clip lengths in seconds, one signature each, instead of `audio_seconds`.
       dynamic_time: clips of any length, instead of `audio_seconds`.
       on_phone: the recipe with the same weights as the `.tflite` compute it, where that differs in
         form; it is compared with the recipe itself.

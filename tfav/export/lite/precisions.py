@@ -1,4 +1,4 @@
-"""The precisions of a `.tflite`, a row each: all that is particular to one stands in its row."""
+"""The precisions of a `.tflite`, one row each: all that is particular to one stands in its row."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

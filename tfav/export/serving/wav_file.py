@@ -26,7 +26,7 @@ def read(signature: str, spec: items.ItemSpec, files: tf.Tensor) -> Mapping[str,
       spec: What one item of the modality is.
       files: [B] bytes of RIFF files, PCM of 16 bits at 16 kHz.
     """
-    longest = tf.reduce_max(tf.strings.length(files)) // 2  # two bytes a sample, and a header
+    longest = tf.reduce_max(tf.strings.length(files)) // 2  # two bytes per sample, and a header
 
     def decode(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         clip = _samples(signature, file)
