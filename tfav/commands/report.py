@@ -70,7 +70,7 @@ def make_report(
             raise registry.UserError(f"--{flag}={path} is a folder: name a file.")
     if video:
         if not video.endswith(".mp4"):
-            raise registry.UserError(f"--video={video}: films are written as .mp4: name a file that ends so.")
+            raise registry.UserError(f"--video={video} is no .mp4 file: let its name end in .mp4.")
         film.find_ffmpeg()
     run = models.trained(workdir)
     c = run.config
