@@ -6,7 +6,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from logging import WARNING
 
 from absl import app, flags, logging
@@ -85,7 +85,7 @@ def run(
             )
         if error.filename is None:
             raise
-        _exit(f"error: {where}: {error.strerror}: mend that path or name another.", 2)
+        _exit(f"error: {where}: {error.strerror}: correct that path or name another.", 2)
     except KeyboardInterrupt:
         _exit("interrupted", 130)
 
@@ -119,7 +119,7 @@ def _parse(argv: list[str]) -> list[str]:
         last = str(error.__cause__ or error).strip().splitlines()[-1].strip().rstrip(".")
         raise registry.UserError(
             f"the file of --config cannot be loaded ({last}): write --config=FILE:VARIANT, and "
-            "mend that file."
+            "correct that file."
         ) from error
 
 
@@ -132,7 +132,7 @@ def _show_help_of(module: str) -> None:
 
 
 @contextlib.contextmanager
-def _no_startup_notes():
+def _no_startup_notes() -> Iterator[None]:
     """Sends what TensorFlow's C++ writes while it loads to nowhere: it would drown the messages.
 
     TensorFlow 2.21 writes some of it past TF_CPP_MIN_LOG_LEVEL. A failed import is a Python
@@ -155,7 +155,9 @@ def _installed_config(argument: str) -> str:
     name, _, value = argument.partition("=")
     file, colon, variant = value.partition(":")
     if name.lstrip("-") == "config" and file.startswith("configs/") and not os.path.exists(file):
-        (folder,) = importlib.util.find_spec("tfav.configs").submodule_search_locations
+        spec = importlib.util.find_spec("tfav.configs")
+        assert spec is not None and spec.submodule_search_locations, "a part of the package"
+        (folder,) = spec.submodule_search_locations
         found = os.path.join(folder, file[len("configs/") :])
         if os.path.exists(found):
             return f"{name}={found}{colon}{variant}"

@@ -38,9 +38,14 @@ _SWEEP = flags.DEFINE_string(
 _SEEDS = flags.DEFINE_list(
     "seeds", ["0", "1", "2", "3", "4"], "Random seeds: a run of every variant with each."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and the tables; made if absent.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder of all runs and the tables; made if absent.", required=True
+)
 _DATA = flags.DEFINE_string(
-    "data", None, "What prepare wrote; {seed} in it stands for the seed, for data of its own."
+    "data",
+    None,
+    "What prepare wrote; {seed} in it stands for the seed, for data of its own.",
+    required=True,
 )
 _TAGS = flags.DEFINE_list(
     "tags", ["test"], "Which query lists (the last word of their names) or splits."
@@ -48,7 +53,7 @@ _TAGS = flags.DEFINE_list(
 _BASELINE = flags.DEFINE_string(
     "baseline", "", "The row from which differences are taken; the first if not given."
 )
-flags.mark_flags_as_required(["config", "output", "data"])
+flags.mark_flag_as_required("config")
 
 
 def main(argv: list[str]) -> None:

@@ -14,12 +14,17 @@ from absl import flags
 from tfav.bin import cli, limit_flags
 
 flags.adopt_module_key_flags(limit_flags)
-_MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")
+_MODEL = flags.DEFINE_string(
+    "model", None, "A workdir, a SavedModel folder or a .tflite file.", required=True
+)
 _INPUTS = flags.DEFINE_list(
-    "inputs", None, "Files or folders (searched through) of audio and images."
+    "inputs", None, "Files or folders (searched through) of audio and images.", required=True
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The .npz to write: audio_id, audio, image_id, image, embedding_space."
+    "output",
+    None,
+    "The .npz to write: audio_id, audio, image_id, image, embedding_space.",
+    required=True,
 )
 _MAX_BAD = flags.DEFINE_float(
     "max_bad_fraction",
@@ -32,7 +37,6 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace an existing outpu
 _STREAM = flags.DEFINE_boolean(
     "stream", False, "Decode audio inside tf.data with tensorflow-io (addons dependency set)."
 )
-flags.mark_flags_as_required(["model", "inputs", "output"])
 
 
 def main(argv: list[str]) -> None:
@@ -56,7 +60,7 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Is the console command."""
-    # A .tflite embeds sound without TensorFlow, in a tenth of the time.
+    # A .tflite embeds audio without TensorFlow, in a tenth of the time.
     cli.run(main, with_tensorflow=lambda: not (_MODEL.value or "").endswith(".tflite"))
 
 

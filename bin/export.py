@@ -13,11 +13,12 @@ from absl import flags
 from tfav import registry
 from tfav.bin import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
     "Folder of the model: holds VERSION/, *.tflite, parity.json, drift.csv, perhaps labels.txt.",
+    required=True,
 )
 _VERSION = flags.DEFINE_string(
     "version", "", "Integer version directory; default: the next free one."
@@ -32,7 +33,7 @@ _PRECISIONS = flags.DEFINE_list(
     "precisions", ["float32", "float16"], "Of the .tflite: float32, float16, int8, int8_static."
 )
 _DURATIONS = flags.DEFINE_list(
-    "durations", [], "Clip lengths in seconds, 1,3,5: a signature each in one audio .tflite."
+    "durations", [], "Clip lengths in seconds, 1,3,5: one signature each in one audio .tflite."
 )
 _DYNAMIC_TIME = flags.DEFINE_bool(
     "dynamic_time", False, "The audio .tflite takes clips of any length."
@@ -47,7 +48,6 @@ _LICENSE = flags.DEFINE_string("license", "", "License of the weights, for parit
 _DATA = flags.DEFINE_string(
     "data", "", "What prepare wrote, for parity; default: the data of the train run."
 )
-flags.mark_flags_as_required(["workdir", "output"])
 
 
 def main(argv: list[str]) -> None:

@@ -13,7 +13,9 @@ from absl import flags
 
 from tfav.bin import cli
 
-_DATA = flags.DEFINE_string("data", None, "What prepare wrote: splits train and test.")
+_DATA = flags.DEFINE_string(
+    "data", None, "What prepare wrote: splits train and test.", required=True
+)
 _ENCODERS = flags.DEFINE_list("encoders", [], "Rows of the encoder tables; all when not given.")
 _PRECISIONS = flags.DEFINE_list(
     "precisions",
@@ -21,7 +23,6 @@ _PRECISIONS = flags.DEFINE_list(
     "Precisions; int8 needs the extra quantize.",
 )
 _AUDIO_SECONDS = flags.DEFINE_float("audio_seconds", 2.0, "Clip length.", lower_bound=0.1)
-flags.mark_flag_as_required("data")
 
 
 def main(argv: list[str]) -> None:

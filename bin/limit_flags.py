@@ -6,11 +6,14 @@ from absl import flags
 
 from tfav.media import limits
 
+_DEFAULTS = dataclasses.asdict(limits.Limits())
+
 for _field in dataclasses.fields(limits.Limits):
-    _define = flags.DEFINE_integer if isinstance(_field.default, int) else flags.DEFINE_float
+    _default = _DEFAULTS[_field.name]
+    _define = flags.DEFINE_integer if isinstance(_default, int) else flags.DEFINE_float
     _define(
         _field.name,
-        _field.default,
+        _default,
         _field.metadata["help"],
         lower_bound=_field.metadata["least"],
         upper_bound=_field.metadata["most"],
@@ -19,5 +22,4 @@ for _field in dataclasses.fields(limits.Limits):
 
 def value() -> limits.Limits:
     """Returns the limits that the flags say."""
-    names = [field.name for field in dataclasses.fields(limits.Limits)]
-    return limits.Limits(**{name: flags.FLAGS[name].value for name in names})
+    return limits.Limits(**{name: flags.FLAGS.get_flag_value(name, None) for name in _DEFAULTS})

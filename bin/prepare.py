@@ -18,6 +18,7 @@ is reported.
 
 import os
 import sys
+from typing import Any
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
@@ -43,7 +44,9 @@ _SOURCE = flags.DEFINE_string(
     + "; ".join(f"{name} ({source.about})" for name, source in sources.SOURCES.items())
     + "; or the dotted path of your own, a function rows(options) or a Source.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of the data set; made, all or nothing.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder of the data set; made, all or nothing.", required=True
+)
 # What sources read. Each flag is a field of manifest.Options, and refused by sources that do not.
 _SOURCE_FLAGS = {
     "manifest": flags.DEFINE_string("manifest", None, "CSV file." + _for("manifest")),
@@ -156,7 +159,6 @@ _OVERWRITE = flags.DEFINE_bool(
 _CHECK = flags.DEFINE_bool(
     "check", False, "Only report: rates, lengths, broken files, one-sided and shared identities."
 )
-flags.mark_flag_as_required("output")
 
 
 def main(argv: list[str]) -> None:
@@ -174,7 +176,7 @@ def main(argv: list[str]) -> None:
     given = [name for name in _SOURCE_FLAGS if flags.FLAGS[name].present]
     sources.refuse_unread(sources.SOURCES, _SOURCE.value, source, given)
     output = os.path.normpath(_OUTPUT.value) if "://" not in _OUTPUT.value else _OUTPUT.value
-    told = {name: holder.value for name, holder in _SOURCE_FLAGS.items()}
+    told: dict[str, Any] = {name: holder.value for name, holder in _SOURCE_FLAGS.items()}
     told["split_csv"] = [p for value in told["split_csv"] for p in value.split(",") if p]
     told["corpus"] = told["corpus"] or f"{output}-corpus"
     bounds = limit_flags.value()

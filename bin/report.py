@@ -17,7 +17,7 @@ from absl import flags
 
 from tfav.bin import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _TAGS = flags.DEFINE_list(
     "tags",
     None,
@@ -44,7 +44,6 @@ _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data o
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0
 )
-flags.mark_flag_as_required("workdir")
 
 
 def main(argv: list[str]) -> None:

@@ -18,13 +18,13 @@ from tfav.bin import cli
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "FILE:VARIANT of the experiment.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if absent.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if absent.", required=True)
 _STRATEGY = flags.DEFINE_string(
     "strategy",
     "auto",
     "auto, one_device, mirrored (all devices here) or multi_worker (TF_CONFIG names the others).",
 )
-flags.mark_flags_as_required(["config", "workdir"])
+flags.mark_flag_as_required("config")
 
 
 def main(argv: list[str]) -> None:

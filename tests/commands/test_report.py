@@ -128,7 +128,7 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, monkeypat
         make(run, ["test"], str(tmp_path))
     with pytest.raises(registry.UserError, match="--tags is empty"):
         make(run, [])
-    with pytest.raises(registry.UserError, match=r"written as \.mp4"):
+    with pytest.raises(registry.UserError, match=r"no \.mp4 file"):
         make(run, ["test"], video="film.avi")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(registry.UserError, match="extra `video`"):

@@ -121,12 +121,12 @@ SOUNDS = {
     "longer than is heard": Case(wav(voice(2.5))),
     "24 bits": Case(
         written(voice() / 32_768, subtype="PCM_24"),
-        server="has 24 bits a sample .* send RIFF .* 16-bit PCM",
-        client=f"24 bits a sample.*{CONVERT}",
+        server="has 24 bits per sample .* send RIFF .* 16-bit PCM",
+        client=f"24 bits per sample.*{CONVERT}",
     ),
     "float": Case(
         written(voice() / 32_768, subtype="FLOAT"),
-        server="32 bits a sample in the WAV format 3",
+        server="32 bits per sample in the WAV format 3",
         client=f"its format is 3, PCM is 1.*{CONVERT}",
     ),
     "44.1 kHz": Case(

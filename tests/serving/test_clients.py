@@ -146,9 +146,9 @@ def test_a_clip_that_no_server_would_take_is_refused_before_it_is_sent(client, s
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [
-        ({"rate_hz": 44_100}, "has 44100 Hz and 16 bits a sample"),
-        ({"rate_hz": 44_100, "channels": 2}, "has 44100 Hz and 16 bits a sample"),
-        ({"width": 1}, "and 8 bits a sample"),
+        ({"rate_hz": 44_100}, "has 44100 Hz and 16 bits per sample"),
+        ({"rate_hz": 44_100, "channels": 2}, "has 44100 Hz and 16 bits per sample"),
+        ({"width": 1}, "and 8 bits per sample"),
     ],
 )
 def test_a_wav_of_another_form_is_refused_with_what_would_convert_it(client, clip, form, sentence):
@@ -291,7 +291,7 @@ def test_the_command_line_embeds_matches_and_says_what_went_wrong(
     assert client_lib.main([*server_is, "status"]) == 0
     assert json.loads(capsys.readouterr().out) == {"1": "AVAILABLE"}
     assert client_lib.main([*server_is, "embed", text]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {text} is neither a .wav nor a picture")
+    assert capsys.readouterr().err.startswith(f"error: {text} is neither a .wav nor an image")
 
 
 def test_the_file_needs_nothing_but_python_3_8():

@@ -1,1 +1,1 @@
-"""What people say of the data: query lists, boxes."""
+"""What people say of the data: query lists and boxes."""

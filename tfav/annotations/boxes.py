@@ -1,6 +1,6 @@
 """Boxes that annotators draw: the text of the column `boxes`, and Flickr-SoundNet's XML.
 
-A box is (left, top, right, bottom) in fractions of the picture. NumPy and stdlib only.
+A box is (left, top, right, bottom) in fractions of the image. NumPy and the standard library only.
 """
 
 import xml.etree.ElementTree
@@ -10,7 +10,7 @@ import numpy as np
 
 from tfav import registry
 
-ANNOTATED_SIZE = 256  # pixels of the pictures that Flickr-SoundNet's annotators saw
+ANNOTATED_SIZE = 256  # pixels of the images that Flickr-SoundNet's annotators saw
 Box = tuple[float, float, float, float]
 
 
@@ -29,7 +29,7 @@ def read(text: str, where: str) -> list[Box]:
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise registry.UserError(
                 f"{where}: the box {part!r} is not left top right bottom in fractions of the "
-                "picture (0 to 1, left < right, top < bottom): mend it."
+                "image (0 to 1, left < right, top < bottom): correct it."
             )
         boxes.append((left, top, right, bottom))
     return boxes
@@ -49,16 +49,20 @@ def read_annotation(path: str) -> list[Box]:
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
         found = [
-            [float(box.findtext(tag)) for tag in ("xmin", "ymin", "xmax", "ymax")]
+            [float(box.findtext(tag, "")) for tag in ("xmin", "ymin", "xmax", "ymax")]
             for box in root.iter("bbox")
         ]
-    except (OSError, xml.etree.ElementTree.ParseError, TypeError, ValueError) as error:
+    except (OSError, xml.etree.ElementTree.ParseError, ValueError) as error:
         raise registry.UserError(
             f"{path} is no annotation with bbox elements of xmin, ymin, xmax and ymax ({error}): "
-            "mend or leave it out."
+            "correct it, or leave it out."
         ) from error
     clipped = np.clip(np.array(found).reshape(-1, 4) / ANNOTATED_SIZE, 0, 1)
-    boxes = [tuple(box) for box in clipped.tolist() if box[0] < box[2] and box[1] < box[3]]
+    boxes: list[Box] = [
+        (left, top, right, bottom)
+        for left, top, right, bottom in clipped.tolist()
+        if left < right and top < bottom
+    ]
     if not boxes:
-        raise registry.UserError(f"{path} marks no box: leave that picture out.")
+        raise registry.UserError(f"{path} marks no box: leave that image out.")
     return boxes

@@ -112,7 +112,7 @@ def parse_name(filename: str | os.PathLike, forms: Mapping[str, Form] | None = N
     if form is not None:
         rest = _REST.replace("{n}", r"_(?P<n>[0-9]+)" if form.numbered else "")
         found = re.fullmatch(rest, name[len(name.split("_")[0]) :])
-    if found is None or (form.numbered and int(found["n"]) < 2):
+    if form is None or found is None or (form.numbered and int(found["n"]) < 2):
         *names, last = map(str, forms.values())
         raise registry.UserError(
             f"{name} is not the name of a query list: rename it to {', '.join(names)} or {last}."
@@ -294,7 +294,9 @@ def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
         raise registry.UserError(f"{path} is empty: expected a query list, one trial per line.")
 
 
-def _checked(path, number: int, items: list[str], num_items: int, expected: str) -> list[str]:
+def _checked(
+    path: str | os.PathLike, number: int, items: list[str], num_items: int, expected: str
+) -> list[str]:
     if len(items) != num_items:
         raise registry.UserError(
             f"{path} line {number} has {len(items)} item{'s' if len(items) > 1 else ''}, "

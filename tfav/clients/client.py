@@ -15,7 +15,7 @@ or, from a shell,
 A WAV file is sent with its header written anew, so that what a pipe has left open in it, and other
 chunks, matter to nobody. Images are sent as they are: the server turns them upright.
 
-Two seconds of sound are 715 kB as JSON numbers (`embed_audio`) and 85 kB as a base64 WAV file
+Two seconds of audio are 715 kB as JSON numbers (`embed_audio`) and 85 kB as a base64 WAV file
 (`embed_wav`): prefer the latter. Every call is idempotent, so one that got no answer, timed out or
 met a server that was not ready (HTTP 503) is sent again, after a pause that doubles.
 """
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import collections
 import http.client
 import json
 import math
@@ -37,6 +36,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 SAMPLE_RATE_HZ = 16000
 # Formats of a WAV file: plain PCM, and one whose format proper stands in a GUID.
@@ -46,8 +47,27 @@ PICTURES = (".jpg", ".jpeg", ".png")
 # Seconds before the second try, and the longest pause.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
-# scores: cosine of the probe and each candidate; best: index of the largest.
-Match = collections.namedtuple("Match", "scores best")
+
+class Array(Protocol):
+    """A list, or an array that need not be NumPy's, of one axis or of several."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, place: int, /) -> Any: ...
+
+
+class Match(NamedTuple):
+    """How candidates compare with a probe.
+
+    Attributes:
+      scores: [N] cosine of the probe and each candidate.
+      best: index of the largest.
+    """
+
+    scores: Array
+    best: int
 
 
 class ServingError(Exception):
@@ -58,7 +78,7 @@ class ServingError(Exception):
         call was refused here or nothing answered.
     """
 
-    def __init__(self, sentence, status=None):
+    def __init__(self, sentence: str, status: int | str | None = None):
         super().__init__(sentence)
         self.status = status
 
@@ -67,37 +87,37 @@ class Calls:
     """What the exports of tfav are asked, over whatever carries `predict`.
 
     Args:
-      max_seconds: of a clip; a longer one is refused before it is sent.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
     """
 
-    def __init__(self, max_seconds=60.0):
+    def __init__(self, max_seconds: float = 60.0):
         self._max_seconds = max_seconds
 
-    def predict(self, signature, inputs):
+    def predict(self, signature: str, inputs: Mapping[str, object]) -> Any:
         """Calls any signature; see the carrier."""
         raise NotImplementedError
 
-    def embed_audio(self, samples):
+    def embed_audio(self, samples: Array) -> Array:
         """Returns the embedding [D] of samples [T]: floats in [-1, 1], 16 kHz, one channel."""
         clip = _clip(samples, self._max_seconds)
         inputs = {"waveform": [clip], "num_samples": [len(clip)]}
         return self.predict("embed_audio", inputs)[0]
 
-    def embed_wav(self, wav):
+    def embed_wav(self, wav: str | os.PathLike[str] | bytes) -> Array:
         """Returns the embedding [D] of a WAV file, by path or as bytes: PCM16, 16 kHz.
 
         The server averages its channels.
         """
         return self.predict("embed_wav", {"wav": [_wav(wav, self._max_seconds)]})[0]
 
-    def embed_jpeg(self, jpeg):
+    def embed_jpeg(self, jpeg: str | os.PathLike[str] | bytes) -> Array:
         """Returns the embedding [D] of a JPEG or PNG file, by path or as bytes."""
         name, content = _read(jpeg)
         if not content:
             raise ServingError(f"{name} is empty: send the bytes of a JPEG file.")
         return self.predict("embed_jpeg", {"jpeg": [content]})[0]
 
-    def match(self, probe, candidates):
+    def match(self, probe: Array, candidates: Array) -> Match:
         """Returns the `Match` of an embedding [D] among candidates [N, D].
 
         The signature takes many probes at once, each with its own N candidates, by `predict`:
@@ -111,7 +131,7 @@ class Calls:
         answer = self.predict("match", {"probe": [probe], "candidates": [candidates]})
         return Match(answer["scores"][0], answer["best"][0])
 
-    def score(self, audio_embedding, image_embedding):
+    def score(self, audio_embedding: Array, image_embedding: Array) -> float:
         """Returns the cosine of two embeddings [D]."""
         _same_size("audio_embedding", audio_embedding, "image_embedding", image_embedding)
         inputs = {"audio_embedding": [audio_embedding], "image_embedding": [image_embedding]}
@@ -125,10 +145,10 @@ class Client(Calls):
       url: such as http://localhost:8501.
       model: the name it is served under.
       version: an integer; None: the one that the server prefers, its newest.
-      timeout_seconds: of one try.
+      timeout_seconds: Time limit of one try.
       retries: further tries where none answered; 10 outlast a server's restart of 20 s.
-      max_seconds: of a clip; a longer one is refused before it is sent.
-      max_message_bytes: of a request; a larger one is refused before it is sent.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
+      max_message_bytes: Largest request; a larger one is refused before it is sent.
 
     Raises:
       ServingError: `url` is not one.
@@ -136,13 +156,13 @@ class Client(Calls):
 
     def __init__(
         self,
-        url,
-        model,
-        version=None,
-        timeout_seconds=30.0,
-        retries=5,
-        max_seconds=60.0,
-        max_message_bytes=16_000_000,
+        url: str,
+        model: str,
+        version: int | None = None,
+        timeout_seconds: float = 30.0,
+        retries: int = 5,
+        max_seconds: float = 60.0,
+        max_message_bytes: int = 16_000_000,
     ):
         super().__init__(max_seconds)
         if not url.startswith(("http://", "https://")):
@@ -155,12 +175,12 @@ class Client(Calls):
         self._retries = retries
         self._max_message_bytes = max_message_bytes
 
-    def status(self):
+    def status(self) -> dict[int, str]:
         """Returns version to its state, such as {1: "AVAILABLE"}."""
         found = self._call("", "model_version_status")
         return {int(each["version"]): each["state"] for each in found}
 
-    def metadata(self):
+    def metadata(self) -> dict[str, dict[str, Any]]:
         """Returns signature to {"inputs" and "outputs": {name: {"dtype", "shape" (-1: any)}}}."""
         found = self._call("/metadata", "metadata")["signature_def"]["signature_def"]
         return {
@@ -169,7 +189,7 @@ class Client(Calls):
             if not name.startswith("__")  # TensorFlow's own initialiser
         }
 
-    def predict(self, signature, inputs):
+    def predict(self, signature: str, inputs: Mapping[str, object]) -> Any:
         """Calls any signature in column form, {"inputs": {name: value}}.
 
         TensorFlow Serving takes every signature in row form too,
@@ -195,11 +215,11 @@ class Client(Calls):
         if len(body) > self._max_message_bytes:
             raise ServingError(
                 f"the request to {signature} has {len(body)} bytes, more than max_message_bytes="
-                f"{self._max_message_bytes}: send fewer rows, or sound by embed_wav."
+                f"{self._max_message_bytes}: send fewer rows, or audio by embed_wav."
             )
         return self._call(":predict", "outputs", body)
 
-    def _call(self, path, key, body=None):
+    def _call(self, path: str, key: str, body: bytes | None = None) -> Any:
         """Returns `key` of the JSON that the server answers."""
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._path + path, body, headers)
@@ -231,13 +251,13 @@ class Client(Calls):
             ) from None
 
 
-def pauses(retries):
+def pauses(retries: int) -> list[float]:
     """Returns the seconds to wait before each further try; random, so that clients spread."""
     longest = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**k) for k in range(retries)]
     return [seconds * random.uniform(0.5, 1.0) for seconds in longest]
 
 
-def asserted(message):
+def asserted(message: str) -> str:
     """Returns the first line of what a server says, of an assertion in its graph the sentence.
 
     That comes wrapped in the values that were compared.
@@ -246,10 +266,9 @@ def asserted(message):
     return found.group(1) if found else (message.splitlines() or [""])[0]
 
 
-def _clip(samples, max_seconds):
-    values = samples.tolist() if hasattr(samples, "tolist") else samples
+def _clip(samples: Array, max_seconds: float) -> list[float]:
     try:
-        values = list(values)
+        values = list(samples.tolist() if hasattr(samples, "tolist") else samples)
         clip = [float(x) for x in values]
     except (TypeError, ValueError):
         raise ServingError(
@@ -264,13 +283,14 @@ def _clip(samples, max_seconds):
     return clip
 
 
-def _wav(source, max_seconds):
+def _wav(source: str | os.PathLike[str] | bytes, max_seconds: float) -> bytes:
     """Returns a WAV file of what a file holds, with a plain header."""
     name, content = _read(source)
     convert = "convert it, as by ffmpeg -i IN -ar 16000 -ac 1 -c:a pcm_s16le OUT.wav."
-    form, start, size = _chunks(content)
-    if form is None or start is None:
+    form, samples = _chunks(content)
+    if form is None or samples is None:
         raise ServingError(f"{name} is no WAV file of PCM samples: {convert}")
+    start, size = samples
     kind, channels, rate_hz, bits = form
     if kind != PCM or not channels:
         raise ServingError(
@@ -278,13 +298,13 @@ def _wav(source, max_seconds):
         )
     if (rate_hz, bits) != (SAMPLE_RATE_HZ, 16):
         raise ServingError(
-            f"{name} has {rate_hz} Hz and {bits} bits a sample, and embed_wav takes 16000 Hz "
+            f"{name} has {rate_hz} Hz and {bits} bits per sample, and embed_wav takes 16000 Hz "
             f"and 16 bits: {convert}"
         )
     there, block = len(content) - start, 2 * channels
     if size > there > 0 and size < OPEN_SIZE:
         raise ServingError(
-            f"{name} is cut short, its header tells of {size} bytes of sound and there are "
+            f"{name} is cut short, its header tells of {size} bytes of audio and there are "
             f"{there}: send the whole file."
         )
     size = min(size, there) // block * block  # of one left open, as by a pipe, all there is
@@ -292,14 +312,16 @@ def _wav(source, max_seconds):
     return _header(channels, size) + content[start : start + size]
 
 
-def _chunks(content):
-    """Returns (format, channels, rate, bits), where samples begin and how many bytes they have.
+def _chunks(
+    content: bytes,
+) -> tuple[tuple[int, int, int, int] | None, tuple[int, int] | None]:
+    """Returns (format, channels, rate, bits), and (where samples begin, how many bytes they have).
 
     None where there is no such chunk. Some writers forget the byte that pads an odd chunk.
     """
-    form = start = size = None
+    form = samples = None
     place = 12 if content[:4] == b"RIFF" else len(content)
-    while start is None and place + 8 <= len(content):
+    while samples is None and place + 8 <= len(content):
         kind, length = struct.unpack_from("<4sI", content, place)
         body, place = place + 8, place + 8 + length
         if length % 2 and (_is_name(content, place + 1) or not _is_name(content, place)):
@@ -310,17 +332,17 @@ def _chunks(content):
                 kind = struct.unpack_from("<H", content, body + 24)[0]
             form = (kind, channels, rate_hz, bits)
         elif kind == b"data":
-            start, size = body, length
-    return form, start, size
+            samples = (body, length)
+    return form, samples
 
 
-def _is_name(content, place):
+def _is_name(content: bytes, place: int) -> bool:
     """Says whether four printable characters stand at a place: the name of a chunk."""
     name = content[place : place + 4]
     return len(name) == 4 and all(32 <= byte < 127 for byte in name)
 
 
-def _header(channels, size):
+def _header(channels: int, size: int) -> bytes:
     block = 2 * channels
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -329,7 +351,7 @@ def _header(channels, size):
     )
 
 
-def _check_length(name, num_samples, max_seconds):
+def _check_length(name: str, num_samples: int, max_seconds: float) -> None:
     if not num_samples:
         raise ServingError(f"{name} is empty: send at least one sample (16000 are a second).")
     seconds = num_samples / SAMPLE_RATE_HZ
@@ -340,7 +362,7 @@ def _check_length(name, num_samples, max_seconds):
         )
 
 
-def _same_size(first, a, second, b):
+def _same_size(first: str, a: Array, second: str, b: Array) -> None:
     try:
         sizes = len(a), len(b)
         float(a[0]), float(b[0])
@@ -353,7 +375,7 @@ def _same_size(first, a, second, b):
         )
 
 
-def _read(source):
+def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
     """Returns what to call a file's content, and the content."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return "the file", bytes(source)
@@ -365,7 +387,7 @@ def _read(source):
         raise ServingError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return {"b64": base64.b64encode(value).decode()}
     if hasattr(value, "tolist"):
@@ -375,7 +397,7 @@ def _plain(value):
     )
 
 
-def _sentence(error):
+def _sentence(error: urllib.error.HTTPError) -> str:
     """Returns what the server says of an error; of a proxy in between, what that says."""
     try:
         content = error.read()
@@ -386,7 +408,7 @@ def _sentence(error):
         return f"HTTP {error.code} {error.reason}"
 
 
-def _tensors(tensors):
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "dtype": tensor["dtype"],
@@ -396,16 +418,16 @@ def _tensors(tensors):
     }
 
 
-def _embed_file(client, path):
+def _embed_file(client: Client, path: str) -> Array:
     kind = os.path.splitext(path)[1].lower()
     if kind == ".wav":
         return client.embed_wav(path)
     if kind in PICTURES:
         return client.embed_jpeg(path)
-    raise ServingError(f"{path} is neither a .wav nor a picture ({', '.join(PICTURES)}).")
+    raise ServingError(f"{path} is neither a .wav nor an image ({', '.join(PICTURES)}).")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns 0, or 2 and a sentence on stderr."""
     parser = argparse.ArgumentParser(description="Ask an export of tfav behind TensorFlow Serving.")
     parser.add_argument("--url", required=True, help="such as http://localhost:8501")
@@ -416,7 +438,7 @@ def main(argv=None):
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="versions and their states")
     commands.add_parser("metadata", help="signatures")
-    embed = commands.add_parser("embed", help="a line of JSON for each .wav, .jpg or .png")
+    embed = commands.add_parser("embed", help="one line of JSON per .wav, .jpg or .png")
     embed.add_argument("files", nargs="+")
     match = commands.add_parser("match", help="candidates by their cosine to the probe")
     match.add_argument("probe")
@@ -443,7 +465,7 @@ def main(argv=None):
     return 0
 
 
-def run():
+def run() -> None:
     """Is the console command."""
     sys.exit(main())
 

@@ -6,11 +6,13 @@
 Methods and refusals are those of `client.py`; embeddings are arrays. Copied, this file needs that
 one beside it. Needs the extra `serving`: grpcio and tensorflow-serving-api, whose stubs import
 TensorFlow. The latter asks for `tensorflow` by name, so beside tensorflow-cpu install it by
-`pip install --no-deps tensorflow-serving-api`. Two seconds of sound are 128 kB in `embed_audio`,
+`pip install --no-deps tensorflow-serving-api`. Two seconds of audio are 128 kB in `embed_audio`,
 64 kB in `embed_wav`.
 """
 
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 import numpy as np
@@ -27,7 +29,7 @@ from tensorflow_serving.apis import (
 try:
     from tfav.clients.client import Calls, ServingError, asserted, pauses
 except ImportError:  # copied
-    from client import Calls, ServingError, asserted, pauses
+    from client import Calls, ServingError, asserted, pauses  # type: ignore[no-redef] # the same
 
 
 class Client(Calls):
@@ -37,23 +39,23 @@ class Client(Calls):
       target: host:port, usually port 8500.
       model: the name it is served under.
       version: an integer; None: the one that the server prefers, its newest.
-      timeout_seconds: of one try.
+      timeout_seconds: Time limit of one try.
       retries: further tries where the server was not there; 10 outlast a restart of 20 s.
-      max_seconds: of a clip; a longer one is refused before it is sent.
-      max_message_bytes: of a request or an answer; gRPC's own limit would be 4 MB.
-      credentials: of the channel, such as `grpc.ssl_channel_credentials()`; None: no TLS.
+      max_seconds: Longest clip in seconds; a longer one is refused before it is sent.
+      max_message_bytes: Largest request or answer; gRPC's own limit would be 4 MB.
+      credentials: Those of the channel, as of `grpc.ssl_channel_credentials()`; None: no TLS.
     """
 
     def __init__(
         self,
-        target,
-        model,
-        version=None,
-        timeout_seconds=30.0,
-        retries=5,
-        max_seconds=60.0,
-        max_message_bytes=64_000_000,
-        credentials=None,
+        target: str,
+        model: str,
+        version: int | None = None,
+        timeout_seconds: float = 30.0,
+        retries: int = 5,
+        max_seconds: float = 60.0,
+        max_message_bytes: int = 64_000_000,
+        credentials: grpc.ChannelCredentials | None = None,
     ):
         super().__init__(max_seconds)
         options = [
@@ -74,24 +76,24 @@ class Client(Calls):
         self._retries = retries
         self._max_message_bytes = max_message_bytes
 
-    def __enter__(self):
+    def __enter__(self) -> "Client":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
 
-    def status(self):
+    def status(self) -> dict[int, str]:
         """Returns version to its state, such as {1: "AVAILABLE"}."""
         request = self._request(get_model_status_pb2.GetModelStatusRequest)
         answer = self._call(self._model.GetModelStatus, request)
         names = get_model_status_pb2.ModelVersionStatus.State
         return {each.version: names.Name(each.state) for each in answer.model_version_status}
 
-    def metadata(self):
+    def metadata(self) -> dict[str, dict[str, Any]]:
         """Returns signature to {"inputs" and "outputs": {name: {"dtype", "shape" (-1: any)}}}."""
         request = self._request(get_model_metadata_pb2.GetModelMetadataRequest)
         request.metadata_field.append("signature_def")
@@ -104,13 +106,13 @@ class Client(Calls):
             if not name.startswith("__")  # TensorFlow's own initialiser
         }
 
-    def predict(self, signature, inputs):
+    def predict(self, signature: str, inputs: Mapping[str, object]) -> Any:
         """Calls any signature.
 
         Args:
           signature: its name.
           inputs: name to a value of the signature's shape: arrays, numbers, bytes, lists of them.
-            Floats go as float32 and Python's integers as int32; give pictures as uint8 arrays.
+            Floats go as float32 and Python's integers as int32; give images as uint8 arrays.
 
         Returns:
           The output as an array; of several outputs, name to array.
@@ -125,21 +127,21 @@ class Client(Calls):
         if request.ByteSize() > self._max_message_bytes:
             raise ServingError(
                 f"the request to {signature} has {request.ByteSize()} bytes, more than "
-                f"max_message_bytes={self._max_message_bytes}: send fewer rows, or sound by "
+                f"max_message_bytes={self._max_message_bytes}: send fewer rows, or audio by "
                 "embed_wav."
             )
         answer = self._call(self._prediction.Predict, request)
         outputs = {name: tf.make_ndarray(x) for name, x in answer.outputs.items()}
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
-    def _request(self, kind):
+    def _request(self, kind: Callable[[], Any]) -> Any:
         request = kind()
         request.model_spec.name = self._name
         if self._version is not None:
             request.model_spec.version.value = self._version
         return request
 
-    def _call(self, method, request):
+    def _call(self, method: Callable[..., Any], request: object) -> Any:
         for pause in (*pauses(self._retries), None):
             try:
                 return method(request, timeout=self._timeout_seconds)
@@ -163,7 +165,7 @@ class Client(Calls):
             time.sleep(pause)
 
 
-def _proto(name, value):
+def _proto(name: str, value: object) -> Any:
     try:
         array = np.asarray(value)
     except ValueError:
@@ -180,7 +182,7 @@ def _proto(name, value):
     return tf.make_tensor_proto(value if array.dtype.kind == "S" else array)
 
 
-def _tensors(tensors):
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "dtype": types_pb2.DataType.Name(info.dtype),

@@ -30,12 +30,22 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 from mlserver import MLModel
 from mlserver.errors import MLServerError
-from mlserver.types import Datatype, InferenceResponse, MetadataTensor, Parameters, ResponseOutput
+from mlserver.types import (
+    Datatype,
+    InferenceRequest,
+    InferenceResponse,
+    MetadataModelResponse,
+    MetadataTensor,
+    Parameters,
+    RequestInput,
+    ResponseOutput,
+)
 from mlserver.utils import get_model_uri
 
 DATATYPES = {
@@ -65,13 +75,13 @@ class SavedModelRuntime(MLModel):
         self._settings.versions = [os.path.basename(path)]
         return True
 
-    async def metadata(self):
+    async def metadata(self) -> MetadataModelResponse:
         """Returns the metadata, with the names of all signatures."""
         found = await super().metadata()
         found.parameters = Parameters(signatures=",".join(sorted(self._model.signatures)))
         return found
 
-    async def predict(self, payload):
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Runs the signature that the request names."""
         asked = (payload.parameters.model_extra or {}) if payload.parameters else {}
         function = self._function(asked.get("signature", self._default))
@@ -101,7 +111,7 @@ class SavedModelRuntime(MLModel):
             ],
         )
 
-    def _function(self, name):
+    def _function(self, name: str) -> tf.types.experimental.ConcreteFunction:
         if name not in self._model.signatures:
             known = ", ".join(sorted(self._model.signatures))
             raise MLServerError(f"no signature {name}: name one of {known}.")
@@ -121,7 +131,7 @@ def newest(path: str) -> str:
 
 def write_settings(export: str, name: str, output: str, signature: str | None = None) -> str:
     """Makes the folder `output` one that `mlserver start` serves; returns its settings file."""
-    parameters = {"uri": os.path.abspath(export)}
+    parameters: dict[str, object] = {"uri": os.path.abspath(export)}
     if signature:
         parameters["extra"] = {"signature": signature}
     settings = {
@@ -140,11 +150,11 @@ def write_settings(export: str, name: str, output: str, signature: str | None = 
     return path
 
 
-def _specs(function):
+def _specs(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
     return function.structured_input_signature[1]
 
 
-def _described(specs):
+def _described(specs: Mapping[str, tf.TensorSpec]) -> list[MetadataTensor]:
     return [
         MetadataTensor(
             name=name,
@@ -155,7 +165,7 @@ def _described(specs):
     ]
 
 
-def _tensor(sent, spec):
+def _tensor(sent: RequestInput, spec: tf.TensorSpec) -> tf.Tensor:
     """Returns an input of a request as the tensor that the signature takes."""
     wanted = DATATYPES[spec.dtype]
     datatype = Datatype(sent.datatype).value
@@ -179,7 +189,7 @@ def _tensor(sent, spec):
     return tf.constant(values, spec.dtype)
 
 
-def _bytes(name, value):
+def _bytes(name: str, value: str | bytes) -> bytes:
     if isinstance(value, bytes):
         return value
     try:
@@ -188,7 +198,7 @@ def _bytes(name, value):
         raise MLServerError(f"{name} is not base64 ({error}): send bytes by REST so.") from error
 
 
-def _sentence(message):
+def _sentence(message: str) -> str:
     """Returns what a graph asserts, without the values that it compared."""
     message = message.removeprefix("Graph execution error:").strip()
     asserted = re.search(r"assertion failed: \[(.+?)\s*\](?: \[|\s|$)", message, re.DOTALL)

@@ -18,7 +18,7 @@ def check(workdirs: Sequence[str], planned: Sequence[plans.Plan]) -> bool:
     """Says whether runs are evaluated on the same trials; False for seeded data of one shape.
 
     Args:
-      workdirs: of the runs.
+      workdirs: Workdirs of the runs.
       planned: what each is to be evaluated on.
 
     Raises:
@@ -67,7 +67,7 @@ def differences(
     """Yields how far each run is from the first, on the same trials and resamples.
 
     Args:
-      workdirs: of the runs.
+      workdirs: Workdirs of the runs.
       found: the results of each.
       same: what `check` says.
     """

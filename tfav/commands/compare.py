@@ -31,8 +31,8 @@ class Row(NamedTuple):
 
     Attributes:
       name: in the table.
-      variant: of the config file.
-      folder: of its runs, below the output.
+      variant: Variant of the config file.
+      folder: Folder of its runs, below the output.
       fields: config fields of this row alone, dotted name to value.
     """
 
@@ -47,8 +47,8 @@ class Run(NamedTuple):
 
     Attributes:
       variant: name of the row.
-      seed: of weights and order; `{seed}` in the data's name.
-      workdir: of the run; its log lies beside it.
+      seed: Random seed of weights and order; `{seed}` in the data's name.
+      workdir: Folder of the run; its log lies beside it.
       train: arguments of tfav-train.
       stamp: what must be the same for a finished run to be taken as it is.
     """
@@ -75,7 +75,7 @@ def compare(
 
     Args:
       config: a config file.
-      variants: of that file, in the order of the table's rows.
+      variants: Variants of that file, in the order of the table's rows.
       seeds: Random seeds, one run each.
       output: folder; holds VARIANT/seedN, and is continued when it holds finished runs.
       data: the data set's folder; `{seed}` in it stands for the seed.
@@ -215,10 +215,10 @@ def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:
     Raises:
       UserError: a file of it is damaged.
     """
-    found = [
-        evaluations.find(run.workdir, wanted) for wanted in plans.plan(run.workdir, tags).measured()
-    ]
-    if None in found:
+    planned = plans.plan(run.workdir, tags).measured()
+    every = [evaluations.find(run.workdir, wanted) for wanted in planned]
+    found = [evaluation for evaluation in every if evaluation is not None]
+    if len(found) < len(planned):
         return None
     return [result for evaluation in found for result in evaluation.results]
 

@@ -28,7 +28,7 @@ def embed(
       output: the `.npz`.
       max_bad_fraction: share of files that cannot be embedded that may be left out.
       overwrite: replace an existing output.
-      stream: decode sounds inside tf.data with tensorflow-io (addons line).
+      stream: decode audio inside tf.data by tensorflow-io (the dependency set of addons).
       bounds: what of one file is refused as too long or too large.
     """
     if not output.endswith(".npz"):

@@ -44,8 +44,8 @@ def evaluate(
     See `evaluations` for what is written where.
 
     Args:
-      workdirs: of finished runs. Of several, a table of their spread follows and, where all are on
-        the same data, how far each is from the first.
+      workdirs: Folders of finished runs. Of several, a table of their spread follows and, where
+        all are on the same data, how far each is from the first.
       tags: which query lists or splits, such as `test`.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
@@ -188,10 +188,11 @@ def _below(
     folder: str, pictures: Sequence[Mapping[str, Mapping[str, bytes]]]
 ) -> dict[str, Mapping[str, bytes]]:
     """Returns the pictures of each tag in a folder of its own."""
-    found: dict[str, dict[str, bytes]] = {}
+    found: dict[str, Mapping[str, bytes]] = {}
     for of_measurement in pictures:
         for tag, drawn in of_measurement.items():
-            found.setdefault(os.path.join(folder, tag), {}).update(drawn)
+            place = os.path.join(folder, tag)
+            found[place] = {**found.get(place, {}), **drawn}
     return found
 
 

@@ -29,11 +29,11 @@ def export(
     """Publishes a run's encoders as SavedModel and TFLite with their parity; returns a summary.
 
     Args:
-      workdir: of a finished run.
+      workdir: Folder of a finished run.
       output: the model's folder.
       directory: the data parity is measured on; empty: that of the run.
       frontend: form of the `.tflite`'s, `stft` or `conv`; empty: the run's.
-      license_text: of the weights; empty: not stated.
+      license_text: License of the weights; empty: not stated.
       **wanted: fields of `ExportOptions`; clip length and gate are by default those of the config.
     """
     c, recipe, _, labels = models.trained(workdir)
@@ -74,14 +74,14 @@ def _in_form(
     """Returns the recipe with its front-end in another form; None where it has that already.
 
     Raises:
-      UserError: no encoder of sounds, or a front-end that has no forms.
+      UserError: no encoder of audio, or a front-end that has no forms.
     """
     if not form:
         return None
     frontends = [e.frontend for e in recipe.encoders.values() if e.item_spec.clip]
     if not frontends:
         raise registry.UserError(
-            f"--frontend={form}: the run has no encoder of sounds, leave --frontend out."
+            f"--frontend={form}: the run has no audio encoder: leave --frontend out."
         )
     if all(frontend.form == form for frontend in frontends):
         return None

@@ -30,7 +30,7 @@ _HEAD = (
 def table(
     directory: str, names: Sequence[str], precisions: Sequence[str], audio_seconds: float
 ) -> list[str]:
-    """Returns Markdown tables, one of the sounds' encoders and one of the pictures'.
+    """Returns Markdown tables, one of the audio encoders and one of the image encoders.
 
     Of what the data lacks there is none.
 
@@ -66,8 +66,8 @@ def table(
     ]
     if not wanted:
         raise registry.UserError(
-            f"{directory} holds nothing that these encoders take: give data with sounds or "
-            "pictures, or name others with --encoders."
+            f"{directory} holds nothing that these encoders take: give data with audio or "
+            "images, or name others with --encoders."
         )
     lines: dict[str, list[str]] = {}
     bar = tqdm.tqdm(wanted, desc="formats", unit="encoder", disable=None)
@@ -85,7 +85,7 @@ def _rows(
     precisions: Sequence[str],
     audio_seconds: float,
 ) -> list[str]:
-    encoder = TABLES[modality][name]()
+    encoder = registry.lookup(TABLES[modality], name, "encoder")()
     recipe = recipes.Recipe({modality: encoder}, heads={})
     c = config.base()
     c.modalities = (modality,)

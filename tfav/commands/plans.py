@@ -1,8 +1,8 @@
 """What runs are to be evaluated on, before anything is loaded or embedded."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import ml_collections
 
@@ -13,14 +13,15 @@ from tfav.experiment import evaluations, measurement
 from tfav.training import environment
 
 
-class Plan(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Plan:
     """What one run is to be evaluated on.
 
     Attributes:
-      config: of the run.
+      config: Config of the run.
       protocols: names.
       tags: which query lists or splits.
-      index: of the data.
+      index: Index of the data.
       data: SHA-256 of that index.
       lists_dir: folder of lists.
       weights: SHA-256 of the run's weights.
@@ -72,7 +73,7 @@ def plan(
     """Returns what a run is to be evaluated on.
 
     Args:
-      workdir: of a finished run.
+      workdir: Folder of a finished run.
       tags: which query lists or splits.
       lists_dir: folder of lists; empty: beside the data.
       directory: the data; empty: that of the run.
@@ -115,11 +116,11 @@ def own(workdir: str, its: Plan) -> list[measurement.Measured]:
     """Returns the measurements on the run's own terms; none unless all of them are planned.
 
     Args:
-      workdir: of the run.
+      workdir: Folder of the run.
       its: the plan.
     """
     c, directory = its.config, its.index.directory
-    terms = its._replace(protocols=c.eval.protocols, tags=[evaluations.OWN_TAG])
+    terms = dataclasses.replace(its, protocols=c.eval.protocols, tags=[evaluations.OWN_TAG])
     if its.seed != evaluations.OWN_SEED or not _same_folder(directory, c.data.directory):
         return []
     if not _same_folder(its.lists_dir, os.path.join(directory, "lists")):

@@ -46,7 +46,7 @@ def make_report(
     Which page it is follows from the first of the run's protocols.
 
     Args:
-      workdir: of a finished run.
+      workdir: Folder of a finished run.
       tags: which lists or splits; None: what the page shows if nobody says. A retrieval is that of
         their retrieval lists, or over the split so named.
       output: the page; empty: `report.html` in the workdir. An older one is replaced.
@@ -70,7 +70,7 @@ def make_report(
             raise registry.UserError(f"--{flag}={path} is a folder: name a file.")
     if video:
         if not video.endswith(".mp4"):
-            raise registry.UserError(f"--video={video}: films are written as .mp4, name such one.")
+            raise registry.UserError(f"--video={video} is no .mp4 file: let its name end in .mp4.")
         film.find_ffmpeg()
     run = models.trained(workdir)
     c = run.config

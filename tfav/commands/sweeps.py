@@ -2,7 +2,7 @@
 
 import math
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfav import registry
@@ -16,7 +16,7 @@ def read(
     Args:
       sweep: `FIELD:VALUE,VALUE,...`.
       config: a config file.
-      variant: of that file.
+      variant: Variant of that file.
       overrides: config fields that are set otherwise.
 
     Raises:
@@ -72,7 +72,7 @@ def _finite(text: str) -> float:
 
 
 # Type of a field to what its values are, and how one is read.
-_VALUES = {
+_VALUES: dict[type, tuple[str, Callable[[str], Any]]] = {
     bool: ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
     int: ("whole numbers", int),
     float: ("numbers", _finite),

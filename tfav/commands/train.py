@@ -83,8 +83,8 @@ def _train(
     """Trains one phase to its end, from wherever it stands.
 
     Args:
-      c: of the phase.
-      workdir: of the phase.
+      c: Config of the phase.
+      workdir: Folder of the phase.
       replicas: where it computes.
       blended: a phase follows that weighs its losses by this one's validations.
     """

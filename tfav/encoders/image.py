@@ -69,7 +69,7 @@ class Tiny(kinds.ImageEncoder):
 class TinyMap(kinds.ImageEncoder):
     """Three convolutions, each with a max-pool after it: to say where things are, in the demo.
 
-    A position every 8 pixels, 22 pixels wide, in the middle of the part of the picture that it
+    A position every 8 pixels, 22 pixels wide, in the middle of the part of the image that it
     stands for: pools keep it there. Convolutions with a stride, as those of `Tiny`, look half a
     position up and left of it.
 

@@ -1,4 +1,4 @@
-"""The two kinds of encoder, by what they take: waveforms or pictures."""
+"""The two kinds of encoder, by what they take: waveforms or images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,7 +61,7 @@ class AudioEncoder(encoder.Encoder):
         num_samples: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """Returns the map before pooling, [B, time, frequency, C], zero beyond the sound."""
+        """Returns the map before pooling, [B, time, frequency, C], zero beyond the clip."""
         feature_map, valid = self._encode(waveform, num_samples, training)
         return blocks.mask(feature_map, valid)
 
@@ -176,7 +176,7 @@ class ImageEncoder(encoder.Encoder):
     def feature_positions(
         self, x: tf.Tensor, num_samples: tf.Tensor | None = None, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns `feature_map` as [B, H' * W', C], and ones [B, H' * W']: all of a picture counts.
+        """Returns `feature_map` as [B, H' * W', C], and ones [B, H' * W']: all of an image counts.
 
         Args:
           x: Images as `call` takes them; of several frames, all positions of the first come first.

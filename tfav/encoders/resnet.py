@@ -1,4 +1,4 @@
-"""The ResNets of MMCosine: 18 and 34 layers, of sound and of pictures, and the ResNetSE34V2."""
+"""The ResNets of MMCosine: 18 and 34 layers, of audio and of images, and the ResNetSE34V2."""
 
 import math
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class AudioResNet18(kinds.AudioEncoder):
 
 @keras.saving.register_keras_serializable("tfav")
 class ImageResNet(kinds.ImageEncoder):
-    """ResNet-18 or 34, averaged over the picture and over frames: MMCosine.
+    """ResNet-18 or 34, averaged over the image and over frames: MMCosine.
 
     Pixels are scaled as torchvision's ImageNet weights want them.
 
@@ -105,7 +105,7 @@ class ImageResNet(kinds.ImageEncoder):
         return self.resnet(pixels, training=training)
 
     def pool(self, feature_map: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the embedding [B, D] of the average over the picture."""
+        """Returns the embedding [B, D] of the average over the image."""
         features = blocks.masked_mean(feature_map, None)
         for dense in self.projection:
             features = dense(features)

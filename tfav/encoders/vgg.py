@@ -1,4 +1,4 @@
-"""The VGG trunks of Deep Multimodal Clustering: VGGish of sound, VGG16 of pictures."""
+"""The VGG trunks of Deep Multimodal Clustering: VGGish of audio, VGG16 of images."""
 
 import itertools
 from collections.abc import Iterable, Mapping

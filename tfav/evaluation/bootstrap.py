@@ -15,6 +15,7 @@ identities meet the same ones, and their replicates can be subtracted (`paired`)
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfav.evaluation import metrics
 
@@ -46,7 +47,7 @@ def _resamples(num_identities: int, num_resamples: int, seed: int) -> Iterator[n
         yield random.multinomial(num_identities, share, size=size)
 
 
-def mean(value, identity, num_resamples: int, seed: int) -> np.ndarray:
+def mean(value: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int) -> np.ndarray:
     """Returns the replicates of the mean over trials.
 
     Args:
@@ -63,7 +64,9 @@ def mean(value, identity, num_resamples: int, seed: int) -> np.ndarray:
     )
 
 
-def roc_auc(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+def roc_auc(
+    score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
+) -> np.ndarray:
     """Returns the replicates of `metrics.roc_auc`, exact for every resample.
 
     Args:
@@ -94,21 +97,25 @@ def roc_auc(score, label, identity, num_resamples: int, seed: int) -> np.ndarray
     return _replicates(areas, num_identities, num_resamples, seed)
 
 
-def equal_error_rate(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+def equal_error_rate(
+    score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
+) -> np.ndarray:
     """Returns the replicates of `metrics.equal_error_rate`; arguments as of `roc_auc`."""
     return _of_curves(metrics.equal_error_of_curve, score, label, identity, num_resamples, seed)
 
 
-def min_dcf(score, label, identity, num_resamples: int, seed: int) -> np.ndarray:
+def min_dcf(
+    score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
+) -> np.ndarray:
     """Returns the replicates of `metrics.min_dcf` at p = 0.01; arguments as of `roc_auc`."""
     return _of_curves(metrics.min_dcf_of_curve, score, label, identity, num_resamples, seed)
 
 
 def _of_curves(
     figure: Callable[[np.ndarray, np.ndarray], float],
-    score,
-    label,
-    identity,
+    score: ArrayLike,
+    label: ArrayLike,
+    identity: ArrayLike,
     num_resamples: int,
     seed: int,
 ) -> np.ndarray:

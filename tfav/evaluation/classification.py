@@ -7,6 +7,7 @@ logits that are all alike (an encoder that gives zeros) reach nothing.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfav import registry
 from tfav.evaluation import bootstrap
@@ -42,17 +43,19 @@ NLL = Metric(
 METRICS = (ACCURACY, ECE, NLL)
 
 
-def accuracy(logits, label) -> float:
+def accuracy(logits: ArrayLike, label: ArrayLike) -> float:
     """Returns the share of rows, logits [N, C] and label [N], whose own class scores highest."""
     return float(np.mean(predict(logits, label) == np.asarray(label)))
 
 
-def negative_log_likelihood(logits, label) -> float:
+def negative_log_likelihood(logits: ArrayLike, label: ArrayLike) -> float:
     """Returns the mean over rows of -ln softmax(logits [N, C])[label [N]], in nats."""
     return float(np.mean(_surprise(logits, label)))
 
 
-def expected_calibration_error(logits, label, num_bins: int = NUM_BINS) -> float:
+def expected_calibration_error(
+    logits: ArrayLike, label: ArrayLike, num_bins: int = NUM_BINS
+) -> float:
     """Returns sum_b |sum over bin b of (confidence - right)| / N.
 
     Bin i holds the confidences in (i / num_bins, (i + 1) / num_bins].
@@ -66,20 +69,20 @@ def expected_calibration_error(logits, label, num_bins: int = NUM_BINS) -> float
     return float(np.abs(np.bincount(bin_of, weights=gap)).sum() / len(gap))
 
 
-def confusion_matrix(logits, label) -> np.ndarray:
+def confusion_matrix(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
     """Returns [C, C] int: rows of true class i that were taken for class j."""
     size = np.shape(logits)[1]
     pairs = np.asarray(label, np.int64) * size + predict(logits, label)
     return np.bincount(pairs, minlength=size * size).reshape(size, size)
 
 
-def probability(logits) -> np.ndarray:
+def probability(logits: ArrayLike) -> np.ndarray:
     """Returns softmax(logits), [..., C] float64."""
     logits = np.asarray(logits, np.float64)
     return np.exp(_log_softmax(logits.reshape(-1, logits.shape[-1]))).reshape(logits.shape)
 
 
-def predict(logits, label) -> np.ndarray:
+def predict(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
     """Returns [N] the class of the largest logit; in a tie with the right class, the other one."""
     logits, label = np.asarray(logits), np.asarray(label, np.int64)
     rows = np.arange(len(label))
@@ -94,7 +97,7 @@ def evaluate(
     label: np.ndarray,
     *,
     class_names: Sequence[str],
-    groups: Sequence[str] | None = None,
+    groups: ArrayLike | None = None,
     grouped_by: str = "group",
     present: Mapping[str, np.ndarray] | None = None,
     tag: str = "test",
@@ -136,7 +139,7 @@ def evaluate(
         code = np.arange(len(rows))
         if groups is not None:
             code = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
-        notes = ()
+        notes: tuple[str, ...] = ()
         if len(rows) < len(label):
             notes = (
                 f"{tag}: {len(label) - len(rows)} of {len(label)} rows have no {direction}: its "
@@ -163,7 +166,9 @@ def evaluate(
     return found
 
 
-def _figures(logits, label, code, num_bootstrap: int, seed: int) -> list[tuple]:
+def _figures(
+    logits: np.ndarray, label: np.ndarray, code: np.ndarray, num_bootstrap: int, seed: int
+) -> list[tuple[Metric, float, float | None, np.ndarray | None]]:
     """Returns (metric, value, chance, replicates) of each."""
     right = (predict(logits, label) == label).astype(np.float64)
     surprise = _surprise(logits, label)
@@ -179,7 +184,9 @@ def _figures(logits, label, code, num_bootstrap: int, seed: int) -> list[tuple]:
     ]
 
 
-def presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
+def presence(
+    logits: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray] | None, num_rows: int
+) -> dict[str, np.ndarray]:
     """Returns [N] bool of every direction; the fused one is there in every row."""
     found = {direction: np.ones(num_rows, bool) for direction in logits}
     for modality, there in (present or {}).items():
@@ -191,7 +198,13 @@ def presence(logits, present, num_rows: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _check(logits, label, class_names, present, tag: str) -> None:
+def _check(
+    logits: Mapping[str, np.ndarray],
+    label: np.ndarray,
+    class_names: Sequence[str],
+    present: Mapping[str, np.ndarray],
+    tag: str,
+) -> None:
     if not len(label):
         raise registry.UserError(f"{tag}: there is no row to evaluate: choose another split.")
     size = len(class_names)
@@ -223,17 +236,20 @@ def _check(logits, label, class_names, present, tag: str) -> None:
             )
 
 
-def _log_softmax(logits) -> np.ndarray:
+def _log_softmax(logits: ArrayLike) -> np.ndarray:
     logits = np.asarray(logits, np.float64)
     logits = logits - logits.max(axis=1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
-def _surprise(logits, label) -> np.ndarray:
-    return -_log_softmax(logits)[np.arange(len(label)), np.asarray(label)]
+def _surprise(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
+    label = np.asarray(label)
+    return -_log_softmax(logits)[np.arange(len(label)), label]
 
 
-def calibration(logits, label, num_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def calibration(
+    logits: ArrayLike, label: ArrayLike, num_bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns right [N] float64, confidence - right [N], and the bin of each row [N] int."""
     confidence = np.exp(_log_softmax(logits).max(axis=1))
     right = (predict(logits, label) == np.asarray(label)).astype(np.float64)

@@ -14,7 +14,7 @@ from tfav.evaluation import space as spaces
 
 
 def trials(
-    path: os.PathLike, space: spaces.Space, direction: str, lines: Sequence[Sequence[str]]
+    path: str | os.PathLike, space: spaces.Space, direction: str, lines: Sequence[Sequence[str]]
 ) -> tuple[list[Sequence[str]], tuple[str, ...]]:
     """Returns the lines (probe, candidates) whose items all have embeddings, and notes.
 
@@ -36,7 +36,7 @@ def trials(
 
 
 def galleries(
-    path: os.PathLike,
+    path: str | os.PathLike,
     space: spaces.Space,
     direction: str,
     tasks: Sequence[lists.Gallery],

@@ -1,8 +1,7 @@
 """Do audio and image belong together? Matched against mismatched pairs."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfav import registry
 from tfav.evaluation import bootstrap, metrics
@@ -20,9 +19,7 @@ AUC = Metric(
 METRICS = (AUC,)
 
 
-def draw(
-    score: np.ndarray, label: Sequence[str] | None, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def draw(score: np.ndarray, label: ArrayLike | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the scores of matched pairs [N], and of up to ten mismatches per row [N, M].
 
     Args:
@@ -36,8 +33,8 @@ def draw(
     score = np.asarray(score, np.float64)
     other = ~np.eye(len(score), dtype=bool)
     if label is not None:
-        label = np.asarray(label)
-        other &= label[:, None] != label
+        code = np.asarray(label)
+        other &= code[:, None] != code
     least = int(other.sum(axis=1).min())
     if not least:
         raise registry.UserError(
@@ -58,7 +55,7 @@ def auc(matched: np.ndarray, mismatched: np.ndarray) -> float:
 
 def evaluate(
     score: np.ndarray,
-    label: Sequence[str],
+    label: ArrayLike,
     *,
     tag: str,
     num_bootstrap: int,
@@ -77,8 +74,8 @@ def evaluate(
       seed: Random seed of mismatches and resamples.
     """
     found = []
-    kinds: dict[str, Sequence[str] | None] = {"any other picture": None}
-    if len(set(label)) > 1:
+    kinds: dict[str, ArrayLike | None] = {"any other picture": None}
+    if len(np.unique(label)) > 1:
         kinds["other label"] = label
     for kind, labels in kinds.items():
         matched, mismatched = draw(score, labels, seed)

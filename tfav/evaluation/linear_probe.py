@@ -63,7 +63,7 @@ def probe(
       features: [N, D], one row per subclip.
       label: [N] int class.
       clip: [N] name of the clip; scores of its rows are averaged.
-      tests: of `probe_parts.parts`.
+      tests: Test parts, as `probe_parts.parts` returns them.
       fold: [N] of each row: C is then chosen by leaving out one training fold after the other.
         None, or one training fold: by four parts of whole clips, drawn by class from `seed`.
       constants: to choose C from; ties go to the smaller.
@@ -100,7 +100,8 @@ def probe(
         chosen[name] = constants[int(np.argmax(accuracies))]
         clips, truth, guess = _predict(features, label, clip, train, test, chosen[name], seed)
         found.append((clips, truth, guess, np.full(len(clips), name)))
-    return Probe(*(np.concatenate(column) for column in zip(*found)), chosen, tuple(notes))
+    clips, truth, guess, fold = (np.concatenate(column) for column in zip(*found))
+    return Probe(clips, truth, guess, fold, chosen, tuple(notes))
 
 
 def _unseen(name: str, tested: np.ndarray, trained: np.ndarray) -> list[str]:
@@ -139,7 +140,15 @@ def _draw(label: np.ndarray, clip: np.ndarray, seed: int) -> np.ndarray:
     return part[inverse]
 
 
-def _right(features, label, clip, train, test, constant, seed) -> np.ndarray:
+def _right(
+    features: np.ndarray,
+    label: np.ndarray,
+    clip: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    constant: float,
+    seed: int,
+) -> np.ndarray:
     _, truth, guess = _predict(features, label, clip, train, test, constant, seed)
     return truth == guess
 
@@ -181,8 +190,8 @@ def evaluate(
     """Returns mean accuracy over the test parts.
 
     Args:
-      found: of `probe`.
-      name: of the features, in the column of directions.
+      found: What `probe` returned.
+      name: Name of the features, for the column of directions.
       tag: which part of the data, for the record.
       num_bootstrap: resamples of clips for the 95 % interval; 0 gives none.
       seed: Random seed of the resamples.
@@ -192,7 +201,7 @@ def evaluate(
     accuracy = {str(fold): float(hit[found.fold == fold].mean()) for fold in folds}
     return [
         results.measured(
-            np.mean(list(accuracy.values())),
+            float(np.mean(list(accuracy.values()))),
             np.bincount(found.label).max() / len(found.label),
             bootstrap.mean(hit, np.arange(len(hit)), num_bootstrap, seed),
             protocol=PROTOCOL,

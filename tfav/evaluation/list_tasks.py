@@ -27,14 +27,14 @@ class Query(NamedTuple):
 
     Attributes:
       name: what the list's file name says.
-      path: of the list.
+      path: Path of the list.
       space: the embeddings.
       num_bootstrap: resamples of the probes' identities behind each interval; 0 gives none.
       seed: Random seed of the resamples.
     """
 
     name: lists.ListName
-    path: os.PathLike
+    path: str | os.PathLike
     space: spaces.Space
     num_bootstrap: int = 0
     seed: int = 0

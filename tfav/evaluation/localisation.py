@@ -114,10 +114,10 @@ def evaluate(
     latter two are those of a map that says everywhere.
 
     Args:
-      grids: of each image [H', W'].
-      boxes: of each image.
+      grids: Map [H', W'] of each image.
+      boxes: Boxes of each image.
       tag: which part of the data, for the record.
-      rule: of `binarise`.
+      rule: Rule of `binarise`.
       num_bootstrap: resamples of images for the 95 % interval; 0 gives none.
       seed: Random seed of the resamples.
     """

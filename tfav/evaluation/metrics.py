@@ -4,9 +4,10 @@ A score is larger for a closer pair; a label is 1 (true) for a right pair and 0 
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def roc_curve(score, label) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def roc_curve(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the points of the receiver operating characteristic, one per distinct score.
 
     Args:
@@ -27,7 +28,7 @@ def roc_curve(score, label) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sklearn_metrics.roc_curve(label, score, drop_intermediate=False)
 
 
-def roc_auc(score, label) -> float:
+def roc_auc(score: ArrayLike, label: ArrayLike) -> float:
     """Returns the area under the ROC: the probability that a right pair scores above a wrong one.
 
     Mann-Whitney's statistic; a tie counts one half. It counts won pairs, so that it is exact where
@@ -47,7 +48,7 @@ def roc_auc(score, label) -> float:
     return float(below.sum() / (2 * len(wrong) * len(right)))
 
 
-def equal_error_rate(score, label) -> float:
+def equal_error_rate(score: ArrayLike, label: ArrayLike) -> float:
     """Returns the rate at which false acceptances and false rejections are equal.
 
     Exact on the piecewise linear ROC: its crossing with the line FNR = FPR, interpolated between
@@ -64,7 +65,7 @@ def equal_error_rate(score, label) -> float:
     return equal_error_of_curve(false_positive_rate, true_positive_rate)
 
 
-def equal_error_threshold(score, label) -> float:
+def equal_error_threshold(score: ArrayLike, label: ArrayLike) -> float:
     """Returns the highest score at which no more right pairs are rejected than wrong ones accepted.
 
     A pair is accepted at this score and above. Of equal rates the first score beyond their crossing
@@ -91,7 +92,7 @@ def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np
     return float(start + share * (end - start))
 
 
-def min_dcf(score, label, p_target: float = 0.01) -> float:
+def min_dcf(score: ArrayLike, label: ArrayLike, p_target: float = 0.01) -> float:
     """Returns the least detection cost over all thresholds, NIST's normalised minDCF.
 
     min_t (p FNR(t) + (1 - p) FPR(t)) / min(p, 1 - p), both costs 1: at p = 0.01 this is
@@ -120,7 +121,7 @@ def min_dcf_of_curve(
     return float(cost.min() / min(p_target, 1.0 - p_target))
 
 
-def _trials(score, label) -> tuple[np.ndarray, np.ndarray]:
+def _trials(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Returns score [T] float64 and label [T] bool, checked."""
     score = np.asarray(score, np.float64)
     label = np.asarray(label)

@@ -15,8 +15,8 @@ class Difference(NamedTuple):
     """One figure of a run less the same figure of another.
 
     Attributes:
-      result: of the run.
-      base: of the other one.
+      result: Result of the run.
+      base: Result of the other run.
       value: the difference.
       low: lower end of its 95 % interval; None where the figure has no interval.
       high: its upper end.
@@ -49,8 +49,8 @@ def differences(results: Sequence[Result], base: Sequence[Result]) -> tuple[list
     """Returns the differences of the figures that two runs have over the same trials.
 
     Args:
-      results: of a run, in the order wanted.
-      base: of the other, by the same protocols on the same data, lists and seed.
+      results: Results of a run, in the order wanted.
+      base: Results of the other, by the same protocols on the same data, lists and seed.
 
     Returns:
       (differences, left_out): and how many figures both have over different trials, such as those

@@ -1,19 +1,18 @@
 """Which rows train a linear probe and which test it: official folds, or the splits."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfav import registry
 
 
-def check_folds(fold: Sequence[str], recording: Sequence[str], where: str) -> None:
+def check_folds(fold: ArrayLike, recording: ArrayLike, where: str) -> None:
     """Raises UserError unless there are two folds or more and no recording lies in two of them.
 
     Args:
-      fold: [N] of each row.
+      fold: [N] name of the fold of each row.
       recording: [N] what each row was cut from.
-      where: of the data, for the message.
+      where: Folder of the data, for the message.
     """
     fold, recording = np.asarray(fold), np.asarray(recording)
     if len(np.unique(fold)) < 2 or (fold == "").any():
@@ -32,8 +31,12 @@ def check_folds(fold: Sequence[str], recording: Sequence[str], where: str) -> No
         )
 
 
-def parts(split: Sequence[str], fold: Sequence[str] | None) -> list[tuple[str, np.ndarray]]:
+def parts(split: ArrayLike, fold: ArrayLike | None) -> list[tuple[str, np.ndarray]]:
     """Returns the test parts: each fold, or the split `test` against `train`.
+
+    Args:
+      split: [N] name of the split of each row.
+      fold: [N] name of the fold of each row, or None where there are no folds.
 
     Returns:
       (name, [N] int8: 0 = train, 1 = test, -1 = neither).

@@ -48,10 +48,12 @@ def evaluate(
     found = []
     for task, query in _queries(lists_dir, tag, space, num_bootstrap, seed, tasks):
         path = pathlib.Path(query.path)
-        origin = {"list_name": path.name, "sha256": files.sha256(path)}
+        sha256 = files.sha256(path)
         for result in task.evaluate(query):
             notes = tuple(f"{path.name}: {note}" for note in result.notes)
-            found.append(dataclasses.replace(result, notes=notes, **origin))
+            found.append(
+                dataclasses.replace(result, notes=notes, list_name=path.name, sha256=sha256)
+            )
     return found
 
 

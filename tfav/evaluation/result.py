@@ -66,7 +66,7 @@ class Result:
       n: candidates of a 1:N matching; None for all else.
       list_name: file name of the list that asked; None without one.
       sha256: of that list.
-      threshold: of an equal error rate, the score from which a pair is accepted.
+      threshold: Score from which a pair is accepted, of an equal error rate.
       resampled: what the interval resamples, in the plural; empty where nobody said.
       notes: sentences on what was left out.
       details: what else belongs to it, JSON-able, such as the accuracy of each fold.
@@ -123,7 +123,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form; what is empty is left out."""
-        further = {"threshold": self.threshold, "resampled": self.resampled}
+        further: dict[str, Any] = {"threshold": self.threshold, "resampled": self.resampled}
         further |= {"notes": list(self.notes), **self.details}
         return {
             "protocol": self.protocol,

@@ -8,6 +8,7 @@ collapsed embedding cannot score by the order of the list.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # Scores held at a time: 2^20 float64 are 8 MiB, about what a processor caches.
 _BLOCK_SCORES = 2**20
@@ -30,7 +31,7 @@ class Ranking(NamedTuple):
     gallery_size: int
 
 
-def normalize(vectors) -> np.ndarray:
+def normalize(vectors: ArrayLike) -> np.ndarray:
     """Returns [N, D] float64 of unit rows; a zero row stays zero."""
     vectors = np.asarray(vectors, np.float64)
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -48,7 +49,9 @@ def rounded(cosine: np.ndarray) -> np.ndarray:
     return np.multiply(steps, 2.0**-24, dtype=np.float32, casting="same_kind")
 
 
-def rank(query, gallery, query_label, gallery_label) -> Ranking:
+def rank(
+    query: ArrayLike, gallery: ArrayLike, query_label: ArrayLike, gallery_label: ArrayLike
+) -> Ranking:
     """Ranks the gallery by cosine for every query.
 
     Args:
@@ -111,7 +114,9 @@ def chance_recall_at_k(ranking: Ranking, k: int) -> np.ndarray:
     return 1.0 - misses.prod(axis=1)
 
 
-def _codes(query, gallery, query_label, gallery_label) -> tuple[np.ndarray, np.ndarray]:
+def _codes(
+    query: np.ndarray, gallery: np.ndarray, query_label: ArrayLike, gallery_label: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the labels as int codes of one common table, after checking every shape."""
     query_label, gallery_label = np.asarray(query_label), np.asarray(gallery_label)
     shapes = f"query {query.shape}, gallery {gallery.shape}"

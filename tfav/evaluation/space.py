@@ -21,7 +21,7 @@ class Space:
     Args:
       embeddings: `{"audio": {id: [D]}, "image": {id: [D]}}`, any norm but zero.
       labels: `{id: identity}` of both modalities.
-      max_missing_fraction: of a list's items of a modality, which may be without an embedding.
+      max_missing_fraction: Largest share of a list's items of a modality without an embedding.
 
     Raises:
       UserError: an embedding is zero, NaN or infinite; names its id.
@@ -38,7 +38,7 @@ class Space:
         self._row = {m: {name: i for i, name in enumerate(v)} for m, v in embeddings.items()}
         self._unit = {m: _unit(m, vectors) for m, vectors in embeddings.items()}
 
-    def missing(self, path: os.PathLike, modality: str, ids: Iterable[str]) -> list[str]:
+    def missing(self, path: str | os.PathLike, modality: str, ids: Iterable[str]) -> list[str]:
         """Returns the ids of a list that have no embedding, each once; trials do without them.
 
         Raises:
@@ -50,7 +50,7 @@ class Space:
             raise self._lacking(path, modality, "embedding", missing, len(ids))
         return missing
 
-    def vectors(self, path: os.PathLike, modality: str, ids: Sequence[str]) -> np.ndarray:
+    def vectors(self, path: str | os.PathLike, modality: str, ids: Sequence[str]) -> np.ndarray:
         """Returns the unit embeddings of the ids that a list names, [len(ids), D] float64.
 
         Raises:
@@ -69,7 +69,7 @@ class Space:
         return np.array([self._labels[name] for name in ids])
 
     def _lacking(
-        self, path: os.PathLike, modality: str, what: str, missing: Sequence[str], total: int
+        self, path: str | os.PathLike, modality: str, what: str, missing: Sequence[str], total: int
     ) -> registry.UserError:
         allowed = ""
         if what == "embedding":

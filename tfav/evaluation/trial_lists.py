@@ -99,10 +99,10 @@ def rows(
     """Returns the row of either item of each trial, [T] int each, -1 if unknown, and notes.
 
     Args:
-      path: of the list, for the sentences.
-      trials: of that list.
+      path: Path of the list, for the messages.
+      trials: Trials of that list.
       ids: N rows of the data set.
-      max_missing_fraction: of the listed items, which may be unknown.
+      max_missing_fraction: Largest share of the listed items that may be unknown.
 
     Raises:
       UserError: more items are unknown.

@@ -71,11 +71,11 @@ def evaluate(
       path: a trial list.
       ids: N rows of the data set.
       directions: name to what the first and what the second item of a trial is compared by.
-      speakers: of the rows, whom the intervals resample; None: the first folder of the ids.
+      speakers: Speaker of each row, which the intervals resample; None: first folder of the ids.
       tag: for the record; empty: the list's name without its endings.
       num_bootstrap: resamples of the first items' speakers; 0 gives no interval.
       seed: Random seed of the resamples.
-      max_missing_fraction: of the listed items, which may be unknown.
+      max_missing_fraction: Largest share of the listed items that may be unknown.
 
     Raises:
       UserError: a malformed list, too many unknown items, no trial with the vectors of any
@@ -88,7 +88,7 @@ def evaluate(
     known = (first >= 0) & (second >= 0)
     if speakers is None:
         speakers = [name.lstrip("/").split("/")[0] for name in ids]
-    speakers = np.asarray(speakers)
+    speaker = np.asarray(speakers)
     origin = {"list_name": os.path.basename(path), "sha256": files.sha256(path)}
     found = []
     for direction, sides in directions.items():
@@ -117,7 +117,7 @@ def evaluate(
             )
         rows = np.where(turned, second, first)[kept], np.where(turned, first, second)[kept]
         score = _cosine(path, direction, sides, ids, *rows)
-        code = np.unique(speakers[first[kept]], return_inverse=True)[1]
+        code = np.unique(speaker[first[kept]], return_inverse=True)[1]
         sampled = score, label, code, num_bootstrap, seed
         found += [
             results.measured(

@@ -22,8 +22,8 @@ class Inputs(NamedTuple):
         uint8 of the encoder's size, or [F, S, S, 3] of several frames. A modality left out is taken
         from `rows`.
       rows: (id, modality to item) to classify or localise, each with every modality.
-      trials: pairs of sound and image to verify before and after.
-      calibration: of the training data, for `int8_static`.
+      trials: Pairs of audio and image to verify before and after.
+      calibration: Items of the training data, for `int8_static`.
     """
 
     items: reference.Items
@@ -41,8 +41,8 @@ class ExportOptions:
       min_cosine: an item below it, in any float artefact, forbids all.
       min_cosine_int8: likewise in any 8-bit one.
       version: a positive integer; None: the one after the newest.
-      precisions: of the `.tflite` files, rows of `precisions.PRECISIONS`.
-      durations: clip lengths in seconds, a signature each, instead of `audio_seconds`.
+      precisions: Precisions of the `.tflite` files, rows of `precisions.PRECISIONS`.
+      durations: clip lengths in seconds, one signature each, instead of `audio_seconds`.
       dynamic_time: clips of any length, instead of `audio_seconds`.
       on_phone: the recipe with the same weights as the `.tflite` compute it, where that differs in
         form; it is compared with the recipe itself.
@@ -69,7 +69,7 @@ class ExportOptions:
         """Refuses lengths that no clip has, two wishes at once, and unknown precisions.
 
         Args:
-          hearing: of the recipe. A file that no clip fits is refused.
+          hearing: Hearing of the recipe. A file that no clip fits is refused.
 
         Raises:
           UserError: that.

@@ -106,7 +106,7 @@ def _checked(servable: servable_lib.Servable, inputs: Inputs) -> reference.Items
     for name in servable.classes:
         if name.splitlines() != [name]:
             raise registry.UserError(
-                f"the class {name!r} is not one line, as {LABELS_FILE} has them: mend that label."
+                f"the class {name!r} is not one line, as {LABELS_FILE} has them: correct it."
             )
     if servable.joint and not inputs.rows:
         what = "classes" if servable.classifies else "maps"
@@ -152,7 +152,7 @@ def _published(directory: str) -> list[tuple[str, str]]:
     """Returns (name, SHA-256) of the files beside the versions of the last export."""
     try:
         parity = artefacts_lib.read_parity(directory)
-    except registry.UserError:  # damaged, or not ours: this export mends it
+    except registry.UserError:  # damaged, or not ours: this export replaces it
         return []
     if parity is None:
         return []

@@ -14,7 +14,7 @@ from tfav.ops import similarity
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
-Functions = Mapping[str, Callable[..., dict[str, tf.Tensor]]]
+Functions = Mapping[str, tf.types.experimental.ConcreteFunction]
 _Tensors = dict[str, tf.Tensor]
 _Specs = dict[str, tf.TensorSpec]
 
@@ -74,7 +74,7 @@ class Servable(tf.Module):
         # for the C++ loader, and converts to a .tflite of NaN, both without a word.
         self.tracked = outputs.served_weights(recipe)
         self.classifies = outputs.classifies(recipe)
-        if self.classifies and len(classes) != recipe.num_classes:
+        if outputs.classifies(recipe) and len(classes) != recipe.num_classes:
             raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
         self.classes = tuple(classes) if self.classifies else ()
         self.embedding_space = outputs.embedding_space(recipe)
@@ -135,8 +135,8 @@ class Servable(tf.Module):
             self._traced = types.MappingProxyType(self._trace())
         return self._traced
 
-    def _trace(self) -> dict[str, Callable[..., _Tensors]]:
-        found: dict[str, Callable[..., _Tensors]] = {}
+    def _trace(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        found: dict[str, tf.types.experimental.ConcreteFunction] = {}
 
         def add(name: str, function: Callable[..., _Tensors], specs: _Specs) -> None:
             def run(**inputs: tf.Tensor) -> _Tensors:
@@ -243,7 +243,7 @@ class Servable(tf.Module):
         return {"scores": scores, "best": tf.argmax(scores, axis=1, output_type=tf.int32)}
 
 
-def kernel_bytes(signature: Callable[..., _Tensors], bytes_per_value: int) -> int:
+def kernel_bytes(signature: tf.types.experimental.ConcreteFunction, bytes_per_value: int) -> int:
     """Returns the bytes of the kernels that a signature reads: what no converter can fold away.
 
     Args:
@@ -254,7 +254,9 @@ def kernel_bytes(signature: Callable[..., _Tensors], bytes_per_value: int) -> in
     return sum(bytes_per_value * shape.num_elements() for shape in shapes)
 
 
-def trace(function: Callable[..., _Tensors], specs: _Specs) -> Callable[..., _Tensors]:
+def trace(
+    function: Callable[..., _Tensors], specs: _Specs
+) -> tf.types.experimental.ConcreteFunction:
     """Returns `function` traced with one input tensor for each of `specs`, by its name."""
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
 

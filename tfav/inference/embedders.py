@@ -19,10 +19,16 @@ class Embedder(Protocol):
     """Embeds batches of the modalities it holds."""
 
     modalities: tuple[str, ...]  # none: it classifies only
-    items: Mapping[str, items.ItemSpec]  # modality to what one item is
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
-    embedding_space: str  # embeddings can be compared where it is the same
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
+
+    @property
+    def items(self) -> Mapping[str, items.ItemSpec]:
+        """Modality to what one item is."""
+
+    @property
+    def embedding_space(self) -> str:
+        """The id of the space; embeddings can be compared where it is the same."""
 
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
         """Returns embeddings [B, D] float32 of unit norm; of clips, of as much as `hearing` says.

@@ -243,7 +243,7 @@ def make(arguments: Mapping[str, Any]) -> frontend.Frontend:
         return row(**arguments)
     except ValueError as error:
         raise registry.UserError(
-            f"the front-end {kind!r} cannot be made ({error}): mend that in audio.frontend."
+            f"the front-end {kind!r} cannot be made ({error}): correct that in audio.frontend."
         ) from error
 
 

@@ -25,8 +25,8 @@ def explicit(voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, m: float = 5.4
     """Returns the explicit loss of Wen et al. (CVPR 2021), mean of both directions, float32 [b].
 
     `l_i = log(m + sum_{j: y_j != y_i} exp(v_i . nrm(x_j) - v_i . nrm(x_i)))`. Only candidates are
-    normalised: the anchor's norm is a learnt inverse temperature. `m` is a saturation constant, not
-    a distance margin, and `log(m)` is the least value. The default is the released code's: its
+    normalised: the anchor's norm is a learned inverse temperature. `m` is a saturation constant and
+    no distance margin, and `log(m)` is the least value. The default is the released code's: its
     "+ 1", its "+ 3.4" and the diagonal, which it does not mask, make 5.4 over true negatives. It
     averages the directions, which the supplement sums; we follow the code.
 

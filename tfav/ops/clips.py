@@ -33,7 +33,7 @@ def windows(
     Args:
       waveform: [B, T].
       num_samples: [B] int32 in [1, T].
-      window_samples: of a window.
+      window_samples: Samples of a window.
 
     Returns:
       The N windows of all clips in order, [N, window_samples] zero padded, how many samples of each

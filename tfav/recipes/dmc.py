@@ -39,14 +39,14 @@ class DMC(paired.Correspondence):
       mode: a row of `layers.clustering.MODES`.
       squash: see `layers.clustering.SoftClustering`.
       shared_projections: one clustering layer for both modalities; None: yes, no (`euclidean`).
-      projection_size: of the dense layers before shared projections; 0: none where the sizes are
+      projection_size: Size of the dense layers before shared projections; 0: none where sizes are
         equal, otherwise the larger one.
       margin: None: K, or 5 (`euclidean`).
       negatives: `derangement`, the released code's: one mismatch per row; or `all` of the batch.
-      pooling: of the feature map, for `embed`: `max` or `mean`.
+      pooling: Pooling of the feature map, for `embed`: `max` or `mean`.
       frozen: `("image",)` for the teacher-supervised variant: that encoder teaches the other.
-      localization: how `localize` finds a sound: `agreement` or `assignment`, see `heat`.
-      seed: of the weights and the mismatches.
+      localization: How `localize` finds a sound: `agreement` or `assignment`, see `heat`.
+      seed: Random seed of the weights and the mismatches.
 
     Raises:
       UserError: a value that makes no sense; names it and the fix.
@@ -194,7 +194,7 @@ class DMC(paired.Correspondence):
     ) -> tuple[tf.Tensor, tf.Tensor, tuple[tf.Tensor, int]]:
         """Returns centres [B, K, d], assignments [B, P, K] and the grid (H', W') of the positions.
 
-        The grid of sound is (time, frequency); several frames stand below each other.
+        The grid of audio is (time, frequency); several frames stand below each other.
         """
         centers, assignments = self._cluster(modality, *self.positions(modality, batch))
         width = self.map_shape[modality][2]
@@ -216,7 +216,7 @@ class DMC(paired.Correspondence):
         return -pairs.pair_distance(audio, image)
 
     def heat(self, batch: tensors.Batch) -> tf.Tensor:
-        """Returns how much each position of a row's picture sounds, [B, P], in no fixed range.
+        """Returns how much each position of a row's image sounds, [B, P], in no fixed range.
 
         `agreement`: `sum_k s_pk <u_pk, c^a_k - m_k>`, how much nearer a position is to the centres
         of this sound than to those of sounds in general, their moving mean m in training, cluster

@@ -48,8 +48,8 @@ def estimated(
     """Returns the weights that the first and the last validation of a run tell.
 
     Args:
-      lines: of that run's `scalars.jsonl`, in order.
-      names: of the losses, the fused one first.
+      lines: Lines of that run's `scalars.jsonl`, in order.
+      names: Names of the losses, the fused one first.
       source: that run, for the messages.
 
     Raises:

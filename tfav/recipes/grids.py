@@ -26,7 +26,7 @@ def to_pixels(
 
     Args:
       values: [B, P], of N = B * P / (height * width) grids.
-      encoder: of images, whose positions they are.
+      encoder: Encoder of images, whose positions they are.
       height: positions of a grid from top to bottom.
       width: positions of a grid from left to right.
     """

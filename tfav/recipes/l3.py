@@ -22,11 +22,11 @@ class L3(paired.Correspondence):
     Args:
       encoders: `audio` and `image`.
       num_classes: ignored.
-      hidden_size: of the layer between, 128 in the paper.
+      hidden_size: Units of the layer between, 128 in the paper.
       negatives: `derangement`: one mismatch per row; or `all` of the batch.
       pooling: `max`, the paper's, or `mean`.
       frozen: modalities whose encoder stays as it is.
-      seed: of the weights and the mismatches.
+      seed: Random seed of the weights and the mismatches.
 
     Raises:
       UserError: a value that makes no sense; names it and the fix.
@@ -83,9 +83,8 @@ class L3(paired.Correspondence):
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; the similarities are logits of `pair_scores`."""
-        matched, mismatched = self.compare(
-            *(self.represent(m, batch, training) for m in paired.MODALITIES), training
-        )
+        audio, image = (self.represent(m, batch, training) for m in paired.MODALITIES)
+        matched, mismatched = self.compare(audio, image, training)
         right = tf.cast(matched > 0, matched.dtype)
         right += tf.reduce_mean(tf.cast(mismatched <= 0, matched.dtype), axis=1)
         return {
@@ -99,7 +98,7 @@ class L3(paired.Correspondence):
         return self.embed(modality, batch, training)
 
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        """Returns the logits [B, N] that sound [B, C_a] and picture [N, C_v] belong together."""
+        """Returns the logits [B, N] that audio [B, C_a] and image [N, C_v] belong together."""
         hidden = self.heads["hidden_audio"](audio)[:, tf.newaxis]
         hidden += self.heads["hidden_image"](image)
         return tf.squeeze(self.heads["decide"](tf.nn.relu(hidden)), 2)

@@ -38,21 +38,21 @@ class MMCosine(recipe.Recipe):
       num_classes: labels of the training split.
       head: a row of `classifiers.HEADS` or a dotted path: `cosine`, or `vanilla` to compare with.
       fusion: a row of `fusion.FUSIONS` or a dotted path.
-      scale: of the cosines; None takes the bound below.
+      scale: Scale of the cosines; None takes the bound below.
       posterior: that every class must be able to reach, which bounds the scale from below.
       bound: `paper` or `tight`, see `theory.cosine_scale_bound`.
       contrastive: a row of `alignment.ALIGNMENT` or a dotted path: the term between fused features.
-      contrastive_weight: of that term; the supplement's Table 3 has 1.
+      contrastive_weight: Weight of that term; the supplement's Table 3 has 1.
       contrastive_args: arguments of that row. MMCosine: temperature 0.1, one direction; CCL itself:
         `{"temperature": 0.5, "symmetric": True}` and `agreement_weight=0.5`.
-      agreement_weight: of `multimodal.agreement` between uni-modal logits.
+      agreement_weight: Weight of `multimodal.agreement` between uni-modal logits.
       blending: of losses (G-Blend, Wang et al., CVPR 2020). `off`; `equal`: every loss weighs the
         same; `estimated`: weights that another run has found, see `config.first_phase`; or the
         weights themselves, of `fused` and each modality.
       modulation: of the encoders' gradients: `off`, `ogm`, or `ogm_ge` with noise (Peng et al.,
         CVPR 2022).
       modulation_args: `alpha`, `start_step` and `end_step` of `modulation.Modulation`.
-      seed: of the weights and the noise.
+      seed: Random seed of the weights and the noise.
 
     Raises:
       UserError: a value that makes no sense; names it and the fix.
@@ -139,8 +139,7 @@ class MMCosine(recipe.Recipe):
         names += ["contrastive"] if self.contrastive_weight else []
         names += ["agreement"] if self.agreement_weight else []
         names += ["accuracy"]
-        kinds = ("accuracy", "share", "weight_norm")
-        kinds += ("score",) if self.modulation else ()
+        kinds = ["accuracy", "share", "weight_norm", *(["score"] if self.modulation else [])]
         return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
 
     @classmethod
@@ -164,8 +163,8 @@ class MMCosine(recipe.Recipe):
         """Returns `fused` and each modality's logits [B, C] float32; `fused` is their sum.
 
         Args:
-          features: of `features`. A modality may lack where the fusion is `concat`: the others are
-            summed without it.
+          features: What `features` returned. A modality may lack where the fusion is `concat`: the
+            others are summed without it.
 
         Raises:
           UserError: no modality, or one lacks and the fusion needs it.

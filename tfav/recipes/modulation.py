@@ -24,7 +24,7 @@ class Modulation:
       alpha: how much is held back.
       start_step: first step of the modulation.
       end_step: first step after it; None: it lasts. The released default ends it half-way.
-      seed: of the noise.
+      seed: Random seed of the noise.
 
     Raises:
       UserError: an unknown kind, fewer than two modalities, `alpha` not positive.
@@ -67,7 +67,7 @@ class Modulation:
         """Returns the gradients, those of the encoders' kernels modulated.
 
         Args:
-          gradients: of all weights.
+          gradients: Gradients of all weights.
           positions: modality to which of them are its encoder's.
           scores: modality to the mean over the global batch of `softmax(z^m)_y`, [].
           step: steps taken so far, int64 [].

@@ -4,13 +4,18 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from tfav import hearing as hearing_lib
 from tfav import items, registry, tensors, weights
 from tfav.ops import clips, similarity
+from tfav.recipes import abilities
 from tfav.recipes import recipe as base
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 def item_specs(
@@ -79,18 +84,23 @@ def check_hearing(recipe: base.Recipe) -> None:
         )
 
 
-def classifies(recipe: base.Recipe) -> bool:
-    """Says whether a recipe has `logits` of what `features` returns."""
+def classifies(recipe: object) -> "TypeIs[abilities.Classifier]":
+    """Says whether a recipe, or a class of recipes, has `logits` of what `features` returns."""
     return getattr(recipe, "logits", None) is not None
 
 
-def localizes(recipe: base.Recipe) -> bool:
-    """Says whether a recipe has `localize`."""
+def localizes(recipe: object) -> "TypeIs[abilities.Localizer]":
+    """Says whether a recipe, or a class of recipes, has `localize`."""
     return getattr(recipe, "localize", None) is not None
 
 
-def clusters(recipe: base.Recipe) -> bool:
-    """Says whether a recipe has `clusters`."""
+def scores_pairs(recipe: object) -> "TypeIs[abilities.PairScorer]":
+    """Says whether a recipe, or a class of recipes, has `pair_scores` of what it represents."""
+    return hasattr(recipe, "pair_scores") and hasattr(recipe, "represent")
+
+
+def clusters(recipe: object) -> "TypeIs[abilities.Clusterer]":
+    """Says whether a recipe, or a class of recipes, has `clusters`."""
     return getattr(recipe, "clusters", None) is not None
 
 
@@ -98,7 +108,7 @@ def joint(
     recipe: base.Recipe,
 ) -> dict[str, Callable[[tensors.Batch], dict[str, tf.Tensor]]]:
     """Returns what a recipe answers to rows of all its modalities, by the name of the signature."""
-    found = {}
+    found: dict[str, Callable[[tensors.Batch], dict[str, tf.Tensor]]] = {}
     if classifies(recipe):
         found["classify"] = functools.partial(classify, recipe)
     if localizes(recipe):
@@ -106,7 +116,7 @@ def joint(
     return found
 
 
-def classify(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+def classify(recipe: abilities.Classifier, batch: tensors.Batch) -> dict[str, tf.Tensor]:
     """Returns what a recipe with `features` and `logits` says of a batch.
 
     Returns:
@@ -120,7 +130,7 @@ def classify(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:
     return {"logits": fused, "probability": tf.nn.softmax(fused), **alone}
 
 
-def localize(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+def localize(recipe: abilities.Localizer, batch: tensors.Batch) -> dict[str, tf.Tensor]:
     """Returns where a recipe with `localize` says that the sounds of a batch come from.
 
     Returns:

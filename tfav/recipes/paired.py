@@ -1,4 +1,4 @@
-"""What recipes share that learn from sounds and pictures of the same moment, without labels."""
+"""What recipes share that learn from audio and images of the same moment, without labels."""
 
 import zlib
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ class Steps(tf.Module):
 
 
 class Correspondence(recipe.Recipe):
-    """Rows whose sound and picture belong together, held against rows where they do not.
+    """Rows whose audio and image belong together, held against rows where they do not.
 
-    Only the encoders' feature maps are learnt from and used: what an encoder has after them (the
+    Only the encoders' feature maps are trained and used: what an encoder has after them (the
     tail of `tiny`, for one) stays as it was made and is no part of `trainable_weights`.
 
     Attributes:
-      map_shape: modality to [1, H', W', C] of the encoder's example; all but H' of sound holds for
+      map_shape: modality to [1, H', W', C] of the encoder's example; all but H' of audio holds for
         every input.
 
     A subclass makes its heads, writes `compute_losses` by `self.compare`, `represent`,
@@ -55,9 +55,9 @@ class Correspondence(recipe.Recipe):
       encoders: `audio` and `image`.
       heads: name to layer.
       negatives: a row of `clustering.NEGATIVES`.
-      pooling: of the feature map, for `embed`: `max` or `mean`.
+      pooling: Pooling of the feature map, for `embed`: `max` or `mean`.
       frozen: modalities whose encoder stays as it is, its batch norms in inference mode: a teacher.
-      seed: of the mismatches.
+      seed: Random seed of the mismatches.
 
     Raises:
       UserError: other modalities, an unknown row, a frozen modality that is none.
@@ -147,7 +147,7 @@ class Correspondence(recipe.Recipe):
         raise NotImplementedError(f"{type(self).__name__} does not say what it compares")
 
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        """Returns how well each sound fits each picture, [B, N]: larger is better."""
+        """Returns how well each audio fits each image, [B, N]: larger is closer."""
         raise NotImplementedError(f"{type(self).__name__} does not say how pairs score")
 
 

@@ -68,8 +68,8 @@ class Recipe:
         random is a function of a seed and `step`.
 
         Args:
-          gradients: of `trainable_weights`, summed over replicas.
-          scalars: means of `scalars` over the global batch, [].
+          gradients: Gradients of `trainable_weights`, summed over replicas.
+          scalars: Means of `scalars` over the global batch, [].
           step: steps taken so far, int64 [].
         """
         del scalars, step
@@ -88,7 +88,7 @@ class Recipe:
         """Sets what the log of the run that the tables come from tells; by default nothing.
 
         Args:
-          lines: of its `scalars.jsonl`, in order.
+          lines: Lines of its `scalars.jsonl`, in order.
           source: that run, for the messages.
         """
 

@@ -15,7 +15,7 @@ def cosine_scale(
     Below the bound it advises and does not refuse: the paper's best scale on CREMA-D is.
 
     Args:
-      scale: as configured.
+      scale: Scale as configured.
       num_classes: C.
       num_modalities: n.
       posterior: p.

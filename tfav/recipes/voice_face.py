@@ -25,7 +25,7 @@ class VoiceFace(recipe.Recipe):
       num_classes: identities of the training split.
       normalized: unit class weights and embeddings, logits = scale * cosine. False: the released
         code's plain inner products.
-      scale: of the normalised logits; None: sqrt(2) ln(M - 1).
+      scale: Scale of the normalised logits; None: sqrt(2) ln(M - 1).
       alignment: a row of `alignment.ALIGNMENT`.
       alignment_args: arguments of that loss, such as `{"m": 5.4}`.
       implicit_weight: factor of the two classification terms.
@@ -37,7 +37,7 @@ class VoiceFace(recipe.Recipe):
       grow_every: steps between two growths.
       legacy_weighting: the released code's mistake: the implicit loss is averaged over the batch
         before it is weighted.
-      seed: of the classifier's weights.
+      seed: Random seed of the classifier's weights.
 
     Raises:
       UserError: an unknown `reweighting`, no term with a weight; what the classifier, the table or

@@ -8,10 +8,14 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfav import registry
 from tfav.reports import drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Scalars = Sequence[Mapping[str, Any]]
 
@@ -56,7 +60,7 @@ def modalities(scalars: Scalars) -> list[str]:
     return []
 
 
-def draw(runs: Mapping[str, Scalars]):
+def draw(runs: Mapping[str, Scalars]) -> "Figure":
     """Returns a figure: a column per run, a row per quantity, a line per modality, over the steps.
 
     Args:
@@ -105,7 +109,9 @@ def draw(runs: Mapping[str, Scalars]):
     return drawn
 
 
-def _line(axes, scalars: Scalars, key: str, name: str, number: int | None, scale: float) -> None:
+def _line(
+    axes: "Axes", scalars: Scalars, key: str, name: str, number: int | None, scale: float
+) -> None:
     """Draws one scalar; colour and dashes tell the modality, black is all of them together."""
     points = [(line["step"], scale * line[key]) for line in scalars if line.get(key) is not None]
     if points:

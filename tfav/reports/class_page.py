@@ -17,10 +17,10 @@ class Example(NamedTuple):
     """A row of a split with what a run says of it.
 
     Attributes:
-      id: of the row.
+      id: Id of the row.
       label: its class.
       said: what the fused prediction takes it for.
-      probability: of that class, in [0, 1].
+      probability: Probability of that class, in [0, 1].
       alone: modality to what it takes the row for by itself, of those that the row has.
       image: a JPEG file; None where the row has none.
       audio: PCM16 little-endian, mono, 16 kHz; None where the row has none.
@@ -89,7 +89,7 @@ def build(
     """Returns the page.
 
     Args:
-      results: of `classification.evaluate`, of all parts.
+      results: Results of `classification.evaluate`, of all parts.
       parts: the splits.
       class_names: C names.
       pictures: drawings, in the order to show.

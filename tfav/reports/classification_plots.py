@@ -1,17 +1,21 @@
 """What a classifier confuses, and whether it is as sure as it should be, drawn and in words."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfav.evaluation import classification
 from tfav.reports import drawing
 
-_MAX_CLASSES = 40  # in a picture; with more, those most often mistaken
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MAX_CLASSES = 40  # in one plot; with more, those most often mistaken
 _MAX_NUMBERED = 14  # with more classes the cells hold no counts
 
 
-def confusion(matrix: np.ndarray, class_names: Sequence[str]):
+def confusion(matrix: np.ndarray, class_names: Sequence[str]) -> "Figure":
     """Returns a figure of a confusion matrix [C, C] (row: true class), shaded by row."""
     from matplotlib import colors
 
@@ -29,7 +33,7 @@ def confusion(matrix: np.ndarray, class_names: Sequence[str]):
     axes = drawn.add_subplot(title=title)
     shows_rare = colors.PowerNorm(0.5, 0, 100)  # mistakes of a few percent
     image = axes.imshow(share, cmap="Blues", norm=shows_rare, interpolation="none")
-    names = [drawing.label(class_names[i]) for i in shown]
+    names = [drawing.label(class_names[int(i)]) for i in shown]
     axes.set_xticks(range(size), names, rotation=90 if max(map(len, names)) > 3 else 0)
     axes.set_yticks(range(size), names)
     axes.tick_params(labelsize=9 if size <= 20 else 6.5, length=0)
@@ -58,7 +62,9 @@ def describe(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     return text
 
 
-def reliability(bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], num: int):
+def reliability(
+    bins: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], num: int
+) -> "Figure":
     """Returns a figure with a reliability diagram of each direction.
 
     Args:

@@ -19,7 +19,7 @@ class Item(NamedTuple):
     Attributes:
       content: PCM16 little-endian, mono, 16 kHz; or a JPEG file.
       label: its identity.
-      gender: as the data has it; empty when it does not.
+      gender: Gender as the data has it; empty when it does not.
     """
 
     content: bytes
@@ -32,8 +32,8 @@ def thumbnail(jpeg: bytes, size: int, quality: int) -> bytes:
 
     Args:
       jpeg: the photograph.
-      size: of the longer side in pixels; a smaller photograph keeps its own.
-      quality: of the JPEG, 1 to 95.
+      size: Longer side in pixels; a smaller photograph keeps its own.
+      quality: Quality of the JPEG, 1 to 95.
     """
     picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
     picture.thumbnail((size, size), Image.Resampling.LANCZOS)

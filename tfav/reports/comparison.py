@@ -1,7 +1,7 @@
 """Variants of one experiment over the same seeds, side by side."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,12 +79,15 @@ def summarise(runs: Mapping[str, Sequence[Sequence[Result]]], baseline: str) -> 
     columns = _columns(every[0])
     for tag in dict.fromkeys(r.tag for r in every[0]):
         for name, column in columns.items():
-            cells = {v: [_cell(results, tag, column) for results in runs[v]] for v in runs}
-            if any(None in of_variant for of_variant in cells.values()):
+            cells = {
+                variant: [cell for results in seeds if (cell := _cell(results, tag, column))]
+                for variant, seeds in runs.items()
+            }
+            if any(len(cells[variant]) < len(seeds) for variant, seeds in runs.items()):
                 continue
             base = np.array([value for value, _ in cells[baseline]])
             figures.setdefault(tag, {})[name] = {
-                variant: _figure(column, *zip(*pairs), base) for variant, pairs in cells.items()
+                variant: _figure(column, of_variant, base) for variant, of_variant in cells.items()
             }
     if not figures:
         raise registry.UserError(
@@ -138,8 +141,9 @@ def _cell(
 
 
 def _figure(
-    column: _Column, values: Sequence[float], chances: Sequence[float | None], base: np.ndarray
+    column: _Column, cells: Sequence[tuple[float, float | None]], base: np.ndarray
 ) -> dict[str, Any]:
+    values, chances = zip(*cells)
     value = np.array(values)
     difference, half = value - base, None
     if len(value) > 1:
@@ -190,7 +194,7 @@ def _legend(figures: Figures) -> str:
     return textwrap.fill(" ".join([*text, _LEGEND]), 99) + "\n"
 
 
-def _markdown(head: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+def _markdown(head: str, columns: Collection[str], rows: Mapping[str, Sequence[str]]) -> str:
     lines = [[head, *columns], ["---"] * (1 + len(columns))]
     lines += [[name, *cells] for name, cells in rows.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -5,13 +5,16 @@ page, which also has its numbers as a table.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tfav.evaluation import metrics
 from tfav.evaluation.result import Result
 from tfav.reports import drawing, names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -24,7 +27,7 @@ class Curve(NamedTuple):
     """One curve.
 
     Attributes:
-      label: for the legend.
+      label: Name in the legend.
       x: [P] float64, ascending.
       y: [P] float64 in percent.
       style: how matplotlib draws it.
@@ -34,7 +37,7 @@ class Curve(NamedTuple):
     label: str
     x: np.ndarray
     y: np.ndarray
-    style: Mapping[str, object]
+    style: Mapping[str, Any]
     band: tuple[np.ndarray, np.ndarray] | None = None
 
 
@@ -42,9 +45,9 @@ class Chart(NamedTuple):
     """Curves in one pair of axes.
 
     Attributes:
-      title: of the chart.
-      x_label: of the axis.
-      y_label: of the axis, which goes from 0 to 100.
+      title: Title of the chart.
+      x_label: Label of the axis.
+      y_label: Label of the axis, which goes from 0 to 100.
       curves: at least one.
       ticks: on the x axis, ascending; the table has the values there.
       equal_error: whether to draw where false acceptances and rejections are equal.
@@ -57,7 +60,7 @@ class Chart(NamedTuple):
     ticks: Sequence[float]
     equal_error: bool = False
 
-    def draw(self, titled: bool = True):
+    def draw(self, titled: bool = True) -> "Figure":
         """Returns the chart as a figure of matplotlib.
 
         Args:
@@ -73,8 +76,7 @@ class Chart(NamedTuple):
                 axes.fill_between(curve.x, *curve.band, color=curve.style["color"], alpha=0.12)
         if self.equal_error:
             axes.plot([0, 100], [100, 0], color="grey", linewidth=0.5)
-            place = {"textcoords": "offset points", "fontsize": 8}
-            axes.annotate("equal error", (64, 36), (4, 2), **place)
+            axes.annotate("equal error", (64, 36), (4, 2), textcoords="offset points", fontsize=8)
             axes.set(aspect="equal", xlim=(-1, 101))
         axes.set(ylim=(-1, 101), xticks=list(self.ticks))
         axes.legend(fontsize=8)
@@ -100,15 +102,16 @@ def roc(results: Sequence[Result], scores: Scores) -> Chart | None:
     """Returns the ROC of every verification list of one tag; None without one.
 
     Args:
-      results: of `query_lists.evaluate`.
-      scores: of `query_lists.verification_scores`.
+      results: Results of `query_lists.evaluate`.
+      scores: Scores of `query_lists.verification_scores`.
     """
     found = []
     for result in results:
-        if result.metric.key == "auc" and result.list_name in scores:
-            rates = metrics.roc_curve(*scores[result.list_name])[:2]
+        scored = scores.get(result.list_name or "")
+        if result.metric.key == "auc" and scored is not None:
+            wrong, right, _ = metrics.roc_curve(*scored)
             label = f"{_label(result.direction, result.stratum)}: AUC {result.cells().value} %"
-            found.append(Curve(label, *(100 * rate for rate in rates), _style(result)))
+            found.append(Curve(label, 100 * wrong, 100 * right, _style(result)))
     if not found:
         return None
     ends = np.array([0.0, 100.0])
@@ -119,22 +122,26 @@ def roc(results: Sequence[Result], scores: Scores) -> Chart | None:
 
 def matching(results: Sequence[Result]) -> Chart | None:
     """Returns the accuracy of 1:N matching of one tag over N; None without two of them."""
-    numbered = [r for r in results if r.metric.key == "accuracy" and r.n is not None]
-    numbered.sort(key=lambda r: r.n)
-    sizes = sorted({r.n for r in numbered})
+    numbered = [(r.n, r) for r in results if r.metric.key == "accuracy" and r.n is not None]
+    numbered.sort(key=lambda pair: pair[0])
+    sizes = sorted({n for n, _ in numbered})
     if len(sizes) < 2:
         return None
     found = []
-    for key in dict.fromkeys((r.stratum, r.direction) for r in numbered):
-        line = [r for r in numbered if (r.stratum, r.direction) == key]
-        n, value = (np.array([getattr(r, name) for r in line], float) for name in ("n", "value"))
+    for stratum, direction in dict.fromkeys((r.stratum, r.direction) for _, r in numbered):
+        line = [(n, r) for n, r in numbered if (r.stratum, r.direction) == (stratum, direction)]
+        x, y = np.array([(n, 100 * r.value) for n, r in line], float).T
+        ends = [
+            (100 * r.low, 100 * r.high) for _, r in line if r.low is not None and r.high is not None
+        ]
         band = None
-        if all(r.low is not None for r in line):
-            band = tuple(np.array([100 * getattr(r, end) for r in line]) for end in ("low", "high"))
-        style = {**_style(line[0]), "marker": "o", "markersize": 3}
-        found.append(Curve(_label(key[1], key[0]), n, 100 * value, style, band))
-    n = np.array(sizes, float)
-    found.append(Curve("chance", n, 100 / n, {**_CHANCE, "marker": "."}))
+        if len(ends) == len(line):
+            low, high = np.array(ends).T
+            band = low, high
+        style = {**_style(line[0][1]), "marker": "o", "markersize": 3}
+        found.append(Curve(_label(direction, stratum), x, y, style, band))
+    x = np.array(sizes, float)
+    found.append(Curve("chance", x, 100 / x, {**_CHANCE, "marker": "."}))
     axes = "candidates, N", "right choice (%)"
     return Chart("1:N matching, 95 % over identities", *axes, found, sizes)
 

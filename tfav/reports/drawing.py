@@ -1,27 +1,30 @@
-"""Pictures of what was measured, by matplotlib's object interface: no global state, no display."""
+"""Plots of what was measured, by matplotlib's object interface: no global state, no display."""
 
 import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MAX_NAME = 24
 
 
-def canvas(width: float, height: float):
+def canvas(width: float, height: float) -> "Figure":
     """Returns an empty figure of so many inches; matplotlib is imported here, for it is slow."""
-    from matplotlib import figure
+    from matplotlib import figure, layout_engine
 
-    drawn = figure.Figure(figsize=(width, height), layout="constrained")
-    drawn.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    return drawn
+    padded = layout_engine.ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    return figure.Figure(figsize=(width, height), layout=padded)
 
 
-def png(drawn) -> bytes:
+def png(drawn: "Figure") -> bytes:
     """Returns a figure as a PNG file."""
     file = io.BytesIO()
     drawn.savefig(file, format="png", dpi=120)
     return file.getvalue()
 
 
-def svg(drawn) -> bytes:
+def svg(drawn: "Figure") -> bytes:
     """Returns a figure as an SVG file without background, the same bytes every time."""
     import matplotlib
 

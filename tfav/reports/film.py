@@ -53,7 +53,7 @@ def write(
     """Writes an MP4 and returns its length in seconds.
 
     Args:
-      path: of the film, whatever its ending; nothing else is left on the disk.
+      path: Path of the film, whatever its suffix; nothing else is left on the disk.
       probes: voice probes in the order of the film, at least one.
       voices: id -> recording of every probe.
       faces: id -> photograph of every hit.
@@ -70,7 +70,7 @@ def write(
         for number, probe in enumerate(probes, start=1):
             pcm = np.frombuffer(voices[probe.id].content, "<i2")
             pcm = pcm[: round(_MAX_SECONDS * tensors.SAMPLE_RATE_HZ)]
-            # Whole frames, so that sound and picture stay together however many probes there are.
+            # Whole frames, so that audio and image stay together however many probes there are.
             spoken = max(_MIN_SECONDS, len(pcm) / tensors.SAMPLE_RATE_HZ)
             frames = math.ceil((spoken + _PAUSE_SECONDS) * _FRAMES_PER_SECOND)
             length = frames * tensors.SAMPLE_RATE_HZ // _FRAMES_PER_SECOND

@@ -36,8 +36,8 @@ def build(
 
     Args:
       tasks: what to listen to, at least one.
-      results: of `query_lists.evaluate`, of one tag or several; may be empty.
-      scores: of `query_lists.verification_scores`: {list file name: (score [T], label [T])}.
+      results: Results of `query_lists.evaluate`, of one tag or several; may be empty.
+      scores: Scores of `query_lists.verification_scores`: {list file name: (score [T], label [T])}.
       items: modality -> id -> what to play or to show, of every probe and hit of `tasks`.
       frame: what stands round them. To keep to its size, images are smaller, then clips shorter,
         then probes fewer.
@@ -163,7 +163,7 @@ def _data(
             table.append(_entry(modality, name, items[modality][name], level))
         return places[modality, name]
 
-    shown = []
+    shown: list[dict[str, Any]] = []
     for task in tasks:
         ask, answer = lists.MODALITIES[task.direction]
         probes = [

@@ -13,7 +13,7 @@ class Comparison(NamedTuple):
     """A run beside another one.
 
     Attributes:
-      name: of the other run.
+      name: Name of the other run.
       found: how far this one is from it.
       left_out: figures of both that are over different trials, and so not compared.
     """
@@ -27,9 +27,9 @@ class Frame(NamedTuple):
     """What stands round the content of every page.
 
     Attributes:
-      title: of the page.
+      title: Title of the page.
       about: facts to print: name -> text.
-      comparison: with another run, if any.
+      comparison: Comparison with another run, if any.
       max_megabytes: the page is no larger.
     """
 
@@ -68,7 +68,7 @@ class Picture(NamedTuple):
     """A drawing with what is seen in it.
 
     Attributes:
-      heading: of its section.
+      heading: Heading of its section.
       content: an SVG or PNG file.
       meaning: what it shows, and what its colours mean.
       words: what is seen in it.
@@ -119,14 +119,14 @@ def grids(results: Sequence[Result]) -> list[Grid]:
         found.append(Grid(caption, list(names.LONG.values()), rows))
     others = [r for r in results if r.direction not in names.LONG]
     tags = list(dict.fromkeys(r.tag for r in others))
-    rows = {}
+    lines: dict[tuple[tuple, str], dict[str, Cells]] = {}
     for metric, n in tables.order(others):
         for r in others:
             if (r.metric, r.n) == (metric, n):
                 name = f"{_row_name(r.name, metric)}: {r.direction}"
-                rows.setdefault((r.key[1:], name), {})[r.tag] = r.cells()
-    if rows:
-        shown = [(name, [*map(cells.get, tags)]) for (_, name), cells in rows.items()]
+                lines.setdefault((r.key[1:], name), {})[r.tag] = r.cells()
+    if lines:
+        shown = [(name, [*map(cells.get, tags)]) for (_, name), cells in lines.items()]
         found.append(Grid("%, where no other unit is named", tags, shown))
     return found
 

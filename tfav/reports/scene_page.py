@@ -40,7 +40,7 @@ def build(
     """Returns the page.
 
     Args:
-      results: of `correspondence.evaluate` and `localisation.evaluate`.
+      results: Results of `correspondence.evaluate` and `localisation.evaluate`.
       scenes: tag to what is shown of it.
       clusters: tag to modality (`image`, `audio`) to its clusters.
       pictures: drawings, in the order to show.
@@ -91,7 +91,10 @@ def _scenes(tag: str, scenes: Scenes, detail: _Detail) -> dict[str, Any]:
             f"{scenes.num_hits} of the {scenes.num_marked} marked images of the split."
         )
     groups = []
-    totals = {True: scenes.num_hits, False: scenes.num_marked - scenes.num_hits}
+    totals: dict[bool | None, int] = {
+        True: scenes.num_hits,
+        False: scenes.num_marked - scenes.num_hits,
+    }
     for hit, name in {True: "Hits", False: "Misses", None: "Not marked"}.items():
         of_kind = [scene for scene in scenes.shown if scene.hit is hit]
         if of_kind:

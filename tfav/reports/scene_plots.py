@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -9,6 +10,9 @@ from PIL import Image, ImageDraw
 from tfav.annotations import boxes as boxes_lib
 from tfav.evaluation import localisation
 from tfav.reports import balance, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Title of a panel to its lines: scalar to name, style and scale.
 _PANELS = {
@@ -41,7 +45,7 @@ def overlay(
       heat: [H, W] or None; opaque where it is warm, so that the image shows where it is cold. The
         maximum of one that is not the same everywhere gets a cross.
       boxes: framed in white and black.
-      size: of the result.
+      size: Side of the result in pixels.
     """
     from matplotlib import colormaps
 
@@ -67,7 +71,7 @@ def overlay(
     return file.getvalue()
 
 
-def draw(scalars: balance.Scalars):
+def draw(scalars: balance.Scalars) -> "Figure | None":
     """Returns a figure of a run's scalars over its steps; None where it logged none of them."""
     panels = _found(scalars)
     if not panels:

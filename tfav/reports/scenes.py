@@ -15,8 +15,8 @@ class Scene(NamedTuple):
     """An image and its audio.
 
     Attributes:
-      id: of the row.
-      label: of the row.
+      id: Id of the row.
+      label: Label of the row.
       image: [S, S, 3] uint8.
       heat: [H, W], where the sound comes from.
       boxes: in fractions of the image; none where nobody marked it.
@@ -41,7 +41,7 @@ class Scenes(NamedTuple):
 
     Attributes:
       shown: the rows to show.
-      num_hits: of all marked rows of the split, those whose maximum lies inside a box.
+      num_hits: Marked rows of the split whose maximum lies inside a box.
       num_marked: all marked rows of the split.
     """
 
@@ -54,8 +54,8 @@ class Example(NamedTuple):
     """A row that uses a cluster.
 
     Attributes:
-      id: of the row.
-      label: of the row.
+      id: Id of the row.
+      label: Label of the row.
       image: [S, S, 3] uint8.
       heat: [H, W] in [0, 1], what each place has of the cluster; None where audio has it.
       audio: [T] float32 in [-1, 1], 16 kHz; None where an image has it.
@@ -77,7 +77,7 @@ class Clusters(NamedTuple):
 
     Attributes:
       usage: [K], the share of all positions that each has; sums to 1.
-      examples: of each, the rows that use it most, best first.
+      examples: Rows that use each cluster most, best first.
     """
 
     usage: np.ndarray

@@ -10,7 +10,7 @@ def draw(figures: comparison.Figures, field: str, swept: Mapping[str, Any]) -> b
     """Returns a PNG: how each column depends on a field, mean and least to greatest over seeds.
 
     Args:
-      figures: of `comparison.summarise`.
+      figures: Figures of `comparison.summarise`.
       field: what was swept, the x axis.
       swept: variant to its value of the field; all other variants are horizontal lines.
     """
@@ -20,7 +20,7 @@ def draw(figures: comparison.Figures, field: str, swept: Mapping[str, Any]) -> b
     drawn = drawing.canvas(0.4 + 3.6 * wide, 0.7 + 2.7 * high)
     grid = drawn.subplots(high, wide, squeeze=False)
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in swept.values())
-    names = sorted(swept, key=swept.get) if numeric else list(swept)
+    names = sorted(swept, key=swept.__getitem__) if numeric else list(swept)
     x = [swept[name] for name in names] if numeric else list(range(len(names)))
     for axes, (tag, column) in zip(grid.flat, panels):
         cells = figures[tag][column]

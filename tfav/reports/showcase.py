@@ -30,10 +30,10 @@ class Probe(NamedTuple):
     """One query with the top of its ranking.
 
     Attributes:
-      id: of the probe.
+      id: Id of the probe.
       groups: why it is shown, of `GROUPS`; `("all",)` when every probe is.
       average_precision: without cut-off; 0 without a relevant item.
-      first_rank: of the best relevant item, from 1; None without one.
+      first_rank: Rank of the best relevant item, from 1; None without one.
       num_relevant: items of its identity in the gallery.
       gallery_size: items it was looked up in.
       hits: the closest, closest first. A tie counts against the relevant item, as in `retrieval`.
@@ -53,9 +53,9 @@ class Task(NamedTuple):
 
     Attributes:
       tag: `test`, `seen`, ...
-      stratum: of `lists.STRATA`.
-      direction: of `lists.DIRECTIONS`.
-      probes: those shown.
+      stratum: One of `lists.STRATA`.
+      direction: One of `lists.DIRECTIONS`.
+      probes: Probes that are shown.
       num_probes: all there are.
       num_unanswerable: how many of them have no relevant item in their gallery; they count 0.
       result: mean average precision over all probes, with its interval and chance level.
@@ -96,7 +96,7 @@ def task(
     """Ranks every probe and keeps what is worth showing.
 
     Args:
-      name: of the retrieval list, or what it would be.
+      name: Name of the retrieval list, or what it would be.
       galleries: probes and the items they are looked up in, at least one.
       space: the embeddings.
       origin: the list's file, for messages.
@@ -125,9 +125,9 @@ def task(
     for row, groups in choose(precision, relevant > 0, num_probes, seed).items():
         number, local = where[row]
         probes, gallery = galleries[number]
-        query, items, query_label, item_label = sides[number]
-        score = retrieval.rounded(items @ query[local])
-        match = item_label == query_label[local]
+        probe_vectors, items, probe_label, item_label = sides[number]
+        score = retrieval.rounded(items @ probe_vectors[local])
+        match = item_label == probe_label[local]
         order = np.lexsort((match, -score))[:top]  # among equals, what does not match comes first
         shown.append(
             Probe(

@@ -125,8 +125,8 @@ def difference_table(found: Sequence[Difference], name: str, base: str) -> str:
 
     Args:
       found: the differences.
-      name: of the run.
-      base: of the other one.
+      name: Name of the run.
+      base: Name of the other run.
     """
     title = f"%, {name} less {base} [95 %, both on the same resamples]"
     return _markdown([d.result for d in found], title, {d.result.key: d.cell() for d in found})

@@ -13,7 +13,7 @@ class Groups:
 
     Args:
       weights: all weights, in the order of their gradients.
-      decayed: of each, whether weight decay applies.
+      decayed: Whether weight decay applies to each.
       encoders: encoder to the positions of its weights.
     """
 

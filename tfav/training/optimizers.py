@@ -1,18 +1,18 @@
 """Optimizers by name, and the learning rate over steps.
 
-The rows of the addons line come from tensorflow-addons; where Keras 3 has the same optimizer
-itself, the name works on both lines. All others fail at once with a sentence that names the extra.
+Some rows come from tensorflow-addons; where Keras 3 has the same optimizer itself, the name works
+with both dependency sets. All others fail at once with a sentence that names the extra.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from tfav import compat, registry
 
-Rate = float | keras.optimizers.schedules.LearningRateSchedule
+Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 class SGD(keras.optimizers.SGD):
@@ -188,7 +188,7 @@ def create(
       warmup_steps: steps of linear warm-up.
       boundaries: steps at which `step` multiplies by `factor`.
       factor: see `boundaries`.
-      momentum: of the rows built on SGD.
+      momentum: Momentum of the rows built on SGD.
 
     Raises:
       UserError: unknown name or schedule, or an optimizer of the other dependency line.

@@ -30,7 +30,7 @@ class Stopping(contextlib.AbstractContextManager):
         self._watcher.start()
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, *failure: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._previous.items():
             signal.signal(number, handler)

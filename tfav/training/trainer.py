@@ -1,7 +1,7 @@
 """The only training loop of the house. It knows no paper."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -31,8 +31,8 @@ class Trainer:
       optimizer: a built optimizer; its `iterations` are the step.
       strategy: where the replicas run.
       batch_size: global.
-      weight_decay: of weights of rank >= 2.
-      clip_norm: of the global gradient; 0 leaves it.
+      weight_decay: Weight decay of weights of rank >= 2.
+      clip_norm: Largest norm of the global gradient; 0 leaves it.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ def fit(
     batches: Iterator,
     checkpoints: checkpoints_lib.Checkpoints,
     writer: writer_lib.Writer | None,
-    validate: Callable[[], dict[str, float]],
+    validate: Callable[[], Mapping[str, float]] | None,
     keep_best: Callable[[float | None, int], None],
     *,
     num_steps: int,
@@ -177,10 +177,11 @@ def fit(
       batches: distributed, from the trainer's step on.
       checkpoints: where the run is kept.
       writer: where scalars go; None on workers that do not write.
-      validate: returns scalars, of which `val/metric` picks the weights, larger is better.
+      validate: returns scalars, of which `val/metric` picks the weights, larger is better; None
+        without validation.
       keep_best: called with metric and step when validation beats all before; at the end with None
         when there is no validation.
-      num_steps: of the whole run.
+      num_steps: Steps of the whole run.
       steps_per_call: steps between two looks of the host.
       checkpoint_every: steps between two checkpoints.
       validate_every: steps between two validations; 0 keeps the last weights.
@@ -224,9 +225,10 @@ def fit(
             bar.set_postfix(loss=f"{scalars['loss']:.3f}")
             trainer.recipe.between_calls(stop)
             last = stop == num_steps
-            # An averaging optimizer's averages are what is judged and kept.
+            # An averaging optimizer's averages are what is evaluated and kept.
             with compat.averaged(trainer.optimizer, trainer.recipe.trainable_weights):
                 if validate_every and (stop % validate_every == 0 or last):
+                    assert validate is not None, "`validate_every` asks for it"
                     scalars.update(validate())
                     metric = trainer.workers_mean(scalars["val/metric"])
                     if metric > float(checkpoints.best.numpy()):

@@ -15,7 +15,7 @@ class Request(NamedTuple):
     """What a user asks of a page.
 
     Attributes:
-      workdir: of the run.
+      workdir: Folder of the run.
       title: what to call it.
       baseline: workdir of a run to compare it with; empty: none.
       num_probes: probes to show of each retrieval.

@@ -13,6 +13,7 @@ from tfav.commands.pages import media, page_kind
 from tfav.commands.protocols import by_lists, protocol, table
 from tfav.data import shards
 from tfav.evaluation import query_lists
+from tfav.evaluation.result import Result
 from tfav.reports import clips, curves, film, list_page, page, showcase
 
 
@@ -43,7 +44,7 @@ class PageOfLists(page_kind.PageKind):
         Raises:
           UserError: neither a retrieval list of a tag nor a split of its name.
         """
-        listed = _protocol(request)
+        listed = _protocol(request.protocols)
         found = {tag: _lists_of(listed, context, tag) for tag in context.tags}
         asked = [task for tag in context.tags for task in _retrievals(found[tag], context, tag)]
         every = [item for of_tag in found.values() for item in of_tag]
@@ -59,7 +60,8 @@ class PageOfLists(page_kind.PageKind):
             )
             for name, origin, galleries in asked
         ]
-        results, scores = [], {}
+        results: list[Result] = []
+        scores: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for tag, of_tag in found.items():
             if of_tag:
                 results += listed.figures(context, tag, space)
@@ -82,7 +84,7 @@ class PageOfLists(page_kind.PageKind):
 
     def check_film(self, context: protocol.Context) -> None:
         """Refuses a film where no retrieval goes from voice to face."""
-        listed = table.PROTOCOLS["lists"]
+        listed = _protocol(())
         asked = [
             task
             for tag in context.tags
@@ -106,11 +108,10 @@ class PageOfLists(page_kind.PageKind):
             return film.write(temporary, probes, items["audio"], items["image"], title=title)
 
 
-def _protocol(request: page_kind.Request) -> by_lists.Lists:
-    """Returns the run's own protocol on lists, which may have tasks of its own."""
-    every = [table.find(name) for name in request.protocols]
-    found = [its for its in every if isinstance(its, by_lists.Lists)]
-    return found[0] if found else table.PROTOCOLS["lists"]
+def _protocol(names: Sequence[str]) -> by_lists.Lists:
+    """Returns the first protocol on lists, which may have tasks of its own, or else our own."""
+    every = map(table.find, (*names, "lists"))
+    return next(its for its in every if isinstance(its, by_lists.Lists))
 
 
 def _lists_of(listed: by_lists.Lists, context: protocol.Context, tag: str) -> by_lists.Found:
@@ -174,5 +175,6 @@ def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dic
             if name not in items[modality]:
                 row = row_of[name]
                 content = media.content(index, row, modality)
+                assert content is not None, "what is shown has been embedded"
                 items[modality][name] = clips.Item(content, str(index.label[row]), str(gender[row]))
     return items

@@ -21,7 +21,7 @@ _NUM_SCENES = 24  # on a page, shared by the splits
 _NUM_EXAMPLES = 6  # of a cluster and modality
 _TRAINING = (
     "What training did",
-    "How well matched pairs fit, and where clusters are learnt how evenly they are used and how "
+    "How well matched pairs fit, and where there are clusters how evenly they are used and how "
     "many are dead, over the steps of training. Solid lines are matched pairs, training or audio, "
     "dashed ones mismatched pairs, the split val or images.",
 )
@@ -156,6 +156,7 @@ def _clusters(
 
 def _users(recipe: base.Recipe) -> recipe_embedder.RecipeEmbedder:
     """Returns what gives, of each row, the greatest and the mean assignment to each cluster."""
+    assert outputs.clusters(recipe), "asked before the clusters are shown"
 
     def use(modality: str, batch: tensors.Batch) -> tf.Tensor:
         assignments = recipe.clusters(batch, modality)[1]  # zero where there is padding
@@ -168,13 +169,15 @@ def _users(recipe: base.Recipe) -> recipe_embedder.RecipeEmbedder:
 
 def _look(run: models.Trained, part: shards.Index) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns of each row the image [S, S, 3], and its places' assignments [S, S, K]."""
-    encoder = run.recipe.encoders["image"]
-    _, height, width, _ = run.recipe.map_shape["image"]
+    recipe = run.recipe
+    assert outputs.clusters(recipe), "asked before the clusters are shown"
+    encoder = recipe.encoders["image"]
+    _, height, width, _ = recipe.map_shape["image"]
     place = (encoder.image_size, encoder.map_stride, encoder.map_offset)
     down, across = grids.at_pixels(height, *place), grids.at_pixels(width, *place)
     images, shares = [], []
     for batch in _batches(run, part, "image"):
-        assignments = run.recipe.clusters(batch, "image")[1].numpy()[:, : height * width]
+        assignments = recipe.clusters(batch, "image")[1].numpy()[:, : height * width]
         grid = assignments.reshape([len(assignments), height, width, -1])
         shares += list(np.einsum("yh,bhwk,xw->byxk", down, grid, across, optimize=True))
         images += [_first_frame(image, 3) for image in batch["image"].numpy()]

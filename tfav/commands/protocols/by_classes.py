@@ -13,7 +13,7 @@ from tfav.evaluation import classification
 from tfav.evaluation.result import Result
 from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
-from tfav.recipes import outputs
+from tfav.recipes import abilities, outputs
 from tfav.recipes import recipe as base
 from tfav.reports import classification_plots, drawing
 
@@ -74,6 +74,7 @@ class Classification(protocol.Protocol):
         as in training; the losses are those of the heads that train, which gradient blending
         compares with `loss_*`.
         """
+        assert outputs.classifies(recipe), "`fits` has said so"
         scorer = Scorer(c, recipe)
         part, label = _labelled(c, index.select("val"), index.labels(c.data.train_split))
         whole = np.flatnonzero(_whole(c, part))
@@ -150,8 +151,9 @@ class Scorer:
     """Logits of rows, by a recipe whose weights may change between two calls."""
 
     def __init__(self, c: ml_collections.ConfigDict, recipe: base.Recipe):
+        assert outputs.classifies(recipe), "`fits` has said so"
         self._config = c
-        self._recipe = recipe
+        self._recipe: abilities.Classifier = recipe
         self._features = recipe_embedder.RecipeEmbedder(recipe, recipe.embed)
 
     def score(self, part: shards.Index) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ from tfav.data import shards
 from tfav.evaluation import correspondence
 from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
 _BLOCK_ROWS = 64  # of a score matrix at a time
@@ -26,7 +27,7 @@ class Correspondence(protocol.Protocol):
     def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
         """Says whether the recipe scores pairs."""
         del c
-        return hasattr(recipe, "pair_scores") and hasattr(recipe, "represent")
+        return outputs.scores_pairs(recipe)
 
     def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
         """Returns the figures of the splits."""
@@ -65,7 +66,7 @@ def paired(c: ml_collections.ConfigDict, part: shards.Index, otherwise: str = ""
     """Returns the rows of a split that hold both modalities, at least two.
 
     Args:
-      c: of the run.
+      c: Config of the run.
       part: rows of one split.
       otherwise: what else a user may do, for the sentence.
 
@@ -85,8 +86,9 @@ class Scorer:
     """Scores of all pairs, by a recipe whose weights may change between two calls."""
 
     def __init__(self, c: ml_collections.ConfigDict, recipe: base.Recipe):
+        assert outputs.scores_pairs(recipe), "`fits` has said so"
         self._config = c
-        self._recipe = recipe
+        self._pair_scores = recipe.pair_scores
         self._represent = recipe_embedder.RecipeEmbedder(recipe, recipe.represent)
         self._shapes = {
             m: recipe.represent(m, {m: encoder.example()}).shape[1:]
@@ -103,9 +105,7 @@ class Scorer:
             sides[modality] = flat.reshape([len(part), *self._shapes[modality]])
         rows = range(0, len(part), _BLOCK_ROWS)
         blocks = [
-            np.asarray(
-                self._recipe.pair_scores(sides["audio"][i : i + _BLOCK_ROWS], sides["image"])
-            )
+            np.asarray(self._pair_scores(sides["audio"][i : i + _BLOCK_ROWS], sides["image"]))
             for i in rows
         ]
         return np.concatenate(blocks)

@@ -4,6 +4,7 @@ import ml_collections
 import numpy as np
 import tensorflow as tf
 
+from tfav import tensors
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import linear_probe, probe_parts
@@ -87,7 +88,7 @@ def _features(
     return np.stack([vectors[name] for name in part.id])
 
 
-def _statistics(modality: str, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+def _statistics(modality: str, batch: tensors.Batch) -> tf.Tensor:
     """Returns mean and deviation over time of each log-mel band, [B, 2 * bands]."""
     frontend = spectrograms.LogMel(num_mels=_BANDS, instance_norm=False)
     log_mel, num_frames = frontend(batch[modality], batch["num_samples"])

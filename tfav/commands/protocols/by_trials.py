@@ -6,7 +6,7 @@ share a space compares those, audio with audio, image with image, and audio with
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import ml_collections
 import numpy as np
@@ -38,7 +38,7 @@ class Trials(protocol.Protocol):
         del c
         return outputs.classifies(recipe) or recipe.shares_space
 
-    def reads(self, lists_dir: str, tags: Sequence[str]) -> dict[str, os.PathLike]:
+    def reads(self, lists_dir: str, tags: Sequence[str]) -> dict[str, str]:
         """Returns the trial lists of a folder, by file name: those that are no query list.
 
         Raises:
@@ -92,13 +92,14 @@ class Trials(protocol.Protocol):
         )
 
 
-def _named(part: shards.Index, paths: Sequence[os.PathLike]) -> np.ndarray:
+def _named(part: shards.Index, paths: Iterable[str]) -> np.ndarray:
     """Returns the rows of `part` that trial lists name, ascending: no other is embedded.
 
     Raises:
       UserError: a list is malformed or made for other data.
     """
-    ids, found = part.id.tolist(), []
+    ids = part.id.tolist()
+    found: list[np.ndarray] = []
     for path in paths:
         listed = trial_lists.read(path)
         found += trial_lists.rows(path, listed, ids, trials.MAX_MISSING_FRACTION)[:2]

@@ -23,8 +23,8 @@ class Context:
     """What a run is evaluated on.
 
     Attributes:
-      run: with its weights.
-      index: of the data.
+      run: The run with its weights.
+      index: Index of the data.
       tags: which query lists or splits.
       lists_dir: folder of lists.
       seed: Random seed of the bootstrap resampling and of what else is drawn.
@@ -92,7 +92,7 @@ class Protocol(abc.ABC):
           UserError: the data or the lists lack what is read of them; names it and the fix.
         """
 
-    def reads(self, lists_dir: str, tags: Sequence[str]) -> dict[str, os.PathLike]:
+    def reads(self, lists_dir: str, tags: Sequence[str]) -> Mapping[str, str | os.PathLike]:
         """Returns the lists it reads, by file name; by default none: a split is its own list."""
         del lists_dir, tags
         return {}

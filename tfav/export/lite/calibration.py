@@ -1,14 +1,14 @@
 """What 8-bit ranges are measured on: real inputs, balanced, in the form a signature takes."""
 
 import collections
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfav import items
 
-# Modality to item, a waveform [T] or a picture [S, S, 3] or its frames; of a recipe whose answers
+# Modality to item, a waveform [T] or an image [S, S, 3] or its frames; of a recipe whose answers
 # need all modalities, all of them.
 Rows = Sequence[Mapping[str, np.ndarray]]
 
@@ -23,7 +23,7 @@ def balanced(identity: Sequence[str], loudness: Sequence[float] | None, count: i
 
     Args:
       identity: N names.
-      loudness: N numbers; None, as of pictures: identities alone take turns.
+      loudness: N numbers; None, as of images: identities alone take turns.
       count: at most so many.
     """
     size = len(identity)
@@ -51,15 +51,17 @@ def loudness(waveform: np.ndarray) -> float:
 
 
 def feeds(
-    function: Callable, rows: Rows, modalities: Mapping[str, items.ItemSpec]
+    function: tf.types.experimental.ConcreteFunction,
+    rows: Rows,
+    modalities: Mapping[str, items.ItemSpec],
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the inputs of a phone's signature, by name, for each of the rows it can take.
 
     What is padded is cut or padded to the signature's length, where that is fixed.
 
     Args:
-      function: a concrete function of batch 1.
-      rows: those without all of its modalities are left out.
+      function: the signature, of batch 1.
+      rows: Rows; those without all of its modalities are left out.
       modalities: modality to what one item of it is.
     """
     specs: Mapping[str, tf.TensorSpec] = function.structured_input_signature[1]

@@ -56,7 +56,7 @@ def check(content: bytes, signature_keys: list[str], kernel_bytes: int) -> None:
     """Refuses a file that would load and answer nonsense.
 
     Args:
-      content: of a `.tflite`.
+      content: Content of a `.tflite`.
       signature_keys: names it must offer.
       kernel_bytes: what its kernels need at this precision.
 
@@ -90,8 +90,8 @@ def describe(content: bytes) -> dict[str, Any]:
     derives from them; empty where the file does not say.
     """
     interpreter = interpreters.make(content=content)
-    # No public call lists the ops; this one is the same on both lines. Asked before tensors are
-    # allocated, it lists the file's own ops and none of a delegate's.
+    # No public call lists the ops; this one is the same in both dependency sets. Asked before
+    # tensors are allocated, it lists the file's own ops and none of a delegate's.
     counts = collections.Counter(op["op_name"] for op in interpreter._get_ops_details())
     signatures = {}
     for name in sorted(interpreter.get_signature_list()):
@@ -101,7 +101,7 @@ def describe(content: bytes) -> dict[str, Any]:
             "outputs": _tensors(runner.get_output_details()),
         }
     model = flatbuffer_utils.convert_bytearray_to_object(content)
-    asked = collections.defaultdict(int)
+    asked: dict[str, int] = collections.defaultdict(int)
     for code in model.operatorCodes:
         name = quantize.op_name(code)
         asked[name] = max(asked[name], code.version)

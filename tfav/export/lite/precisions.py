@@ -1,4 +1,4 @@
-"""The precisions of a `.tflite`, a row each: all that is particular to one stands in its row."""
+"""The precisions of a `.tflite`, one row each: all that is particular to one stands in its row."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Precision(NamedTuple):
 
     Attributes:
       convert: returns the file of a `Source`.
-      bytes_per_weight: of the network: a file below most of that has lost weights.
+      bytes_per_weight: Bytes of the network: a file below most of that has lost weights.
       gate: the least cosine.
       tie_share: two classes are tied where the checkpoint's logits of both differ by less than this
         share of the row's spread: rounding decides between them.

@@ -77,7 +77,7 @@ def static(content: bytes, feeds: Feeds) -> bytes:
     positions lose more than they save.
 
     Args:
-      content: of the file.
+      content: Content of the file.
       feeds: what the ranges of activations are measured on.
 
     Raises:
@@ -97,7 +97,7 @@ def static_by_converter(
     """Returns what `static` does, by TensorFlow's own means, of a file with one signature.
 
     Args:
-      converter: of that signature, builtin ops only.
+      converter: Converter of that signature, builtin ops only.
       feed: what the ranges of activations are measured on, each time it is called.
     """
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -33,9 +33,9 @@ def write(
       directory: an existing folder.
       audio_samples: length of the waveform a file takes.
       precisions: rows of `precisions.PRECISIONS`, or dotted paths to others.
-      durations: seconds; a file of sounds then has a signature each, such as `embed_audio_3s`,
-        which share the weights.
-      dynamic_time: a file of sounds takes any length.
+      durations: seconds; an audio file then has one signature per duration, such as
+        `embed_audio_3s`, which share the weights.
+      dynamic_time: an audio file takes any length.
       calibration: real inputs, for `int8_static`.
 
     Returns:

@@ -45,7 +45,7 @@ def compare_logits(
       ids: N names.
       reference: [N, C] float32.
       artefact: [N, C] float32.
-      precision: of the artefact.
+      precision: Precision of the artefact.
 
     Returns:
       What `compare` does, two equal rows having cosine 1, zeros too (a silent modality has such),
@@ -60,8 +60,8 @@ def compare_logits(
     return {
         **_agreement(ids, cosine, np.abs(a - b).max()),
         "argmax_agreement": float((top == other).mean()),
-        "argmax_ties": [ids[row] for row in np.flatnonzero((top != other) & tied)],
-        "argmax_flips": [ids[row] for row in np.flatnonzero((top != other) & ~tied)],
+        "argmax_ties": [name for name, tie in zip(ids, (top != other) & tied) if tie],
+        "argmax_flips": [name for name, flip in zip(ids, (top != other) & ~tied) if flip],
     }
 
 

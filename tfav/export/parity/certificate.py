@@ -84,7 +84,7 @@ def certificate(
         "keras": keras.__version__,
         "embedding_space": outputs.embedding_space(recipe),
         "hearing": recipe.hearing.facts(),
-        "trials": verification.judge(trials, reference, directory, artefacts) if trials else None,
+        "trials": trials and verification.evaluate(trials, reference, directory, artefacts),
         "artefacts": found,
     }
 
@@ -96,7 +96,7 @@ def check(found: dict[str, Any], options: ExportOptions) -> None:
 
     Args:
       found: the certificate.
-      options: with the gate of each precision.
+      options: Options of the export, with the gate of each precision.
 
     Raises:
       UserError: names the artefact, the worst item, its cosine and the switch.
@@ -159,7 +159,7 @@ def _artefact(
 ) -> dict[str, Any]:
     path = os.path.join(directory, name)
     embedder = embedders.load(path)
-    if os.path.isdir(path):
+    if isinstance(embedder, saved_model_embedder.SavedModelEmbedder):
         files = sorted(os.path.join(d, f) for d, _, names in os.walk(path) for f in names)
         described, parity = saved_model.describe(path), _served(reference, embedder, precision)
     else:
@@ -203,12 +203,12 @@ def _served(
             parity[signature] = agreement.compare(
                 reference.ids(modality), reference.embed(modality, decoded), np.concatenate(found)
             )
-    chunks = [reference.stack_rows(chunk) for chunk in _chunks(reference.joint())]
+    batches = [reference.stack_rows(chunk) for chunk in _chunks(reference.joint())]
     if "classify" in reference.signatures:
-        found = [embedder.classify(chunk) for chunk in chunks]
-        parity |= _classified(reference, found, None, precision)
+        classified = [embedder.classify(batch) for batch in batches]
+        parity |= _classified(reference, classified, None, precision)
     if "localize" in reference.signatures:
-        maps = np.concatenate([embedder.localize(chunk) for chunk in chunks])
+        maps = np.concatenate([embedder.localize(batch) for batch in batches])
         expected = reference.answered("localize")["map"]
         parity["localize"] = agreement.compare_maps(reference.names, expected, maps)
     return parity
@@ -221,8 +221,8 @@ def _on_phone(
     if not embedder.modalities:
         steps = embedder.lengths["classify"]
         rows = [reference.stack_rows([row]) for row in reference.joint(steps)]
-        found = [embedder.classify(row) for row in rows]
-        return _classified(reference, found, steps, precision)
+        classified = [embedder.classify(row) for row in rows]
+        return _classified(reference, classified, steps, precision)
     (modality,) = embedder.modalities
     parity = {}
     for signature, steps in embedder.lengths.items():

@@ -1,6 +1,6 @@
 """Golden vectors: made-up inputs and an export's answers, to prove a port to another language.
 
-`vectors` gives JSON: a clip, what the front-end makes of it, and pictures, each with its embedding.
+`vectors` gives JSON: a clip, what the front-end makes of it, and images, each with its embedding.
 The inputs come from integer arithmetic, so a port can also make them itself; beside them stand the
 front-end's own constants, of which a port builds its own front-end.
 """
@@ -47,7 +47,7 @@ def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) ->
 
     Args:
       recipe: built, float32, with the weights that are exported.
-      num_frames: modality to frames of a picture input; one where left out.
+      num_frames: modality to frames of an image input; one where left out.
 
     Returns:
       `format`, and by modality:
@@ -77,7 +77,7 @@ def clip() -> np.ndarray:
 
 
 def picture(size: int, frames: int = 1) -> np.ndarray:
-    """Returns made-up pictures, [size, size, 3] uint8, or [frames, size, size, 3] of several."""
+    """Returns made-up images, [size, size, 3] uint8, or [frames, size, size, 3] of several."""
     f, y, x, c = np.meshgrid(*map(np.arange, (frames, size, size, 3)), indexing="ij")
     pixels = ((x * y // 4 + 5 * x * (c + 1) + 3 * y + 40 * f) % 256).astype(np.uint8)
     return pixels if frames > 1 else pixels[0]
@@ -89,8 +89,10 @@ def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
     `window` [frame_length_samples]; `bands` of a log-mel are triangles, the weights of the bins
     from `first_bin` on; `density` [bins] of a log spectrogram multiplies its power.
     """
-    names = ("amplitude", "preemphasis", "centered", "detrend", "frame_length_samples")
-    names += ("frame_step_samples", "fft_length", "power", "log_offset", "instance_norm")
+    names = (
+        *("amplitude", "preemphasis", "centered", "detrend", "frame_length_samples"),
+        *("frame_step_samples", "fft_length", "power", "log_offset", "instance_norm"),
+    )
     found = {"name": layer.name, "num_bands": layer.num_bands}
     found |= {name: getattr(layer, name) for name in names if hasattr(layer, name)}
     if found.get("instance_norm"):
@@ -139,10 +141,9 @@ def _of_picture(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dic
 
 def _of_numbers(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
     shape = [_STEPS if size is None else size for size in spec.shape]
-    values = 37 * np.arange(np.prod(shape)) % 101
-    if not np.issubdtype(np.dtype(spec.dtype), np.integer):
-        values = values / 50 - 1
-    values = values.reshape(shape).astype(spec.dtype)
+    numbers = 37 * np.arange(np.prod(shape)) % 101
+    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    values = (numbers if whole else numbers / 50 - 1).reshape(shape).astype(spec.dtype)
     return {
         "description": _NUMBERS,
         "shape": shape,

@@ -19,7 +19,7 @@ def measure(content: bytes) -> dict[str, Any]:
     A clip of any length is taken to have 3 s. The first calls are not counted.
 
     Args:
-      content: of a `.tflite`, facts inside.
+      content: Content of a `.tflite`, with its facts.
 
     Returns:
       `interpreter` (name and version), `milliseconds` (signature to the least of several runs) and

@@ -15,7 +15,7 @@ class Trials(NamedTuple):
     """Pairs of a clip and an image.
 
     Attributes:
-      name: of the list they come from.
+      name: Name of the list they come from.
       sha256: of that list.
       pairs: (id of a clip, id of an image, whether of one identity).
       items: modality to id to waveform [T] or image(s).
@@ -27,7 +27,7 @@ class Trials(NamedTuple):
     items: Mapping[str, Mapping[str, np.ndarray]]
 
 
-def judge(
+def evaluate(
     trials: Trials,
     reference: reference_lib.Reference,
     directory: str,
@@ -43,7 +43,7 @@ def judge(
 
     Returns:
       `list`, `sha256`, `num_items` by modality, and `artefacts`: name to what `compare` returns. Of
-      files, sound and picture are embedded by the two of one precision.
+      files, audio and image are embedded by the two of one precision.
     """
     sides: dict[str, dict[str, tuple[str, Any]]] = {}
     for name, precision in artefacts.items():
@@ -52,11 +52,12 @@ def judge(
         held = sides.setdefault(key, {})
         held |= {modality: (name, embedder) for modality in embedder.modalities}
     expected: dict[tuple[str, int | None], np.ndarray] = {}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for by in sides.values():
         if not {"audio", "image"} <= by.keys():
             continue
-        before, after = {}, {}
+        before: dict[str, dict[str, np.ndarray]] = {}
+        after: dict[str, dict[str, np.ndarray]] = {}
         for modality, items in trials.items.items():
             name, embedder = by[modality]
             cut = list(embedder.lengths.values())[-1] if name.endswith(".tflite") else None
@@ -85,16 +86,16 @@ def compare(
     """Returns `auc_before`, `auc_after`, `eer_before`, `eer_after` and `num_trials`.
 
     Args:
-      pairs: of `Trials`.
+      pairs: Pairs of `Trials`.
       before: modality to id to embedding [D] of unit norm, of the checkpoint.
       after: likewise, of the artefact.
     """
     label = np.array([right for *_, right in pairs])
     found: dict[str, Any] = {"num_trials": len(pairs)}
     for when, vectors in (("before", before), ("after", after)):
-        sounds = np.stack([vectors["audio"][sound] for sound, *_ in pairs])
-        pictures = np.stack([vectors["image"][picture] for _, picture, _ in pairs])
-        score = (sounds.astype(np.float64) * pictures).sum(axis=1)
+        audio = np.stack([vectors["audio"][clip] for clip, *_ in pairs])
+        image = np.stack([vectors["image"][name] for _, name, _ in pairs])
+        score = (audio.astype(np.float64) * image).sum(axis=1)
         whole = bool(np.isfinite(score).all())  # else parity is refused, by a better sentence
         found[f"auc_{when}"] = metrics.roc_auc(score, label) if whole else None
         found[f"eer_{when}"] = metrics.equal_error_rate(score, label) if whole else None
@@ -109,12 +110,13 @@ def limited(lines: list[tuple[str, str, bool]], max_items: int) -> list[tuple[st
 
     Args:
       lines: all pairs.
-      max_items: of both modalities together.
+      max_items: Most items of both modalities together.
     """
     right, wrong = ([line for line in lines if line[2] == kind] for kind in (True, False))
     known: set[tuple[str, str]] = set()
     for both in zip(right, wrong):
-        new = {(m, i) for line in both for m, i in zip(("audio", "image"), line)} - known
+        new = {(m, i) for clip, image, _ in both for m, i in (("audio", clip), ("image", image))}
+        new -= known
         if len(known) + len(new) > max_items:
             break
         known |= new

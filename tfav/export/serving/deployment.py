@@ -23,7 +23,7 @@ def finish(servable: servable_lib.Servable, path: str, name: str) -> None:
     Args:
       servable: what it was saved from.
       path: its folder.
-      name: of the model on the server.
+      name: Name of the model on the server.
 
     Raises:
       UserError, ValueError: see `saved_model.verify`.
@@ -46,7 +46,7 @@ def config_files(name: str, batch_sizes: Sequence[int] = BATCH_SIZES) -> dict[st
     """Returns the server's configuration files, name to content.
 
     Args:
-      name: of the model; its folder is expected at `/models/NAME`, as the Docker command has it.
+      name: Name of the model; its folder is expected at `/models/NAME`, as in the Docker command.
       batch_sizes: ascending, those that are warmed up.
     """
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
@@ -75,9 +75,9 @@ max_enqueued_batches {{ value: 100 }}
 # pad the clips to one length yourself, which num_samples makes harmless. Likewise match refuses
 # lists of unequal lengths: fill them up with copies of a candidate, and leave out their scores.
 # true: the server pads them, with the first sample of a request, which num_samples makes harmless.
-# It pads smaller pictures and shorter lists of candidates likewise, which nothing makes harmless:
+# It pads smaller images and shorter lists of candidates likewise, which nothing makes harmless:
 # embeddings change, and the best of match may be one that nobody sent. So set it only where every
-# picture is sent as embed_jpeg or in the size of the encoder, and all lists have one length.
+# image is sent as embed_jpeg or in the size of the encoder, and all lists have one length.
 pad_variable_length_inputs: false
 """
     return {MODELS_FILE: models, BATCHING_FILE: batching}
@@ -88,7 +88,7 @@ def commands(directory: str, name: str | None = None) -> str:
 
     Args:
       directory: the export's folder.
-      name: of the model; None: the folder's.
+      name: Name of the model; None: the folder's.
     """
     directory = os.path.abspath(directory)
     name = name or os.path.basename(directory)

@@ -29,7 +29,7 @@ def read(signature: str, spec: items.ItemSpec, files: tf.Tensor) -> Mapping[str,
 
     Args:
       signature: what was called.
-      spec: of the modality.
+      spec: What one item of the modality is.
       files: [B] bytes of JPEG and PNG files.
     """
     size = spec.side
@@ -172,7 +172,7 @@ def _png_chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     def walking(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor) -> tf.Tensor:
         return (place + 12 <= total) & ~binary.stands_at(content, place + 4, b"IEND")
 
-    def step(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor):
+    def step(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor) -> tuple[tf.Tensor, ...]:
         is_exif, is_clear = (
             binary.stands_at(content, place + 4, name) for name in (b"eXIf", b"tRNS")
         )

@@ -6,7 +6,8 @@ files, `media.mono` and `media.image_files`.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -29,9 +30,13 @@ def shapes(
     for name, value in inputs.items():
         value = tf.ensure_shape(value, specs[name].shape)
         none = f"{signature}: {name} has no rows, send at least one"
-        with in_order([lambda v=value, n=none: refuse_unless(tf.shape(v)[0] > 0, n)]):
+        with in_order([functools.partial(_refuse_no_rows, value, none)]):
             found[name] = tf.identity(value)
     return found
+
+
+def _refuse_no_rows(value: tf.Tensor, sentence: str) -> tf.Operation:
+    return refuse_unless(tf.shape(value)[0] > 0, sentence)
 
 
 def item(
@@ -112,7 +117,7 @@ def _fitted(signature: str, spec: items.ItemSpec, pixels: tf.Tensor) -> tf.Tenso
 
     Args:
       signature: what was called.
-      spec: of the modality.
+      spec: What one item of the modality is.
       pixels: [B, H, W, 3] uint8, or frames [B, F, H, W, 3].
 
     Returns:
@@ -206,7 +211,7 @@ def refuse_unless(condition: tf.Tensor, *words: str | tf.Tensor) -> tf.Operation
 
 
 @contextlib.contextmanager
-def in_order(checks: Sequence[_Check]):
+def in_order(checks: Sequence[_Check]) -> Iterator[None]:
     """Runs what is made in the block after the checks, and each check after the one before.
 
     So what is said first is what is wrong first: without, any of them may be.

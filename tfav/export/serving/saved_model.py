@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,12 +149,12 @@ def verify(servable: servable_lib.Servable, path: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         flat = {
-            # NumPy drops zero bytes at the end of a string, and sound may end with some.
+            # NumPy drops zero bytes at the end of a string, and audio may end with some.
             f"{s}/{name}": np.array([f + b"." for f in x]) if x.dtype == object else x
             for s, arrays in examples.items()
             for name, x in arrays.items()
         }
-        np.savez(inputs, **flat)
+        files.write_npz(inputs, flat)
         _run_fresh(path, inputs, outputs)
         with np.load(outputs) as file:
             served = {name: file[name] for name in file.files}
@@ -187,7 +187,7 @@ def describe(path: str) -> dict[str, Any]:
     return {"ops": dict(sorted(counts.items())), "signatures": signatures}
 
 
-def _tensors(tensors) -> dict[str, dict[str, Any]]:
+def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "dtype": tf.as_dtype(t.dtype).name,

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from tfav import files
 from tfav.export.serving import warmup
 
 
@@ -48,7 +49,7 @@ def run(model: str, inputs: str, outputs: str) -> None:
             for name, value in answer(signature, values).items():
                 if not np.isfinite(value).all():
                     raise ValueError(f"warm-up: {signature} answers {name} that is not finite")
-    np.savez(outputs, **results)
+    files.write_npz(outputs, results)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,17 @@ that will serve, batching included, and does not load a version whose warm-up fa
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message,
+    message_factory,
+    text_format,
+)
 from tensorflow.core.framework import tensor_pb2
 
 from tfav import items, tensors
@@ -64,7 +70,7 @@ _SCHEMA = """
 """
 
 
-def _prediction_log() -> type:
+def _prediction_log() -> type[message.Message]:
     """Returns the class of the message, in a pool of its own: the real package may be there too."""
     pool = descriptor_pool.DescriptorPool()
     pool.Add(text_format.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto()))
@@ -78,14 +84,14 @@ _PredictionLog = _prediction_log()
 
 
 def write(
-    path: str, requests: list[tuple[str, Mapping[str, tensor_pb2.TensorProto]]], name: str
+    path: str, requests: Sequence[tuple[str, Mapping[str, tensor_pb2.TensorProto]]], name: str
 ) -> None:
     """Writes the warm-up file of a SavedModel.
 
     Args:
       path: the SavedModel's folder.
       requests: (signature, its inputs).
-      name: of the model on the server.
+      name: Name of the model on the server.
     """
     with tf.io.TFRecordWriter(os.path.join(path, FILE)) as writer:
         for signature, inputs in requests:
@@ -119,7 +125,7 @@ def inputs(
 
     Args:
       specs: input to its shape and type.
-      rows: of each input.
+      rows: Rows of each input.
       modalities: modality to what one item of it is.
     """
     shapes: dict[str, list[int]] = {"candidates": [rows, CANDIDATES]}

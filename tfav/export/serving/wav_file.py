@@ -23,10 +23,10 @@ def read(signature: str, spec: items.ItemSpec, files: tf.Tensor) -> Mapping[str,
 
     Args:
       signature: what was called.
-      spec: of the modality.
+      spec: What one item of the modality is.
       files: [B] bytes of RIFF files, PCM of 16 bits at 16 kHz.
     """
-    longest = tf.reduce_max(tf.strings.length(files)) // 2  # two bytes a sample, and a header
+    longest = tf.reduce_max(tf.strings.length(files)) // 2  # two bytes per sample, and a header
 
     def decode(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         clip = _samples(signature, file)
@@ -61,7 +61,7 @@ def _samples(signature: str, file: tf.Tensor) -> tf.Tensor:
     checks = [
         lambda: requests.refuse_unless(
             (kind == 1) & (bits == 16) & (channels > 0),
-            *(f"{signature}: a file has", bits, "bits a sample in the WAV format", kind),
+            *(f"{signature}: a file has", bits, "bits per sample in the WAV format", kind),
             f"(PCM is 1), {wanted}",
         ),
         lambda: requests.refuse_unless(
@@ -70,7 +70,7 @@ def _samples(signature: str, file: tf.Tensor) -> tf.Tensor:
         lambda: requests.refuse_unless(
             is_open | (size <= there),
             *(f"{signature}: a file is cut short, its header tells of", size),
-            *("bytes of sound and there are", there, ": send the whole file"),
+            *("bytes of audio and there are", there, ": send the whole file"),
         ),
         lambda: requests.refuse_unless(
             taken > 0, f"{signature}: a file holds no samples, send at least one"
@@ -97,7 +97,9 @@ def _chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     def walking(place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         return (start < 0) & (place + 8 <= total)
 
-    def step(place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor):
+    def step(
+        place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         found = binary.number(content, place + 4, 4)
         is_form, is_data = (binary.stands_at(content, place, name) for name in (b"fmt ", b"data"))
         body = place + 8
