@@ -119,6 +119,7 @@ _MAKERS: dict[str, Callable[[pathlib.Path], object]] = {
     "side_13000.bmp": lambda path: path.write_bytes(_bmp(13_000)),
     "side_13000.ppm": lambda path: path.write_bytes(b"P6 13000 13000 255\n" + bytes(999)),
     "side_16383.webp": lambda path: path.write_bytes(_webp(16_383)),
+    "side_13000.webp": lambda path: path.write_bytes(_webp(13_000)),
     "side_10000.tif": lambda path: _tiff(path, 10_000),
     "side_6000.avi": lambda path: _film(path, 6000),
     "a_year.mkv": lambda path: clips.write(

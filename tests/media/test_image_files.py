@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfav.media import bad_file, image_files
+from tfav.media import bad_file, image_files, webp_size
 
 
 def _photo(width=40, height=30):
@@ -114,6 +114,19 @@ def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(bad_file.BadFile, match=r"folder without images \(\.jpg"):
         image_files.image_paths([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(b"VP8 ", {}), (b"VP8L", {"lossless": True}), (b"VP8X", {"xmp": b"<x/>"})],
+)
+def test_the_size_of_a_webp_is_known_before_its_decoder_is_made(kind, options):
+    file = io.BytesIO()
+    _photo(300, 77).save(file, "WEBP", **options)
+    assert file.getvalue()[12:16] == kind
+    assert webp_size.read(file.getvalue()) == (300, 77)
+    assert webp_size.read(file.getvalue()[:29]) is None
+    assert webp_size.read(b"RIFF1234WAVE" + file.getvalue()[12:]) is None
 
 
 def _cut(name):

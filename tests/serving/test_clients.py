@@ -291,7 +291,7 @@ def test_the_command_line_embeds_matches_and_says_what_went_wrong(
     assert client_lib.main([*server_is, "status"]) == 0
     assert json.loads(capsys.readouterr().out) == {"1": "AVAILABLE"}
     assert client_lib.main([*server_is, "embed", text]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {text} is neither a .wav nor an image")
+    assert capsys.readouterr().err.startswith(f"error: {text} is none of what the server reads")
 
 
 def test_the_file_needs_nothing_but_python_3_8():

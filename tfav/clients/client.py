@@ -424,7 +424,10 @@ def _embed_file(client: Client, path: str) -> Array:
         return client.embed_wav(path)
     if kind in PICTURES:
         return client.embed_jpeg(path)
-    raise ServingError(f"{path} is neither a .wav nor an image ({', '.join(PICTURES)}).")
+    raise ServingError(
+        f"{path} is none of what the server reads ({', '.join(('.wav', *PICTURES))}): convert it "
+        "to 16-bit WAV, JPEG or PNG."
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

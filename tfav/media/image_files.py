@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tfav.media import bad_file, formats, jpeg_scans, limits
+from tfav.media import bad_file, formats, jpeg_scans, limits, webp_size
 
 MIN_SIDE = 16
 JPEG_QUALITY = 95
@@ -77,6 +77,12 @@ def read_image(
             turn.take(size)
             with open(path, "rb") as file:
                 content = file.read()
+            promised = webp_size.read(content)
+            if promised:  # its reader takes memory to open
+                bounds.check_pixels(*promised)
+                need = size + promised[0] * promised[1] * _BYTES_OF_FORMAT["WEBP"]
+                bounds.check_bytes(need)
+                turn.take(need)
             image = _opened(content)
             bounds.check_pixels(*image.size)
             check_side(image)
