@@ -5,11 +5,13 @@ as AAC in `.m4a`, FFmpeg reads through PyAV (extra `video`).
 """
 
 import contextlib
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from tfav import tensors
@@ -33,7 +35,7 @@ def read_audio(
     start_seconds: float = 0.0,
     length_seconds: float = 0.0,
     bounds: limits.Limits = limits.DEFAULT,
-    dtype: np.dtype = np.float32,
+    dtype: npt.DTypeLike = np.float32,
 ) -> np.ndarray:
     """Decodes a sound file: WAV of any kind, FLAC, OGG, MP3, and what else `formats` lists.
 
@@ -58,7 +60,7 @@ def read_audio(
     bad_file.check_file(path)
     with mono.Mono(channel, bounds, dtype) as sound:
         try:
-            parts = mp3_frames.parts(path, bounds.max_seconds) or [os.fsencode(path)]
+            parts = _parts(path, bounds.max_seconds)
             for block in _blocks(parts, sound, start_seconds, length_seconds):
                 sound.add(block)
         except soundfile.LibsndfileError as error:
@@ -90,7 +92,7 @@ def duration(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) ->
     most = bounds.max_hours * 3600
     seconds = 0.0
     try:
-        for part in mp3_frames.parts(path, most) or [os.fsencode(path)]:
+        for part in _parts(path, most):
             with soundfile.SoundFile(part) as file:
                 bounds.check_rate(file.samplerate)
                 seconds += file.frames / file.samplerate
@@ -105,24 +107,29 @@ def duration(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) ->
     return seconds
 
 
+def _parts(path: str | os.PathLike, max_seconds: float) -> Sequence[bytes | BinaryIO]:
+    """Returns the files that follow each other in one: several MP3, else the file itself."""
+    return mp3_frames.parts(path, max_seconds) or [os.fsencode(path)]
+
+
 def _blocks(
-    parts: list[bytes | BinaryIO], sound: mono.Mono, start_seconds: float, length_seconds: float
+    parts: Sequence[bytes | BinaryIO], sound: mono.Mono, start_seconds: float, length_seconds: float
 ) -> Iterator[np.ndarray]:
     """Yields the samples [n, channels] that are meant, of files that follow each other."""
-    skipped = left = None
+    skipped, left = 0, math.inf
     nothing = True
-    for part in parts:
+    for number, part in enumerate(parts):
         with _Forward(part) as file:
             sound.start(file.samplerate)
-            if skipped is None:
+            if not number:
                 skipped = round(start_seconds * sound.rate_hz)
-                left = round(length_seconds * sound.rate_hz) or float("inf")
+                left = round(length_seconds * sound.rate_hz) or math.inf
                 if skipped and len(parts) == 1 and soundfile.SoundFile.seekable(file):
                     if skipped >= file.frames:
                         break
                     skipped -= file.seek(skipped)
             for block in _read(file, part):
-                wanted = block[skipped : min(len(block), skipped + left)]
+                wanted = block[skipped : int(min(len(block), skipped + left))]
                 skipped = max(0, skipped - len(block))
                 left -= len(wanted)
                 nothing &= not len(wanted)

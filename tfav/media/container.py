@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +23,8 @@ _CONTAINERS = re.compile(
     re.DOTALL,
 )
 _BYTES_PER_PIXEL = 16  # of a frame while it is decoded: the frames it refers to, and its RGB
+
+Timed = Generator[tuple[Fraction, Any], None, None]  # seconds, and what is there
 
 
 class Unreadable(bad_file.BadFile):
@@ -137,11 +139,11 @@ class Stream:
         self.jumps = True
         self.path, self.kind, self._bounds = path, kind, bounds
 
-    def packets(self, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
+    def packets(self, start: Fraction) -> Timed:
         """Yields time in seconds and packet in the file's order; see `frames`."""
         return self._items(start, "demux")
 
-    def frames(self, start: Fraction) -> Iterator[tuple[Fraction, Any]]:
+    def frames(self, start: Fraction) -> Timed:
         """Yields time in seconds and decoded frame, in the order in which they show.
 
         Those just before `start` come too.
@@ -151,7 +153,7 @@ class Stream:
         """
         return self._items(start, "decode")
 
-    def _items(self, start: Fraction, how: str) -> Iterator[tuple[Fraction, Any]]:
+    def _items(self, start: Fraction, how: str) -> Timed:
         last = None  # what was yielded after a jump is not yielded again
         if start > SEEK_SECONDS and self.jumps:
             try:
@@ -170,7 +172,7 @@ class Stream:
             if last is None or seconds > last:
                 yield seconds, item
 
-    def _read(self, start: Fraction | None, how: str) -> Iterator[tuple[Fraction, Any]]:
+    def _read(self, start: Fraction | None, how: str) -> Timed:
         """Reads from the beginning, or after a jump; where the jump misses, nothing."""
         keyed = "is_keyframe" if how == "demux" else "key_frame"
         with opened(self.path, self._bounds) as file:

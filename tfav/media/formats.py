@@ -102,8 +102,8 @@ def below(root: str | os.PathLike) -> list[str]:
 class LeftOut:
     """Files that are not used: counted by kind, and the first of them named."""
 
-    def __init__(self):
-        self.count = collections.Counter()
+    def __init__(self) -> None:
+        self.count: collections.Counter[str] = collections.Counter()
         self.first = ""
 
     def add(self, paths: Iterable[str]) -> None:
@@ -112,10 +112,10 @@ class LeftOut:
             self.first = self.first or path
             self.count["hidden" if is_hidden(path) else _suffix(path) or "no suffix"] += 1
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self.count)
 
-    def __str__(self):
+    def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.count.most_common())
         total = self.count.total()
         return f"{total} file{'s' * (total != 1)} left out ({kinds}; first {self.first})"

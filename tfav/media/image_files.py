@@ -189,7 +189,7 @@ def _is_decodable(jpeg: bytes) -> bool:
 
 def _bytes_per_pixel(image: Image.Image) -> int:
     turned = 4 if "exif" in image.info else 0  # (`getexif` would decode a PNG)
-    most = _BYTES_OF_FORMAT.get(image.format) or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
+    most = _BYTES_OF_FORMAT.get(image.format or "") or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
     return most + turned
 
 

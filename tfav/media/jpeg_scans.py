@@ -41,7 +41,7 @@ def read(content: bytes) -> Scans:
     while True:
         found = _MARKER.search(content, at)
         marker = found[0][-1] if found else None
-        if marker in (None, _EOI):
+        if found is None or marker == _EOI:
             complete = in_order and frame.complete
             return Scans(ends, complete, marker == _EOI, frame.coefficients)
         at = found.end()

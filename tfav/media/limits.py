@@ -50,7 +50,7 @@ class Limits:
         24.0, "Longest recording in hours that a source cuts into pieces.", least=0.01
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.min_rate_hz > self.max_rate_hz:
             raise registry.UserError(
                 f"--min_rate_hz={self.min_rate_hz} lies above --max_rate_hz={self.max_rate_hz}: no "
@@ -93,10 +93,10 @@ class Turn:
     Files are decoded by several threads; each of them may be as large as the limits allow.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waited = False
 
-    def __enter__(self):
+    def __enter__(self) -> "Turn":
         return self
 
     def take(self, num_bytes: float) -> None:
@@ -106,7 +106,7 @@ class Turn:
             _LARGE.acquire()
             self._waited = True
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         if self._waited:
             _LARGE.release()
 

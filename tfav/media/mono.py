@@ -5,6 +5,7 @@ Cut into blocks or not, the same samples come out.
 """
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from tfav import tensors
@@ -32,7 +33,7 @@ class Mono:
       num_samples: of the one channel so far, at `rate_hz`.
     """
 
-    def __init__(self, channel: str, bounds: limits.Limits, dtype: np.dtype = np.float32):
+    def __init__(self, channel: str, bounds: limits.Limits, dtype: npt.DTypeLike = np.float32):
         if channel not in CHANNELS:
             raise ValueError(f"channel {channel!r} is none of {CHANNELS}")
         self.channel = channel
@@ -45,10 +46,10 @@ class Mono:
         self.num_samples = self._kept = self._broken = 0
         self._peak = self._loudest = 0.0  # of the one channel, and of all of them
 
-    def __enter__(self):
+    def __enter__(self) -> "Mono":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._turn.__exit__(*exception)
 
     def start(self, rate_hz: int) -> None:

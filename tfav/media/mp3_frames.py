@@ -180,11 +180,13 @@ def _written(file: BinaryIO, part: _Part) -> io.BytesIO:
     num_bytes = sum(map(len, pieces))
     if part.right and part.info:
         return io.BytesIO(b"".join([part.info, *pieces]))
-    for rate in range(1, 15):  # the smallest frame with room for the tag; no checksum, no padding
-        head = bytes([0xFF, part.head[1] | 1, rate << 4 | part.head[2] & 0x0C, part.head[3]])
-        frame = _header(head)
-        if frame.size >= frame.tag + _TAG_BYTES:
-            break
+    heads = (
+        bytes([0xFF, part.head[1] | 1, rate << 4 | part.head[2] & 0x0C, part.head[3]])
+        for rate in range(1, 15)
+    )  # without checksum and padding
+    fitting = ((head, _header(head)) for head in heads)
+    # The smallest frame with room for the tag.
+    head, frame = next((h, f) for h, f in fitting if f and f.size >= f.tag + _TAG_BYTES)
     tag = b"Xing" + bytes([0, 0, 0, 3])
     tag += part.count.to_bytes(4, "big") + (num_bytes + frame.size).to_bytes(4, "big")
     first = (head + bytes(frame.tag - 4) + tag).ljust(frame.size, b"\0")

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tfav import tensors
 from tfav.media import bad_file, container, limits, mono
@@ -26,7 +27,7 @@ def read_audio(
     start_seconds: float = 0.0,
     length_seconds: float = 0.0,
     bounds: limits.Limits = limits.DEFAULT,
-    dtype: np.dtype = np.float32,
+    dtype: npt.DTypeLike = np.float32,
 ) -> np.ndarray | None:
     """Decodes the sound of a video, or of a part of it.
 

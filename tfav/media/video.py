@@ -109,12 +109,15 @@ def read_frames(
     low, high = _extent(path, Fraction(start_seconds), Fraction(length_seconds), bounds)
     if frames_per_second:
         num_frames = max(1, round((high - low) * Fraction(frames_per_second)))
-    jpeg, seconds, size = {"image": [], **{name: [] for name in derive}}, [], None
+    jpeg: dict[str, list[bytes]] = {"image": [], **{name: [] for name in derive}}
+    seconds: list[float] = []
+    width = height = 0
     for when, before, this, after in _shown(path, _middles(low, high, num_frames), bounds):
         image = picture(this)
         jpeg["image"].append(image_files.to_jpeg(image))
         seconds.append(float(when))
-        size = size or image.size
+        if len(seconds) == 1:
+            width, height = image.size
         bounds.check_bytes(sum(len(x) for frames in jpeg.values() for x in frames))
         if not derive or (before is None and after is None):
             continue
@@ -125,7 +128,7 @@ def read_frames(
         for name in derive:
             drawn = Image.fromarray(motion.DERIVED[name](*pixels))
             jpeg[name].append(image_files.to_jpeg(drawn, full_colour=True))
-    return Frames({name: x for name, x in jpeg.items() if x}, seconds, size[1], size[0])
+    return Frames({name: x for name, x in jpeg.items() if x}, seconds, height, width)
 
 
 def _middles(low: Fraction, high: Fraction, count: int) -> Iterator[Fraction]:
@@ -136,7 +139,7 @@ def _extent(
     path: str | os.PathLike, start: Fraction, length: Fraction, bounds: limits.Limits
 ) -> tuple[Fraction, Fraction]:
     """Returns from when to when the video has a picture, within the part, by its packets' times."""
-    times = []
+    times: list[Fraction] = []
     packets = container.Stream(path, "video", bounds).packets(start)
     with contextlib.closing(packets):
         for seconds, _ in packets:
