@@ -53,7 +53,8 @@ _SOURCE_FLAGS = {
     "modalities": flags.DEFINE_list(
         "modalities",
         [],
-        "Columns that hold images of a further kind: flow,depth." + _for("modalities"),
+        "Columns that hold further modalities: NAME of images, such as flow,depth, or NAME=KIND, "
+        "such as imu=array for .npy files." + _for("modalities"),
     ),
     "split_csv": flags.DEFINE_multi_string(
         "split_csv",

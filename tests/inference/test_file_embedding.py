@@ -8,6 +8,7 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
+from tests import small
 from tests.export import conftest
 from tfav import compat, hearing, items, registry
 from tfav.data.input import pipeline
@@ -118,7 +119,7 @@ def test_a_file_has_the_embedding_it_has_as_a_row_of_a_data_set(media, embedder,
             modality,
             batch_size=1,
             max_seconds=2.0,
-            image_size=conftest.SIZE,
+            item=small.item(modality, conftest.SIZE),
         )
         (batch,) = batches
         np.testing.assert_allclose(

@@ -1,7 +1,7 @@
-"""Embeddings of sound and image files, by a run, a SavedModel or a `.tflite`."""
+"""Embeddings of files, by a run, a SavedModel or a `.tflite`."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,44 +9,59 @@ import tqdm
 from absl import logging
 
 from tfav import registry, tensors
+from tfav.data import kinds
 from tfav.inference import embedders
-from tfav.media import audio_files, bad_file, formats, image_files, limits
+from tfav.items import ItemSpec
+from tfav.media import bad_file, formats, limits
 
-MODALITIES = ("audio", "image")
 Item = tuple[str, str]  # id, path
 
 
-def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
+def find(
+    inputs: Sequence[str], items: Mapping[str, ItemSpec] | None = None, modality: str = ""
+) -> dict[str, list[Item]]:
     """Returns the files of each modality below `inputs`, sorted, as (id, path).
 
-    Which files those are says `media.formats`; what else a folder holds is counted in the log. The
-    id of a file inside a folder is its path relative to that folder, that of a file named outright
-    its path as given.
+    Which files those are is told by the suffixes of audio, of images and of the kinds of the
+    model's other modalities; what else a folder holds is counted in the log. A file is of the
+    modality that has the name of its kind, or else of the only one of that kind. The id of a file
+    inside a folder is its path relative to that folder, that of a file named outright its path as
+    given.
+
+    Args:
+      inputs: files and folders.
+      items: modality of the model to what one item is; None: audio and images alone.
+      modality: the only one wanted; empty: all.
 
     Raises:
-      UserError: an input does not exist, is of no known kind, or nothing was found.
+      UserError: an input does not exist, is of no known kind or of one that several modalities
+        have, or nothing was found.
     """
-    found: dict[str, list[Item]] = {m: [] for m in MODALITIES}
-    known = formats.listed(*MODALITIES)
+    by_suffix = _modalities_by_suffix(items or {}, modality)
+    found: dict[str, list[Item]] = {m: [] for names in by_suffix.values() for m in names}
+    known = ", ".join(by_suffix)
     left_out = formats.LeftOut()
     for top in inputs:
         if os.path.isdir(top):
             for name in sorted(formats.below(top), key=os.path.split):  # a folder's own files first
                 path = os.path.join(top, name)
-                if formats.modality(name) in found:
-                    found[formats.modality(name)].append((name, path))
+                its = _modality_of(name, by_suffix)
+                if its:
+                    found[its].append((name, path))
                 else:
                     left_out.add([path])
         elif not os.path.exists(top):
             raise registry.UserError(f"{top} does not exist: mend --inputs.")
-        elif formats.modality(top) in found:
-            found[formats.modality(top)].append((top, top))
+        elif _modality_of(top, by_suffix):
+            found[_modality_of(top, by_suffix)].append((top, top))
         else:
-            raise registry.UserError(f"{top} is neither audio nor image: --inputs takes {known}.")
+            raise registry.UserError(
+                f"{top} is neither {' nor '.join(found)}: --inputs takes {known}."
+            )
     left_out.warn("--inputs")
     if not any(found.values()):
         raise registry.UserError(
-            f"no audio or image in {', '.join(inputs)}: --inputs takes {known}."
+            f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
         )
     for items in found.values():
         names = [name for name, _ in items]
@@ -58,27 +73,56 @@ def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
     return found
 
 
-def _load(modality: str, path: str, image_size: int | None, bounds: limits.Limits) -> np.ndarray:
+def _modalities_by_suffix(
+    items: Mapping[str, ItemSpec], modality: str
+) -> dict[str, tuple[str, ...]]:
+    """Returns the modalities that a file with each suffix may be of.
+
+    Raises:
+      UserError: a kind that cannot be imported.
+    """
+    of_kind: dict[str, list[str]] = {kinds.AUDIO.name: [], kinds.IMAGE.name: []}
+    for name, spec in items.items():
+        of_kind.setdefault(spec.kind, []).append(name)
+    if modality:
+        of_kind = {items[modality].kind: [modality]}
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, names in of_kind.items():
+        either = (kind,) if kind in names or not names else tuple(names)
+        for suffix in kinds.find(kind).suffixes:
+            found.setdefault(suffix, either)
+    return found
+
+
+def _modality_of(path: str, by_suffix: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Returns the modality of a file; None of a hidden one, or of none at all.
+
+    Raises:
+      UserError: it may be of several.
+    """
+    names = by_suffix.get(os.path.splitext(path)[1].lower(), ())
+    if not names or formats.is_hidden(path):
+        return None
+    if len(names) > 1:
+        raise registry.UserError(
+            f"{path} may be {' or '.join(names)}, which its name does not tell: use Python, "
+            f"tfav.load(...).embed(paths, modality={names[0]!r}), for one modality after the other."
+        )
+    return names[0]
+
+
+def _load(spec: ItemSpec, path: str, bounds: limits.Limits) -> np.ndarray:
     """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
     bad_file.check_name(path)
-    if modality == "audio":
-        # Through PCM16, as prepare stores it: one file has one embedding, whichever way it came.
-        samples = audio_files.read_audio(path, bounds=bounds, dtype=np.int16)
-        return samples.astype(np.float32) / 32768.0
-    import tensorflow as tf
-
-    from tfav.data.input import pipeline  # sound does without TensorFlow
-
-    content, _, _ = image_files.read_image(path, bounds=bounds)
-    return pipeline.decode_image(tf.constant(content), image_size).numpy()
+    return kinds.find(spec.kind).load(path, spec, bounds)
 
 
 class Embedded(NamedTuple):
     """What became of files.
 
     Attributes:
-      arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where
-        there is such a file, and `embedding_space` [], whose id embeddings that can be compared
+      arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, and so of every modality that
+        there is a file of, and `embedding_space` [], whose id embeddings that can be compared
         share.
       bad: (path, reason) of every file left out.
       unheard: path of a clip to the seconds of it that come after what is heard.
@@ -97,7 +141,7 @@ def load(embedder: embedders.Embedder, modality: str, path: str) -> np.ndarray:
     """
     spec = embedder.items[modality]
     try:
-        item = _load(modality, path, spec.side if spec.fitted else None, limits.DEFAULT)
+        item = _load(spec, path, limits.DEFAULT)
     except bad_file.BadFile as error:
         raise registry.UserError(f"{path} {error.reason}: mend it or name another.") from error
     return item[: embedder.hearing.max_samples] if spec.clip else item
@@ -116,8 +160,7 @@ def _batches(
         names, values = [], []
         for name, path in items[start : start + batch_size]:
             try:
-                side = spec.side if spec.fitted else None
-                value = _load(modality, path, side, bounds)
+                value = _load(spec, path, bounds)
             except bad_file.BadFile as error:
                 result.bad.append((path, error.reason))
                 continue

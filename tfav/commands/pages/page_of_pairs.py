@@ -57,7 +57,7 @@ class PageOfPairs(page_kind.PageKind):
             results += correspondence.evaluate(score, part.label, tag=tag, **sampled)
             grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
             marked = np.flatnonzero(by_maps.marked(c, part))
-            if len(grids) and len(marked) and models.pictures(c)["image"].num_frames == 1:
+            if len(grids) and len(marked) and models.items(c)["image"].num_frames == 1:
                 of_marked = [grids[row] for row in marked]
                 results += by_maps.figures(context, tag, part.take(marked), of_marked)
             kept[tag] = _Split(part, grids)
@@ -140,13 +140,14 @@ def _clusters(
     best = best[:, : scene_page.MAX_CLUSTERS]
     rows = np.unique(best)
     images, grids = _look(run, part.take(rows))
-    clips = _listen(run, part.take(rows)) if modality == "audio" else [None] * len(rows)
+    spec = run.recipe.encoders[modality].item_spec
+    clips = _listen(run, part.take(rows)) if spec.clip else [None] * len(rows)
     examples = []
     for k, chosen in enumerate(best.T):
         of_cluster = []
         for row in chosen:
             at = int(np.searchsorted(rows, row))
-            heat = grids[at][..., k] if modality == "image" else None
+            heat = grids[at][..., k] if spec.fitted else None
             figures = float(strongest[row, k]), float(share[row, k])
             name, label = str(part.id[row]), str(part.label[row])
             of_cluster.append(scenes.Example(name, label, images[at], heat, clips[at], *figures))

@@ -40,7 +40,8 @@ class Reader:
           modalities: which ones to take out.
 
         Returns:
-          `audio`: PCM16 bytes []; any other: the JPEG bytes [n] of its n frames, n >= 0.
+          What each stores, [n] string: of `audio` PCM16, of images the JPEGs of n >= 0 frames, of
+          others what their kind writes.
         """
         records = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._number[row]][tf.newaxis],
@@ -50,10 +51,8 @@ class Reader:
         )
         spec = tf.TensorSpec([], tf.string)
         payload = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
-        one = tf.io.FixedLenFeature([], tf.string)
         several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-        features = {name: one if name == "audio" else several for name in modalities}
-        return tf.io.parse_single_example(payload, features)
+        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
 
 
 def trainable(
@@ -64,7 +63,7 @@ def trainable(
     Args:
       index: rows of `split`.
       split: its name, for the messages.
-      num_frames: modality to the least frames of it a row must hold (`audio`: 1).
+      num_frames: modality to the least frames of it a row must hold (1 of what is no image).
       batch_size: rows of a global batch.
 
     Raises:
