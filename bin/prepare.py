@@ -107,6 +107,9 @@ _SOURCE_FLAGS = {
         "identities", 200, "People to draw, or scenes to test on." + _for("identities")
     ),
 }
+_OWN = flags.DEFINE_multi_string(
+    "source_option", [], "NAME=VALUE, an option of a source of your own; repeat the flag."
+)
 _DECODED = flags.DEFINE_string(
     "decoded",
     None,
@@ -179,6 +182,7 @@ def main(argv: list[str]) -> None:
     told["split_csv"] = [p for value in told["split_csv"] for p in value.split(",") if p]
     told["corpus"] = told["corpus"] or f"{output}-corpus"
     bounds = limit_flags.value()
+    told["own"] = sources.own_options(_SOURCE.value, source, _OWN.value)
     options = manifest.Options(**told, seed=_SEED.value, overwrite=_OVERWRITE.value, bounds=bounds)
     named = _LISTS.value not in (None, "none", "seeded")
     settings = dataset.Settings(

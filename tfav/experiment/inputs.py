@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry, tensors
+from tfav.clients import client
 from tfav.data import kinds
 from tfav.data.input import augment, endless, pipeline
 from tfav.experiment import collect, models
@@ -16,9 +17,14 @@ from tfav.experiment import collect, models
 
 @contextlib.contextmanager
 def whole(directory: str) -> Iterator[None]:
-    """Makes of a damaged record in the data set `directory` a sentence."""
+    """Makes of a record in the data set `directory` that cannot be used a sentence."""
     try:
         yield
+    except tf.errors.InvalidArgumentError as error:
+        sentence = client.asserted(error.message)
+        if kinds.MISFIT not in sentence:
+            raise
+        raise registry.UserError(f"{directory}: {sentence}") from error
     except tf.errors.DataLossError as error:
         where = re.search(r"corrupted record at \d+|truncated record at \d+", error.message)
         raise registry.UserError(

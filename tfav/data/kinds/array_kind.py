@@ -13,6 +13,8 @@ from tfav.media import bad_file, limits
 if TYPE_CHECKING:
     import tensorflow as tf
 
+MISFIT = "has another shape"  # what the sentence of a record that does not fit the config says
+
 
 class ArrayKind(kind.Kind):
     """NumPy's `.npy` files of vectors [D] or of sequences [T, D], as float32; see `kind.Kind`.
@@ -69,7 +71,9 @@ class ArrayKind(kind.Kind):
         """Returns the vector [D] or sequence [T, D] float32."""
         found = self._checked(path, bounds)
         if found.ndim != len(spec.shape) or found.shape[-1] != spec.shape[-1]:
-            raise bad_file.BadFile(_misfit(list(found.shape), spec))
+            raise bad_file.BadFile(
+                f"holds an array of the shape {list(found.shape)}, not {_shape(spec)}"
+            )
         return found
 
     def training(
@@ -111,9 +115,8 @@ class ArrayKind(kind.Kind):
         return found
 
 
-def _misfit(shape: Any, spec: items.ItemSpec) -> str:
-    wanted = ["any" if size is None else size for size in spec.shape]
-    return f"holds an array of the shape {shape}, where {wanted} is asked for"
+def _shape(spec: items.ItemSpec) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in spec.shape)}]"
 
 
 def _decoded(content: "tf.Tensor", modality: str, spec: items.ItemSpec) -> "tf.Tensor":
@@ -121,9 +124,8 @@ def _decoded(content: "tf.Tensor", modality: str, spec: items.ItemSpec) -> "tf.T
     import tensorflow as tf
 
     value = tf.io.parse_tensor(content[0], tf.float32)
-    wanted = ["any" if size is None else size for size in spec.shape]
-    sentence = (
-        f"a record's {modality} has another shape than {wanted}: set size and sequence of "
+    sentence = (  # without quotes, which TensorFlow escapes
+        f"the {modality} of a record {MISFIT} than {_shape(spec)}: set size and sequence of "
         f"--config.further.{modality} to what was prepared."
     )
     rank = len(spec.shape)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfav import registry
 from tfav.data import kinds as kinds_lib
@@ -113,6 +114,7 @@ class Options:
       seed: of everything that is drawn.
       overwrite: whether it may replace an existing corpus.
       bounds: what a source that looks into files refuses as too long.
+      own: options that the source alone has, name to value, see `sources.Source.own`.
     """
 
     manifest: str | None = None
@@ -133,6 +135,7 @@ class Options:
     seed: int = 0
     overwrite: bool = False
     bounds: limits.Limits = limits.DEFAULT
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read(
