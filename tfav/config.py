@@ -179,7 +179,7 @@ def further_of(
 
     Args:
       kind: a row of `data.kinds.KINDS` such as `array`, or a dotted path.
-      encoder: a row of the table of that kind in `encoders.tables`, or a dotted path.
+      encoder: a row of the table of that kind in `encoders.by_kind`, or a dotted path.
       arguments: further ones of the encoder.
       augment: augmentations of what that kind is made of, in order.
       **fields_of_kind: what the kind's `fields` name; of `array` `size` and `sequence`.

@@ -65,7 +65,7 @@ def folder(tmp_path_factory):
     c.data.sampling = "rows"
     c.train.num_steps = c.train.checkpoint_every = 6
     c.train.validate_every = 3
-    c.eval.protocols = ("classification",)
+    c.eval.protocols = ("classification", f"{HERE}.brier.BRIER")
     train.train(c, f"{folder}/run", "one_device")
     return folder
 
@@ -109,8 +109,7 @@ def test_a_loss_an_encoder_and_a_modality_are_trained(folder):
 
 
 def test_a_protocol_is_evaluated_beside_those_of_the_library(folder):
-    names = ["classification", f"{HERE}.brier.BRIER"]
-    text = "\n".join(evaluate.evaluate([f"{folder}/run"], ["test"], protocols=names))
+    text = "\n".join(evaluate.evaluate([f"{folder}/run"], ["test"]))
     document = json.loads((folder / "run" / "metrics.json").read_text())
     found = {(r["protocol"], r["metric"]): r for r in document["results"]}
     # Two classes: at worst all probability is on the other one, (0 - 1)^2 + (1 - 0)^2.

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tfav import items
-from tfav.encoders import array, tables
+from tfav.encoders import array, by_kind
 
-ROWS = tables.ENCODERS["array"]
+ROWS = by_kind.ENCODERS["array"]
 
 
 def steps(*shape, seed=0):

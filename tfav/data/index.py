@@ -81,7 +81,7 @@ class Index:
 
     def kind(self, modality: str) -> str:
         """Returns the kind of a modality, as `data.kinds.find` takes it."""
-        return self.info.get("kinds", {}).get(modality, "image")
+        return {"audio": "audio", **self.info.get("kinds", {})}.get(modality, "image")
 
     @property
     def _counts(self) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from tfav import fields, recipes, registry, values
 from tfav import hearing as hearing_lib
 from tfav import items as items_lib
 from tfav.data import kinds
-from tfav.encoders import encoder, tables
+from tfav.encoders import by_kind, encoder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints, environment
@@ -116,7 +116,7 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
     made: dict[str, encoder.Encoder] = {}
     for modality, (section, kind, its) in sections(c).items():
         make = registry.lookup(
-            tables.ENCODERS.get(kind.name, {}), its.encoder, f"{kind.name} encoder"
+            by_kind.ENCODERS.get(kind.name, {}), its.encoder, f"{kind.name} encoder"
         )
         made[modality] = registry.call(
             make,

@@ -124,6 +124,15 @@ def test_a_config_that_does_not_fit_the_data_is_told_in_a_sentence(folder):
         list(inputs.evaluation_batches(c, c.data.directory, ["r0"], "imu", 1))
 
 
+def test_a_config_of_another_kind_than_the_data_is_told_in_a_sentence(folder):
+    c = config(folder)
+    c.further.imu = config_lib.further("tiny", 32)
+    with pytest.raises(registry.UserError, match="imu of the kind array and .* asks for image"):
+        inputs.training_batches(c, 0)
+    with pytest.raises(registry.UserError, match="imu of the kind array and .* asks for image"):
+        inputs.evaluation_batches(c, c.data.directory, ["r0"], "imu", 1)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [

@@ -122,6 +122,7 @@ def row_batches(
         a batch takes.
     """
     index = shards.Index.read(directory).select(split)
+    reading.check_kinds(index, items)
     counts = {name: item.spec.num_frames for name, item in items.items()}
     make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
     clips = any(item.spec.clip for item in items.values())

@@ -51,6 +51,7 @@ def evaluation_batches(
         does not hold the modality, or `min_seconds` above `max_seconds`.
     """
     index = reading.find(shards.Index.read(directory), ids_or_split, modality)
+    reading.check_kinds(index, {modality: item})
     reader = reading.Reader(index)
     longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
     shortest = round(min_seconds * tensors.SAMPLE_RATE_HZ)

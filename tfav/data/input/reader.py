@@ -4,14 +4,14 @@ What runs for each row are tf.data's C++ ops.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from tfav import registry, tensors
-from tfav.data import shards
+from tfav.data import kinds, shards
 from tfav.data.input import augment, sampling
 
 _RECORD_HEADER_BYTES = 12  # of a TFRecord: payload length and its checksum, before the payload
@@ -97,6 +97,21 @@ def trainable(
             first,
         )
     return kept
+
+
+def check_kinds(index: shards.Index, items: Mapping[str, kinds.Item]) -> None:
+    """Refuses to read records as what they are not.
+
+    Raises:
+      UserError: the data set holds a modality as another kind; names both.
+    """
+    for name, item in items.items():
+        if index.held(name).any() and index.kind(name) != item.kind.name:
+            raise registry.UserError(
+                f"{index.directory} holds {name} of the kind {index.kind(name)} and the config "
+                f"asks for {item.kind.name}: set --config.further.{name}.kind to the former, or "
+                f"prepare the data with --modalities={name}={item.kind.name}."
+            )
 
 
 def find(index: shards.Index, ids_or_split: str | Sequence[str], modality: str) -> shards.Index:

@@ -11,12 +11,12 @@ import tqdm
 
 from tfav import config, registry
 from tfav.data import shards
-from tfav.encoders import tables
+from tfav.encoders import by_kind
 from tfav.experiment import inputs, models, samples
 from tfav.export import options, publish
 from tfav.recipes import recipe as recipes
 
-TABLES = {modality: tables.ENCODERS[modality] for modality in ("audio", "image")}
+TABLES = {modality: by_kind.ENCODERS[modality] for modality in ("audio", "image")}
 _SETTLING_STEPS = 40  # 0.9 ** 40: what is left of where a batch norm's statistics began is 1.5 %
 _BATCH_SIZE = 8
 _WHOLE = "float32"
