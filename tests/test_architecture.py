@@ -87,6 +87,12 @@ def test_contributing_draws_every_package_once():
     assert sorted(drawn) == sorted({_part(file) for file in FILES} - {"__init__"})
 
 
+def test_contributing_names_no_test_that_is_not_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:\w+/)*test_\w+\.py)`", text):
+        assert (ROOT / "tests" / path.removeprefix("tests/")).is_file(), path
+
+
 def test_no_file_has_a_name_that_says_nothing():
     assert not [f for f in FILES if f.stem in ("utils", "util", "common", "helpers", "misc")]
 
