@@ -16,10 +16,15 @@ from tfav.bin import cli, limit_flags
 flags.adopt_module_key_flags(limit_flags)
 _MODEL = flags.DEFINE_string("model", None, "A workdir, a SavedModel folder or a .tflite file.")
 _INPUTS = flags.DEFINE_list(
-    "inputs", None, "Files or folders (searched through) of audio and images."
+    "inputs",
+    None,
+    "Files or folders (searched through) of audio, images and what else the model embeds.",
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "The .npz to write: audio_id, audio, image_id, image, embedding_space."
+    "output",
+    None,
+    "The .npz to write: audio_id, audio, image_id, image, and so of what else the model embeds; "
+    "embedding_space.",
 )
 _MAX_BAD = flags.DEFINE_float(
     "max_bad_fraction",

@@ -1,5 +1,6 @@
 """What CONTRIBUTING says one can add is added from a package outside the library, a file each."""
 
+import inspect
 import json
 import pathlib
 import re
@@ -22,7 +23,11 @@ from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.data.prepare import sources
 from tfav.experiment import inputs, models
+from tfav.export import servable
+from tfav.export.lite import conversion
 from tfav.inference import recipe_embedder
+from tfav.recipes import outputs
+from tfav.training import checkpoints
 
 ROOT = pathlib.Path(__file__).parents[2]
 HERE = out_of_tree.__name__
@@ -117,8 +122,28 @@ def test_a_protocol_is_evaluated_beside_those_of_the_library(folder):
     assert found["brier", "brier"]["num_trials"] == 4 and "Brier score" in text
 
 
-def test_a_precision_is_exported_and_every_artefact_embeds_files_of_the_modality(folder):
+def on_the_way(monkeypatch, owner, name, crossed):
+    """Notes every module of the library that a call of `owner.name` comes through."""
+    function = getattr(owner, name)
+
+    def spy(*arguments, **options):
+        crossed.update(frame.frame.f_globals["__name__"] for frame in inspect.stack())
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, spy)
+
+
+def test_a_precision_is_exported_and_every_artefact_embeds_files_of_the_modality(
+    folder, monkeypatch
+):
+    crossed = {"tfav.bin.export", checkpoints.__name__, conversion.__name__}
+    on_the_way(monkeypatch, checkpoints, "load_weights", crossed)
+    on_the_way(monkeypatch, conversion, "convert", crossed)
     export.export(f"{folder}/run", f"{folder}/model", precisions=("float32", f"{HERE}.half.HALF"))
+    # Who holds the weights in between is on no stack.
+    crossed |= {servable.__name__, outputs.__name__}
+    assert len({name for name in crossed if name.startswith("tfav.")}) <= 12, crossed
+    monkeypatch.undo()
     paths = [str(folder / "station" / f"{day}.txt") for day in (0, 1, 6)]
     run = models.trained(f"{folder}/run")
     ids = {"weather": ["day0", "day1", "day6"]}

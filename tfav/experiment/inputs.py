@@ -36,8 +36,18 @@ def whole(directory: str) -> Iterator[None]:
 def training_batches(
     c: ml_collections.ConfigDict, start_step: int
 ) -> Callable[[tf.distribute.InputContext | None], tf.data.Dataset]:
-    """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on."""
+    """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on.
+
+    Raises:
+      UserError: the data lacks what the config asks for, or is of another kind.
+    """
     if c.data.sampling == "identities":
+        others = [modality for modality in c.modalities if modality in c.further]
+        if others:
+            raise registry.UserError(
+                f"--config.data.sampling=identities draws audio and image and not {others[0]}: set "
+                "it to rows."
+            )
         return endless.identity_batches(
             c.data.directory,
             c.data.train_split,

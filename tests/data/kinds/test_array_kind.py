@@ -124,6 +124,48 @@ def test_a_config_that_does_not_fit_the_data_is_told_in_a_sentence(folder):
         list(inputs.evaluation_batches(c, c.data.directory, ["r0"], "imu", 1))
 
 
+@pytest.mark.parametrize(
+    ("modalities", "message"),
+    [
+        (["imu=audio"], "--modalities=imu=audio: the column `audio` alone holds audio"),
+        (["imu=sensor"], "unknown kind of modality 'sensor'"),
+        (["imu=array", "split=array"], "'split' cannot be the name of a further modality"),
+        (["gyro=array"], "has no column 'gyro'"),
+    ],
+)
+def test_columns_that_cannot_hold_arrays_are_refused(folder, modalities, message):
+    with pytest.raises(registry.UserError, match=message):
+        manifest.read(folder / "mine.csv", modalities=modalities)
+
+
+def test_rows_of_a_source_that_disagree_on_a_kind_are_refused(tmp_path):
+    rows = [
+        manifest.Row("a", "train", "x", further={"imu": ("a.npy",)}, kinds={"imu": "array"}),
+        manifest.Row("b", "train", "x", further={"imu": ("b.png",)}),
+    ]
+    with pytest.raises(registry.UserError, match="'b' has imu of the kind image and .* array"):
+        dataset.prepare(rows, dataset.Settings(output=str(tmp_path / "set")))
+
+
+def test_identities_are_drawn_of_audio_and_image_alone(folder):
+    c = config(folder)
+    c.data.sampling = "identities"
+    with pytest.raises(registry.UserError, match="image and not face: set it to rows"):
+        inputs.training_batches(c, 0)
+
+
+def test_a_bad_file_is_a_bad_row_with_its_column(folder, tmp_path):
+    rows = manifest.read(folder / "mine.csv", modalities=["imu=array"])
+    (tmp_path / "no.npy").write_bytes(b"x")
+    further = {"imu": (str(tmp_path / "no.npy"),)}
+    rows.append(manifest.Row("bad", "train", "class0", further=further, kinds={"imu": "array"}))
+    output = str(tmp_path / "set")
+    dataset.prepare(rows, dataset.Settings(output=output, draw_lists=False, max_bad_fraction=0.2))
+    line = (tmp_path / "set" / "bad_rows.csv").read_text().splitlines()[1]
+    assert line.startswith(f"bad,imu,{tmp_path}/no.npy,is no whole .npy file of numbers")
+    assert "bad" not in shards.Index.read(output).id
+
+
 def test_a_config_of_another_kind_than_the_data_is_told_in_a_sentence(folder):
     c = config(folder)
     c.further.imu = config_lib.further("tiny", 32)
