@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tfav import files, registry
 from tfav.commands import load
-from tfav.inference import file_embedding
+from tfav.inference import file_embedding, input_files
 from tfav.media import limits
 
 _BATCH_SIZE = 32
@@ -38,7 +38,7 @@ def embed(
     if os.path.exists(output) and not overwrite:
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
     embedder = load.embedder(source)
-    found = file_embedding.find(inputs, embedder.items)
+    found = input_files.find(inputs, embedder.items)
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     done = file_embedding.embed(
         embedder,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfav import items, registry, tensors
-from tfav.inference import embedders, file_embedding
+from tfav.inference import embedders, file_embedding, input_files
 from tfav.media import bad_file, mono
 
 _BATCH_SIZE = 32
@@ -101,7 +101,7 @@ class Model:
         if modality:
             self._require(modality)
         paths = [os.fspath(one) for one in given]
-        found = file_embedding.find(paths, self._embedder.items, modality)
+        found = input_files.find(paths, self._embedder.items, modality)
         done = file_embedding.embed(
             self._embedder, found, batch_size=_BATCH_SIZE, max_bad_fraction=max_bad_fraction
         )

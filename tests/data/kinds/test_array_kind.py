@@ -13,7 +13,7 @@ from tfav.data import kinds, shards
 from tfav.data.input import endless
 from tfav.data.prepare import dataset, manifest
 from tfav.experiment import inputs, models
-from tfav.inference import file_embedding
+from tfav.inference import input_files
 from tfav.media import bad_file, limits
 
 ROWS = 8
@@ -217,8 +217,8 @@ def test_an_archive_and_a_file_that_promises_too_much_are_refused(tmp_path):
 def test_files_of_a_kind_that_two_modalities_have_are_not_guessed(folder):
     specs = models.items(config(folder))
     with pytest.raises(registry.UserError, match="0.npy may be face or imu.*modality='face'"):
-        file_embedding.find([str(folder / "0.npy")], specs)
-    found = file_embedding.find([str(folder / "0.npy")], specs, "imu")
+        input_files.find([str(folder / "0.npy")], specs)
+    found = input_files.find([str(folder / "0.npy")], specs, "imu")
     assert found == {"imu": [(str(folder / "0.npy"),) * 2]}
 
 
