@@ -18,12 +18,16 @@ _MODEL = flags.DEFINE_string(
     "model", None, "A workdir, a SavedModel folder or a .tflite file.", required=True
 )
 _INPUTS = flags.DEFINE_list(
-    "inputs", None, "Files or folders (searched through) of audio and images.", required=True
+    "inputs",
+    None,
+    "Files or folders (searched through) of audio, images and what else the model embeds.",
+    required=True,
 )
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "The .npz to write: audio_id, audio, image_id, image, embedding_space.",
+    "The .npz to write: audio_id, audio, image_id, image, and so of what else the model embeds; "
+    "embedding_space.",
     required=True,
 )
 _MAX_BAD = flags.DEFINE_float(

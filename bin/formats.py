@@ -28,9 +28,11 @@ _AUDIO_SECONDS = flags.DEFINE_float("audio_seconds", 2.0, "Clip length.", lower_
 def main(argv: list[str]) -> None:
     """Measures, and prints the tables."""
     cli.no_arguments(argv)
-    from tfav.commands import formats
+    from tfav.commands import encoder_formats
 
-    tables = formats.table(_DATA.value, _ENCODERS.value, _PRECISIONS.value, _AUDIO_SECONDS.value)
+    tables = encoder_formats.table(
+        _DATA.value, _ENCODERS.value, _PRECISIONS.value, _AUDIO_SECONDS.value
+    )
     print("\n".join(tables), end="")
 
 

@@ -56,7 +56,8 @@ _SOURCE_FLAGS = {
     "modalities": flags.DEFINE_list(
         "modalities",
         [],
-        "Columns that hold images of a further kind: flow,depth." + _for("modalities"),
+        "Columns that hold further modalities: NAME of images, such as flow,depth, or NAME=KIND, "
+        "such as imu=array for .npy files." + _for("modalities"),
     ),
     "split_csv": flags.DEFINE_multi_string(
         "split_csv",
@@ -109,6 +110,9 @@ _SOURCE_FLAGS = {
         "identities", 200, "People to draw, or scenes to test on." + _for("identities")
     ),
 }
+_OWN = flags.DEFINE_multi_string(
+    "source_option", [], "NAME=VALUE, an option of a source of your own; repeat the flag."
+)
 _DECODED = flags.DEFINE_string(
     "decoded",
     None,
@@ -180,6 +184,7 @@ def main(argv: list[str]) -> None:
     told["split_csv"] = [p for value in told["split_csv"] for p in value.split(",") if p]
     told["corpus"] = told["corpus"] or f"{output}-corpus"
     bounds = limit_flags.value()
+    told["own"] = sources.own_options(_SOURCE.value, source, _OWN.value)
     options = manifest.Options(**told, seed=_SEED.value, overwrite=_OVERWRITE.value, bounds=bounds)
     named = _LISTS.value not in (None, "none", "seeded")
     settings = dataset.Settings(

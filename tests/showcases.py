@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfav.annotations import lists
 from tfav.evaluation import space as spaces
-from tfav.reports import clips, showcase
+from tfav.reports import inline, showcase
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>&\"'.wav"
 
@@ -27,7 +27,7 @@ def pcm(pitch_hz: float, seconds: float = 0.5) -> bytes:
 
 def small(
     num_probes: int = 30, gender: bool = True, names: tuple[str, ...] = ("ada", "bo", "cy", HOSTILE)
-) -> tuple[list[showcase.Task], dict[str, dict[str, clips.Item]], spaces.Space]:
+) -> tuple[list[showcase.Task], dict[str, dict[str, inline.Item]], spaces.Space]:
     """Returns the tasks of both directions, what they show, and the embeddings.
 
     Identity i has the embedding of angle 20 i degrees, its two voices at +-2 and its face at 0: so
@@ -37,14 +37,14 @@ def small(
     def at(degrees: float) -> np.ndarray:
         return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
 
-    items: dict[str, dict[str, clips.Item]] = {"audio": {}, "image": {}}
+    items: dict[str, dict[str, inline.Item]] = {"audio": {}, "image": {}}
     vectors: dict[str, dict[str, np.ndarray]] = {"audio": {}, "image": {}}
     for i, name in enumerate(names):
         sex = ("f", "m")[i % 2] if gender else ""
         for j, turn in enumerate((-2, 2)):
-            items["audio"][f"{name}/{j}"] = clips.Item(pcm(150 + 40 * i), name, sex)
+            items["audio"][f"{name}/{j}"] = inline.Item(pcm(150 + 40 * i), name, sex)
             vectors["audio"][f"{name}/{j}"] = at(20 * i + turn)
-        items["image"][name] = clips.Item(jpeg((60 * i, 200 - 40 * i, 90)), name, sex)
+        items["image"][name] = inline.Item(jpeg((60 * i, 200 - 40 * i, 90)), name, sex)
         vectors["image"][name] = at(20 * i)
     labels = {name: item.label for side in items.values() for name, item in side.items()}
     space = spaces.Space(vectors, labels)

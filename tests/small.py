@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tfav import config as config_lib
-from tfav.data import shards
+from tfav.data import kinds, shards
 
 SIZE = 32
 
@@ -42,6 +42,12 @@ def records(num_identities: int = 8, seed: int = 0) -> list[shards.Record]:
             )
     order = {"train": 0, "val": 1, "test": 2}
     return sorted(rows, key=lambda r: order[r.split])
+
+
+def item(modality: str, size: int = SIZE, num_frames: int = 1, augment=()) -> kinds.Item:
+    """What a batch is to hold of clips, or else of images of that size and so many frames."""
+    kind = kinds.AUDIO if modality == "audio" else kinds.IMAGE
+    return kinds.Item(kind, kind.item(modality, {"size": size, "num_frames": num_frames}), augment)
 
 
 def write_dataset(directory: str, num_identities: int = 16) -> str:

@@ -87,6 +87,12 @@ def test_contributing_draws_every_package_once():
     assert sorted(drawn) == sorted({_part(file) for file in FILES} - {"__init__"})
 
 
+def test_contributing_names_no_test_that_is_not_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:\w+/)*test_\w+\.py)`", text):
+        assert (ROOT / "tests" / path.removeprefix("tests/")).is_file(), path
+
+
 def test_no_file_has_a_name_that_says_nothing():
     assert not [f for f in FILES if f.stem in ("utils", "util", "common", "helpers", "misc")]
 
@@ -99,3 +105,30 @@ def test_every_package_with_code_is_in_the_wheel():
         assert f"\n    {renamed.get(package, package)}\n" in text, package
     # The annotations serve users' type checkers.
     assert (ROOT / "tfav/py.typed").is_file() and "\ntfav = py.typed\n" in text
+
+
+def test_no_two_modules_have_one_name():
+    """So that no import needs an alias; binaries and configs are called as what they call."""
+    modules = [f.stem for f in FILES if f.parent.name not in ("bin", "configs")]
+    modules = [name for name in modules if name != "__init__"]
+    assert not sorted({name for name in modules if modules.count(name) > 1})
+    packages = {f.parent.name for f in FILES if f.name == "__init__.py"} | {"tfav"}
+    # The command of a binary has its name, which is that of the package that does the work.
+    assert packages & set(modules) <= {"export"}
+
+
+# Where the word may be compared, because it is no modality: the type of a stream of FFmpeg, and
+# what the suffix of a file of a known layout says.
+STREAMS, SUFFIX = "media/container.py", "formats.modality("
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_nobody_asks_whether_a_modality_is_audio(file):
+    """Its kind or its item says what is to be done, so that a further modality is a row."""
+    if str(file).endswith(STREAMS):
+        return
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+            sides = [ast.unparse(side) for side in (node.left, *node.comparators)]
+            asked = "'audio'" in sides and not sides[0].startswith(SUFFIX)
+            assert not asked, f"{file.name} line {node.lineno}"

@@ -9,7 +9,7 @@ import pytest
 
 from tests import chromium, showcases
 from tfav.evaluation import classification, correspondence
-from tfav.reports import class_page, list_page, page, scene_page, scenes
+from tfav.reports import class_page, list_page, page, scene_examples, scene_page
 
 BINARY = chromium.find()
 pytestmark = pytest.mark.skipif(
@@ -270,17 +270,17 @@ def classes_text(name):
 def scenes_text(name):
     results = correspondence.evaluate(np.eye(8), [name, "b"] * 4, tag=name, num_bootstrap=9, seed=0)
     found = [
-        scenes.Scene(name, name, GREY, heat, [(0.0, 0.0, 0.5, 0.5)], hum())
+        scene_examples.Scene(name, name, GREY, heat, [(0.0, 0.0, 0.5, 0.5)], hum())
         for heat in (CORNER, CORNER[::-1])
     ]
-    example = scenes.Example(name, name, GREY, CORNER, None, 0.9, 0.5)
+    example = scene_examples.Example(name, name, GREY, CORNER, None, 0.9, 0.5)
     heard = example._replace(heat=None, audio=hum())
     clusters = {
-        "image": scenes.Clusters(np.array([0.5, 0.5]), [[example], [example]]),
-        "audio": scenes.Clusters(np.array([0.9, 0.1]), [[heard], [heard]]),
+        "image": scene_examples.Clusters(np.array([0.5, 0.5]), [[example], [example]]),
+        "audio": scene_examples.Clusters(np.array([0.9, 0.1]), [[heard], [heard]]),
     }
     frame = page.Frame(f"Audio and image: {name}", {name: name})
-    shown = {name: scenes.Scenes(found, 1, 2)}
+    shown = {name: scene_examples.Scenes(found, 1, 2)}
     return scene_page.build(results, shown, {name: clusters}, [], frame)
 
 

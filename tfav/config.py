@@ -96,8 +96,8 @@ def base() -> ml_collections.ConfigDict:
     c.image.arguments = ml_collections.ConfigDict()  # further ones of the encoder
     c.image.num_frames = 1  # several: of a row's pictures, spread evenly; embeddings are averaged
 
-    # Further modalities made of pictures, such as optical flow: name to encoder, size, num_frames
-    # and augment, as `further` makes it. Each is also named in `modalities`.
+    # Further modalities: name to what `further` makes of images, such as optical flow, and
+    # `further_of` of any other kind. Each is also named in `modalities`.
     c.further = ml_collections.ConfigDict()
 
     c.init = ml_collections.ConfigDict()  # files with weights of others, for a fresh start
@@ -149,7 +149,7 @@ def base() -> ml_collections.ConfigDict:
 def further(
     encoder: str, size: int, num_frames: int = 1, augment: tuple[str, ...] = ()
 ) -> ml_collections.ConfigDict:
-    """Returns an entry of `c.further`: a modality made of pictures.
+    """Returns an entry of `c.further`: a modality made of images.
 
     Args:
       encoder: a row of IMAGE_ENCODERS or a dotted path.
@@ -164,6 +164,33 @@ def further(
             "arguments": {},
             "num_frames": num_frames,
             "augment": augment,
+        }
+    )
+
+
+def further_of(
+    kind: str,
+    encoder: str,
+    arguments: Mapping[str, Any] | None = None,
+    augment: tuple[str, ...] = (),
+    **fields_of_kind: Any,
+) -> ml_collections.ConfigDict:
+    """Returns an entry of `c.further`: a modality of any kind.
+
+    Args:
+      kind: a row of `data.kinds.KINDS` such as `array`, or a dotted path.
+      encoder: a row of the table of that kind in `encoders.by_kind`, or a dotted path.
+      arguments: further ones of the encoder.
+      augment: augmentations of what that kind is made of, in order.
+      **fields_of_kind: what the kind's `fields` name; of `array` `size` and `sequence`.
+    """
+    return ml_collections.ConfigDict(
+        {
+            "kind": kind,
+            "encoder": encoder,
+            "arguments": dict(arguments or {}),
+            "augment": augment,
+            **fields_of_kind,
         }
     )
 

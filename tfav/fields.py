@@ -23,6 +23,10 @@ _PICTURES = {
     "arguments.dropout": number(0.0, 0.99, "the share that is dropped; all would leave nothing"),
 }
 
+# What the section of a further modality holds whatever its kind; what else one of images holds has
+# rows below, and what another kind takes stands in that kind, see `data.kinds.Kind.fields`.
+OF_EVERY_KIND = ("kind", "encoder", "arguments", "augment")
+
 # Dotted name to what the field may be. `*` is the name of a further modality.
 FIELDS: dict[str, values.Value] = {
     "recipe": text("a row of RECIPES or a dotted path"),
@@ -51,7 +55,8 @@ FIELDS: dict[str, values.Value] = {
     "audio.frontend.form": choice("stft", "conv"),
     **{f"image.{name}": row for name, row in _PICTURES.items()},
     **{f"further.*.{name}": row for name, row in _PICTURES.items()},
-    "further.*.augment": text("a row of IMAGE_AUGMENTATIONS", several=True),
+    "further.*.kind": text("a row of data.kinds.KINDS or a dotted path"),
+    "further.*.augment": text("a row of IMAGE_AUGMENTATIONS or a dotted path", several=True),
     "init.audio": text("a file of released weights; empty: none"),
     "init.image": text("a file of released weights; empty: none"),
     "data.directory": text("the folder that prepare wrote"),
@@ -103,9 +108,9 @@ def check(tree: Mapping[str, Any]) -> None:
       UserError: names the field, its value and what to set.
     """
     found = values.flat(tree)
-    rows = {name: FIELDS.get(re.sub(r"^further\.[^.]+", "further.*", name)) for name in found}
+    rows = {name: _row(name, found) for name in found}
     for name, row in rows.items():
-        if row is None and not OPEN.match(name):
+        if row is None and not (OPEN.match(name) or _is_of_a_kind(name, found)):
             near = values.nearest(name, list(FIELDS))
             raise registry.UserError(f"the config has a field {name} that nothing reads{near}.")
     missing = [name for name in FIELDS if name not in found and not OPEN.match(name)]
@@ -119,6 +124,21 @@ def check(tree: Mapping[str, Any]) -> None:
         sentence = rule(tree)
         if sentence:
             raise registry.UserError(f"--config.{sentence}.")
+
+
+def _row(name: str, found: Mapping[str, Any]) -> values.Value | None:
+    """Returns the row of a field; None of one that a kind of modality defines."""
+    if _is_of_a_kind(name, found):
+        return None
+    return FIELDS.get(re.sub(r"^further\.[^.]+", "further.*", name))
+
+
+def _is_of_a_kind(name: str, found: Mapping[str, Any]) -> bool:
+    """Says whether the kind of a further modality that is no image says what a field may be."""
+    head, _, rest = name.partition(".")
+    modality, _, field = rest.partition(".")
+    kind = found.get(f"further.{modality}.kind", "image")
+    return head == "further" and kind != "image" and field.split(".")[0] not in OF_EVERY_KIND
 
 
 def _modalities(c: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What one item of a modality is, and how it is batched and served: what an encoder declares.
 
-Pipelines, signatures and embedders read this instead of asking whether a modality is sound.
+Pipelines, signatures and embedders read this instead of asking which modality it is.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ class ItemSpec:
     """One item of a modality: a waveform, an image or its frames, a vector, a sequence.
 
     Attributes:
-      kind: what reads its files and makes examples of it: `audio`, `image`, or any other word for
-        numbers that come as they are.
+      kind: what reads its files and makes batches of it: a row of `data.kinds.KINDS` or a dotted
+        path.
       shape: of an item; None: any size. Such a first axis is padded with zeros in a batch.
       dtype: of its values, as NumPy calls it.
       tensor: its name in signatures; empty: that of the modality.
@@ -106,3 +106,14 @@ def clip() -> ItemSpec:
 def image(size: int) -> ItemSpec:
     """Returns the spec of images of `size` pixels: [size, size, 3] uint8 RGB."""
     return ItemSpec("image", (size, size, 3), "uint8", fitted=True, file="jpeg")
+
+
+def array(size: int, steps: str = "", kind: str = "array") -> ItemSpec:
+    """Returns the spec of vectors [size] float32, or of sequences [T, size] of any length.
+
+    Args:
+      size: numbers of a vector, or of a step of a sequence.
+      steps: of sequences, the name of the tensor that counts their steps; empty: vectors.
+      kind: what reads their files, see `ItemSpec`.
+    """
+    return ItemSpec(kind, (None, size) if steps else (size,), "float32", length=steps)

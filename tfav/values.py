@@ -54,6 +54,15 @@ class Value(NamedTuple):
             text += ", or None"
         return f"{text} ({self.why})" if self.why else text
 
+    def parsed(self, text: str) -> Any:
+        """Returns the value that a text of a command line means, or the text where it is none."""
+        if self.kind is bool:
+            return {"true": True, "false": False}.get(text.lower(), text)
+        try:
+            return self.kind(text)
+        except ValueError:
+            return text
+
     def wrong(self, value: Any) -> str:
         """Returns what is wrong with a value, as the middle of a sentence; empty: nothing."""
         if value is None and self.or_none:

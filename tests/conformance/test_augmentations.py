@@ -56,8 +56,8 @@ def test_tf_data_gives_the_same(name):
 @pytest.mark.parametrize("name", HERE)
 def test_a_chain_returns_the_type_it_was_given(name):
     value = example(name)
-    images, sounds = augment.resolve([name])
-    output = augment.apply(images + sounds, tf.constant(value), seed(0))
+    chains = augment.resolve([name])
+    output = augment.apply(chains["image"] + chains["waveform"], tf.constant(value), seed(0))
     assert output.dtype == value.dtype and output.shape == value.shape
 
 

@@ -16,6 +16,7 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
+from tests import small
 from tests.export import conftest
 from tests.export.conftest import recipe  # noqa: F401
 from tests.serving import loopback
@@ -285,7 +286,7 @@ def by_prepare(recipe, modality, path, output):  # noqa: F811
         batch_size=1,
         max_seconds=recipe.hearing.max_seconds,
         min_seconds=recipe.hearing.min_seconds,
-        image_size=conftest.SIZE,
+        item=small.item(modality, conftest.SIZE),
     )
     return recipe_embedder.RecipeEmbedder(recipe).embed(modality, batch)[0]
 

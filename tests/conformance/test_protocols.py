@@ -18,7 +18,7 @@ from tfav.evaluation import (
     classification,
     list_tasks,
     metrics,
-    paired,
+    paired_runs,
     result,
     trial_lists,
 )
@@ -162,7 +162,7 @@ def test_a_protocol_that_fits_gives_its_metrics(runs, data, recipe, name):
     text = tables.text_table(found)
     assert all(r.name in text for r in found)
     assert tables.spread_table([found, found]).count("\n") > 2
-    same, left_out = paired.differences(found, found)
+    same, left_out = paired_runs.differences(found, found)
     assert len(same) == len(found) and not left_out
     assert all(d.value == 0 and d.low in (0, None) for d in same)
 

@@ -295,7 +295,7 @@ def test_a_task_of_ones_own_is_one_object_and_its_lists_are_found_by_their_name(
 def test_evaluation_needs_numpy_and_no_tensorflow():
     code = (
         "import sys\n"
-        "from tfav.evaluation import catalogue, paired, query_lists\n"
+        "from tfav.evaluation import catalogue, paired_runs, query_lists\n"
         "from tfav.reports import balance, comparison, tables\n"
         "print(*{'tensorflow', 'keras', 'matplotlib', 'jinja2'} & set(sys.modules))"
     )

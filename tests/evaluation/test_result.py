@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tfav.evaluation import catalogue, paired, result
+from tfav.evaluation import catalogue, paired_runs, result
 from tfav.evaluation.metric import Metric
 
 SHARE = Metric("accuracy", "1:{n} matching")
@@ -108,30 +108,30 @@ def test_a_difference_is_taken_resample_by_resample():
     # Both move from 0.2 to 0.9 over the resamples, always 0.1 apart: alone their intervals overlap,
     # together they are told apart.
     base = np.linspace(0.2, 0.9, 50)
-    (found,), left_out = paired.differences([of_run(base + 0.1)], [of_run(base)])
+    (found,), left_out = paired_runs.differences([of_run(base + 0.1)], [of_run(base)])
     assert left_out == 0 and found.value == pytest.approx(0.1)
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1))
     assert found.better == 1 and found.cell() == "+10.0 [10.0, 10.0]"
-    (worse,), _ = paired.differences([of_run(base + 0.1, ERROR)], [of_run(base, ERROR)])
+    (worse,), _ = paired_runs.differences([of_run(base + 0.1, ERROR)], [of_run(base, ERROR)])
     assert worse.better == -1  # of an error rate, more is worse
     noise = np.where(np.arange(50) % 2, 0.1, -0.1)
-    (neither,), _ = paired.differences([of_run(base + noise)], [of_run(base)])
+    (neither,), _ = paired_runs.differences([of_run(base + noise)], [of_run(base)])
     assert neither.better == 0 and neither.low < 0 < neither.high
 
 
 def test_undefined_resamples_and_unlike_numbers_of_them_leave_the_others():
     first = of_run([0.5, 0.6, 0.7, 0.9])
     other = dataclasses.replace(first, replicates=np.array([0.4, np.nan, 0.6]))
-    (found,), _ = paired.differences([first], [other])
+    (found,), _ = paired_runs.differences([first], [other])
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1))
 
 
 def test_other_trials_are_left_out_and_counted_and_other_questions_ignored():
     base = np.linspace(0.2, 0.9, 50)
     few = of_run(base, num_trials=8)
-    found, left_out = paired.differences([of_run(base)], [few])
+    found, left_out = paired_runs.differences([of_run(base)], [few])
     assert (found, left_out) == ([], 1)
-    assert paired.differences([of_run(base)], [of_run(base, tag="val")]) == ([], 0)
+    assert paired_runs.differences([of_run(base)], [of_run(base, tag="val")]) == ([], 0)
     read = dataclasses.replace(of_run(base), replicates=None)  # as it comes from a file
-    (found,), _ = paired.differences([of_run(base)], [read])
+    (found,), _ = paired_runs.differences([of_run(base)], [read])
     assert (found.low, found.better, found.cell()) == (None, None, "+0.0 [-, -]")

@@ -8,11 +8,12 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
+from tests import small
 from tests.export import conftest
 from tfav import compat, hearing, items, registry
 from tfav.data.input import pipeline
 from tfav.data.prepare import dataset, manifest
-from tfav.inference import file_embedding, recipe_embedder
+from tfav.inference import file_embedding, input_files, recipe_embedder
 
 RATE = 16_000
 
@@ -41,7 +42,7 @@ def embedder(recipe):
 
 def _embed(embedder, folder, **options):
     settings = {"batch_size": 2, "max_bad_fraction": 0.0} | options
-    done = file_embedding.embed(embedder, file_embedding.find([str(folder)]), **settings)
+    done = file_embedding.embed(embedder, input_files.find([str(folder)]), **settings)
     return done.arrays, done.bad
 
 
@@ -49,7 +50,7 @@ def _embed(embedder, folder, **options):
 
 
 def test_files_of_a_folder_are_sorted_and_called_by_their_path_in_it(media):
-    found = file_embedding.find([str(media)])
+    found = input_files.find([str(media)])
     assert [name for name, _ in found["audio"]] == ["a.wav", "b/one.FLAC", "b/two.wav"]
     assert [name for name, _ in found["image"]] == ["face.jpg", "b/wide.PNG"]
     assert found["audio"][1][1] == str(media / "b/one.FLAC")
@@ -57,7 +58,7 @@ def test_files_of_a_folder_are_sorted_and_called_by_their_path_in_it(media):
 
 def test_a_file_named_outright_is_called_as_it_was_given(media):
     path = str(media / "a.wav")
-    assert file_embedding.find([path, str(media / "face.jpg")]) == {
+    assert input_files.find([path, str(media / "face.jpg")]) == {
         "audio": [(path, path)],
         "image": [(str(media / "face.jpg"),) * 2],
     }
@@ -71,12 +72,12 @@ def test_inputs_that_hold_nothing_are_named(media, tmp_path):
         "media/notes.txt": "notes.txt is neither audio nor image: --inputs takes .wav",
     }.items():
         with pytest.raises(registry.UserError, match=sentence):
-            file_embedding.find([str(tmp_path / name)])
+            input_files.find([str(tmp_path / name)])
 
 
 def test_two_files_of_one_name_are_refused(media):
     with pytest.raises(registry.UserError, match="two inputs are called a.wav: embed"):
-        file_embedding.find([str(media), str(media)])
+        input_files.find([str(media), str(media)])
 
 
 # What is embedded -------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def test_a_file_has_the_embedding_it_has_as_a_row_of_a_data_set(media, embedder,
             modality,
             batch_size=1,
             max_seconds=2.0,
-            image_size=conftest.SIZE,
+            item=small.item(modality, conftest.SIZE),
         )
         (batch,) = batches
         np.testing.assert_allclose(
@@ -137,7 +138,7 @@ def test_only_the_first_seconds_are_heard_and_the_rest_is_counted(
     heard, _ = _embed(short, media)
     cut, _ = _embed(embedder, tmp_path / "cut")
     np.testing.assert_allclose(heard["audio"][2], cut["audio"][0], atol=1e-6)
-    found = file_embedding.find([str(media)])
+    found = input_files.find([str(media)])
     done = file_embedding.embed(short, found, batch_size=2, max_bad_fraction=0.0)
     # 9 000, 16 000 and 20 000 samples, of which 8 000 are heard.
     expected = {"a.wav": 0.0625, "b/one.FLAC": 0.5, "b/two.wav": 0.75}

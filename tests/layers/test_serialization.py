@@ -17,11 +17,11 @@ import tfav.encoders
 import tfav.layers
 from tests.conformance import walk
 from tfav import weights
-from tfav.encoders import encoder, kinds
+from tfav.encoders import base, encoder
 from tfav.layers import classifiers, frontend, layer
 
 BASES = (layer.Layer, frontend.Frontend, classifiers.ModalityClassifier)
-BASES += (encoder.Encoder, kinds.AudioEncoder, kinds.ImageEncoder)
+BASES += (encoder.Encoder, base.AudioEncoder, base.ImageEncoder)
 SIZES = {"image": 3, "audio": 3, "flow": 3}  # not in the order of the alphabet
 
 

@@ -13,7 +13,8 @@ from tests.media import hostile
 _DECODE = """
 import json, resource, sys
 from tfav.data.prepare import manifest, records
-from tfav.inference import file_embedding
+from tfav import items
+from tfav.data import kinds
 from tfav.media import bad_file, formats, limits
 
 def status(name):
@@ -31,7 +32,8 @@ for path in sys.argv[1:]:
     found[path] = getattr(made, "reason", "")
     if kind != "video":
         try:
-            file_embedding._load(kind, path, 112, limits.DEFAULT)
+            spec = items.clip() if kind == "audio" else items.image(112)
+            kinds.find(kind).load(path, spec, limits.DEFAULT)
             assert not found[path], path
         except bad_file.BadFile as error:
             assert error.reason == found[path]

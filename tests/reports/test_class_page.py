@@ -11,7 +11,7 @@ import pytest
 
 from tests import showcases
 from tfav import registry
-from tfav.evaluation import classification, paired
+from tfav.evaluation import classification, paired_runs
 from tfav.reports import class_page, figures_page, page
 
 NAMES = ["a", "b", "c"]
@@ -172,7 +172,7 @@ def test_a_comparison_says_difference_and_what_it_means(results):
         for r in results
         if r.replicates is not None and r.metric == classification.ACCURACY
     ]
-    found, _ = paired.differences(results, worse)
+    found, _ = paired_runs.differences(results, worse)
     frame = page.Frame("a run", comparison=page.Comparison(EVIL, found, 2))
     text = figures_page.build(results, [], frame)
     rows = rows_of(text, "Differences to")

@@ -17,7 +17,7 @@ from tests import showcases
 from tfav import registry
 from tfav.evaluation import list_tasks
 from tfav.evaluation import result as results_lib
-from tfav.reports import clips, curves, list_page, page, showcase
+from tfav.reports import curves, inline, list_page, page, showcase
 
 METRICS = {m.key: m for task in list_tasks.TASKS.values() for m in task.metrics}
 
@@ -193,11 +193,11 @@ def test_a_thumbnail_is_small_and_says_nothing_of_where_it_was_taken():
     exif[0x010E] = "at home"
     large = showcases.jpeg((200, 30, 40), 300, exif=exif)
     assert b"at home" in large
-    small = clips.thumbnail(large, 100, 80)
+    small = inline.thumbnail(large, 100, 80)
     picture = Image.open(io.BytesIO(small))
     assert picture.size == (100, 100) and b"at home" not in small and not picture.getexif()
     np.testing.assert_allclose(np.asarray(picture)[50, 50], [200, 30, 40], atol=6)
-    unchanged = Image.open(io.BytesIO(clips.thumbnail(showcases.jpeg((1, 2, 3), 40), 100, 80)))
+    unchanged = Image.open(io.BytesIO(inline.thumbnail(showcases.jpeg((1, 2, 3), 40), 100, 80)))
     assert unchanged.size == (40, 40)
 
 
@@ -206,7 +206,7 @@ def test_a_clip_is_the_start_of_the_recording(monkeypatch, with_mp3):
     if not with_mp3:
         monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "WAV"})
     pcm = showcases.pcm(440, 2.0)
-    mime, content = clips.clip(pcm, 1.0, 0.8)
+    mime, content = inline.clip(pcm, 1.0, 0.8)
     assert mime == ("audio/mpeg" if with_mp3 else "audio/wav")
     sound, rate = soundfile.read(io.BytesIO(content))
     assert rate == 16_000 and abs(len(sound) / rate - 1.0) < 0.15  # a codec pads
@@ -218,10 +218,10 @@ def test_a_clip_is_the_start_of_the_recording(monkeypatch, with_mp3):
 
 def test_peaks_follow_the_loudness():
     loud, soft = np.full(7200, 20_000, "<i2"), np.full(7200, 5_000, "<i2")
-    peaks = clips.peaks(np.concatenate([loud, soft]).tobytes(), 10.0)
+    peaks = inline.peaks(np.concatenate([loud, soft]).tobytes(), 10.0)
     assert peaks == [99] * 24 + [25] * 24  # 99 * 5 / 20 = 24.75
-    assert clips.peaks(b"", 10.0) == [0] * 48
-    assert clips.peaks(np.zeros(100, "<i2").tobytes(), 10.0) == [0] * 48
+    assert inline.peaks(b"", 10.0) == [0] * 48
+    assert inline.peaks(np.zeros(100, "<i2").tobytes(), 10.0) == [0] * 48
 
 
 def test_a_gallery_of_one_item_has_a_curve():

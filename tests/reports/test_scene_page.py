@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests import showcases
 from tfav import registry
-from tfav.reports import drawing, page, scene_page, scene_plots, scenes
+from tfav.reports import drawing, page, scene_examples, scene_page, scene_plots
 
 LEFT = (0.0, 0.0, 0.5, 1.0)
 GREY = np.full([32, 32, 3], 128, np.uint8)
@@ -23,22 +23,22 @@ def pixels(jpeg):
 
 def example(k, audio=None):
     heat = CORNER if audio is None else None
-    return scenes.Example(f"row{k}", "bell", GREY, heat, audio, 0.9 - 0.1 * k, 0.25)
+    return scene_examples.Example(f"row{k}", "bell", GREY, heat, audio, 0.9 - 0.1 * k, 0.25)
 
 
 def clusters(usage, audio=None):
     rows = [[example(0, audio), example(1, audio)] for _ in usage]
-    return scenes.Clusters(np.array(usage), rows)
+    return scene_examples.Clusters(np.array(usage), rows)
 
 
 def build(shown=(), found=None, num_hits=0, num_marked=0, **options):
     frame = page.Frame(**{"title": "a run", "about": {}, **options})
-    of_test = scenes.Scenes(shown, num_hits, num_marked)
+    of_test = scene_examples.Scenes(shown, num_hits, num_marked)
     return scene_page.build([], {"test": of_test}, {"test": found} if found else {}, [], frame)
 
 
 def scene(heat=CORNER, boxes=(), name="a", label="bell"):
-    return scenes.Scene(name, label, GREY, heat, boxes, np.zeros(1600, np.float32))
+    return scene_examples.Scene(name, label, GREY, heat, boxes, np.zeros(1600, np.float32))
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_the_map_is_a_layer_that_a_checkbox_takes_away():
 def test_names_are_text_never_markup():
     evil = showcases.HOSTILE
     bad = example(0)._replace(id=evil, label=evil)
-    found = {"image": scenes.Clusters(np.ones(1), [[bad]])}
-    shown = scenes.Scenes([scene(boxes=[LEFT], name=evil, label=evil)], 1, 1)
+    found = {"image": scene_examples.Clusters(np.ones(1), [[bad]])}
+    shown = scene_examples.Scenes([scene(boxes=[LEFT], name=evil, label=evil)], 1, 1)
     frame = page.Frame(evil, {evil: evil})
     text = scene_page.build([], {evil: shown}, {evil: found}, [], frame)
     assert "<script" not in text.lower()

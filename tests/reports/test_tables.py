@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfav.evaluation import classification, list_tasks, localisation, paired, result, trials
+from tfav.evaluation import classification, list_tasks, localisation, paired_runs, result, trials
 from tfav.evaluation.metric import Metric
 from tfav.reports import curves, drawing, tables
 
@@ -225,7 +225,7 @@ def test_differences_stand_in_the_columns_of_their_directions():
             for d in ("v2f", "f2v")
         ]
 
-    found, _ = paired.differences(run([0.6, 0.8]), run([0.5, 0.7]))
+    found, _ = paired_runs.differences(run([0.6, 0.8]), run([0.5, 0.7]))
     assert tables.difference_table(found, "b", "a").splitlines() == [
         "| %, b less a [95 %, both on the same resamples] | V->F | F->V |",
         "|---|---|---|",

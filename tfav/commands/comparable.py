@@ -6,7 +6,7 @@ from typing import Any
 
 from tfav import registry
 from tfav.commands import plans
-from tfav.evaluation import paired
+from tfav.evaluation import paired_runs
 from tfav.evaluation.result import Result
 from tfav.reports import tables
 
@@ -76,7 +76,7 @@ def differences(
         return
     called = short(workdirs)
     for name, results in zip(called[1:], found[1:]):
-        shown, left_out = paired.differences(results, found[0])
+        shown, left_out = paired_runs.differences(results, found[0])
         if shown:
             yield tables.difference_table(shown, name, called[0])
         if left_out:

@@ -1,11 +1,11 @@
-"""Embeds files: sounds and images in, one `.npz` of unit vectors out."""
+"""Embeds files: audio, images and what else a model takes in, one `.npz` of unit vectors out."""
 
 import os
 from collections.abc import Sequence
 
 from tfav import files, registry
 from tfav.commands import load
-from tfav.inference import file_embedding
+from tfav.inference import file_embedding, input_files
 from tfav.media import limits
 
 _BATCH_SIZE = 32
@@ -37,9 +37,9 @@ def embed(
         )
     if os.path.exists(output) and not overwrite:
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
-    found = file_embedding.find(inputs)
-    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     embedder = load.embedder(source)
+    found = input_files.find(inputs, embedder.items)
+    os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     done = file_embedding.embed(
         embedder,
         found,
@@ -50,7 +50,7 @@ def embed(
     )
     files.write_npz(output, done.arrays)
     lines = [f"left out {path}: {reason}" for path, reason in done.bad]
-    for modality in file_embedding.MODALITIES:
+    for modality in found:
         if modality in done.arrays:
             lines.append("{}: {} x {}".format(modality, *done.arrays[modality].shape))
     if done.unheard:

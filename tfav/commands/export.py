@@ -42,7 +42,7 @@ def export(
     options = ExportOptions(
         **{"audio_seconds": c.export.audio_seconds, "min_cosine": c.export.min_cosine, **wanted},
         on_phone=_in_form(c, recipe, len(labels), frontend),
-        num_frames={name: its.num_frames for name, its in models.pictures(c).items()},
+        num_frames={name: spec.num_frames for name, spec in models.items(c).items() if spec.fitted},
         classes=labels if classifies else (),
         about={
             "license": license_text or "not stated",

@@ -26,6 +26,8 @@ def embedder(path: str) -> embedders.Embedder:
         from tfav.inference import recipe_embedder
 
         run = models.trained(path)
-        frames = {name: its.num_frames for name, its in models.pictures(run.config).items()}
+        frames = {
+            name: spec.num_frames for name, spec in models.items(run.config).items() if spec.fitted
+        }
         return recipe_embedder.RecipeEmbedder(run.recipe, classes=run.labels, num_frames=frames)
     return embedders.load(path)

@@ -16,7 +16,7 @@ from tfav.commands.pages import (
 from tfav.commands.protocols import protocol as protocols_base
 from tfav.commands.protocols import table
 from tfav.data import shards
-from tfav.evaluation import paired
+from tfav.evaluation import paired_runs
 from tfav.experiment import measurement, models
 from tfav.reports import film, page
 
@@ -135,7 +135,9 @@ def _comparison(
         other, context.index, context.tags, context.lists_dir, context.seed
     )
     theirs = request._replace(workdir=request.baseline)
-    found, left_out = paired.differences(content.results, kind.evaluate(beside, theirs).results)
+    found, left_out = paired_runs.differences(
+        content.results, kind.evaluate(beside, theirs).results
+    )
     if not found:
         raise registry.UserError(
             f"--baseline={request.baseline} has no figure in common with {request.workdir}: name a "

@@ -173,7 +173,7 @@ def _train(
 
 def _count_unheard(c: ml_collections.ConfigDict, index: shards.Index) -> None:
     """Logs how many clips are longer than the longest crop."""
-    if "audio" not in c.modalities:
+    if not any(spec.clip for spec in models.items(c).values()):
         return
     longest = c.data.audio_seconds[1]
     lost = lengths.unheard(index.select(c.data.train_split), longest)

@@ -31,6 +31,7 @@ _INFO = {
     "shards": [{"file": str, "bytes": int, "records": int}],
     "columns": [str],
     "modalities": [str],
+    "kinds?": {"*": str},  # of those that are no images
     "index_sha256?": str,  # data sets of older versions have none
 }
 
@@ -45,7 +46,8 @@ class Index:
       offset: [N] int64, byte offset of the payload in its shard; `length` [N] int64, its bytes.
       num_samples: [N] int64, 0 without audio.
       height: [N] int64, 0 without an image; likewise `width`.
-      frames: image modality (`image` and each further one) to [N] int64, 0 where a row has none.
+      frames: modality (`image` and each further one) to [N] int64, 0 where a row has none; of
+        what is no image 1.
       extra: name of a further column to [N] str.
       info: the content of `dataset.json`; its `index_sha256`, that of `index.csv`, says which data
         these are.
@@ -71,13 +73,20 @@ class Index:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities that any row holds: `audio`, `image`, then further ones."""
-        return tuple(name for name in ("audio", *self.frames) if self.held(name).any())
+        return tuple(name for name in self._counts if self.held(name).any())
 
     def held(self, modality: str) -> np.ndarray:
         """Returns [N] bool: which rows hold `modality`. One that the data does not know: none."""
-        if modality == "audio":
-            return self.num_samples > 0
-        return self.frames.get(modality, np.zeros(len(self), np.int64)) > 0
+        return self._counts.get(modality, np.zeros(len(self), np.int64)) > 0
+
+    def kind(self, modality: str) -> str:
+        """Returns the kind of a modality, as `data.kinds.find` takes it."""
+        return {"audio": "audio", **self.info.get("kinds", {})}.get(modality, "image")
+
+    @property
+    def _counts(self) -> dict[str, np.ndarray]:
+        """Modality to [N] int64: what a row holds of it, samples or frames."""
+        return {"audio": self.num_samples, **self.frames}
 
     @property
     def shard_bytes(self) -> dict[str, int]:
@@ -159,7 +168,7 @@ class Index:
 
 
 def frame_columns(further: Iterable[str]) -> dict[str, str]:
-    """Returns image modality to its column of the index."""
+    """Returns the column of the index of `image` and of each further modality."""
     return {"image": FRAMES} | {name: f"{FRAMES}_{name}" for name in further}
 
 

@@ -3,8 +3,9 @@
 `DIR/dataset.json` describes the whole, `DIR/index.csv` has one line per record, and the payload of
 a record is a `tf.train.Example` with `id`, and where the row has them `audio` (PCM16 little-endian,
 mono, 16 kHz), `image` and further image modalities such as `flow` (each a list of JPEGs: the frames
-in order). The index holds the byte range of each payload, so that a reader fetches any record with
-`tf.raw_ops.TFRecordDatasetV2` at its byte offset (see `input.reader`), and no Python.
+in order), and modalities of other kinds as their `data.kinds.Kind` writes them. The index holds the
+byte range of each payload, so that a reader fetches any record with `tf.raw_ops.TFRecordDatasetV2`
+at its byte offset (see `input.reader`), and no Python.
 
 What is written is here; `Index`, which reads it, is made in `index` and belongs to this door.
 """
@@ -46,7 +47,9 @@ class Record:
       height: of the image in pixels, 0 without one.
       width: of the image in pixels, 0 without one.
       extra: columns that pass through, name to text.
-      further: further image modalities, name to frames (bytes of JPEG files).
+      further: further modalities, name to frames (bytes of JPEG files), or of another kind to the
+        one content that `Kind.read` returns.
+      kinds: kind of those of `further` that are no images, by name.
     """
 
     id: str
@@ -58,10 +61,11 @@ class Record:
     width: int = 0
     extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
     further: Mapping[str, Sequence[bytes]] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def frames(self) -> dict[str, Sequence[bytes]]:
-        """JPEG files of every image modality of the row, `image` first."""
+        """What the row stores of `image` and of every further modality, `image` first."""
         image = [self.image] if isinstance(self.image, bytes) else self.image or ()
         pictures = {"image": image, **self.further}
         return {name: files for name, files in pictures.items() if len(files)}
@@ -91,7 +95,7 @@ class Writer(contextlib.AbstractContextManager):
       planned: rows expected of each split (an upper bound), which spreads them evenly over shards.
       shards: number of shards of each split; no split gets more shards than planned rows.
       columns: names of the columns that pass through.
-      modalities: names of the image modalities beside `image`.
+      modalities: names of the modalities beside `audio` and `image`.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Writer(contextlib.AbstractContextManager):
         self._shards = {s: max(1, min(wanted[s], n)) for s, n in self._planned.items()}
         self._columns = list(columns)
         self._further = list(modalities)
+        self._kinds: dict[str, str] = {}
         self._splits: dict[str, dict] = {}
         self._labels: dict[str, dict[str, None]] = {}
         self._files: list[dict] = []
@@ -125,6 +130,7 @@ class Writer(contextlib.AbstractContextManager):
         unknown = set(record.further) - set(self._further)
         if unknown:
             raise ValueError(f"{record.id} has {unknown}, and modalities is {self._further}")
+        self._kinds |= record.kinds
         pictures = ["image", *self._further]
         count = self._splits.setdefault(
             record.split, {"labels": [], "audio": 0, **dict.fromkeys(pictures, 0), "rows": 0}
@@ -188,6 +194,7 @@ class Writer(contextlib.AbstractContextManager):
             "shards": self._files,
             "columns": self._columns,
             "modalities": self._further,
+            **({"kinds": self._kinds} if self._kinds else {}),
             "index_sha256": files.sha256(os.path.join(self._directory, "index.csv")),
         }
         states.write(os.path.join(self._directory, "dataset.json"), self.info)

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfav.encoders import kinds, mobile, resnet, vgg
+from tfav.encoders import base, mobile, resnet, vgg
 from tfav.layers import blocks, layer, normalization, pooling, residual, tail
 from tfav.ops import precision
 
 
 @keras.saving.register_keras_serializable("tfav", "AudioTiny")
-class Tiny(kinds.AudioEncoder):
+class Tiny(base.AudioEncoder):
     """Three strided convolutions over time, two dense layers: for the demo, tests and phones.
 
     The mel bands are the channels of the first convolution. 5 million multiplications for 3 s. The
@@ -69,7 +69,7 @@ class Tiny(kinds.AudioEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class ThinResNet34(kinds.AudioEncoder):
+class ThinResNet34(base.AudioEncoder):
     """Thin SE-ResNet-34 with self-attentive pooling, the voice encoder of Wen et al., CVPR 2021.
 
     Maps are [B, time, frequency, C], the transpose of the released code's.

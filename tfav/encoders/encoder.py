@@ -26,7 +26,8 @@ class Encoder(layer.Layer):
     `layers.layer.Layer`.
 
     Attributes:
-      modality: Kind of input, `audio` or `image` (which any modality of pictures is).
+      modality: Kind of input, `audio`, `image` (which any modality of images is), `array` or a
+        kind of its own.
       map_stride: Frames (audio) or pixels (image) from one position of the feature map to the next;
         n of them are ceil(n / map_stride) positions where the encoder does not say otherwise.
 

@@ -5,14 +5,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfav.encoders import kinds, mobile, resnet, vgg
+from tfav.encoders import base, mobile, resnet, vgg
 from tfav.layers import blocks, normalization, residual, tail
 from tfav.layers import dropout as dropout_lib
 from tfav.ops import precision
 
 
 @keras.saving.register_keras_serializable("tfav", "ImageTiny")
-class Tiny(kinds.ImageEncoder):
+class Tiny(base.ImageEncoder):
     """Four strided convolutions and two dense layers: demo, tests, phones.
 
     The last map is flattened, not averaged: where things are is what a face is told by. It has a
@@ -66,7 +66,7 @@ class Tiny(kinds.ImageEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class TinyMap(kinds.ImageEncoder):
+class TinyMap(base.ImageEncoder):
     """Three convolutions, each with a max-pool after it: to say where things are, in the demo.
 
     A position every 8 pixels, 22 pixels wide, in the middle of the part of the image that it
@@ -119,7 +119,7 @@ class TinyMap(kinds.ImageEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class IR50(kinds.ImageEncoder):
+class IR50(base.ImageEncoder):
     """ArcFace's IR-50, the face encoder of Wen et al., CVPR 2021.
 
     Takes RGB. The released network was fed BGR: loading its weights means reversing the input

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfav.encoders import kinds
+from tfav.encoders import base
 from tfav.layers import blocks, layer, normalization, pooling
 from tfav.ops import precision
 
@@ -65,7 +65,7 @@ class Bottleneck(layer.Layer):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class MobileFaceNet(kinds.ImageEncoder):
+class MobileFaceNet(base.ImageEncoder):
     """MobileFaceNet (Chen et al., CCBR 2018), with ReLU6 in place of PReLU: a million parameters.
 
     The last map, 7 x 7 of 112 x 112 pixels, is weighed position by position, each channel by
@@ -175,7 +175,7 @@ class SeparableBlock(layer.Layer):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class SpeakerNet(kinds.AudioEncoder):
+class SpeakerNet(base.AudioEncoder):
     """SpeakerNet (Koluguri et al., 2020) with 128 channels for 512: a quarter million parameters.
 
     The mel bands are the channels of the first convolution, which has QuartzNet's stride of 2 here

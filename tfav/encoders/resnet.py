@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfav.encoders import kinds
+from tfav.encoders import base
 from tfav.layers import blocks, layer, normalization, pooling, residual, spectrograms
 from tfav.ops import precision
 
@@ -15,7 +15,7 @@ FEATURE_SIZE = 512
 
 
 @keras.saving.register_keras_serializable("tfav")
-class AudioResNet18(kinds.AudioEncoder):
+class AudioResNet18(base.AudioEncoder):
     """ResNet-18 of a spectrogram, averaged over sound time and frequency: MMCosine on CREMA-D.
 
     The stem has one channel. Maps are [B, time, frequency, C], the transpose of the authors'.
@@ -62,7 +62,7 @@ class AudioResNet18(kinds.AudioEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class ImageResNet(kinds.ImageEncoder):
+class ImageResNet(base.ImageEncoder):
     """ResNet-18 or 34, averaged over the image and over frames: MMCosine.
 
     Pixels are scaled as torchvision's ImageNet weights want them.
@@ -113,7 +113,7 @@ class ImageResNet(kinds.ImageEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class ResNetSE34(kinds.AudioEncoder):
+class ResNetSE34(base.AudioEncoder):
     """ResNetSE34V2 of clovaai's voxceleb_trainer, the voice encoder of MMCosine on VoxCeleb.
 
     Maps are [B, time, frequency, C]; the pooled features are ordered by frequency, then channel

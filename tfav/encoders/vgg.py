@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import compat, registry
-from tfav.encoders import kinds
+from tfav.encoders import base
 from tfav.layers import blocks, layer, spectrograms
 
 FEATURE_SIZE = 512
@@ -59,7 +59,7 @@ class Trunk(layer.Layer):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class VGGish(kinds.AudioEncoder):
+class VGGish(base.AudioEncoder):
     """The VGGish trunk without its last pool and dense layers, globally pooled: the ear of DMC.
 
     Args:
@@ -114,7 +114,7 @@ class VGGish(kinds.AudioEncoder):
 
 
 @keras.saving.register_keras_serializable("tfav")
-class VGG16(kinds.ImageEncoder):
+class VGG16(base.ImageEncoder):
     """The VGG16 trunk without its last pool and dense layers, globally pooled: the eye of DMC.
 
     The map has H // 16 by W // 16 positions (pools drop an odd last row): 16 x 16 of 256 pixels.

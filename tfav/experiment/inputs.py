@@ -9,15 +9,22 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry, tensors
+from tfav.clients import client
+from tfav.data import kinds
 from tfav.data.input import augment, endless, pipeline
 from tfav.experiment import collect, models
 
 
 @contextlib.contextmanager
 def whole(directory: str) -> Iterator[None]:
-    """Makes of a damaged record in the data set `directory` a sentence."""
+    """Makes of a record in the data set `directory` that cannot be used a sentence."""
     try:
         yield
+    except tf.errors.InvalidArgumentError as error:
+        sentence = client.asserted(error.message)
+        if kinds.MISFIT not in sentence:
+            raise
+        raise registry.UserError(f"{directory}: {sentence}") from error
     except tf.errors.DataLossError as error:
         where = re.search(r"corrupted record at \d+|truncated record at \d+", error.message)
         raise registry.UserError(
@@ -29,8 +36,18 @@ def whole(directory: str) -> Iterator[None]:
 def training_batches(
     c: ml_collections.ConfigDict, start_step: int
 ) -> Callable[[tf.distribute.InputContext | None], tf.data.Dataset]:
-    """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on."""
+    """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on.
+
+    Raises:
+      UserError: the data lacks what the config asks for, or is of another kind.
+    """
     if c.data.sampling == "identities":
+        others = [modality for modality in c.modalities if modality in c.further]
+        if others:
+            raise registry.UserError(
+                f"--config.data.sampling=identities draws audio and image and not {others[0]}: set "
+                "it to rows."
+            )
         return endless.identity_batches(
             c.data.directory,
             c.data.train_split,
@@ -41,29 +58,30 @@ def training_batches(
             augment=c.data.augment,
             start_step=start_step,
         )
-    its = models.pictures(c)
     return endless.row_batches(
         c.data.directory,
         c.data.train_split,
-        modalities=tuple(c.modalities),
+        items=_items(c),
         batch_size=c.train.batch_size,
         seed=c.seed,
         audio_seconds=c.data.audio_seconds,
-        image_size={name: its[name].size for name in its},
-        num_frames={name: its[name].num_frames for name in its},
-        augment=_augment(c),
         start_step=start_step,
     )
 
 
-def _augment(c: ml_collections.ConfigDict) -> dict[str, tuple[str, ...]]:
-    """Returns the augmentations of each modality; a row that knows no sound is for the pictures."""
-    sounds = augment.AUDIO_AUGMENTATIONS
-    return {
-        "audio": tuple(name for name in c.data.augment if name in sounds),
-        "image": tuple(name for name in c.data.augment if name not in sounds),
-        **{name: c.further[name].augment for name in c.further},
-    }
+def _items(c: ml_collections.ConfigDict) -> dict[str, kinds.Item]:
+    """Returns what batches hold of each modality.
+
+    The augmentations of `data` that change sounds are those of `audio`, the others of `image`.
+    """
+    found = {}
+    for modality, (_, kind, its) in models.sections(c).items():
+        names = its.get("augment")
+        if names is None:
+            sounds = kind is kinds.AUDIO
+            names = [n for n in c.data.augment if augment.changes_sound(n) is sounds]
+        found[modality] = kinds.Item(kind, kind.item(modality, its), tuple(names))
+    return found
 
 
 def evaluation_batches(
@@ -74,17 +92,16 @@ def evaluation_batches(
     batch_size: int,
 ) -> tf.data.Dataset:
     """Returns batches of one modality of the items `ids`, once and in order, clips as heard."""
-    its = models.pictures(c).get(modality)
+    _, kind, its = models.sections(c)[modality]
     heard = models.hearing(c)
     return pipeline.evaluation_batches(
         directory,
         ids,
         modality,
         batch_size=batch_size,
+        item=kinds.Item(kind, kind.item(modality, its)),
         max_seconds=heard.max_seconds,
         min_seconds=heard.min_seconds,
-        image_size=its.size if its else 0,
-        num_frames=its.num_frames if its else 1,
     )
 
 

@@ -7,9 +7,11 @@ import keras
 import ml_collections
 
 from tfav import config as config_lib
+from tfav import fields, recipes, registry, values
 from tfav import hearing as hearing_lib
-from tfav import recipes, registry, values
-from tfav.encoders import audio, encoder, image
+from tfav import items as items_lib
+from tfav.data import kinds
+from tfav.encoders import by_kind, encoder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints, environment
@@ -31,10 +33,65 @@ class Trained(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-def pictures(c: ml_collections.ConfigDict) -> dict[str, ml_collections.ConfigDict]:
-    """Returns what the config says of each of its modalities that are made of pictures."""
-    known = {"image": c.image, **{name: c.further[name] for name in c.further}}
-    return {name: known[name] for name in c.modalities if name != "audio"}
+class Section(NamedTuple):
+    """What a config says of one of its modalities.
+
+    Attributes:
+      name: of the section, such as `further.flow`.
+      kind: of the modality.
+      its: the section.
+    """
+
+    name: str
+    kind: kinds.Kind
+    its: ml_collections.ConfigDict
+
+
+def sections(c: ml_collections.ConfigDict) -> dict[str, Section]:
+    """Returns what a config says of each of its modalities; clips first, then in its order.
+
+    Raises:
+      UserError: a kind that does not exist, or a field of the section that it lacks or refuses.
+    """
+    known = {"audio": Section("audio", kinds.AUDIO, c.audio)}
+    known["image"] = Section("image", kinds.IMAGE, c.image)
+    for modality, its in c.further.items():
+        if modality in c.modalities:
+            known[modality] = _further(modality, its)
+    found = {modality: known[modality] for modality in c.modalities}
+    # The order of a head's columns: that of runs from before there were kinds.
+    return dict(sorted(found.items(), key=lambda entry: entry[1].kind is not kinds.AUDIO))
+
+
+def _further(modality: str, its: ml_collections.ConfigDict) -> Section:
+    name = f"further.{modality}"
+    kind = kinds.find(its.get("kind", kinds.IMAGE.name))
+    if kind is kinds.AUDIO:
+        raise registry.UserError(
+            f"--config.{name}.kind=audio: the modality `audio` alone is of that kind; choose "
+            "another."
+        )
+    lacking = [field for field in kind.fields if field not in its]
+    if lacking:
+        raise registry.UserError(
+            f"--config.{name} has no field {lacking[0]!r}, which a modality of the kind "
+            f"{kind.name} needs: give {kind.fields[lacking[0]].wanted}."
+        )
+    flag = f"--config.{name}.{{}}".format
+    own = {field: value for field, value in its.items() if field not in fields.OF_EVERY_KIND}
+    unknown = [field for field in own if field not in kind.fields]
+    if unknown:
+        raise registry.UserError(
+            f"{flag(unknown[0])} is no field of the kind {kind.name}: leave it out, or choose from "
+            f"{', '.join(kind.fields)}."
+        )
+    values.check(own, kind.fields, flag)
+    return Section(name, kind, its)
+
+
+def items(c: ml_collections.ConfigDict) -> dict[str, items_lib.ItemSpec]:
+    """Returns what one item of each of a config's modalities is, in the order of `sections`."""
+    return {m: kind.item(m, its) for m, (_, kind, its) in sections(c).items()}
 
 
 def hearing(c: ml_collections.ConfigDict) -> hearing_lib.Hearing:
@@ -51,35 +108,33 @@ def hearing(c: ml_collections.ConfigDict) -> hearing_lib.Hearing:
 
 
 def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
-    """Returns a config's encoders, by modality, with fresh weights."""
+    """Returns a config's encoders, by modality, with fresh weights.
+
+    Raises:
+      UserError: an unknown encoder, an argument that it does not take, or one of other items.
+    """
     made: dict[str, encoder.Encoder] = {}
-    if "audio" in c.modalities:
-        make = registry.lookup(audio.AUDIO_ENCODERS, c.audio.encoder, "audio encoder")
-        made["audio"] = registry.call(
-            make,
-            f"the encoder {c.audio.encoder!r} in --config.audio.arguments",
-            c.audio.arguments.to_dict(),
-            embedding_size=c.embedding_size,
-            frontend=c.audio.frontend.to_dict(),
-            seed=c.seed,
-            name="audio",
+    for modality, (section, kind, its) in sections(c).items():
+        make = registry.lookup(
+            by_kind.ENCODERS.get(kind.name, {}), its.encoder, f"{kind.name} encoder"
         )
-    for modality, its in pictures(c).items():
-        make = registry.lookup(image.IMAGE_ENCODERS, its.encoder, "image encoder")
         made[modality] = registry.call(
             make,
-            f"the encoder {its.encoder!r} in --config.{_section(modality)}.arguments",
+            f"the encoder {its.encoder!r} in --config.{section}.arguments",
             its.arguments.to_dict(),
             embedding_size=c.embedding_size,
-            image_size=its.size,
             seed=c.seed,
             name=modality,
+            **kind.encoder_arguments(modality, its),
         )
+        wanted, own = kind.item(modality, its), made[modality].item_spec
+        if own.of(modality, wanted.num_frames) != wanted:
+            raise registry.UserError(
+                f"the encoder {its.encoder!r} of --config.{section} takes {own.kind} {own.dtype} "
+                f"{list(own.shape)} and the section is of {wanted.kind} {wanted.dtype} "
+                f"{list(wanted.shape)}: choose another encoder, or mend the section."
+            )
     return made
-
-
-def _section(modality: str) -> str:
-    return modality if modality == "image" else f"further.{modality}"
 
 
 def recipe_class(c: ml_collections.ConfigDict) -> type[base.Recipe]:

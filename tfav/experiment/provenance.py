@@ -24,9 +24,7 @@ def origin(c: ml_collections.ConfigDict, workdir: str, index: shards.Index) -> d
       index: of the data that the export was measured on.
     """
     last = environment.starts(workdir)[-1]
-    encoders = {name: its.encoder for name, its in models.pictures(c).items()}
-    if "audio" in c.modalities:
-        encoders["audio"] = c.audio.encoder
+    encoders = {name: section.its.encoder for name, section in models.sections(c).items()}
     files = {f"init.{name}": path for name, path in c.init.items() if path}
     if c.train.init_from:
         files["train.init_from"] = c.train.init_from

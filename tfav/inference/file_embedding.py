@@ -1,6 +1,5 @@
-"""Embeddings of sound and image files, by a run, a SavedModel or a `.tflite`."""
+"""Embeddings of files, by a run, a SavedModel or a `.tflite`."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,76 +8,25 @@ import tqdm
 from absl import logging
 
 from tfav import registry, tensors
+from tfav.data import kinds
 from tfav.inference import embedders
-from tfav.media import audio_files, bad_file, formats, image_files, limits
-
-MODALITIES = ("audio", "image")
-Item = tuple[str, str]  # id, path
-
-
-def find(inputs: Sequence[str]) -> dict[str, list[Item]]:
-    """Returns the files of each modality below `inputs`, sorted, as (id, path).
-
-    Which files those are says `media.formats`; what else a folder holds is counted in the log. The
-    id of a file inside a folder is its path relative to that folder, that of a file named outright
-    its path as given.
-
-    Raises:
-      UserError: an input does not exist, is of no known kind, or nothing was found.
-    """
-    found: dict[str, list[Item]] = {m: [] for m in MODALITIES}
-    known = formats.listed(*MODALITIES)
-    left_out = formats.LeftOut()
-    for top in inputs:
-        if os.path.isdir(top):
-            for name in sorted(formats.below(top), key=os.path.split):  # a folder's own files first
-                path = os.path.join(top, name)
-                if formats.modality(name) in found:
-                    found[formats.modality(name)].append((name, path))
-                else:
-                    left_out.add([path])
-        elif not os.path.exists(top):
-            raise registry.UserError(f"{top} does not exist: mend --inputs.")
-        elif formats.modality(top) in found:
-            found[formats.modality(top)].append((top, top))
-        else:
-            raise registry.UserError(f"{top} is neither audio nor image: --inputs takes {known}.")
-    left_out.warn("--inputs")
-    if not any(found.values()):
-        raise registry.UserError(
-            f"no audio or image in {', '.join(inputs)}: --inputs takes {known}."
-        )
-    for items in found.values():
-        names = [name for name, _ in items]
-        if len(set(names)) < len(names):
-            twice = next(n for n in names if names.count(n) > 1)
-            raise registry.UserError(
-                f"two inputs are called {twice}: embed their folders one by one."
-            )
-    return found
+from tfav.inference.input_files import Item
+from tfav.items import ItemSpec
+from tfav.media import bad_file, limits
 
 
-def _load(modality: str, path: str, image_size: int | None, bounds: limits.Limits) -> np.ndarray:
+def _load(spec: ItemSpec, path: str, bounds: limits.Limits) -> np.ndarray:
     """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
     bad_file.check_name(path)
-    if modality == "audio":
-        # Through PCM16, as prepare stores it: one file has one embedding, whichever way it came.
-        samples = audio_files.read_audio(path, bounds=bounds, dtype=np.int16)
-        return samples.astype(np.float32) / 32768.0
-    import tensorflow as tf
-
-    from tfav.data.input import pipeline  # sound does without TensorFlow
-
-    content, _, _ = image_files.read_image(path, bounds=bounds)
-    return pipeline.decode_image(tf.constant(content), image_size).numpy()
+    return kinds.find(spec.kind).load(path, spec, bounds)
 
 
 class Embedded(NamedTuple):
     """What became of files.
 
     Attributes:
-      arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, `image_id`, `image`, each where
-        there is such a file, and `embedding_space` [], whose id embeddings that can be compared
+      arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, and so of every modality that
+        there is a file of, and `embedding_space` [], whose id embeddings that can be compared
         share.
       bad: (path, reason) of every file left out.
       unheard: path of a clip to the seconds of it that come after what is heard.
@@ -97,7 +45,7 @@ def load(embedder: embedders.Embedder, modality: str, path: str) -> np.ndarray:
     """
     spec = embedder.items[modality]
     try:
-        item = _load(modality, path, spec.side if spec.fitted else None, limits.DEFAULT)
+        item = _load(spec, path, limits.DEFAULT)
     except bad_file.BadFile as error:
         raise registry.UserError(f"{path} {error.reason}: mend it or name another.") from error
     return item[: embedder.hearing.max_samples] if spec.clip else item
@@ -116,8 +64,7 @@ def _batches(
         names, values = [], []
         for name, path in items[start : start + batch_size]:
             try:
-                side = spec.side if spec.fitted else None
-                value = _load(modality, path, side, bounds)
+                value = _load(spec, path, bounds)
             except bad_file.BadFile as error:
                 result.bad.append((path, error.reason))
                 continue
@@ -179,7 +126,7 @@ def embed(
 
     Args:
       embedder: a run, a SavedModel or a `.tflite`.
-      found: as `find` returns it.
+      found: as `input_files.find` returns it.
       batch_size: files of one call.
       max_bad_fraction: share of files that cannot be embedded, of all, that may be left out.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfav import items, registry, tensors
-from tfav.inference import embedders, file_embedding
+from tfav.inference import embedders, file_embedding, input_files
 from tfav.media import bad_file, mono
 
 _BATCH_SIZE = 32
@@ -89,7 +89,7 @@ class Model:
         Args:
           inputs: paths of audio and image files or of folders; or arrays: clips [T] float32 in
             [-1, 1] at 16 kHz, images [H, W, 3] uint8 RGB, or what else a modality takes.
-          modality: of arrays, where their shape does not tell.
+          modality: of arrays, where their shape does not tell; of files, the only one wanted.
           max_bad_fraction: share of files that cannot be embedded that may be left out.
 
         Raises:
@@ -98,9 +98,10 @@ class Model:
         given = _listed(inputs)
         if any(isinstance(one, np.ndarray) for one in given):
             return self._embed_arrays([np.asarray(one) for one in given], modality)
-        found = file_embedding.find([os.fspath(one) for one in given])
         if modality:
-            found = {m: items if m == modality else [] for m, items in found.items()}
+            self._require(modality)
+        paths = [os.fspath(one) for one in given]
+        found = input_files.find(paths, self._embedder.items, modality)
         done = file_embedding.embed(
             self._embedder, found, batch_size=_BATCH_SIZE, max_bad_fraction=max_bad_fraction
         )
@@ -189,11 +190,7 @@ class Model:
 
     def _embed_arrays(self, arrays: list[np.ndarray], modality: str) -> Embeddings:
         modality = modality or self._modality_of(arrays[0])
-        if modality not in self.modalities:
-            raise registry.UserError(
-                f"this model embeds {' and '.join(self.modalities) or 'nothing'} and not "
-                f"{modality}: name one of those."
-            )
+        self._require(modality)
         spec = self._embedder.items[modality]
         checked = [self._checked(modality, place, one) for place, one in enumerate(arrays)]
         chunks = [checked[at : at + _BATCH_SIZE] for at in range(0, len(checked), _BATCH_SIZE)]
@@ -207,6 +204,13 @@ class Model:
         return Embeddings(
             {modality: names}, {modality: np.concatenate(vectors)}, self.embedding_space, unheard
         )
+
+    def _require(self, modality: str) -> None:
+        if modality not in self.modalities:
+            raise registry.UserError(
+                f"this model embeds {' and '.join(self.modalities) or 'nothing'} and not "
+                f"{modality}: name one of those."
+            )
 
     def _modality_of(self, array: np.ndarray) -> str:
         fits = [m for m in self.modalities if _fits(self._embedder.items[m], array)]

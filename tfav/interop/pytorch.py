@@ -41,6 +41,9 @@ class Released(NamedTuple):
       kind: class of encoder that takes its weights.
       create: makes one that treats its input as the original does.
       names: beginnings of our names, as patterns, and of theirs; the first match counts.
+      transposed: whether its maps are frequency x time, where ours are time x frequency.
+      bgr: our name of the kernel that it feeds BGR; empty: none.
+      flattened: our name of the kernel that reads a map flattened channels first; empty: none.
     """
 
     prefix: str
@@ -48,6 +51,9 @@ class Released(NamedTuple):
     kind: type[base.Encoder]
     create: Callable[[], base.Encoder]
     names: tuple[tuple[str, str], ...]
+    transposed: bool = False
+    bgr: str = ""
+    flattened: str = ""
 
 
 _TAIL = ((r"tail/bn/", "fc.0."), (r"tail/dense/", "fc.2."))
@@ -66,6 +72,7 @@ RELEASED = {
             (r"(layer\d)/(\d+)/se/excite/", r"model.\1.\2.se.fc.2."),
             (r"", "model."),
         ),
+        transposed=True,
     ),
     "image": Released(
         "F.",
@@ -88,6 +95,8 @@ RELEASED = {
             (r"body/(\d+)/shortcut/", r"model.body.\1.shortcut_layer."),
             (r"", "model."),
         ),
+        bgr="conv1/kernel",
+        flattened="fc/kernel",
     ),
 }
 _LEAVES = {
@@ -195,12 +204,13 @@ def assign(
         variable.assign(value)
     if backbone:
         logging.info("%s: the backbone alone; the tail keeps fresh weights", source)
-    if encoder.modality == "audio" and encoder.frontend.amplitude != AMPLITUDE:
+    frontend = getattr(encoder, "frontend", None)
+    if frontend is not None and frontend.amplitude != AMPLITUDE:
         logging.warning(
             "%s was trained on int16 amplitudes and this front-end multiplies by %g: "
             "set --config.audio.frontend.amplitude=%g",
             source,
-            encoder.frontend.amplitude,
+            frontend.amplitude,
             AMPLITUDE,
         )
 
@@ -251,7 +261,8 @@ def _select(
 def _their_shape(name: str, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
     """Returns the shape in PyTorch of our weight `name` of `shape`."""
     if len(shape) == 4:
-        return shape[::-1] if modality == "audio" else (*shape[:1:-1], *shape[:2])
+        transposed = RELEASED[modality].transposed
+        return shape[::-1] if transposed else (*shape[:1:-1], *shape[:2])
     if name.endswith("alpha"):
         return shape[-1:]
     return shape if name == "sap/context/kernel" else shape[::-1]
@@ -259,13 +270,12 @@ def _their_shape(name: str, shape: tuple[int, ...], modality: str) -> tuple[int,
 
 def _convert(name: str, value: np.ndarray, modality: str) -> np.ndarray:
     """Returns PyTorch's value of our weight `name` in our order of axes."""
-    if value.ndim == 4:  # [out, in, height, width]; their voice maps are frequency x time
-        if modality == "audio":
-            return value.transpose(3, 2, 1, 0)
-        if name == "conv1/kernel":  # they feed BGR
+    released = RELEASED[modality]
+    if value.ndim == 4:  # [out, in, height, width]
+        if name == released.bgr:
             value = value[:, ::-1]
-        return value.transpose(2, 3, 1, 0)
-    if modality == "image" and name == "fc/kernel":  # they flatten channels first
+        return value.transpose(3, 2, 1, 0) if released.transposed else value.transpose(2, 3, 1, 0)
+    if name == released.flattened:
         outputs, channels = len(value), 512
         side = math.isqrt(value.shape[1] // channels)
         value = value.reshape(outputs, channels, side, side).transpose(2, 3, 1, 0)

@@ -31,8 +31,8 @@ from tfav.keras.alignments import (
     TripletAlignment,
     TripletSemihardAlignment,
 )
-from tfav.keras.classification import Agreement, CrossEntropy
-from tfav.keras.correspondence import (
+from tfav.keras.label_losses import Agreement, CrossEntropy
+from tfav.keras.pair_losses import (
     ClusterContrastive,
     ClusterMaxMargin,
     PairContrast,

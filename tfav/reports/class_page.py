@@ -7,7 +7,7 @@ import numpy as np
 
 from tfav.evaluation import classification
 from tfav.evaluation.result import Result
-from tfav.reports import clips, page, rendering
+from tfav.reports import inline, page, rendering
 
 _IMAGE_SIZE, _IMAGE_QUALITY = 176, 80
 _MAX_SECONDS, _COMPRESSION = 5.0, 0.85
@@ -149,10 +149,10 @@ def _heading(name: str, shown: Sequence[Example], total: int) -> str:
 def _shown(e: Example, audio: bool) -> _Shown:
     image = sound = ""
     if e.image is not None:
-        small = clips.thumbnail(e.image, _IMAGE_SIZE, _IMAGE_QUALITY)
-        image = clips.data_uri("image/jpeg", small)
+        small = inline.thumbnail(e.image, _IMAGE_SIZE, _IMAGE_QUALITY)
+        image = inline.data_uri("image/jpeg", small)
     if audio and e.audio is not None:
-        sound = clips.data_uri(*clips.clip(e.audio, _MAX_SECONDS, _COMPRESSION))
+        sound = inline.data_uri(*inline.clip(e.audio, _MAX_SECONDS, _COMPRESSION))
     sure = f"{100 * e.probability:.0f}"
     return _Shown(e.id, e.label, e.said, e.said == e.label, sure, e.alone, image, sound)
 

@@ -15,7 +15,7 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 from tfav import registry, tensors
-from tfav.reports import clips, showcase
+from tfav.reports import inline, showcase
 
 SIZE = (1280, 720)
 _FRAMES_PER_SECOND = 10
@@ -45,8 +45,8 @@ def find_ffmpeg() -> str:
 def write(
     path: str | os.PathLike,
     probes: Sequence[showcase.Probe],
-    voices: Mapping[str, clips.Item],
-    faces: Mapping[str, clips.Item],
+    voices: Mapping[str, inline.Item],
+    faces: Mapping[str, inline.Item],
     *,
     title: str,
 ) -> float:
@@ -114,7 +114,10 @@ def _codecs(ffmpeg: str) -> list[str]:
 
 
 def draw(
-    probe: showcase.Probe, voice: clips.Item, faces: Mapping[str, clips.Item], heading: str
+    probe: showcase.Probe,
+    voice: inline.Item,
+    faces: Mapping[str, inline.Item],
+    heading: str,
 ) -> Image.Image:
     """Returns the still of one probe, `SIZE` pixels.
 
@@ -132,7 +135,7 @@ def draw(
     kind = "" if probe.groups == ("all",) else f"{' and '.join(probe.groups)}, "
     facts = f"{kind}average precision {100 * probe.average_precision:.1f} %, {place}"
     pen.text((_LEFT, 116), facts, _SOFT, _font(20))
-    for number, peak in enumerate(clips.peaks(voice.content, _MAX_SECONDS)):
+    for number, peak in enumerate(inline.peaks(voice.content, _MAX_SECONDS)):
         x = _LEFT + 10 * number
         pen.line((x, 186 - peak * 0.28, x, 187 + peak * 0.28), _VOICE, 5)
     for rank, hit in enumerate(probe.hits[:10], start=1):

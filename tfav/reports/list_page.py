@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from tfav.annotations import lists
 from tfav.evaluation.result import Result
-from tfav.reports import clips, curves, names, page, rendering, showcase, tables
+from tfav.reports import curves, inline, names, page, rendering, showcase, tables
 
 _GENDERS = {"f": "female", "m": "male"}
 
-Items = Mapping[str, Mapping[str, clips.Item]]
+Items = Mapping[str, Mapping[str, inline.Item]]
 
 
 class _Level(NamedTuple):
@@ -189,14 +189,14 @@ def _data(
     return {"items": table, "tasks": shown, "genders": sorted(asked - {""})}
 
 
-def _entry(modality: str, name: str, item: clips.Item, level: _Level) -> dict[str, Any]:
+def _entry(modality: str, name: str, item: inline.Item, level: _Level) -> dict[str, Any]:
     entry = {"id": name, "who": item.label, "gender": gender_name(item.gender)}
     if modality == "image":
-        small = clips.thumbnail(item.content, level.size, level.quality)
-        return {**entry, "src": clips.data_uri("image/jpeg", small)}
-    sound = clips.clip(item.content, level.max_seconds, level.compression)
-    peaks = clips.peaks(item.content, level.max_seconds)
-    return {**entry, "src": clips.data_uri(*sound), "peaks": peaks}
+        small = inline.thumbnail(item.content, level.size, level.quality)
+        return {**entry, "src": inline.data_uri("image/jpeg", small)}
+    sound = inline.clip(item.content, level.max_seconds, level.compression)
+    peaks = inline.peaks(item.content, level.max_seconds)
+    return {**entry, "src": inline.data_uri(*sound), "peaks": peaks}
 
 
 def _about(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tfav.evaluation.metric import Metric
-from tfav.evaluation.paired import Difference
+from tfav.evaluation.paired_runs import Difference
 from tfav.evaluation.result import Cells, Result
-from tfav.reports import clips, curves, drawing, names, tables
+from tfav.reports import curves, drawing, inline, names, tables
 
 
 class Comparison(NamedTuple):
@@ -83,7 +83,7 @@ class Picture(NamedTuple):
     def source(self) -> str:
         """The picture as a data URI."""
         png = self.content.startswith(b"\x89PNG")
-        return clips.data_uri("image/png" if png else "image/svg+xml", self.content)
+        return inline.data_uri("image/png" if png else "image/svg+xml", self.content)
 
     @property
     def alt(self) -> str:
@@ -154,4 +154,4 @@ def differs(difference: Difference) -> str:
 
 def chart_source(chart: curves.Chart) -> str:
     """Returns a chart as a data URI of SVG."""
-    return clips.data_uri("image/svg+xml", drawing.svg(chart.draw(titled=False)))
+    return inline.data_uri("image/svg+xml", drawing.svg(chart.draw(titled=False)))

@@ -10,8 +10,8 @@ import numpy as np
 
 from tfav.evaluation import correspondence, localisation
 from tfav.evaluation.result import Result
-from tfav.reports import clips, page, rendering, scene_plots
-from tfav.reports.scenes import Clusters, Scene, Scenes
+from tfav.reports import inline, page, rendering, scene_plots
+from tfav.reports.scene_examples import Clusters, Scene, Scenes
 
 MAX_CLUSTERS = 64
 _SMALL = 144  # pixels of an image among those of a cluster
@@ -128,7 +128,7 @@ def _scene(scene: Scene, seconds: float) -> dict[str, str]:
 def _clip(audio: np.ndarray, seconds: float) -> str:
     """Returns the first seconds of [T] float32 as a data URI."""
     pcm = np.round(32767 * np.clip(audio, -1, 1)).astype("<i2").tobytes()
-    return clips.data_uri(*clips.clip(pcm, seconds, 0.5))
+    return inline.data_uri(*inline.clip(pcm, seconds, 0.5))
 
 
 def _clusters(tag: str, clusters: Mapping[str, Clusters], detail: _Detail) -> dict[str, Any]:
@@ -172,4 +172,4 @@ def _strip(k: int, modality: str, found: Clusters, seconds: float) -> dict[str, 
 
 
 def _jpeg(content: bytes) -> str:
-    return clips.data_uri("image/jpeg", content)
+    return inline.data_uri("image/jpeg", content)

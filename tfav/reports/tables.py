@@ -7,7 +7,7 @@ import numpy as np
 
 from tfav.evaluation import metric as metric_lib
 from tfav.evaluation.metric import Metric
-from tfav.evaluation.paired import Difference
+from tfav.evaluation.paired_runs import Difference
 from tfav.evaluation.result import Key, Result
 from tfav.reports import names
 

@@ -249,13 +249,15 @@ def test_noise_lies_20_to_40_db_below_the_sound():
 
 
 def test_resolve_sorts_names_by_modality_and_keeps_their_order():
-    images, sounds = augment.resolve(["noise", "crop", "gain", "flip"])
-    assert images == [augment.crop, augment.flip] and sounds == [augment.noise, augment.gain]
+    found = augment.resolve(["noise", "crop", "gain", "flip"])
+    assert found == {
+        "image": [augment.crop, augment.flip],
+        "waveform": [augment.noise, augment.gain],
+    }
 
 
 def test_resolve_takes_the_path_of_a_function_elsewhere():
-    images, sounds = augment.resolve([f"{__name__}.darken"])
-    assert images == [darken] and not sounds
+    assert augment.resolve([f"{__name__}.darken"]) == {"image": [darken], "waveform": []}
 
 
 def darken(image, seed):

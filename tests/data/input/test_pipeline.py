@@ -6,6 +6,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from tests import small
 from tfav import registry
 from tfav.data import shards
 from tfav.data.input import endless, lengths, pipeline
@@ -203,7 +204,7 @@ def test_no_python_runs_inside_the_pipeline(directory):
     for dataset in (
         make(None),
         pipeline.evaluation_batches(
-            directory, "train", "audio", batch_size=4, max_seconds=1, image_size=8
+            directory, "train", "audio", batch_size=4, max_seconds=1, item=small.item("audio")
         ),
     ):
         graph = tf.raw_ops.DatasetToGraphV2(input_dataset=dataset._variant_tensor).numpy()
@@ -271,7 +272,8 @@ def test_a_flipped_bit_stops_the_run_instead_of_training_on_it(tmp_path):
 
 
 def evaluate(directory, what, modality, **changes):
-    arguments = {"batch_size": 4, "max_seconds": 1.0, "image_size": 8} | changes
+    item = small.item(modality, 8)
+    arguments = {"batch_size": 4, "max_seconds": 1.0, "item": item} | changes
     dataset = pipeline.evaluation_batches(directory, what, modality, **arguments)
     return list(dataset.as_numpy_iterator())
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import small
 from tests.data.input.test_pipeline import assert_equal, jpeg, ramp
 from tfav import registry
 from tfav.data import shards
@@ -41,15 +42,29 @@ def directory(tmp_path_factory):
     return folder
 
 
+def items(modalities, image_size, num_frames, augment):
+    """What is asked of each modality: clips, and images of that size and so many frames."""
+    return {
+        name: small.item(
+            name, image_size.get(name, 0), num_frames.get(name, 1), augment.get(name, ())
+        )
+        for name in modalities
+    }
+
+
 def batches(directory, context=None, steps=6, split="train", **changes):
-    arguments = {
+    asked = {
         "modalities": ("audio", "image", "flow"),
-        "batch_size": 4,
-        "seed": 1,
-        "audio_seconds": (0.005, 0.01),  # 80 to 160 samples
         "image_size": {"image": 8, "flow": 8},
         "num_frames": {"image": 2, "flow": 3},
         "augment": {},
+    }
+    asked |= {name: changes.pop(name) for name in asked if name in changes}
+    arguments = {
+        "items": items(**asked),
+        "batch_size": 4,
+        "seed": 1,
+        "audio_seconds": (0.005, 0.01),  # 80 to 160 samples
     }
     make = endless.row_batches(directory, split, **(arguments | changes))
     return list(make(context).take(steps).as_numpy_iterator())
@@ -77,13 +92,15 @@ def test_one_frame_has_no_axis_of_frames_and_shapes_are_known_in_advance(directo
     make = endless.row_batches(
         directory,
         "train",
-        modalities=("audio", "image", "flow"),
+        items=items(
+            ("audio", "image", "flow"),
+            {"image": 8, "flow": 6},
+            {"flow": 2},
+            {"image": ["resized_crop"], "flow": ["resized_crop", "flip_flow"]},
+        ),
         batch_size=4,
         seed=1,
         audio_seconds=(0.01, 0.01),
-        image_size={"image": 8, "flow": 6},
-        num_frames={"flow": 2},
-        augment={"image": ["resized_crop"], "flow": ["resized_crop", "flip_flow"]},
     )
     spec = make(None).element_spec
     assert spec["audio"].shape == [4, 160]
@@ -144,7 +161,7 @@ def test_rows_left_out_are_counted_in_the_log_with_the_first(directory, caplog):
         ({"modalities": ("smell",), "batch_size": 1}, "0 rows with smell .*row0 has no smell"),
         ({"split": "test"}, "'test'.* 0 rows .*alone has no flow"),
         ({"split": "nowhere"}, "'nowhere'"),
-        ({"augment": {"image": ["gain"]}}, "augmentations of 'image' are gain.*change sounds"),
+        ({"augment": {"image": ["gain"]}}, "augmentations of 'image' are gain.*change waveforms"),
         ({"augment": {"audio": ["flip"]}}, "augmentations of 'audio' are flip.*change images"),
         ({"audio_seconds": (2, 1)}, "audio_seconds"),
     ],
@@ -230,13 +247,10 @@ def test_no_python_runs_inside_the_pipeline(directory):
     make = endless.row_batches(
         directory,
         "train",
-        modalities=("audio", "image"),
+        items=items(("audio", "image"), {"image": 8}, {"image": 2}, AUGMENT),
         batch_size=4,
         seed=1,
         audio_seconds=(0.01, 0.01),
-        image_size={"image": 8},
-        num_frames={"image": 2},
-        augment=AUGMENT,
     )
     graph = tf.raw_ops.DatasetToGraphV2(input_dataset=make(None)._variant_tensor).numpy()
     assert b"TFRecordDatasetV2" in graph
@@ -252,8 +266,9 @@ def test_identities_draw_any_frame_of_their_row(directory):
     assert frames == {0, 1, 2, 3, 4}
 
 
-def evaluate(directory, what, modality, **changes):
-    arguments = {"batch_size": 4, "max_seconds": 1.0, "image_size": 8} | changes
+def evaluate(directory, what, modality, num_frames=1, **changes):
+    item = small.item(modality, 8, num_frames)
+    arguments = {"batch_size": 4, "max_seconds": 1.0, "item": item} | changes
     dataset = pipeline.evaluation_batches(directory, what, modality, **arguments)
     return list(dataset.as_numpy_iterator())
 

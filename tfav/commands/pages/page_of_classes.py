@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfav.commands.pages import media, page_kind
+from tfav.commands.pages import page_kind, stored
 from tfav.commands.protocols import by_classes, protocol
 from tfav.evaluation import classification
 from tfav.reports import balance, class_page, classification_plots, drawing, page
@@ -104,6 +104,6 @@ def _example(
         said=labels[taken],
         probability=classification.probability(scored.logits[classification.FUSED][row])[taken],
         alone={m: labels[said[m][row]] for m, there in scored.present.items() if there[row]},
-        image=media.content(part, row, "image"),
-        audio=media.content(part, row, "audio"),
+        image=stored.content(part, row, "image"),
+        audio=stored.content(part, row, "audio"),
     )

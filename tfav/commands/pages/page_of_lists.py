@@ -9,12 +9,12 @@ import numpy as np
 
 from tfav import files, registry
 from tfav.annotations import lists
-from tfav.commands.pages import media, page_kind
+from tfav.commands.pages import page_kind, stored
 from tfav.commands.protocols import by_lists, protocol, table
 from tfav.data import shards
 from tfav.evaluation import query_lists
 from tfav.evaluation.result import Result
-from tfav.reports import clips, curves, film, list_page, page, showcase
+from tfav.reports import curves, film, inline, list_page, page, showcase
 
 
 class _Retrieval(NamedTuple):
@@ -162,11 +162,13 @@ def _retrievals(of_tag: by_lists.Found, context: protocol.Context, tag: str) -> 
     ]
 
 
-def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dict[str, clips.Item]]:
+def _items(
+    index: shards.Index, tasks: Sequence[showcase.Task]
+) -> dict[str, dict[str, inline.Item]]:
     """Returns what the tasks show, read from the shards: modality -> id -> item."""
     row_of = {name: row for row, name in enumerate(index.id)}
     gender = index.extra.get("gender", np.full(len(index), ""))
-    items: dict[str, dict[str, clips.Item]] = {"audio": {}, "image": {}}
+    items: dict[str, dict[str, inline.Item]] = {"audio": {}, "image": {}}
     for task in tasks:
         probe_modality, item_modality = lists.MODALITIES[task.direction]
         shown = [(probe_modality, probe.id) for probe in task.probes]
@@ -174,7 +176,8 @@ def _items(index: shards.Index, tasks: Sequence[showcase.Task]) -> dict[str, dic
         for modality, name in shown:
             if name not in items[modality]:
                 row = row_of[name]
-                content = media.content(index, row, modality)
+                content = stored.content(index, row, modality)
                 assert content is not None, "what is shown has been embedded"
-                items[modality][name] = clips.Item(content, str(index.label[row]), str(gender[row]))
+                label, sex = str(index.label[row]), str(gender[row])
+                items[modality][name] = inline.Item(content, label, sex)
     return items

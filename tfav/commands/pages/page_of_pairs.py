@@ -15,7 +15,7 @@ from tfav.experiment import inputs, models
 from tfav.inference import recipe_embedder
 from tfav.recipes import grids, outputs
 from tfav.recipes import recipe as base
-from tfav.reports import balance, drawing, page, scene_page, scene_plots, scenes
+from tfav.reports import balance, drawing, page, scene_examples, scene_page, scene_plots
 
 _NUM_SCENES = 24  # on a page, shared by the splits
 _NUM_EXAMPLES = 6  # of a cluster and modality
@@ -57,7 +57,7 @@ class PageOfPairs(page_kind.PageKind):
             results += correspondence.evaluate(score, part.label, tag=tag, **sampled)
             grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
             marked = np.flatnonzero(by_maps.marked(c, part))
-            if len(grids) and len(marked) and models.pictures(c)["image"].num_frames == 1:
+            if len(grids) and len(marked) and models.items(c)["image"].num_frames == 1:
                 of_marked = [grids[row] for row in marked]
                 results += by_maps.figures(context, tag, part.take(marked), of_marked)
             kept[tag] = _Split(part, grids)
@@ -90,14 +90,14 @@ class PageOfPairs(page_kind.PageKind):
         return scene_page.build(content.results, shown, clusters, pictures, frame)
 
 
-def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scenes.Scenes:
+def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scene_examples.Scenes:
     """Returns up to `count` rows, hits and misses alike if there are both, and how many there are.
 
     They are drawn at random among each; rows that nobody marked come where none is marked.
     """
     part, grids = split.part, [_first_frame(grid, 2) for grid in split.grids]
     boxes = by_maps.boxes(part) if by_maps.COLUMN in part.extra else [[]] * len(part)
-    hit = [scenes.is_hit(grid, of_row) for grid, of_row in zip(grids, boxes)]
+    hit = [scene_examples.is_hit(grid, of_row) for grid, of_row in zip(grids, boxes)]
     draw = np.random.default_rng(seed).permutation(len(part)).tolist()
     kinds = {kind: [row for row in draw if hit[row] is kind] for kind in (True, False, None)}
     misses = kinds[False][: max(count // 2, count - len(kinds[True]))]
@@ -110,7 +110,7 @@ def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scenes
     with inputs.whole(part.directory):
         for row, batch in zip(rows, inputs.joint_batches(c, part.directory, chosen.id.tolist(), 1)):
             found.append(
-                scenes.Scene(
+                scene_examples.Scene(
                     str(part.id[row]),
                     str(part.label[row]),
                     _first_frame(batch["image"][0].numpy(), 3),
@@ -119,7 +119,7 @@ def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scenes
                     batch["audio"][0, : batch["num_samples"][0]].numpy(),
                 )
             )
-    return scenes.Scenes(found, len(kinds[True]), len(kinds[True]) + len(kinds[False]))
+    return scene_examples.Scenes(found, len(kinds[True]), len(kinds[True]) + len(kinds[False]))
 
 
 def _first_frame(value: np.ndarray, rank: int) -> np.ndarray:
@@ -131,7 +131,7 @@ def _clusters(
     users: recipe_embedder.RecipeEmbedder,
     part: shards.Index,
     modality: str,
-) -> scenes.Clusters:
+) -> scene_examples.Clusters:
     """Returns the clusters of a modality, and which rows of `part` use each most."""
     ids = {modality: part.id.tolist()}
     used = inputs.embeddings(run.config, users.embed, part.directory, ids)[modality]
@@ -140,18 +140,21 @@ def _clusters(
     best = best[:, : scene_page.MAX_CLUSTERS]
     rows = np.unique(best)
     images, grids = _look(run, part.take(rows))
-    clips = _listen(run, part.take(rows)) if modality == "audio" else [None] * len(rows)
+    spec = run.recipe.encoders[modality].item_spec
+    clips = _listen(run, part.take(rows)) if spec.clip else [None] * len(rows)
     examples = []
     for k, chosen in enumerate(best.T):
         of_cluster = []
         for row in chosen:
             at = int(np.searchsorted(rows, row))
-            heat = grids[at][..., k] if modality == "image" else None
+            heat = grids[at][..., k] if spec.fitted else None
             figures = float(strongest[row, k]), float(share[row, k])
             name, label = str(part.id[row]), str(part.label[row])
-            of_cluster.append(scenes.Example(name, label, images[at], heat, clips[at], *figures))
+            of_cluster.append(
+                scene_examples.Example(name, label, images[at], heat, clips[at], *figures)
+            )
         examples.append(of_cluster)
-    return scenes.Clusters(share.mean(axis=0), examples)
+    return scene_examples.Clusters(share.mean(axis=0), examples)
 
 
 def _users(recipe: base.Recipe) -> recipe_embedder.RecipeEmbedder:

@@ -35,7 +35,7 @@ class Localisation(protocol.Protocol):
         Raises:
           UserError: no such row, or a run that looks at several frames.
         """
-        num_frames = models.pictures(context.config)["image"].num_frames
+        num_frames = models.items(context.config)["image"].num_frames
         if num_frames > 1:
             raise registry.UserError(
                 f"boxes mark one image per row and this run looks at {num_frames} frames: evaluate "

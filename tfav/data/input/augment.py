@@ -1,11 +1,12 @@
-"""What is done to an image or a sound before the network sees it, by name.
+"""What is done to an item before the network sees it, by name.
 
 Every entry of the tables is stateless: the same input and seed give the same output. An image
 function takes `image` [S, S, 3] (uint8, or float32 in 0..255) and `seed` [2] and returns float32
-[S, S, 3] in 0..255; a sound function takes `waveform` [T] float32 in [-1, 1] and `seed` [2] and
+[S, S, 3] in 0..255; an audio function takes `waveform` [T] float32 in [-1, 1] and `seed` [2] and
 returns the like. Code outside the repository joins by its dotted path: a function whose first
-argument is called `image` or `waveform`. An image function that also takes a `size` is given, where
-it is the first of its chain, the whole photograph [H, W, 3], and makes the square of it.
+argument is called as the `subject` of a kind of modality: `image`, `waveform` or `array`. An image
+function that also takes a `size` is given, where it is the first of its chain, the whole photograph
+[H, W, 3], and makes the square of it.
 """
 
 import inspect
@@ -159,42 +160,68 @@ IMAGE_AUGMENTATIONS: dict[str, Augmentation] = {
 
 AUDIO_AUGMENTATIONS: dict[str, Augmentation] = {"gain": gain, "noise": noise}
 
+_TABLE = {**IMAGE_AUGMENTATIONS, **AUDIO_AUGMENTATIONS}
 _ADDONS_ONLY = ("cutout", "blur")
 
 
-def resolve(names: Sequence[str]) -> tuple[list[Augmentation], list[Augmentation]]:
-    """Returns the image functions and the sound functions of `names`, each in the order given.
+def resolve(
+    names: Sequence[str], subjects: Sequence[str] = ("image", "waveform")
+) -> dict[str, list[Augmentation]]:
+    """Returns the functions of `names` by what they change, each list in the order given.
+
+    Args:
+      names: rows of the tables, or dotted paths.
+      subjects: what they may change: what the first argument of a function may be called.
 
     Raises:
       UserError: an unknown name, a dotted path that leads to no augmentation, or a name that needs
         tensorflow-addons where it is not installed.
     """
-    chains: dict[str, list[Augmentation]] = {"image": [], "waveform": []}
+    chains: dict[str, list[Augmentation]] = {subject: [] for subject in subjects}
     for name in names:
         if name in _ADDONS_ONLY:
             compat.addons(name)
-        function = registry.lookup(
-            {**IMAGE_AUGMENTATIONS, **AUDIO_AUGMENTATIONS}, name, "augmentation"
-        )
-        first = next(iter(inspect.signature(function).parameters), None)
+        function = registry.lookup(_TABLE, name, "augmentation")
+        first = next(iter(inspect.signature(function).parameters), "")
         if first not in chains:
             raise registry.UserError(
-                f"augmentation {name!r} has the first argument {first!r}: call it 'image' or "
-                "'waveform', to say what the function changes."
+                f"augmentation {name!r} has the first argument {first!r}: call it "
+                f"{' or '.join(map(repr, subjects))}, to say what the function changes."
             )
         chains[first].append(function)
-    return chains["image"], chains["waveform"]
+    return chains
 
 
-def resolve_one(names: Sequence[str], modality: str) -> list[Augmentation]:
-    """Returns the functions of `names`, all of which must serve `modality`; see `resolve`."""
-    images, sounds = resolve(names)
-    if images if modality == "audio" else sounds:
+def changes_sound(name: str) -> bool:
+    """Says whether an augmentation is one of waveforms, by its first argument.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    function = registry.lookup(_TABLE, name, "augmentation")
+    return next(iter(inspect.signature(function).parameters), "") == "waveform"
+
+
+def resolve_one(names: Sequence[str], subject: str, modality: str) -> list[Augmentation]:
+    """Returns the functions of `names`, all of which must change what a modality is made of.
+
+    Args:
+      names: as for `resolve`.
+      subject: of the modality's kind.
+      modality: its name, for the message.
+
+    Raises:
+      UserError: one of them changes something else; and as `resolve`.
+    """
+    chains = resolve(names, tuple(dict.fromkeys(("image", "waveform", "array", subject))))
+    found = chains.pop(subject)
+    others = [other for other, functions in chains.items() if functions]
+    if others:
         raise registry.UserError(
             f"the augmentations of {modality!r} are {', '.join(names)}, and some of them change "
-            f"{'images' if modality == 'audio' else 'sounds'}: give those to another modality."
+            f"{others[0]}s: give those to another modality."
         )
-    return images + sounds
+    return found
 
 
 def apply(

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import registry
-from tfav.data import shards
+from tfav.data import kinds, shards
 from tfav.data.input import augment as augmentation
 from tfav.data.input import pipeline, sampling
 from tfav.data.input import reader as reading
@@ -58,7 +58,7 @@ def identity_batches(
         augmentation, fewer identities than rows in a batch, or a batch the replicas cannot share.
     """
     index = shards.Index.read(directory).select(split)
-    image_chain, audio_chain = augmentation.resolve(augment)
+    chains = augmentation.resolve(augment)
     bounds = reading.stretch(audio_seconds)
     pool = sampling.make_pool(index, index.labels(split))
     if batch_size < 1 or len(pool) < batch_size:
@@ -74,11 +74,11 @@ def identity_batches(
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        pcm = reader.read(row["audio_row"], ("audio",))["audio"]
+        pcm = reader.read(row["audio_row"], ("audio",))["audio"][0]
         jpegs = reader.read(row["image_row"], ("image",))["image"]
         return {
-            "audio": reading.sound(pcm, row, bounds, audio_chain),
-            "image": reading.frames(jpegs, row, 1, image_size, image_chain),
+            "audio": reading.sound(pcm, row, bounds, chains["waveform"]),
+            "image": reading.frames(jpegs, row, 1, image_size, chains["image"]),
             "label": row["label"],
         }
 
@@ -89,16 +89,13 @@ def row_batches(
     directory: str | os.PathLike,
     split: str,
     *,
-    modalities: Sequence[str],
+    items: Mapping[str, kinds.Item],
     batch_size: int,
     seed: int,
     audio_seconds: tuple[float, float],
-    image_size: Mapping[str, int],
-    num_frames: Mapping[str, int],
-    augment: Mapping[str, Sequence[str]],
     start_step: int = 0,
 ) -> Batches:
-    """Prepares endless batches of distinct rows, each of which holds all `modalities`.
+    """Prepares endless batches of distinct rows, each of which holds all modalities of `items`.
 
     An epoch visits every row once but the remainder that does not fill a batch, in an order of its
     own. Rows without a modality, or with fewer frames than asked, are left out and counted in the
@@ -107,30 +104,29 @@ def row_batches(
     Args:
       directory: a prepared data set.
       split: whose rows to draw from.
-      modalities: `audio`, `image`, or further image modalities of the data set.
+      items: modality to what is asked of it. Of images with F frames one of each of F equal parts
+        of the stored ones is taken. All frames and image modalities of a row share one seed: what
+        stands at the same place of two lists of augmentations does the same to both.
       batch_size: rows of the global batch, over all replicas.
       seed: of the run. The global batch of step s depends on (seed, s) alone.
       audio_seconds: as in `identity_batches`.
-      image_size: image modality to the side of its images in pixels.
-      num_frames: image modality to the frames F to take: one of each of F equal parts of the
-        stored ones. One that is not named gives one frame.
-      augment: modality to names from `augment.AUDIO_AUGMENTATIONS` (`audio`) or
-        `augment.IMAGE_AUGMENTATIONS`, in order. All frames and image modalities of a row share
-        one seed: what stands at the same place of two lists does the same to both.
       start_step: first step to produce; resuming is starting there.
 
     Returns:
       As `identity_batches`: `audio` [b, T] float32; an image modality [b, S, S, 3] uint8, or
-      [b, F, S, S, 3] with F > 1; `label` [b] int32, rank in the split's labels.
+      [b, F, S, S, 3] with F > 1; arrays [b, D] float32, or [b, T, D] zero padded to the longest
+      with their steps [b] int32; `label` [b] int32, rank in the split's labels.
 
     Raises:
       UserError: as `identity_batches`, an augmentation of another modality, or fewer rows left than
         a batch takes.
     """
     index = shards.Index.read(directory).select(split)
-    counts = {name: num_frames.get(name, 1) if name != "audio" else 1 for name in modalities}
-    chains = {name: augmentation.resolve_one(augment.get(name, ()), name) for name in modalities}
-    bounds = reading.stretch(audio_seconds) if "audio" in modalities else (1, 1)
+    reading.check_kinds(index, items)
+    counts = {name: item.spec.num_frames for name, item in items.items()}
+    make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
+    clips = any(item.spec.clip for item in items.values())
+    bounds = reading.stretch(audio_seconds) if clips else (1, 1)
     rows = reading.trainable(index, split, counts, batch_size)
     rank = {label: number for number, label in enumerate(index.labels(split))}
     label = np.array([rank[index.label[row]] for row in rows], np.int32)
@@ -149,20 +145,22 @@ def row_batches(
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = {"label": row["label"]}
-        for name, content in reader.read(row["row"], modalities).items():
-            if name == "audio":
-                batch[name] = reading.sound(content, row, bounds, chains[name])
-            else:
-                batch[name] = reading.frames(
-                    content, row, counts[name], image_size[name], chains[name]
-                )
+        for name, content in reader.read(row["row"], tuple(items)).items():
+            batch |= make[name](content, row)
         return batch
 
-    return _endless(index, batch_size, start_step, plan, load)
+    # Clips are as long as each other; sequences of other kinds come as they are.
+    padded = any(item.spec.length and not item.spec.clip for item in items.values())
+    return _endless(index, batch_size, start_step, plan, load, padded)
 
 
 def _endless(
-    index: shards.Index, batch_size: int, start_step: int, plan: Callable, load: Callable
+    index: shards.Index,
+    batch_size: int,
+    start_step: int,
+    plan: Callable,
+    load: Callable,
+    padded: bool = False,
 ) -> Batches:
     """Returns what makes a pipeline's batches.
 
@@ -172,6 +170,7 @@ def _endless(
       start_step: first step to produce.
       plan: step [] int64 to what is drawn for it, tensors of batch_size rows.
       load: a reader and one of these rows to one row of a Batch.
+      padded: whether rows are padded with zeros to the longest of their batch.
     """
 
     def make(input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
@@ -190,6 +189,7 @@ def _endless(
             lambda step: {name: drawn[first : first + size] for name, drawn in plan(step).items()}
         )
         dataset = pipeline.loaded(dataset.unbatch(), functools.partial(load, reader))
-        return pipeline.finish(dataset.batch(batch_size // replicas, drop_remainder=True))
+        batch = dataset.padded_batch if padded else dataset.batch
+        return pipeline.finish(batch(batch_size // replicas, drop_remainder=True))
 
     return make

@@ -3,15 +3,14 @@
 Everything runs in tf.data's C++ ops.
 """
 
-import functools
 import os
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from tfav import compat, registry, tensors
-from tfav.data import shards
-from tfav.data.input import crops, sampling
+from tfav.data import kinds, shards
+from tfav.data.input import crops
 from tfav.data.input import reader as reading
 
 
@@ -26,33 +25,33 @@ def evaluation_batches(
     modality: str,
     *,
     batch_size: int,
+    item: kinds.Item,
     max_seconds: float,
-    image_size: int,
-    num_frames: int = 1,
     min_seconds: float = 0.0,
 ) -> tf.data.Dataset:
-    """Reads clips or images once, in order, without randomness.
+    """Reads the items of a modality once, in order, without randomness.
 
     Args:
       directory: a prepared data set.
       ids_or_split: a split's name (its rows in the index's order), or ids (in the order given).
-      modality: `audio`, `image`, or a further image modality of the data set.
+      modality: one of the data set's.
       batch_size: rows of a batch; the last one may be smaller.
+      item: what one item is. Of images with F frames: the middle one of each of F equal parts of
+        the stored frames (fewer than F repeat).
       max_seconds: only that much from the start of each clip.
-      image_size: side of the images in pixels.
-      num_frames: F, of an image modality: the middle one of each of F equal parts of the stored
-        frames (fewer than F repeat).
       min_seconds: clips that are shorter repeat until they last that long.
 
     Returns:
-      Batches {`id` [b] string, `audio` [b, T] float32 zero padded to the longest, `num_samples` [b]
-      int32}, or {`id`, `MODALITY` [b, S, S, 3] uint8, [b, F, S, S, 3] with F > 1}.
+      Batches {`id` [b] string, `MODALITY` [b, ...]}: clips [b, T] float32 zero padded to the
+      longest, images [b, S, S, 3] uint8, [b, F, S, S, 3] with F > 1, or what else `item` says; and
+      where it is padded the count that `item.spec.length` names, [b] int32.
 
     Raises:
       UserError: not a prepared data set, a shard that is missing or cut short, a split or id that
         does not hold the modality, or `min_seconds` above `max_seconds`.
     """
     index = reading.find(shards.Index.read(directory), ids_or_split, modality)
+    reading.check_kinds(index, {modality: item})
     reader = reading.Reader(index)
     longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
     shortest = round(min_seconds * tensors.SAMPLE_RATE_HZ)
@@ -62,16 +61,10 @@ def evaluation_batches(
             "the first or raise the second."
         )
 
+    make = item.kind.evaluation(modality, item, (shortest, longest))
+
     def load(row: tf.Tensor) -> dict[str, tf.Tensor]:
-        content, name = reader.read(row, (modality,))[modality], ids[row]
-        if modality != "audio":
-            jpegs = tf.gather(content, sampling.middle_frames(tf.size(content), num_frames))
-            one = functools.partial(decode_image, image_size=image_size)
-            return {"id": name, modality: reading.each(one, jpegs, num_frames, image_size)}
-        waveform = reading.decode_audio(tf.strings.substr(content, 0, 2 * longest))
-        size = tf.maximum(tf.size(waveform, tf.int64), shortest)
-        waveform = reading.cut(waveform, tf.constant(0, tf.int64), size)
-        return {"id": name, "audio": waveform, "num_samples": tf.size(waveform)}
+        return {"id": ids[row], **make(reader.read(row, (modality,))[modality])}
 
     ids = tf.constant(index.id.tolist())
     dataset = loaded(tf.data.Dataset.range(len(index)), load)

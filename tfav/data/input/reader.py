@@ -4,14 +4,14 @@ What runs for each row are tf.data's C++ ops.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from tfav import registry, tensors
-from tfav.data import shards
+from tfav.data import kinds, shards
 from tfav.data.input import augment, sampling
 
 _RECORD_HEADER_BYTES = 12  # of a TFRecord: payload length and its checksum, before the payload
@@ -40,7 +40,8 @@ class Reader:
           modalities: which ones to take out.
 
         Returns:
-          `audio`: PCM16 bytes []; any other: the JPEG bytes [n] of its n frames, n >= 0.
+          What each stores, [n] string: of `audio` PCM16, of images the JPEGs of n >= 0 frames, of
+          others what their kind writes.
         """
         records = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._number[row]][tf.newaxis],
@@ -50,10 +51,8 @@ class Reader:
         )
         spec = tf.TensorSpec([], tf.string)
         payload = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
-        one = tf.io.FixedLenFeature([], tf.string)
         several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-        features = {name: one if name == "audio" else several for name in modalities}
-        return tf.io.parse_single_example(payload, features)
+        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
 
 
 def trainable(
@@ -64,7 +63,7 @@ def trainable(
     Args:
       index: rows of `split`.
       split: its name, for the messages.
-      num_frames: modality to the least frames of it a row must hold (`audio`: 1).
+      num_frames: modality to the least frames of it a row must hold (1 of what is no image).
       batch_size: rows of a global batch.
 
     Raises:
@@ -98,6 +97,21 @@ def trainable(
             first,
         )
     return kept
+
+
+def check_kinds(index: shards.Index, items: Mapping[str, kinds.Item]) -> None:
+    """Refuses to read records as what they are not.
+
+    Raises:
+      UserError: the data set holds a modality as another kind; names both.
+    """
+    for name, item in items.items():
+        if index.held(name).any() and index.kind(name) != item.kind.name:
+            raise registry.UserError(
+                f"{index.directory} holds {name} of the kind {index.kind(name)} and the config "
+                f"asks for {item.kind.name}: set --config.further.{name}.kind to the former, or "
+                f"prepare the data with --modalities={name}={item.kind.name}."
+            )
 
 
 def find(index: shards.Index, ids_or_split: str | Sequence[str], modality: str) -> shards.Index:

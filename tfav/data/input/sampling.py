@@ -14,7 +14,7 @@ from absl import logging
 from tfav.data import shards
 
 # One stream of random numbers for each decision, so that none depends on another.
-_AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT, _FRAME = range(7)
+_AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT, _FRAME, _AUGMENT = range(8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _draw_details(
     Returns:
       `length`, `start` [B] int64, the stretch of sound in samples, `length` being the same in all
       rows; `frame_share` [B, num_frames] float64 in [0, 1), for `draw_frames`; `audio_seed`,
-      `image_seed` [B, 2] int64, for the augmentations.
+      `image_seed` and, of other kinds, `seed` [B, 2] int64, for the augmentations.
     """
     batch_size = num_samples.shape[0]
     low, high = bounds
@@ -191,6 +191,7 @@ def _draw_details(
         ),
         "audio_seed": split(_key(seed, step, _AUDIO_AUGMENT), batch_size),
         "image_seed": split(_key(seed, step, _IMAGE_AUGMENT), batch_size),
+        "seed": split(_key(seed, step, _AUGMENT), batch_size),
     }
 
 

@@ -164,4 +164,5 @@ def _unpacked(row: manifest.Row, payload: bytes) -> Result:
         width=width,
         extra=row.extra,
         further=values,
+        kinds=row.kinds,
     )

@@ -125,7 +125,7 @@ def _results(
 
 
 def _further(rows: Sequence[manifest.Row], settings: Settings) -> list[str]:
-    """Returns the picture modalities beside `image`: those that rows give, then the derived."""
+    """Returns the modalities beside audio and image: those that rows give, then the derived."""
     given = itertools.chain.from_iterable(row.further for row in rows)
     return list(dict.fromkeys(itertools.chain(given, settings.derive)))
 

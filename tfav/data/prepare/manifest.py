@@ -4,8 +4,10 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfav import registry
+from tfav.data import kinds as kinds_lib
 from tfav.data import shards
 from tfav.data.prepare import csv_files
 from tfav.media import limits
@@ -41,7 +43,9 @@ class Row:
       extra: further columns, name to text.
       channel: of the sound, `mean` or `left` (see `audio_files.read_audio`).
       video: path of a video, or None; it gives the sound and the pictures that are not given.
-      further: further picture modalities, such as optical flow: name to paths, as `image`.
+      further: further modalities: name to paths. Of images, such as optical flow, as `image`; of
+        another kind one file.
+      kinds: kind of those of `further` that are no images, as `data.kinds.find` takes it.
       start_seconds: where the part of `audio` or `video` starts that is meant.
       length_seconds: how long that part lasts; 0: to the end.
       padded: whether zeros follow a sound that ends before `length_seconds`.
@@ -57,6 +61,7 @@ class Row:
     channel: str = "mean"
     video: str | None = None
     further: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
     start_seconds: float = 0.0
     length_seconds: float = 0.0
     padded: bool = False
@@ -64,19 +69,26 @@ class Row:
 
     @property
     def pictures(self) -> dict[str, tuple[str, ...]]:
-        """Paths of every picture modality that is given, `image` first."""
+        """Paths of every image modality that is given, `image` first."""
         image = (self.image,) if isinstance(self.image, str) else self.image or ()
-        return {name: paths for name, paths in {"image": image, **self.further}.items() if paths}
+        given = {"image": image, **self.further}
+        return {name: paths for name, paths in given.items() if paths and name not in self.kinds}
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Path of every modality that is given and of another kind than audio and images."""
+        return {name: self.further[name][0] for name in self.kinds if self.further.get(name)}
 
     @property
     def image_paths(self) -> list[str]:
-        """Files and folders of all picture modalities."""
+        """Files and folders of all image modalities."""
         return [path for paths in self.pictures.values() for path in paths]
 
     @property
     def paths(self) -> list[str]:
         """All files and folders of the row."""
-        return [*(path for path in (self.audio, self.video) if path), *self.image_paths]
+        single = (path for path in (self.audio, self.video) if path)
+        return [*single, *self.image_paths, *self.others.values()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +98,7 @@ class Options:
     Attributes:
       manifest: path of a CSV file.
       columns: names of the further columns to carry; None carries all.
-      modalities: names of the columns that hold further picture modalities.
+      modalities: columns that hold further modalities, each `NAME` of images or `NAME=KIND`.
       split_csv: paths of the lists of an official layout.
       root: folder that a layout was unpacked to, or that holds the videos.
       split_number: which of the official splits is taken, or which fold is tested, from 1.
@@ -102,6 +114,7 @@ class Options:
       seed: of everything that is drawn.
       overwrite: whether it may replace an existing corpus.
       bounds: what a source that looks into files refuses as too long.
+      own: options that the source alone has, name to value, see `sources.Source.own`.
     """
 
     manifest: str | None = None
@@ -122,6 +135,7 @@ class Options:
     seed: int = 0
     overwrite: bool = False
     bounds: limits.Limits = limits.DEFAULT
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read(
@@ -132,17 +146,20 @@ def read(
     Args:
       path: of the CSV file; relative paths in it start from its folder.
       columns: names of the further columns to carry; None carries all.
-      modalities: names of the columns, beside `audio`, `image` and `video`, that hold pictures.
+      modalities: columns of further modalities beside `audio`, `image` and `video`: `NAME` of
+        images, or `NAME=KIND` with a row of `data.kinds.KINDS` or a dotted path.
 
     Raises:
-      UserError: as `csv_files.read`; an unknown or reserved column; an empty cell, a duplicate id,
-        an id with white space, a split that is not a word, a row without any file.
+      UserError: as `csv_files.read`; an unknown or reserved column; an unknown kind; an empty
+        cell, a duplicate id, an id with white space, a split that is not a word, a row without any
+        file.
     """
     path = os.fspath(path)
     lines = csv_files.read(path, REQUIRED)
     header = list(lines[0][1])
     _check_modalities(path, header, modalities)
-    files = [name for name in (*FILES, *modalities) if name in header]
+    kind_of = _kinds(modalities)
+    files = [name for name in (*FILES, *kind_of) if name in header]
     if not files:
         raise registry.UserError(
             f"{path} has neither a column 'audio' nor a column 'image' nor a column 'video': add "
@@ -185,7 +202,8 @@ def read(
             split=cells["split"],
             label=cells["label"],
             extra={name: cells[name] for name in carried},
-            further={name: (paths.pop(name),) for name in modalities if name in paths},
+            further={name: (paths.pop(name),) for name in kind_of if name in paths},
+            kinds={name: kind for name, kind in kind_of.items() if kind and cells[name]},
             **paths,
         )
         check_words(row, where)
@@ -194,8 +212,8 @@ def read(
 
 
 def _check_modalities(path: str, header: Sequence[str], modalities: Sequence[str]) -> None:
-    """Raises UserError unless every one of --modalities is a column that may hold pictures."""
-    for name in modalities:
+    """Raises UserError unless every one of --modalities is a column that may hold one."""
+    for name in _kinds(modalities):
         if name in _TAKEN or not _MODALITY.fullmatch(name):
             raise registry.UserError(
                 f"--modalities={','.join(modalities)}: {name!r} cannot be the name of a further "
@@ -207,6 +225,23 @@ def _check_modalities(path: str, header: Sequence[str], modalities: Sequence[str
                 f"--modalities={','.join(modalities)}: {path} has no column {name!r}; its header "
                 f"is {','.join(header)!r}."
             )
+
+
+def _kinds(modalities: Sequence[str]) -> dict[str, str]:
+    """Returns name to kind of what --modalities names; empty: images.
+
+    Raises:
+      UserError: an unknown kind, or one that a further modality cannot have.
+    """
+    found = {}
+    for text in modalities:
+        name, _, kind = text.partition("=")
+        if kind and kinds_lib.find(kind) is kinds_lib.AUDIO:
+            raise registry.UserError(
+                f"--modalities={text}: the column `audio` alone holds audio; choose another kind."
+            )
+        found[name] = "" if kind == kinds_lib.IMAGE.name else kind
+    return found
 
 
 def check_words(row: Row, where: str) -> None:

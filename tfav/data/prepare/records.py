@@ -13,7 +13,7 @@ import numpy as np
 import tqdm
 
 from tfav import tensors
-from tfav.data import shards
+from tfav.data import kinds, shards
 from tfav.data.prepare import manifest
 from tfav.media import audio_files, bad_file, image_files, limits, soundtrack, video
 
@@ -153,6 +153,9 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
                     sizes.setdefault(name, (height, width))
                     num_bytes += len(jpeg)
                     options.bounds.check_bytes(num_bytes)
+        for name, path in row.others.items():
+            reading = (name, path)
+            frames[name] = [kinds.find(row.kinds[name]).read(path, options.bounds)]
         if row.video:
             reading = ("video", row.video)
             if not row.audio:
@@ -183,7 +186,7 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         wanted = round(row.length_seconds * tensors.SAMPLE_RATE_HZ)
         audio = np.pad(audio, (0, max(0, wanted - len(audio))))
     return shards.Record(
-        row.id, row.split, row.label, audio, image, height, width, row.extra, frames
+        row.id, row.split, row.label, audio, image, height, width, row.extra, frames, row.kinds
     )
 
 
@@ -191,7 +194,7 @@ def _files(row: manifest.Row) -> list[tuple[str, str]]:
     """Returns column and path of every file of a row."""
     single = [("audio", row.audio), ("video", row.video)]
     several = [(name, path) for name, paths in row.pictures.items() for path in paths]
-    return [(column, path) for column, path in (*single, *several) if path]
+    return [(column, path) for column, path in (*single, *several, *row.others.items()) if path]
 
 
 def _check_row(row: manifest.Row) -> None:

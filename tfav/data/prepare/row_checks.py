@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from tfav import registry
+from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
 from tfav.data.prepare.settings import Settings
 
@@ -48,7 +49,8 @@ def arrange(
     A row of the training split that a given list names goes to the split `heldout`.
 
     Raises:
-      UserError: a setting out of range or without use, no rows, or an id twice.
+      UserError: a setting out of range or without use, no rows, an id twice, or a modality of two
+        kinds.
     """
     settings.check()
     if not rows:
@@ -61,6 +63,7 @@ def arrange(
                 f"--{flag}={value} needs videos, and the source {settings.source!r} names none: "
                 "drop the flag or add a column 'video'."
             )
+    _check_kinds(rows)
     twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
     if twice:
         raise registry.UserError(f"the id {twice[0]!r} is given twice: every row needs its own.")
@@ -75,3 +78,16 @@ def arrange(
     order = {split: rank for rank, split in enumerate(dict.fromkeys(row.split for row in rows))}
     order |= {tally.HELDOUT: len(order)}
     return sorted(rows, key=lambda row: order[row.split]), given
+
+
+def _check_kinds(rows: Sequence[manifest.Row]) -> None:
+    """Raises UserError where rows say that a modality is of two kinds."""
+    kind_of: dict[str, str] = {}
+    for row in rows:
+        for name in row.further:
+            kind = row.kinds.get(name, kinds.IMAGE.name)
+            if kind_of.setdefault(name, kind) != kind:
+                raise registry.UserError(
+                    f"the row {row.id!r} has {name} of the kind {kind} and an earlier one of "
+                    f"{kind_of[name]}: give all rows of a source the same."
+                )

@@ -1,8 +1,9 @@
 """8-bit forms of a `.tflite`: of the network alone, the front-end and what goes in and out float.
 
 Power spectra span eight decades: whole-graph conversion succeeds and answers nonsense. What may be
-touched is told by the scopes that encoders give their ops (`encoders.base`). Dense layers get one
-scale a tensor: runtimes of 2023 read a dense layer with one a channel without a word, and wrongly.
+touched is told by the scopes that encoders give their ops (`encoders.encoder`). Dense layers get
+one scale per tensor: runtimes of 2023 read a dense layer with one per channel without a word, and
+wrongly.
 """
 
 import collections

@@ -7,6 +7,7 @@ from tfav.data.prepare.sources.source import (
     IDENTITIES,
     Source,
     named,
+    own_options,
     readers,
     refuse_unread,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "SOURCES",
     "Source",
     "named",
+    "own_options",
     "readers",
     "refuse_unread",
 ]

@@ -1,9 +1,10 @@
 """What a source is: its function, the flags that it reads, and what its labels are."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from tfav import registry
+from tfav import registry, values
 
 IDENTITIES, CLASSES, CLIPS, ANY = "identities", "classes", "clips", "any"
 _LABELS = (IDENTITIES, CLASSES, CLIPS, ANY)
@@ -18,6 +19,8 @@ class Source:
         (so that the table of sources can be read at once).
       about: what it lists, in a few words.
       reads: flags that it reads, which are fields of `manifest.Options`; None: all of them.
+      own: options that no other source has, by `--source_option=NAME=VALUE` and in
+        `manifest.Options.own`: name to what it may be; None: any name, with a text.
       labels: what a label is. `identities` belong to one split each, and query lists are drawn of
         them; `classes` are in every split by design; `clips` have a label each; `any`: not known.
     """
@@ -26,6 +29,7 @@ class Source:
     about: str = ""
     reads: Collection[str] | None = None
     labels: str = ANY
+    own: Mapping[str, values.Value] | None = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if self.labels not in _LABELS:
@@ -52,7 +56,38 @@ def named(table: Mapping[str, Source], name: str) -> Source:
       UserError: it leads nowhere.
     """
     found = registry.lookup(table, name, "source")
-    return found if isinstance(found, Source) else Source(found)
+    return found if isinstance(found, Source) else Source(found, own=None)
+
+
+def own_options(name: str, source: Source, given: Sequence[str]) -> dict[str, Any]:
+    """Returns the values of a source's own options.
+
+    Args:
+      name: of the source.
+      source: the source.
+      given: texts `NAME=VALUE`, of `--source_option`.
+
+    Raises:
+      UserError: a text of another form, an unknown name, or a value out of range.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        option, equals, value = text.partition("=")
+        if not equals:
+            raise registry.UserError(f"--source_option={text}: write it as NAME=VALUE.")
+        if source.own is None:
+            found[option] = value
+        elif option in source.own:
+            row = source.own[option]
+            found[option] = row.parsed(value)
+            values.check({option: found[option]}, source.own, "--source_option={}".format)
+        else:
+            own = ", ".join(source.own) or "no option of its own"
+            raise registry.UserError(
+                f"--source_option={text} means nothing to --source={name}, which has {own}: leave "
+                "it out."
+            )
+    return found
 
 
 def readers(table: Mapping[str, Source], flag: str) -> list[str]:

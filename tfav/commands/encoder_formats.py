@@ -11,12 +11,12 @@ import tqdm
 
 from tfav import config, registry
 from tfav.data import shards
-from tfav.encoders import audio, image
+from tfav.encoders import by_kind
 from tfav.experiment import inputs, models, samples
 from tfav.export import options, publish
 from tfav.recipes import recipe as recipes
 
-TABLES = {"audio": audio.AUDIO_ENCODERS, "image": image.IMAGE_ENCODERS}
+TABLES = {modality: by_kind.ENCODERS[modality] for modality in ("audio", "image")}
 _SETTLING_STEPS = 40  # 0.9 ** 40: what is left of where a batch norm's statistics began is 1.5 %
 _BATCH_SIZE = 8
 _WHOLE = "float32"
@@ -91,8 +91,8 @@ def _rows(
     c.modalities = (modality,)
     c[modality].encoder = name
     c.eval.audio_seconds = audio_seconds
-    if modality == "image":
-        c.image.size = encoder.image_size
+    if encoder.item_spec.fitted:
+        c[modality].size = encoder.item_spec.side
     recipe.hearing = models.hearing(c)
     _settle(c, recipe, index, modality)
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ import pytest
 
 from tests import small
 from tfav import registry
-from tfav.commands import formats
+from tfav.commands import encoder_formats
 from tfav.data import shards
 
 
@@ -18,7 +18,7 @@ def cells(line):
 
 
 def test_each_modality_has_a_table_with_a_row_a_precision(data):
-    tables = formats.table(data, ["tiny"], ["float32", "float16"], 0.5)
+    tables = encoder_formats.table(data, ["tiny"], ["float32", "float16"], 0.5)
     assert [table.split(" encoder")[0] for table in tables] == ["| audio", "| image"]
     for table in tables:
         _, _, whole, half = (cells(line) for line in table.strip().splitlines())
@@ -37,26 +37,26 @@ def test_batch_norms_are_settled_on_the_training_data(data, monkeypatch):
         seen.update({name: v.numpy() for name, v in recipe.encoder_weights().items()})
         return {"artefacts": {}}
 
-    monkeypatch.setattr(formats.publish, "publish", publish)
-    formats.table(data, ["tiny_map"], ["float32"], 0.5)
+    monkeypatch.setattr(encoder_formats.publish, "publish", publish)
+    encoder_formats.table(data, ["tiny_map"], ["float32"], 0.5)
     means = [value for name, value in seen.items() if name.endswith("moving_mean")]
     assert means and all(abs(value).max() > 0 for value in means)
 
 
 def test_an_unknown_encoder_is_refused(data):
     with pytest.raises(registry.UserError, match="unknown encoder 'small': choose from ir50"):
-        formats.table(data, ["small"], ["float32"], 0.5)
+        encoder_formats.table(data, ["small"], ["float32"], 0.5)
 
 
 def test_speeds_need_something_to_be_compared_with(data):
     with pytest.raises(registry.UserError, match="--precisions=float16 lacks float32"):
-        formats.table(data, ["tiny"], ["float16"], 0.5)
+        encoder_formats.table(data, ["tiny"], ["float16"], 0.5)
 
 
 def test_encoders_of_what_the_data_lacks_are_left_out(tmp_path):
     sounds = [r for r in small.records() if r.image is None]
     shards.write(str(tmp_path / "sounds"), sounds)
-    (table,) = formats.table(str(tmp_path / "sounds"), ["tiny"], ["float32"], 0.5)
+    (table,) = encoder_formats.table(str(tmp_path / "sounds"), ["tiny"], ["float32"], 0.5)
     assert table.startswith("| audio encoder")
     with pytest.raises(registry.UserError, match="holds nothing that these encoders take"):
-        formats.table(str(tmp_path / "sounds"), ["ir50"], ["float32"], 0.5)
+        encoder_formats.table(str(tmp_path / "sounds"), ["ir50"], ["float32"], 0.5)

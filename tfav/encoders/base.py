@@ -1,4 +1,4 @@
-"""The two kinds of encoder, by what they take: waveforms or images."""
+"""What all encoders of waveforms have in common, and all encoders of images."""
 
 from collections.abc import Mapping
 from typing import Any

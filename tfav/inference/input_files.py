@@ -1,0 +1,105 @@
+"""Which files a user's inputs hold, and which modality of a model each of them is of."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from tfav import registry
+from tfav.data import kinds
+from tfav.items import ItemSpec
+from tfav.media import formats
+
+Item = tuple[str, str]  # id, path
+
+
+def find(
+    inputs: Sequence[str], items: Mapping[str, ItemSpec] | None = None, modality: str = ""
+) -> dict[str, list[Item]]:
+    """Returns the files of each modality below `inputs`, sorted, as (id, path).
+
+    Which files those are is told by the suffixes of audio, of images and of the kinds of the
+    model's other modalities; what else a folder holds is counted in the log. A file is of the
+    modality that has the name of its kind, or else of the only one of that kind. The id of a file
+    inside a folder is its path relative to that folder, that of a file named outright its path as
+    given.
+
+    Args:
+      inputs: files and folders.
+      items: modality of the model to what one item is; None: audio and images alone.
+      modality: the only one wanted; empty: all.
+
+    Raises:
+      UserError: an input does not exist, is of no known kind or of one that several modalities
+        have, or nothing was found.
+    """
+    by_suffix = _modalities_by_suffix(items or {}, modality)
+    found: dict[str, list[Item]] = {m: [] for names in by_suffix.values() for m in names}
+    known = ", ".join(by_suffix)
+    left_out = formats.LeftOut()
+    for top in inputs:
+        if os.path.isdir(top):
+            for name in sorted(formats.below(top), key=os.path.split):  # a folder's own files first
+                path = os.path.join(top, name)
+                its = _modality_of(name, by_suffix)
+                if its:
+                    found[its].append((name, path))
+                else:
+                    left_out.add([path])
+        elif not os.path.exists(top):
+            raise registry.UserError(f"{top} does not exist: mend --inputs.")
+        elif _modality_of(top, by_suffix):
+            found[_modality_of(top, by_suffix)].append((top, top))
+        else:
+            raise registry.UserError(
+                f"{top} is neither {' nor '.join(found)}: --inputs takes {known}."
+            )
+    left_out.warn("--inputs")
+    if not any(found.values()):
+        raise registry.UserError(
+            f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
+        )
+    for items in found.values():
+        names = [name for name, _ in items]
+        if len(set(names)) < len(names):
+            twice = next(n for n in names if names.count(n) > 1)
+            raise registry.UserError(
+                f"two inputs are called {twice}: embed their folders one by one."
+            )
+    return found
+
+
+def _modalities_by_suffix(
+    items: Mapping[str, ItemSpec], modality: str
+) -> dict[str, tuple[str, ...]]:
+    """Returns the modalities that a file with each suffix may be of.
+
+    Raises:
+      UserError: a kind that cannot be imported.
+    """
+    of_kind: dict[str, list[str]] = {kinds.AUDIO.name: [], kinds.IMAGE.name: []}
+    for name, spec in items.items():
+        of_kind.setdefault(spec.kind, []).append(name)
+    if modality:
+        of_kind = {items[modality].kind: [modality]}
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, names in of_kind.items():
+        either = (kind,) if kind in names or not names else tuple(names)
+        for suffix in kinds.find(kind).suffixes:
+            found.setdefault(suffix, either)
+    return found
+
+
+def _modality_of(path: str, by_suffix: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Returns the modality of a file; None of a hidden one, or of none at all.
+
+    Raises:
+      UserError: it may be of several.
+    """
+    names = by_suffix.get(os.path.splitext(path)[1].lower(), ())
+    if not names or formats.is_hidden(path):
+        return None
+    if len(names) > 1:
+        raise registry.UserError(
+            f"{path} may be {' or '.join(names)}, which its name does not tell: use Python, "
+            f"tfav.load(...).embed(paths, modality={names[0]!r}), for one modality after the other."
+        )
+    return names[0]
