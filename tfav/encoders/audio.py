@@ -1,13 +1,13 @@
 """Audio encoders: waveform in, embedding out, the front-end inside."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfav.encoders import base, mobile, resnet, vgg
+from tfav.encoders import base, encoder, mobile, resnet, vgg
 from tfav.layers import blocks, layer, normalization, pooling, residual, tail
 from tfav.ops import precision
 
@@ -137,7 +137,7 @@ class ThinResNet34(base.AudioEncoder):
         return self.fc(self.sap(frames, valid))
 
 
-AUDIO_ENCODERS = {
+AUDIO_ENCODERS: dict[str, Callable[..., encoder.Encoder]] = {
     "tiny": Tiny,
     "mobile_speakernet": mobile.SpeakerNet,
     "thin_resnet34": ThinResNet34,

@@ -1,11 +1,12 @@
 """Image encoders: uint8 RGB in, embedding out."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from tfav.encoders import base, mobile, resnet, vgg
+from tfav.encoders import base, encoder, mobile, resnet, vgg
 from tfav.layers import blocks, normalization, residual, tail
 from tfav.layers import dropout as dropout_lib
 from tfav.ops import precision
@@ -189,7 +190,7 @@ class IR50(base.ImageEncoder):
         return self.bn3(self.fc(blocks.flatten(x)), training=training)
 
 
-IMAGE_ENCODERS = {
+IMAGE_ENCODERS: dict[str, Callable[..., encoder.Encoder]] = {
     "tiny": Tiny,
     "tiny_map": TinyMap,
     "mobile_facenet": mobile.MobileFaceNet,

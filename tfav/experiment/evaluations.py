@@ -92,7 +92,7 @@ def write_whole(
     Raises:
       OSError: the folder cannot be written.
     """
-    written = []
+    written: list[str] = []
     for place, of_place in pictures.items():
         paths = files.write_pictures(of_place, os.path.join(folder, place))
         written += map(os.fspath, paths)

@@ -1,6 +1,7 @@
 """What a run reads of its data: training batches, and each listed item once."""
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -118,7 +119,7 @@ def embeddings(
         with whole(directory):
             found, matrix = collect.collect(
                 batches,
-                lambda batch, modality=modality: embed(modality, batch),
+                functools.partial(embed, modality),
                 total=len(names),
                 description=f"embed {modality}",
             )

@@ -116,9 +116,8 @@ def calibration(
     for modality in c.modalities:
         held = part.take(np.flatnonzero(part.held(modality)))
         clips = recipe.encoders[modality].item_spec.clip
-        some = held.take(
-            calibration_lib.balanced(held.label, None, _NUM_CALIBRATION * (4 if clips else 1))
-        )
+        most = _NUM_CALIBRATION * (4 if clips else 1)
+        some = held.take(np.array(calibration_lib.balanced(held.label, None, most), int))
         items = [item for _, item in _read(c, index, modality, some.id.tolist())]
         if clips:
             levels = [calibration_lib.loudness(item) for item in items]

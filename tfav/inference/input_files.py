@@ -40,25 +40,26 @@ def find(
             for name in sorted(formats.below(top), key=os.path.split):  # a folder's own files first
                 path = os.path.join(top, name)
                 its = _modality_of(name, by_suffix)
-                if its:
+                if its is not None:
                     found[its].append((name, path))
                 else:
                     left_out.add([path])
-        elif not os.path.exists(top):
+            continue
+        if not os.path.exists(top):
             raise registry.UserError(f"{top} does not exist: mend --inputs.")
-        elif _modality_of(top, by_suffix):
-            found[_modality_of(top, by_suffix)].append((top, top))
-        else:
+        its = _modality_of(top, by_suffix)
+        if its is None:
             raise registry.UserError(
                 f"{top} is neither {' nor '.join(found)}: --inputs takes {known}."
             )
+        found[its].append((top, top))
     left_out.warn("--inputs")
     if not any(found.values()):
         raise registry.UserError(
             f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
         )
-    for items in found.values():
-        names = [name for name, _ in items]
+    for of_modality in found.values():
+        names = [name for name, _ in of_modality]
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise registry.UserError(

@@ -242,7 +242,8 @@ class Model:
             raise registry.UserError(f"item {place} {refusal}.")
         if spec.fitted:
             item = embedders.fitted(item, spec.side)
-            item = np.broadcast_to(item, spec.shape)  # one image stands for all frames
+            if len(spec.shape) == 4:  # one image stands for all frames
+                item = np.broadcast_to(item, (spec.num_frames, *item.shape[-3:]))
         return item
 
     def _rows(self, inputs: Mapping[str, Given]) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """What 8-bit ranges are measured on: real inputs, balanced, in the form a signature takes."""
 
 import collections
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ Rows = Sequence[Mapping[str, np.ndarray]]
 _NUM_BINS = 4  # of loudness
 
 
-def balanced(identity: Sequence[str], loudness: Sequence[float] | None, count: int) -> list[int]:
+def balanced(identity: Iterable[str], loudness: Sequence[float] | None, count: int) -> list[int]:
     """Returns up to `count` places of a list, spread over identities and loudness alike.
 
     Loudness is cut into quarters, by rank. Quarters take turns, and in each the identity that was
@@ -26,6 +26,7 @@ def balanced(identity: Sequence[str], loudness: Sequence[float] | None, count: i
       loudness: N numbers; None, as of images: identities alone take turns.
       count: at most so many.
     """
+    identity = list(identity)
     size = len(identity)
     quarter = np.zeros(size, int)
     if loudness is not None and size:
