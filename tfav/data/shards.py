@@ -73,7 +73,7 @@ class Record:
 
 def serialize(record: Record) -> bytes:
     """Returns the `tf.train.Example` payload of `record`, the same bytes every time."""
-    feature = {"id": [record.id.encode()]}
+    feature: dict[str, Sequence[bytes]] = {"id": [record.id.encode()]}
     if record.audio is not None:
         feature["audio"] = [np.ascontiguousarray(record.audio, dtype="<i2").tobytes()]
     feature |= record.frames
@@ -136,8 +136,8 @@ class Writer(contextlib.AbstractContextManager):
             record.split, {"labels": [], "audio": 0, **dict.fromkeys(pictures, 0), "rows": 0}
         )
         name = self._shard_name(record.split, count["rows"])
-        if not self._files or self._files[-1]["file"] != name:
-            self._start(name)
+        if self._open is None or self._files[-1]["file"] != name:
+            self._open = self._start(name)
         payload = serialize(record)
         self._open.write(payload)
         shard = self._files[-1]
@@ -161,12 +161,13 @@ class Writer(contextlib.AbstractContextManager):
         number = min(position * total // self._planned[split], total - 1)
         return f"{split}-{number:05d}-of-{total:05d}.tfrecord"
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str) -> tf.io.TFRecordWriter:
         if any(file["file"] == name for file in self._files):
             raise ValueError(f"records of one split must follow each other: {name} was closed")
         self._close_shard()
-        self._open = tf.io.TFRecordWriter(os.path.join(self._directory, name))
+        writer = tf.io.TFRecordWriter(os.path.join(self._directory, name))
         self._files.append({"file": name, "bytes": 0, "records": 0})
+        return writer
 
     def _close_shard(self) -> None:
         if self._open is not None:
@@ -199,7 +200,7 @@ class Writer(contextlib.AbstractContextManager):
         }
         states.write(os.path.join(self._directory, "dataset.json"), self.info)
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if kind is None:
             self.close()
             return

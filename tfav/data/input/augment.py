@@ -9,6 +9,7 @@ function that also takes a `size` is given, where it is the first of its chain, 
 [H, W, 3], and makes the square of it.
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ import tensorflow as tf
 from tfav import compat, registry
 from tfav.data.input import crops
 
-Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# Of a value and a seed; a first one of images may take `size` as well.
+Augmentation = Callable[..., tf.Tensor]
 
 
 def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -123,8 +125,8 @@ def blur(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     gate, draw = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     gaussian = _addons_image("blur").gaussian_filter2d
     # tensorflow-addons tests sigma in Python, so it cannot be a tensor: one branch for each.
-    branches = [lambda: image]
-    branches += [lambda sigma=sigma: gaussian(image, (5, 5), sigma) for sigma in (0.5, 1.0, 1.5)]
+    branches: list[Callable[[], tf.Tensor]] = [lambda: image]
+    branches += [functools.partial(gaussian, image, (5, 5), sigma) for sigma in (0.5, 1.0, 1.5)]
     level = tf.random.stateless_uniform([], draw, 1, len(branches), dtype=tf.int32)
     return tf.switch_case(tf.where(_one_in_two(gate), level, 0), branches)
 

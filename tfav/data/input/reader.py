@@ -158,7 +158,7 @@ def stretch(audio_seconds: tuple[float, float]) -> tuple[int, int]:
 
 
 def sound(
-    pcm: tf.Tensor, row: dict[str, tf.Tensor], bounds: tuple[int, int], chain: Sequence[Callable]
+    pcm: tf.Tensor, row: Mapping[str, tf.Tensor], bounds: tuple[int, int], chain: Sequence[Callable]
 ) -> tf.Tensor:
     """Returns the stretch of sound [T] float32 that `row` plans."""
     low, high = bounds
@@ -169,7 +169,7 @@ def sound(
 
 def frames(
     jpegs: tf.Tensor,
-    row: dict[str, tf.Tensor],
+    row: Mapping[str, tf.Tensor],
     num_frames: int,
     size: int,
     chain: Sequence[Callable],

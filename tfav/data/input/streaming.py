@@ -59,8 +59,8 @@ def file_batches(
         missing, empty or of another format.
     """
     tfio = compat.tensorflow_io("streaming decode")
-    paths = [os.fspath(path) for path in paths]
-    headers = [_read_header(path) for path in paths]
+    names = [os.fspath(path) for path in paths]
+    headers = [_read_header(name) for name in names]
     kinds = np.array([kind for kind, _ in headers], np.int32)
     rates = np.array([rate for _, rate in headers], np.int64)
     longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))
@@ -86,8 +86,8 @@ def file_batches(
 
     leads = [_lead(int(rate)) for rate in rates]
     rows = {
-        "id": paths if ids is None else list(ids),
-        "path": paths,
+        "id": names if ids is None else list(ids),
+        "path": names,
         "kind": kinds,
         "rate": rates,
         "zeros": np.array([zeros for zeros, _ in leads], np.int64),

@@ -58,8 +58,8 @@ class ImageKind(kind.Kind):
 
         del audio_seconds
         chain = augment.resolve_one(item.augment, self.subject, modality)
-        form = {"num_frames": item.spec.num_frames, "size": item.spec.side, "chain": chain}
-        return lambda jpegs, row: {modality: reading.frames(jpegs, row, **form)}
+        num_frames, size = item.spec.num_frames, item.spec.side
+        return lambda jpegs, row: {modality: reading.frames(jpegs, row, num_frames, size, chain)}
 
     def evaluation(
         self, modality: str, item: kind.Item, bounds: tuple[int, int]

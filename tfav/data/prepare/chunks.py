@@ -16,7 +16,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ def cut(rows: Sequence[manifest.Row], options: records.Options, folder: str) -> 
 
 def make_all(
     chunks: Sequence[Chunk], options: records.Options
-) -> Iterator[tuple[manifest.Row, Result]]:
+) -> Generator[tuple[manifest.Row, Result], None, None]:
     """Yields what `records.make_all` would, from the files that are there; writes those missing."""
     there = [tf.io.gfile.exists(chunk.path) for chunk in chunks]
     rest = [chunk.rows for chunk, kept in zip(chunks, there) if not kept]
@@ -104,7 +104,7 @@ def _version(name: str) -> str:
 
 def _state(row: manifest.Row) -> list:
     """Returns size and time of each of the row's files, also of those in its folders."""
-    state = []
+    state: list[list[list[object]] | None] = []
     for path in row.paths:
         try:
             files = [path] if os.path.isfile(path) else sorted(e.path for e in os.scandir(path))

@@ -37,7 +37,7 @@ def unified(rows: Sequence[manifest.Row]) -> list[manifest.Row]:
 
 def _labels(labels: Iterable[str]) -> dict[str, str]:
     """Returns what labels become that have another spelling in the same characters."""
-    spellings = collections.defaultdict(dict)
+    spellings: dict[str, dict[str, None]] = collections.defaultdict(dict)
     for label in labels:
         spellings[unicodedata.normalize("NFC", label)][label] = None
     several = {name: forms for name, forms in spellings.items() if len(forms) > 1}
@@ -52,7 +52,7 @@ def _labels(labels: Iterable[str]) -> dict[str, str]:
 
 def _one_gender(values: Iterable[str]) -> dict[str, str]:
     """Returns what genders become that are written in several ways."""
-    spellings = collections.defaultdict(dict)
+    spellings: dict[str, dict[str, None]] = collections.defaultdict(dict)
     for value in values:
         key = value.casefold()
         spellings[_GENDERS.get(key, key)][value] = None
@@ -67,7 +67,7 @@ def _one_gender(values: Iterable[str]) -> dict[str, str]:
 
 
 def _warn_of_lookalikes(labels: Iterable[str]) -> None:
-    alike = collections.defaultdict(dict)
+    alike: dict[str, dict[str, None]] = collections.defaultdict(dict)
     for label in labels:
         alike[_skeleton(label)][label] = None
     several = [list(forms) for forms in alike.values() if len(forms) > 1]

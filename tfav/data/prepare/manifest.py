@@ -179,7 +179,8 @@ def read(
         )
     carried = further if columns is None else list(columns)
     folder = os.path.dirname(os.path.abspath(path))
-    rows, seen = [], {}
+    rows: list[Row] = []
+    seen: dict[str, int] = {}
     for number, cells in lines:
         where = f"{path} line {number}"
         for name in REQUIRED:
@@ -196,7 +197,9 @@ def read(
                 "every row needs an id of its own."
             )
         seen[cells["id"]] = number
-        paths = {name: os.path.join(folder, cells[name]) for name in files if cells[name]}
+        paths: dict[str, Any] = {
+            name: os.path.join(folder, cells[name]) for name in files if cells[name]
+        }
         row = Row(
             id=cells["id"],
             split=cells["split"],

@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import logging
@@ -74,7 +74,7 @@ def write(
     """
     os.makedirs(folder)
     contents = {name: entry.content for name, entry in given.items()}
-    made = {
+    made: dict[str, dict[str, Any]] = {
         name: {"origin": "given", "missing_items": len(missing & set(entry.ids))}
         for name, entry in given.items()
     }
@@ -202,15 +202,15 @@ class _Pool:
         genders = collections.defaultdict(set)
         for label, gender in zip(gendered.label.tolist(), gendered.extra["gender"].tolist()):
             genders[label].add(gender)
-        of_person = []
+        names = []
         for label in self.labels.tolist():
             if len(genders[label]) != 1 or not max(genders[label]):
                 found = " and ".join(sorted(map(repr, genders[label])))
                 return [], f"the gender of {label!r} is {found}"
-            of_person.append(max(genders[label]))
-        if len(set(of_person)) < 2:
-            return [], f"all its identities have the gender {', '.join(set(of_person))!r}"
-        of_person = np.array(of_person)
+            names.append(max(genders[label]))
+        if len(set(names)) < 2:
+            return [], f"all its identities have the gender {', '.join(set(names))!r}"
+        of_person = np.array(names)
         return [np.flatnonzero(of_person == gender) for gender in np.unique(of_person)], None
 
     def match(

@@ -6,8 +6,8 @@ import dataclasses
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
@@ -51,12 +51,13 @@ class Options:
 
 def make_all(
     rows: Sequence[manifest.Row], options: Options
-) -> Iterator[tuple[manifest.Row, shards.Record | BadRow]]:
+) -> Generator[tuple[manifest.Row, shards.Record | BadRow], None, None]:
     """Yields each row, in order, with what `make` makes of it: in parallel, few rows ahead."""
     workers = len(os.sched_getaffinity(0))
     bar = tqdm.tqdm(total=len(rows), desc="decoding", unit="row", disable=None)
     pool = concurrent.futures.ThreadPoolExecutor(workers)
-    waiting = collections.deque()  # bounded: decoded rows wait in memory for their turn
+    # Bounded: decoded rows wait in memory for their turn.
+    waiting: collections.deque[tuple[manifest.Row, concurrent.futures.Future]] = collections.deque()
     held = _Held()
     rest = enumerate(rows)
     try:
@@ -85,13 +86,15 @@ class _Held:
     one is only decoded once it is that one.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._num_bytes = 0
         self._head = 0  # number of the row that is waited for
         self._closed = False
 
-    def run(self, number: int, make_row: Callable, *arguments) -> shards.Record | BadRow | None:
+    def run(
+        self, number: int, make_row: Callable[..., shards.Record | BadRow], *arguments: object
+    ) -> shards.Record | BadRow | None:
         """Decodes row `number` once there is room."""
         self._wait(lambda: self._num_bytes < _HELD_BYTES or self._head == number)
         if self._closed:
@@ -134,21 +137,27 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
       the record, without the modalities that the row's video lacks; or what is wrong.
     """
     reading = next(iter(_files(row)), ("", ""))  # column and file, for the report of a failure
-    part = {"start_seconds": row.start_seconds, "length_seconds": row.length_seconds}
-    bounds = {"bounds": options.bounds}
-    audio, sizes, frames, num_bytes = None, {}, {}, 0
+    part: dict[str, Any] = {
+        "start_seconds": row.start_seconds,
+        "length_seconds": row.length_seconds,
+        "bounds": options.bounds,
+    }
+    audio: np.ndarray | None = None
+    sizes: dict[str, tuple[int, int]] = {}
+    frames: dict[str, list[bytes]] = {}
+    num_bytes = 0
     try:
         _check_row(row)
         if row.audio:
             reading = ("audio", row.audio)
-            audio = audio_files.read_audio(row.audio, row.channel, **part, **bounds, dtype=np.int16)
+            audio = audio_files.read_audio(row.audio, row.channel, **part, dtype=np.int16)
         for name, paths in row.pictures.items():
             for path in paths:
                 reading = (name, path)
                 for file in image_files.image_paths([path]):
                     reading = (name, file)
                     side = options.max_image_side
-                    jpeg, height, width = image_files.read_image(file, side, **bounds)
+                    jpeg, height, width = image_files.read_image(file, side, options.bounds)
                     frames.setdefault(name, []).append(jpeg)
                     sizes.setdefault(name, (height, width))
                     num_bytes += len(jpeg)
@@ -159,9 +168,7 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         if row.video:
             reading = ("video", row.video)
             if not row.audio:
-                audio = soundtrack.read_audio(
-                    row.video, row.channel, **part, **bounds, dtype=np.int16
-                )
+                audio = soundtrack.read_audio(row.video, row.channel, **part, dtype=np.int16)
             derive = [name for name in options.derive if name not in frames]
             if "image" not in frames or derive:
                 taken = video.read_frames(
@@ -171,15 +178,15 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
                     max_side=options.max_image_side,
                     derive=derive,
                     **part,
-                    **bounds,
                 )
                 if taken is not None:
                     sizes.setdefault("image", (taken.height, taken.width))
-                    frames = {**taken.jpeg, **frames}
+                    frames = {**{name: list(x) for name, x in taken.jpeg.items()}, **frames}
             if audio is None and not frames:
                 raise bad_file.BadFile("has neither sound nor a picture")
     except bad_file.BadFile as error:
-        return BadRow(row.id, *map(os.fspath, reading), error.reason)
+        column, path = reading
+        return BadRow(row.id, column, os.fspath(path), error.reason)
     height, width = sizes.get("image", (0, 0))
     image = frames.pop("image", None)
     if audio is not None and row.padded:

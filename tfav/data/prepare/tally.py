@@ -22,18 +22,25 @@ _SPLIT_COLUMNS = ("rows", "identities", "audio", "hours", "image")
 class Tally:
     """Counts rows as they come: `add` the good, put the others into `bad`, then `report`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.bad: list[records.BadRow] = []
-        self._rows = collections.Counter()
-        self._samples = collections.defaultdict(list)  # split to lengths
-        self._sides = []  # shorter side of each image
-        self._pictures = collections.defaultdict(collections.Counter)  # modality to split to rows
-        self._frames = collections.defaultdict(list)  # modality to frames of each row
-        self._lacking = collections.defaultdict(list)  # modality to ids of videos without it
-        self._formats = collections.Counter()
-        self._modalities = collections.defaultdict(set)  # (split, label) to its modalities
+        self._rows: collections.Counter[str] = collections.Counter()
+        # Split to lengths.
+        self._samples: dict[str, list[int]] = collections.defaultdict(list)
+        self._sides: list[int] = []  # shorter side of each image
+        # Modality to split to rows.
+        self._pictures: dict[str, collections.Counter[str]] = collections.defaultdict(
+            collections.Counter
+        )
+        # Modality to frames of each row, and to ids of the videos without it.
+        self._frames: dict[str, list[int]] = collections.defaultdict(list)
+        self._lacking: dict[str, list[str]] = collections.defaultdict(list)
+        self._formats: collections.Counter[str] = collections.Counter()
+        # (split, label) to its modalities.
+        self._modalities: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
         self._contents: dict[bytes, tuple[str, str]] = {}  # digest to split and id that came first
-        self._same = collections.defaultdict(list)  # "train, test" to pairs of ids
+        # "train, test" to pairs of ids.
+        self._same: dict[str, list[str]] = collections.defaultdict(list)
         self._left_out = formats.LeftOut()
 
     def add(
@@ -76,8 +83,8 @@ class Tally:
 
     def _compare(self, record: shards.Record) -> None:
         """Counts a row whose sound or one of whose images another split has too."""
-        sound = [] if record.audio is None else [np.ascontiguousarray(record.audio)]
-        others = {}
+        sound: list[Any] = [] if record.audio is None else [np.ascontiguousarray(record.audio)]
+        others: dict[str, str] = {}
         for content in itertools.chain(sound, *record.frames.values()):
             digest = hashlib.blake2b(content, digest_size=12).digest()
             split, name = self._contents.setdefault(digest, (record.split, record.id))

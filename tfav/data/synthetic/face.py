@@ -117,7 +117,8 @@ class _Canvas:
 
 
 def _rgb(colour: np.ndarray) -> tuple[int, int, int]:
-    return tuple(int(c) for c in np.clip(np.round(colour), 0, 255))
+    red, green, blue = (int(c) for c in np.clip(np.round(colour), 0, 255))
+    return red, green, blue
 
 
 def _ellipse(

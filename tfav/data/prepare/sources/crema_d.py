@@ -15,6 +15,7 @@ lists, has that of `stat.csv` (NEU, HAP, SAD, FEA, DIS, ANG): name that file in 
 import glob
 import os
 import re
+from typing import Any
 
 from absl import logging
 
@@ -99,9 +100,9 @@ def _frame_folders(root: str) -> list[str]:
     return sorted(map(os.path.basename, glob.glob(os.path.join(glob.escape(root), "Image-*-FPS"))))
 
 
-def _media(root: str, clip: str, pictures: str) -> dict[str, str]:
+def _media(root: str, clip: str, pictures: str) -> dict[str, Any]:
     """Returns the row's files; the video as well where it is there, for what is derived of it."""
-    media = {}
+    media: dict[str, Any] = {}
     if os.path.isdir(os.path.join(root, "AudioWAV")):
         media["audio"] = parts.file(os.path.join(root, "AudioWAV", clip), "audio", ".wav")
     if pictures != "VideoFlash":

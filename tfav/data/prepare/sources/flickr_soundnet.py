@@ -53,5 +53,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 
 def _place(root: str, name: str) -> tuple[str, str]:
     """Returns the folders of the picture and of the sound: the first that are there."""
-    places = [tuple(os.path.join(root, part.format(name)) for part in place) for place in _PLACES]
+    places = [
+        (os.path.join(root, sight.format(name)), os.path.join(root, sound.format(name)))
+        for sight, sound in _PLACES
+    ]
     return next((p for p in places if all(map(os.path.isdir, p))), places[0])

@@ -31,11 +31,11 @@ class Source:
     labels: str = ANY
     own: Mapping[str, values.Value] | None = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.labels not in _LABELS:
             raise ValueError(f"labels {self.labels!r} is none of {_LABELS}")
 
-    def rows(self, options) -> list:
+    def rows(self, options: Any) -> list[Any]:
         """Returns the rows of a data set, as `function` lists them."""
         if isinstance(self.function, str):
             return registry.lookup({}, self.function, "source")(options)

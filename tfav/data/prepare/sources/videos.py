@@ -27,7 +27,7 @@ NAME = "videos"
 SHORTEST_SECONDS = 0.5
 _FLICKR_SECONDS = 5.0
 _SPLITS = ("train", "val", "test")
-Piece = tuple[float, float, dict[str, str], str]  # start, length, files, what is wrong with them
+Piece = tuple[float, float, dict[str, Any], str]  # start, length, files, what is wrong with them
 
 
 def rows(options: manifest.Options) -> list[manifest.Row]:

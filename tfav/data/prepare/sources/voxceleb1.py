@@ -34,12 +34,14 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
       UserError: a flag is missing, a folder or CSV file cannot be read, an identity is in two
         splits, `Set` is unknown, an id is not unique, or nothing at all was found.
     """
+    roots: dict[str, str] = {}
     for name in ("audio_root", "image_root"):
         folder = getattr(options, name)
         if not folder:
             raise registry.UserError(f"--source=voxceleb1 needs --{name}=FOLDER.")
         if not os.path.isdir(folder):
             raise registry.UserError(f"--{name}={folder} is not a folder: mend the path.")
+        roots[name] = folder
     if not options.split_csv:
         raise registry.UserError(
             "--source=voxceleb1 needs --split_csv=FILE.csv (once for each of train, val and test)."
@@ -57,23 +59,25 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     for person, split in identities(options.split_csv):
         extra = {name: person[name.capitalize()] for name in carried}
         for modality, column, root in (
-            ("audio", "VoxCeleb1_ID", options.audio_root),
-            ("image", "VGGFace1_ID", options.image_root),
+            ("audio", "VoxCeleb1_ID", roots["audio_root"]),
+            ("image", "VGGFace1_ID", roots["image_root"]),
         ):
             files, others = _listing(root, person[column], modality)
             left_out.add(others)
             if not files:
                 without[modality].append(person[column])
             for name in files:
+                path = os.path.join(root, name)
                 row = manifest.Row(
                     id=name,
                     split=split,
                     label=person["VoxCeleb1_ID"],
+                    audio=path if modality == "audio" else None,
+                    image=path if modality == "image" else None,
                     extra=extra,
                     channel="left",
-                    **{modality: os.path.join(root, name)},
                 )
-                manifest.check_words(row, os.path.join(root, name))
+                manifest.check_words(row, path)
                 found.append(row)
     if not found:
         raise registry.UserError(
@@ -100,7 +104,8 @@ def identities(paths: Sequence[str]) -> list[tuple[dict[str, str], str]]:
     Raises:
       UserError: see `csv_files.read`; an identity twice, or a `Set` that names no split.
     """
-    people, seen = [], {}
+    people: list[tuple[dict[str, str], str]] = []
+    seen: dict[tuple[str, str], str] = {}
     for path in paths:
         named = _SPLIT_OF_FILE.search(os.path.basename(path).lower())
         for number, cells in csv_files.read(path, COLUMNS):

@@ -63,15 +63,16 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         frames = _frames(image_root, name, split)
         if not frames:
             without.append(name)
+        audio = os.path.join(audio_root, files.get(name, name))
         row = manifest.Row(
             id=name,
             split="val" if _recording(name) in held_out else split,
             label=_speaker(name),
-            audio=os.path.join(audio_root, files.get(name, name)),
+            audio=audio,
             image=frames or None,
             extra={"recording": _recording(name)} if carried else {},
         )
-        manifest.check_words(row, row.audio)
+        manifest.check_words(row, audio)
         found.append(row)
     if len(without) == len(found):
         raise registry.UserError(
