@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from absl import logging
+
 from tfav import registry
 from tfav.data import kinds
 from tfav.items import ItemSpec
@@ -57,8 +59,8 @@ def find(
         raise registry.UserError(
             f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
         )
-    for items in found.values():
-        names = [name for name, _ in items]
+    for files in found.values():
+        names = [name for name, _ in files]
         if len(set(names)) < len(names):
             twice = next(n for n in names if names.count(n) > 1)
             raise registry.UserError(
@@ -72,8 +74,11 @@ def _modalities_by_suffix(
 ) -> dict[str, tuple[str, ...]]:
     """Returns the modalities that a file with each suffix may be of.
 
+    A kind that is not installed here has no files, and the log says so: the model's other
+    modalities are embedded without it.
+
     Raises:
-      UserError: a kind that cannot be imported.
+      UserError: the kind of the only modality wanted is not installed.
     """
     of_kind: dict[str, list[str]] = {kinds.AUDIO.name: [], kinds.IMAGE.name: []}
     for name, spec in items.items():
@@ -83,7 +88,14 @@ def _modalities_by_suffix(
     found: dict[str, tuple[str, ...]] = {}
     for kind, names in of_kind.items():
         either = (kind,) if kind in names or not names else tuple(names)
-        for suffix in kinds.find(kind).suffixes:
+        try:
+            suffixes = kinds.find(kind).suffixes
+        except registry.UserError as error:
+            if modality:
+                raise
+            logging.warning("no file of %s can be read: %s", " and ".join(names), error)
+            continue
+        for suffix in suffixes:
             found.setdefault(suffix, either)
     return found
 
