@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance import walk
 from tfav import weights
-from tfav.encoders import audio, image
+from tfav.encoders import by_kind
 
 EMBEDDING_SIZE = 16
 
@@ -49,7 +49,9 @@ IMAGE = {
     "resnet34": Expected({"image_size": 64}, runs_in="resnet18"),
     "vgg16": Expected({"image_size": 32}),
 }
-TABLES = {"audio": (audio.AUDIO_ENCODERS, AUDIO), "image": (image.IMAGE_ENCODERS, IMAGE)}
+ARRAY = {"tiny": Expected({"size": 6})}  # of sequences: tests/encoders/test_array.py
+KNOWN = {"audio": AUDIO, "image": IMAGE, "array": ARRAY}
+TABLES = {kind: (table, KNOWN.get(kind, {})) for kind, table in by_kind.ENCODERS.items()}
 ROWS = [(kind, name) for kind, (table, known) in TABLES.items() for name in walk.rows(table, known)]
 
 
@@ -80,9 +82,11 @@ def noise(*shape, seed=0):
 
 
 def batch(encoder, rows, samples=3200, seed=0):
-    """Clips of `samples` samples, or images."""
+    """Clips of `samples` samples, images, or vectors."""
     if encoder.modality == "audio":
         return noise(rows, samples, seed=seed)
+    if encoder.modality == "array":
+        return noise(rows, encoder.size, seed=seed)
     side = encoder.image_size
     return np.random.default_rng(seed).integers(0, 256, [rows, side, side, 3], np.uint8)
 

@@ -1,4 +1,4 @@
-"""Every row of `AUDIO_ENCODERS` and `IMAGE_ENCODERS` keeps the promises of an encoder."""
+"""Every row of the tables of encoders keeps the promises of an encoder."""
 
 import keras
 import numpy as np
@@ -95,7 +95,7 @@ def test_a_saved_model_of_unknown_batch_and_length_serves_its_embeddings(row, tm
             for rows, length in ((1, 3_300), (3, 4_611))
         ]
     else:
-        feeds = [{"image": encoder_rows.batch(encoder, rows)} for rows in (1, 3)]
+        feeds = [{encoder.modality: encoder_rows.batch(encoder, rows)} for rows in (1, 3)]
     # The Session loader is TensorFlow Serving's: it misses weights that Python's would find.
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], path)

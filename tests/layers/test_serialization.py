@@ -17,11 +17,11 @@ import tfav.encoders
 import tfav.layers
 from tests.conformance import walk
 from tfav import weights
-from tfav.encoders import base, encoder
+from tfav.encoders import array, base, encoder
 from tfav.layers import classifiers, frontend, layer
 
 BASES = (layer.Layer, frontend.Frontend, classifiers.ModalityClassifier)
-BASES += (encoder.Encoder, base.AudioEncoder, base.ImageEncoder)
+BASES += (encoder.Encoder, base.AudioEncoder, base.ImageEncoder, array.ArrayEncoder)
 SIZES = {"image": 3, "audio": 3, "flow": 3}  # not in the order of the alphabet
 
 

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from absl import logging
+
 from tfav import registry
 from tfav.data import kinds
 from tfav.items import ItemSpec
@@ -73,8 +75,11 @@ def _modalities_by_suffix(
 ) -> dict[str, tuple[str, ...]]:
     """Returns the modalities that a file with each suffix may be of.
 
+    A kind that is not installed here has no files, and the log says so: the model's other
+    modalities are embedded without it.
+
     Raises:
-      UserError: a kind that cannot be imported.
+      UserError: the kind of the only modality wanted is not installed.
     """
     of_kind: dict[str, list[str]] = {kinds.AUDIO.name: [], kinds.IMAGE.name: []}
     for name, spec in items.items():
@@ -84,7 +89,14 @@ def _modalities_by_suffix(
     found: dict[str, tuple[str, ...]] = {}
     for kind, names in of_kind.items():
         either = (kind,) if kind in names or not names else tuple(names)
-        for suffix in kinds.find(kind).suffixes:
+        try:
+            suffixes = kinds.find(kind).suffixes
+        except registry.UserError as error:
+            if modality:
+                raise
+            logging.warning("no file of %s can be read: %s", " and ".join(names), error)
+            continue
+        for suffix in suffixes:
             found.setdefault(suffix, either)
     return found
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests import small
 from tfav import config as config_lib
-from tfav import registry
+from tfav import items, registry
 from tfav.data import kinds, shards
 from tfav.data.input import endless
 from tfav.data.prepare import dataset, manifest
@@ -220,6 +220,14 @@ def test_files_of_a_kind_that_two_modalities_have_are_not_guessed(folder):
         input_files.find([str(folder / "0.npy")], specs)
     found = input_files.find([str(folder / "0.npy")], specs, "imu")
     assert found == {"imu": [(str(folder / "0.npy"),) * 2]}
+
+
+def test_a_kind_that_is_not_installed_leaves_the_files_of_the_others(folder, tmp_path):
+    specs = {"audio": items.clip().of("audio"), "gas": items.array(3, kind="nose.GAS").of("gas")}
+    (tmp_path / "a.wav").touch()
+    assert input_files.find([str(tmp_path)], specs)["audio"] == [("a.wav", f"{tmp_path}/a.wav")]
+    with pytest.raises(registry.UserError, match="'nose.GAS' cannot be imported"):
+        input_files.find([str(tmp_path)], specs, "gas")
 
 
 def test_what_holds_no_sequences_is_batched_without_padding(folder):

@@ -260,7 +260,7 @@ def test_scopes_tell_the_network_of_every_encoder_from_its_front_end(row):
     if encoder.modality == "audio":
         specs = [tf.TensorSpec([1, 3_200], tf.float32), tf.TensorSpec([1], tf.int32)]
     else:
-        specs = [tf.TensorSpec([1, *[encoder.image_size] * 2, 3], tf.uint8)]
+        specs = [tf.TensorSpec.from_tensor(encoder.example())]
     graph = tf.function(lambda *x: encoder(*x)).get_concrete_function(*specs).graph
     weighty = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
     kinds = collections.defaultdict(list)
