@@ -181,7 +181,7 @@ def _embedded(its, kind, made, folder, door) -> list[Attempt]:
     if door == "tfav.load":
         for number, file in enumerate(made):
             output = pathlib.Path(f"{folder}-{number}.npz")
-            done = its.command("load", its.export, output, file.path)
+            done = its.command("load", its.run, output, file.path)
             outcome, said = place.ended(done)
             if outcome is None:
                 outcome = RIGHT if place.arrays(output) else SILENT

@@ -119,14 +119,14 @@ def prepare(its: place.Place, work: pathlib.Path, kind: str) -> pathlib.Path:
 
 
 def files(work: pathlib.Path, kind: str) -> list[pathlib.Path]:
-    """Returns the files that an attempt may damage, in order."""
+    """Returns the files that an attempt may damage, in order: those that a door may read."""
     found = sorted(p for p in work.rglob("*") if p.is_file())
-    found = [p for p in found if "tensorboard" not in p.parts and p.suffix not in (".log", ".png")]
     if kind == ".tflite":
-        return [p for p in found if p.suffix == ".tflite" or p.name == "parity.json"]
+        return [p for p in found if p.name in ("audio_float32.tflite", "parity.json")]
     if kind == "SavedModel":
-        return [p for p in found if p.suffix != ".tflite"]
-    return found
+        return [p for p in found if p.name == "parity.json" or "1" in p.relative_to(work).parts]
+    unread = ("tensorboard", "plots") + ("checkpoints",) * (kind != "run that goes on")
+    return [p for p in found if not set(unread) & set(p.parts) and p.suffix != ".log"]
 
 
 def usual(its: place.Place, kind: str, door: str) -> tuple[object, set[str]]:
