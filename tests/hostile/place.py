@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from tests import forked, small
+from tests import forked, small, untrained
 from tests.hostile import REFUSAL, RIGHT, SENTENCE, SILENT, TRACEBACK
 
 _CONFIG = """from tests import small
@@ -28,19 +28,28 @@ _WARNING = re.compile(r"^[WE]\d{4} .*?\] (.*)$|^warning: (.*)$", re.MULTILINE | 
 
 
 class Place:
-    """Everything intact, below a folder; `copy` gives an attempt its own."""
+    """Everything intact, below a folder; `copy` gives an attempt its own.
 
-    def __init__(self, folder: pathlib.Path):
+    Args:
+      folder: an empty one.
+      trained: make runs and an export by the commands; else a data set and an untrained run alone.
+    """
+
+    def __init__(self, folder: pathlib.Path, trained: bool = True):
         self.folder = folder
         self._servers = threading.local()
         self._all: list[forked.Server] = []
+        self.media = folder / "media"
+        if not trained:
+            self.data = pathlib.Path(untrained.write_data(folder / "data"))
+            self.run = pathlib.Path(untrained.write(folder / "run", str(self.data), "voice_face"))
+            return
         self.data = pathlib.Path(small.write_dataset(str(folder / "data")))
         self.config = f"--config={self.config_file(folder / 'config.py', self.data)}"
         self.run, self.half = folder / "compared" / "small" / "seed0", folder / "half"
-        self.export, self.media = folder / "export", folder / "media"
-        half = ("--config.train.num_steps=2", f"--workdir={self.half}")
+        self.export = folder / "export"
         self.done("compare", *self.compare_flags(folder / "compared"))
-        self.done("train", self.config, *half)
+        self.done("train", self.config, f"--workdir={self.half}")
         # As a run that was killed behind its first step.
         for path in [*self.half.glob("checkpoints/ckpt-2.*"), self.half / "weights.npz"]:
             path.unlink()
