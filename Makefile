@@ -6,6 +6,7 @@ RUN ?= runs/demo
 EXPORT ?= exports/voice_face
 SEED ?= 0
 SECONDS ?= 60
+PER_KIND ?= 4
 CLIENTS ?= 4
 PYTHONS ?= 3.10 3.11 3.12 3.13
 BIN = $(VENV)/bin
@@ -13,7 +14,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo arm serve-load test lint install constraints pythons clean
+.PHONY: demo arm serve-load hostile test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -47,6 +48,10 @@ $(READY): setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS)) \
 	  -e '.[$(EXTRA),test]'
 	touch $@
+
+# Bad files, damaged runs and wrong words at every command: a table of what came of them, in docs/reliability.md too.
+hostile: $(READY)
+	$(BIN)/python -m tests.hostile --seed=$(SEED) --per_kind=$(PER_KIND)
 
 # The export's .tflite files on an emulated ARM processor and on the oldest runtime; unpacks what that needs, in a minute.
 arm: $(READY)

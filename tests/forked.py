@@ -85,7 +85,19 @@ def _child(argv: list[str], stdout: str, stderr: str) -> int:
 
 
 def main() -> None:
-    import tfav.commands  # noqa: F401 (what the forks need not do again)
+    # What the forks need not do again.
+    import tensorflow  # noqa: F401
+
+    from tfav.commands import (  # noqa: F401
+        compare,
+        embed,
+        evaluate,
+        export,
+        load,
+        report,
+        train,
+    )
+    from tfav.data.prepare import dataset, sources  # noqa: F401
 
     for line in sys.stdin:
         command = json.loads(line)
