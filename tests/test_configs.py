@@ -358,7 +358,7 @@ def test_what_only_the_last_evaluation_reads_may_change(field, value):
 def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then():
     now = _load("mmcosine", "demo")
     tree = now.to_dict()
-    for name in ("slopes", "preemphasis", "centered", "instance_norm"):
+    for name in ("slopes", "preemphasis", "centered", "instance_norm", "silence_db"):
         del tree["audio"]["frontend"][name]
     del tree["loss"]["contrastive"]
     before = config.from_json(json.dumps(tree))
