@@ -13,8 +13,8 @@ SMALL = {"num_mels": 6, "frame_length_samples": 40, "frame_step_samples": 16, "f
 
 SETTINGS = {"log_mel": {}, **spectrograms.PRESETS}
 SETTINGS |= {
-    "log_mel_without_silence": {"silence_db": 60.0},
-    "spectrogram_without_silence": {"kind": "spectrogram", "silence_db": 60.0},
+    "log_mel_levelled": {"silence_db": 60.0, "level_norm": True, "instance_norm": False},
+    "spectrogram_levelled": {"kind": "spectrogram", "silence_db": 60.0, "level_norm": True},
 }
 
 
@@ -122,6 +122,21 @@ def test_lengths_outside_the_clip_are_clipped_to_it():
 def test_silence_and_direct_current_stay_finite(arguments, value):
     image, _ = spectrograms.make(arguments)(np.full((1, 3200), value, np.float32))
     assert np.isfinite(image).all()
+
+
+@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("gain", [2.0**-10, 2.0**6])
+def test_the_gain_of_a_recording_does_not_count_where_the_level_is_the_norm(kind, gain):
+    options = {"log_mel": {"instance_norm": False}, "spectrogram": {}}[kind]
+    layer = spectrograms.make({"kind": kind, "level_norm": True, **options})
+    clips, lengths = noise(2, 3200), tf.constant([3200, 1000])
+    expected, _ = layer(clips, lengths)
+    found, _ = layer(gain * clips, lengths)
+    np.testing.assert_array_equal(found, expected)  # a power of two moves exponents alone
+    by_hand = clips[1, :1000] / (np.sum(clips[1, :1000] ** 2) / np.sum(np.abs(clips[1, :1000])))
+    plain, _ = spectrograms.make({"kind": kind, **options})(by_hand[None])
+    frames = plain.shape[1]
+    np.testing.assert_allclose(found[1:, :frames], plain, rtol=1e-4, atol=1e-4)
 
 
 def test_amplitude_multiplies_the_waveform_first():
@@ -272,10 +287,10 @@ def test_the_log_spectrogram_of_silence_is_zero():
 @pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("shape", [(1, 4000), (1, None), (None, None)])
 @pytest.mark.parametrize("with_lengths", [False, True])
-@pytest.mark.parametrize("silence_db", [0.0, 60.0])
-def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths, silence_db):
+@pytest.mark.parametrize("levelled", [{}, {"silence_db": 60.0, "level_norm": True}])
+def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths, levelled):
     options = {"log_mel": {"preemphasis": 0.97}, "spectrogram": {}}[kind]
-    layer = spectrograms.make({"kind": kind, "form": form, "silence_db": silence_db, **options})
+    layer = spectrograms.make({"kind": kind, "form": form, **levelled, **options})
     specs = [tf.TensorSpec(shape, tf.float32)]
     specs += [tf.TensorSpec(shape[:1], tf.int32)] if with_lengths else []
     function = tf.function(lambda *x: layer(*x)[0], input_signature=specs)

@@ -177,6 +177,14 @@ def test_a_clip_that_is_all_alike_is_left_as_it_is(value, length):
     np.testing.assert_array_equal(found, clip)
 
 
+def test_a_level_is_divided_by_and_zeros_stay_zeros():
+    # (9 + 1) / (3 + 1) = 2.5, whatever follows; a clip below 1e-10 is not made as loud.
+    clips = tf.constant([[3.0, -1.0, 0.0, np.nan], [0.0, 0.0, 0.0, 7.0], [1e-15, 0.0, 0.0, 1.0]])
+    found = signal.levelled(clips, tf.constant([3, 3, 3])).numpy()
+    np.testing.assert_allclose(found[0], [1.2, -0.4, 0, 0], rtol=1e-6)
+    assert not found[1].any() and np.abs(found[2]).max() < 1e-9
+
+
 def test_pre_emphasis_mirrors_each_clip_at_its_first_sample():
     # 1 - .5 * 2, 2 - .5 * 1, 4 - .5 * 2; a clip of one sample stands before itself: 3 - .5 * 3.
     clips = tf.constant([[1.0, 2.0, 4.0], [3.0, np.nan, np.nan]])

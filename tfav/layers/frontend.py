@@ -22,7 +22,8 @@ class Frontend(layer.Layer):
     `(n - frame) // hop + 1` of them, and a clip shorter than one frame is one frame that ends in
     zeros.
 
-    With `silence_db`, the clip is what `signal.without_silence` leaves of it.
+    With `silence_db`, the clip is what `signal.without_silence` leaves of it; with `level_norm`, it
+    is divided by its level, so that the gain of a recording does not count.
 
     Args:
       frame_length_samples: Length of the window, at most `fft_length`.
@@ -34,6 +35,7 @@ class Frontend(layer.Layer):
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
       silence_db: Decibels below the clip's level at which silence begins; 0: none is cut out.
+      level_norm: Whether each clip is divided by its level.
       name: Name of the layer.
 
     Raises:
@@ -53,6 +55,7 @@ class Frontend(layer.Layer):
         detrend: bool,
         form: str,
         silence_db: float,
+        level_norm: bool,
         name: str,
     ):
         # Power spectra span eight decades: never in bfloat16, whatever the policy.
@@ -73,6 +76,7 @@ class Frontend(layer.Layer):
         self.detrend = detrend
         self.form = form
         self.silence_db = silence_db
+        self.level_norm = level_norm
         self.window_values = signal.window(window, frame_length_samples)
         self.dft = None
         if form == "conv":
@@ -93,11 +97,14 @@ class Frontend(layer.Layer):
           num_frames: [B] int32, of what is left of each clip where silence is cut out.
         """
         waveform = tf.cast(waveform, self.compute_dtype)
-        if self.silence_db:
-            waveform, num_samples = signal.without_silence(waveform, self.silence_db, num_samples)
-        num_frames, valid = None, None
         if num_samples is not None:
             num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
+        if self.silence_db:
+            waveform, num_samples = signal.without_silence(waveform, self.silence_db, num_samples)
+        if self.level_norm:
+            waveform = signal.levelled(waveform, num_samples)
+        num_frames, valid = None, None
+        if num_samples is not None:
             num_frames = self.count_frames(num_samples)
         spectrum = self._power(self.prepare(waveform, num_samples), num_samples)
         if num_frames is not None:

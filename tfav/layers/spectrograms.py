@@ -41,7 +41,8 @@ class LogMel(frontend.Frontend):
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
       instance_norm: Whether each band's mean over time is subtracted and its deviation divided by.
-      silence_db: Decibels below the loudest frame where silence begins, see `frontend.Frontend`.
+      silence_db: Decibels below the clip's level at which silence begins, see `frontend.Frontend`.
+      level_norm: Whether each clip is divided by its level, see `frontend.Frontend`.
       sample_rate_hz: Sample rate of the waveform.
       name: Name of the layer.
 
@@ -68,6 +69,7 @@ class LogMel(frontend.Frontend):
         form: str = "stft",
         instance_norm: bool = True,
         silence_db: float = 0.0,
+        level_norm: bool = False,
         sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
         name: str = "log_mel",
     ):
@@ -80,6 +82,7 @@ class LogMel(frontend.Frontend):
             detrend=False,
             form=form,
             silence_db=silence_db,
+            level_norm=level_norm,
             name=name,
         )
         self.remember(
@@ -99,6 +102,7 @@ class LogMel(frontend.Frontend):
             form=form,
             instance_norm=instance_norm,
             silence_db=silence_db,
+            level_norm=level_norm,
             sample_rate_hz=sample_rate_hz,
         )
         self.num_bands = num_mels
@@ -142,7 +146,8 @@ class LogSpectrogram(frontend.Frontend):
       log_offset: Number added before the logarithm.
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
-      silence_db: Decibels below the loudest frame where silence begins, see `frontend.Frontend`.
+      silence_db: Decibels below the clip's level at which silence begins, see `frontend.Frontend`.
+      level_norm: Whether each clip is divided by its level, see `frontend.Frontend`.
       sample_rate_hz: Sample rate of the waveform.
       name: Name of the layer.
 
@@ -158,6 +163,7 @@ class LogSpectrogram(frontend.Frontend):
         log_offset: float = 1e-7,
         form: str = "stft",
         silence_db: float = 0.0,
+        level_norm: bool = False,
         sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
         name: str = "log_spectrogram",
     ):
@@ -172,6 +178,7 @@ class LogSpectrogram(frontend.Frontend):
             detrend=True,
             form=form,
             silence_db=silence_db,
+            level_norm=level_norm,
             name=name,
         )
         self.remember(
@@ -181,6 +188,7 @@ class LogSpectrogram(frontend.Frontend):
             log_offset=log_offset,
             form=form,
             silence_db=silence_db,
+            level_norm=level_norm,
             sample_rate_hz=sample_rate_hz,
         )
         self.num_bands = frame_length_samples // 2 + 1

@@ -13,6 +13,7 @@ import tensorflow as tf
 WINDOWS = ("hamming", "hann", "rectangular", "tukey")
 SLOPES = ("hz", "mel")
 TUKEY_SHARE = 0.25  # of the window that its two flanks take, as in scipy.signal.spectrogram
+LEAST_SQUARES = 1e-20  # of a whole clip, below which it is not made as loud as others
 SILENCE_STEP_SAMPLES = 16  # silence is found and cut in steps of 1 ms
 SILENCE_STEPS = 10  # the shortest silence inside a clip
 
@@ -169,7 +170,6 @@ def without_silence(
     length = tf.shape(waveform)[1]
     if num_samples is None:
         num_samples = tf.fill(tf.shape(waveform)[:1], length)
-    num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, length)
     sound = zero_pad(waveform, 0, num_samples)
     size = tf.abs(sound)
     # Blocks of which each is kept or cut; the last one may end beyond the clip.
@@ -201,6 +201,17 @@ def _closed(x: tf.Tensor, size: int) -> tf.Tensor:
     x = tf.expand_dims(tf.expand_dims(x, 2), 3)  # not by indexing, which TFLite has no op for
     greatest = tf.nn.max_pool2d(x, (size, 1), 1, "VALID")
     return -tf.squeeze(tf.nn.max_pool2d(-greatest, (size, 1), 1, "VALID"), [2, 3])
+
+
+def levelled(waveform: tf.Tensor, num_samples: tf.Tensor | None = None) -> tf.Tensor:
+    """Divides each clip [B, T] by its level, as `without_silence` takes it; zeros stay zeros.
+
+    What stands after `num_samples` is 0 then.
+    """
+    waveform = zero_pad(waveform, 0, num_samples)
+    total = tf.reduce_sum(tf.abs(waveform), axis=1, keepdims=True)
+    squares = tf.reduce_sum(tf.square(waveform), axis=1, keepdims=True)
+    return waveform * (total / tf.maximum(squares, LEAST_SQUARES))
 
 
 def zero_pad(

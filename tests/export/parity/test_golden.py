@@ -122,6 +122,8 @@ def twin(audio_vectors):
     clip = np.array(audio_vectors["waveform_pcm16"]) / 32768
     if c["silence_db"]:
         clip = without_silence(clip, c)
+    if c["level_norm"]:
+        clip = clip * np.sum(np.abs(clip)) / max(np.sum(clip**2), c["level_least_squares"])
     clip = c["amplitude"] * clip
     if c["preemphasis"]:
         clip = clip - c["preemphasis"] * np.concatenate([clip[1:2], clip[:-1]])
@@ -152,8 +154,9 @@ def test_a_port_that_knows_the_file_alone_computes_its_log_mel(preset):
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
 
 
-def test_a_port_that_knows_the_file_alone_cuts_silence():
-    layer = spectrograms.make({"silence_db": 60.0})
+@pytest.mark.parametrize("further", [{}, {"level_norm": True, "instance_norm": False}])
+def test_a_port_that_knows_the_file_alone_cuts_silence(further):
+    layer = spectrograms.make({"silence_db": 60.0, **further})
     constants = json.loads(json.dumps(golden.frontend_constants(layer)))
     samples = golden.clip()
     samples[:777] = samples[5000:5300] = samples[9000:9130] = samples[-100:] = 0
