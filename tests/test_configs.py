@@ -77,6 +77,21 @@ def test_a_row_changes_its_head_and_losses_and_nothing_else():
     assert 0 < first.train.validate_every <= first.train.num_steps // 2  # blending compares two
 
 
+@pytest.mark.parametrize("row", ["vox1", "vox1_normalized", "ablation_reweighted", "ablation_both"])
+def test_what_a_paper_or_a_table_was_made_with_keeps_the_released_front_end(row):
+    # SSoS: 40 bands of centred frames of 25 ms every 10 ms, an instance norm, and no more.
+    found = _load("voice_face", row).audio.frontend
+    assert found.instance_norm and not found.level_norm and found.silence_db == 0
+    assert (found.num_mels, found.frame_length_samples, found.frame_step_samples) == (40, 400, 160)
+    assert found.amplitude == (32768 if row.startswith("vox1") else 1)
+
+
+@pytest.mark.parametrize("row", ["demo", "mobile", "voices_faces", "reweighted"])
+def test_our_own_experiments_hear_neither_silence_nor_gain(row):
+    found = _load("voice_face", row).audio.frontend
+    assert found.silence_db == 60 and found.level_norm and not found.instance_norm
+
+
 def test_unknown_variant_names_the_choices():
     with pytest.raises(registry.UserError, match="no variant 'demon'.*demo, voices_faces"):
         _load("voice_face", "demon")
@@ -358,7 +373,8 @@ def test_what_only_the_last_evaluation_reads_may_change(field, value):
 def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then():
     now = _load("mmcosine", "demo")
     tree = now.to_dict()
-    for name in ("slopes", "preemphasis", "centered", "instance_norm"):
+    later = ("slopes", "preemphasis", "centered", "instance_norm", "silence_db", "level_norm")
+    for name in later:
         del tree["audio"]["frontend"][name]
     del tree["loss"]["contrastive"]
     before = config.from_json(json.dumps(tree))

@@ -37,6 +37,8 @@ _LATER = {
     "audio.frontend.preemphasis": 0.0,
     "audio.frontend.centered": True,
     "audio.frontend.instance_norm": True,
+    "audio.frontend.silence_db": 0.0,
+    "audio.frontend.level_norm": False,
     "loss.contrastive": "contrastive",
 }
 _LATER_EVAL = {"min_seconds": 0.0, "window_seconds": 0.0}  # likewise, of `eval`
@@ -88,6 +90,9 @@ def base() -> ml_collections.ConfigDict:
     c.audio.frontend.preemphasis = 0.0  # c of x_t - c x_(t-1); 0: none
     c.audio.frontend.centered = True  # frames have their middle at multiples of the step
     c.audio.frontend.instance_norm = True  # of each band over the clip: levels do not count
+    # What lies so far below the clip's level is silence and cut out, as padding is; 0: nothing is.
+    c.audio.frontend.silence_db = 0.0
+    c.audio.frontend.level_norm = False  # divide each clip by its level: its gain does not count
     c.audio.frontend.form = "stft"  # or conv: for accelerators that must take the whole graph
 
     c.image = ml_collections.ConfigDict()

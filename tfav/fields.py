@@ -52,6 +52,8 @@ FIELDS: dict[str, values.Value] = {
     "audio.frontend.preemphasis": number(0.0, 1.0, "c of x_t - c x_(t-1); 0: none"),
     "audio.frontend.centered": FLAG,
     "audio.frontend.instance_norm": FLAG,
+    "audio.frontend.silence_db": number(0.0, 200.0, "decibels below the clip; 0: no silence"),
+    "audio.frontend.level_norm": FLAG,
     "audio.frontend.form": choice("stft", "conv"),
     **{f"image.{name}": row for name, row in _PICTURES.items()},
     **{f"further.*.{name}": row for name, row in _PICTURES.items()},

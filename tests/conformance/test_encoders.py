@@ -201,6 +201,23 @@ def test_what_follows_the_clip_never_changes_its_embedding(row, length):
 
 
 @encoder_rows.sounds
+def test_silence_never_changes_an_embedding_where_it_is_cut_out(row):
+    encoder = encoder_rows.trained(row)
+    encoder.frontend.silence_db = 60.0
+    try:
+        clip = encoder_rows.noise(1, 4800)
+        gap = np.zeros([1, 800], np.float32)
+        parts = [gap, clip[:, :1600], gap, clip[:, 1600:], gap]
+        whole = encoder(np.concatenate(parts, axis=1))
+        padded = encoder(np.concatenate([*parts, gap + 1], axis=1), tf.constant([7200]))
+        for embedding in (whole, padded):
+            np.testing.assert_allclose(embedding, encoder(clip), rtol=1e-3, atol=1e-4)
+        assert np.isfinite(encoder(gap)).all()
+    finally:
+        encoder.frontend.silence_db = 0.0
+
+
+@encoder_rows.sounds
 def test_a_full_length_changes_nothing(row):
     encoder = encoder_rows.trained(row)
     clips = encoder_rows.noise(2, 3000)

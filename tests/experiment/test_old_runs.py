@@ -67,6 +67,8 @@ def test_what_the_old_files_hold_is_read_with_its_old_meaning(old):
 
 def test_the_old_weights_embed_as_they_did(old):
     recipe = models.trained("run").recipe
+    frontend = recipe.encoders["audio"].frontend
+    assert frontend.silence_db == 0 and not frontend.level_norm
     answers = json.loads((old / "answers.json").read_text())
     index = shards.Index.read("data")
     names = {m: index.id[index.held(m)][-1] for m in ("audio", "image")}

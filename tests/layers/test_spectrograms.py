@@ -12,6 +12,10 @@ SMALL = {"num_mels": 6, "frame_length_samples": 40, "frame_step_samples": 16, "f
 
 
 SETTINGS = {"log_mel": {}, **spectrograms.PRESETS}
+SETTINGS |= {
+    "log_mel_levelled": {"silence_db": 60.0, "level_norm": True, "instance_norm": False},
+    "spectrogram_levelled": {"kind": "spectrogram", "silence_db": 60.0, "level_norm": True},
+}
 
 
 def noise(*shape, seed=0):
@@ -93,6 +97,19 @@ def test_it_counts_the_frames_it_makes(arguments, length):
     assert image.shape[1:] == (int(layer.count_frames(tf.constant(length))), layer.num_bands)
 
 
+@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("form", frontend.FORMS)
+def test_silence_leaves_the_image_of_the_sound(kind, form):
+    layer = spectrograms.make({"kind": kind, "form": form, "silence_db": 60.0})
+    clip, gap = noise(1, 3200), np.zeros([1, 1600], np.float32)
+    alone, num_frames = layer(clip)
+    parts = [gap, clip[:, :800], gap, clip[:, 800:], gap]
+    found, counted = layer(np.concatenate(parts, axis=1))
+    assert counted.numpy().tolist() == num_frames.numpy().tolist() == [alone.shape[1]]
+    np.testing.assert_allclose(found[:, : alone.shape[1]], alone, rtol=1e-4, atol=1e-5)
+    assert not found.numpy()[:, alone.shape[1] :].any()
+
+
 def test_lengths_outside_the_clip_are_clipped_to_it():
     waveform = noise(3, 500)
     log_mel, num_frames = spectrograms.LogMel()(waveform, tf.constant([-3, 0, 9999], tf.int64))
@@ -105,6 +122,21 @@ def test_lengths_outside_the_clip_are_clipped_to_it():
 def test_silence_and_direct_current_stay_finite(arguments, value):
     image, _ = spectrograms.make(arguments)(np.full((1, 3200), value, np.float32))
     assert np.isfinite(image).all()
+
+
+@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("gain", [2.0**-10, 2.0**6])
+def test_the_gain_of_a_recording_does_not_count_where_the_level_is_the_norm(kind, gain):
+    options = {"log_mel": {"instance_norm": False}, "spectrogram": {}}[kind]
+    layer = spectrograms.make({"kind": kind, "level_norm": True, **options})
+    clips, lengths = noise(2, 3200), tf.constant([3200, 1000])
+    expected, _ = layer(clips, lengths)
+    found, _ = layer(gain * clips, lengths)
+    np.testing.assert_array_equal(found, expected)  # a power of two moves exponents alone
+    by_hand = clips[1, :1000] / (np.sum(clips[1, :1000] ** 2) / np.sum(np.abs(clips[1, :1000])))
+    plain, _ = spectrograms.make({"kind": kind, **options})(by_hand[None])
+    frames = plain.shape[1]
+    np.testing.assert_allclose(found[1:, :frames], plain, rtol=1e-4, atol=1e-4)
 
 
 def test_amplitude_multiplies_the_waveform_first():
@@ -159,7 +191,7 @@ def test_the_front_end_stays_in_float32_under_bfloat16(kind):
 @pytest.mark.parametrize(
     "wrong",
     [{"form": "fft"}, {"window": "kaiser"}, {"frame_length_samples": 600}, {"upper_hz": 9000.0}]
-    + [{"frame_length_samples": 399}, {"slopes": "slaney"}]
+    + [{"frame_length_samples": 399}, {"slopes": "slaney"}, {"silence_db": -60.0}]
     + [{"kind": "spectrogram", "frame_length_samples": 399}],
 )
 def test_impossible_settings_are_refused(wrong):
@@ -255,9 +287,10 @@ def test_the_log_spectrogram_of_silence_is_zero():
 @pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("shape", [(1, 4000), (1, None), (None, None)])
 @pytest.mark.parametrize("with_lengths", [False, True])
-def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths):
+@pytest.mark.parametrize("levelled", [{}, {"silence_db": 60.0, "level_norm": True}])
+def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths, levelled):
     options = {"log_mel": {"preemphasis": 0.97}, "spectrogram": {}}[kind]
-    layer = spectrograms.make({"kind": kind, "form": form, **options})
+    layer = spectrograms.make({"kind": kind, "form": form, **levelled, **options})
     specs = [tf.TensorSpec(shape, tf.float32)]
     specs += [tf.TensorSpec(shape[:1], tf.int32)] if with_lengths else []
     function = tf.function(lambda *x: layer(*x)[0], input_signature=specs)
@@ -266,7 +299,9 @@ def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths):
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     interpreter = interpreters.make(content=converter.convert())
-    inputs = [noise(1, 4000)] + ([np.array([3100], np.int32)] if with_lengths else [])
+    clip = noise(1, 4000)
+    clip[:, 1000:1300] = 0
+    inputs = [clip] + ([np.array([3100], np.int32)] if with_lengths else [])
     details = interpreter.get_input_details()
     details.sort(key=lambda detail: detail["dtype"] is not np.float32)
     for detail, value in zip(details, inputs):  # resize first: the default length is 1

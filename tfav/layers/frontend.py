@@ -2,6 +2,7 @@
 
 A front-end turns a waveform [B, T] and its `num_samples` into an image [B, frames, num_bands] and
 its `num_frames`. What follows `num_samples` is never read, and frames after `num_frames` are 0.
+With `silence_db`, silence is cut out of the clip first.
 """
 
 import tensorflow as tf
@@ -21,6 +22,9 @@ class Frontend(layer.Layer):
     `(n - frame) // hop + 1` of them, and a clip shorter than one frame is one frame that ends in
     zeros.
 
+    With `silence_db`, the clip is what `signal.without_silence` leaves of it; with `level_norm`, it
+    is divided by its level, so that the gain of a recording does not count.
+
     Args:
       frame_length_samples: Length of the window, at most `fft_length`.
       frame_step_samples: Hop from one frame to the next.
@@ -30,10 +34,13 @@ class Frontend(layer.Layer):
       detrend: Whether each frame's mean is taken away before the window.
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
+      silence_db: Decibels below the clip's level at which silence begins; 0: none is cut out.
+      level_norm: Whether each clip is divided by its level.
       name: Name of the layer.
 
     Raises:
-      ValueError: The window or the form is unknown, or the frame is longer than the transform.
+      ValueError: The window or the form is unknown, the frame is longer than the transform, or
+        `silence_db` is below 0.
     """
 
     num_bands: int
@@ -47,6 +54,8 @@ class Frontend(layer.Layer):
         centered: bool,
         detrend: bool,
         form: str,
+        silence_db: float,
+        level_norm: bool,
         name: str,
     ):
         # Power spectra span eight decades: never in bfloat16, whatever the policy.
@@ -58,12 +67,16 @@ class Frontend(layer.Layer):
                 f"frame_length_samples {frame_length_samples} must be at most {fft_length} and, of "
                 "centred frames, even"
             )
+        if silence_db < 0:
+            raise ValueError(f"silence_db {silence_db} must not be below 0")
         self.frame_length_samples = frame_length_samples
         self.frame_step_samples = frame_step_samples
         self.fft_length = fft_length
         self.centered = centered
         self.detrend = detrend
         self.form = form
+        self.silence_db = silence_db
+        self.level_norm = level_norm
         self.window_values = signal.window(window, frame_length_samples)
         self.dft = None
         if form == "conv":
@@ -81,12 +94,17 @@ class Frontend(layer.Layer):
 
         Returns:
           image: [B, frames of T, num_bands] float32, frames beyond the clip zeroed.
-          num_frames: [B] int32.
+          num_frames: [B] int32, of what is left of each clip where silence is cut out.
         """
         waveform = tf.cast(waveform, self.compute_dtype)
-        num_frames, valid = None, None
         if num_samples is not None:
             num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
+        if self.silence_db:
+            waveform, num_samples = signal.without_silence(waveform, self.silence_db, num_samples)
+        if self.level_norm:
+            waveform = signal.levelled(waveform, num_samples)
+        num_frames, valid = None, None
+        if num_samples is not None:
             num_frames = self.count_frames(num_samples)
         spectrum = self._power(self.prepare(waveform, num_samples), num_samples)
         if num_frames is not None:

@@ -41,6 +41,8 @@ class LogMel(frontend.Frontend):
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
       instance_norm: Whether each band's mean over time is subtracted and its deviation divided by.
+      silence_db: Decibels below the clip's level at which silence begins, see `frontend.Frontend`.
+      level_norm: Whether each clip is divided by its level, see `frontend.Frontend`.
       sample_rate_hz: Sample rate of the waveform.
       name: Name of the layer.
 
@@ -66,6 +68,8 @@ class LogMel(frontend.Frontend):
         centered: bool = True,
         form: str = "stft",
         instance_norm: bool = True,
+        silence_db: float = 0.0,
+        level_norm: bool = False,
         sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
         name: str = "log_mel",
     ):
@@ -77,6 +81,8 @@ class LogMel(frontend.Frontend):
             centered=centered,
             detrend=False,
             form=form,
+            silence_db=silence_db,
+            level_norm=level_norm,
             name=name,
         )
         self.remember(
@@ -95,6 +101,8 @@ class LogMel(frontend.Frontend):
             centered=centered,
             form=form,
             instance_norm=instance_norm,
+            silence_db=silence_db,
+            level_norm=level_norm,
             sample_rate_hz=sample_rate_hz,
         )
         self.num_bands = num_mels
@@ -138,11 +146,13 @@ class LogSpectrogram(frontend.Frontend):
       log_offset: Number added before the logarithm.
       form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
         give the same numbers.
+      silence_db: Decibels below the clip's level at which silence begins, see `frontend.Frontend`.
+      level_norm: Whether each clip is divided by its level, see `frontend.Frontend`.
       sample_rate_hz: Sample rate of the waveform.
       name: Name of the layer.
 
     Raises:
-      ValueError: The window or the form is unknown, or the frame is odd.
+      ValueError: The window or the form is unknown, the frame is odd, or `silence_db` is negative.
     """
 
     def __init__(
@@ -152,6 +162,8 @@ class LogSpectrogram(frontend.Frontend):
         window: str = "tukey",
         log_offset: float = 1e-7,
         form: str = "stft",
+        silence_db: float = 0.0,
+        level_norm: bool = False,
         sample_rate_hz: int = tensors.SAMPLE_RATE_HZ,
         name: str = "log_spectrogram",
     ):
@@ -165,6 +177,8 @@ class LogSpectrogram(frontend.Frontend):
             centered=False,
             detrend=True,
             form=form,
+            silence_db=silence_db,
+            level_norm=level_norm,
             name=name,
         )
         self.remember(
@@ -173,6 +187,8 @@ class LogSpectrogram(frontend.Frontend):
             window=window,
             log_offset=log_offset,
             form=form,
+            silence_db=silence_db,
+            level_norm=level_norm,
             sample_rate_hz=sample_rate_hz,
         )
         self.num_bands = frame_length_samples // 2 + 1

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -104,10 +105,26 @@ def test_the_description_alone_makes_the_inputs_again(vectors):
     assert vectors["flow"]["shape"] == [2, 16, 16, 3]
 
 
+def without_silence(clip, c):
+    """Steps in long or outer stretches below the level, one character a step, are cut."""
+    least = np.sum(clip**2) / np.sum(np.abs(clip)) * 10 ** (-c["silence_db"] / 20)
+    size = c["silence_step_samples"]
+    steps = [clip[at : at + size] for at in range(0, len(clip), size)]
+    marks = "".join("q" if np.abs(step).max() < least else "l" for step in steps)
+    silence = rf"^q+|q+$|q{{{c['silence_steps']},}}"
+    marks = re.sub(silence, lambda found: "-" * len(found.group()), marks)
+    return np.concatenate([step for step, mark in zip(steps, marks) if mark != "-"])
+
+
 def twin(audio_vectors):
     """Log-mel as a port computes it: NumPy in float64, and no constant but those of the file."""
     c = audio_vectors["frontend"]
-    clip = c["amplitude"] * np.array(audio_vectors["waveform_pcm16"]) / 32768
+    clip = np.array(audio_vectors["waveform_pcm16"]) / 32768
+    if c["silence_db"]:
+        clip = without_silence(clip, c)
+    if c["level_norm"]:
+        clip = clip * np.sum(np.abs(clip)) / max(np.sum(clip**2), c["level_least_squares"])
+    clip = c["amplitude"] * clip
     if c["preemphasis"]:
         clip = clip - c["preemphasis"] * np.concatenate([clip[1:2], clip[:-1]])
     length, step = c["frame_length_samples"], c["frame_step_samples"]
@@ -135,6 +152,20 @@ def test_a_port_that_knows_the_file_alone_computes_its_log_mel(preset):
     found = layer(samples[None].astype(np.float32) / 32768)[0][0].numpy()
     assert found.shape == expected.shape == (len(found), layer.num_bands)
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("further", [{}, {"level_norm": True, "instance_norm": False}])
+def test_a_port_that_knows_the_file_alone_cuts_silence(further):
+    layer = spectrograms.make({"silence_db": 60.0, **further})
+    constants = json.loads(json.dumps(golden.frontend_constants(layer)))
+    samples = golden.clip()
+    samples[:777] = samples[5000:5300] = samples[9000:9130] = samples[-100:] = 0
+    expected = twin({"frontend": constants, "waveform_pcm16": samples.tolist()})
+    image, num_frames = layer(samples[None].astype(np.float32) / 32768)
+    # 777 and 300 and 100 hold 48, 18 and 6 whole steps of 16 samples (the clip ends on a step) and
+    # 130 seven of them, which are too few: 16000 - 72 * 16 = 14848 samples, 14848 // 160 + 1.
+    assert num_frames.numpy().tolist() == [93] == [len(expected)]
+    np.testing.assert_allclose(image[0, :93], expected, rtol=0, atol=5e-4)
 
 
 def test_the_log_mel_of_the_file_is_that_of_the_twin(vectors):
