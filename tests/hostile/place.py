@@ -6,6 +6,7 @@ import pathlib
 import random
 import re
 import shutil
+import tempfile
 import threading
 
 import numpy as np
@@ -70,9 +71,7 @@ class Place:
     def command(self, binary: str, *flags: object) -> forked.Done:
         """Runs a command, or `load`, to its end; by the server of this thread."""
         if not hasattr(self._servers, "mine"):
-            folder = self.folder / f"server{len(self._all)}"
-            folder.mkdir()
-            self._servers.mine = forked.Server(folder)
+            self._servers.mine = forked.Server(tempfile.mkdtemp(dir=self.folder))
             self._all.append(self._servers.mine)
         return self._servers.mine.run(_LOAD if binary == "load" else binary, *flags)
 

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+import soundfile
+
 _KBITS = {  # (MPEG 1, layer) to the rates of the sixteen indices but the first and the last
     (True, 1): tuple(range(32, 449, 32)),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -22,6 +24,8 @@ _KBITS = {  # (MPEG 1, layer) to the rates of the sixteen indices but the first 
 _RATES_HZ = (44_100, 48_000, 32_000)
 _HALVINGS = {3: 0, 2: 1, 0: 2}  # version bits: MPEG 1, 2 and 2.5
 _LOOK_BYTES = 48  # of a frame: its header, and the tag behind the side information
+_OTHERS = (b"RIF", b"fLa", b"Ogg")  # what most files that are no MP3 begin with
+_CHECKSUM_END = 6  # of a frame's header and what may follow it
 _SEARCHED_BYTES = 1 << 16  # how far the next frame may be where something else lies between two
 _TOLERATED_FRAMES = 2  # writers count the header's own frame, or not
 _TAG_BYTES = 16  # the name, flags, number of frames, number of bytes
@@ -76,7 +80,8 @@ def parts(path: str | os.PathLike, max_seconds: float) -> list[io.BytesIO]:
       the parts in order; none where the file is right as it is, or no MP3.
     """
     with open(path, "rb") as file:
-        if not _begins_like_mp3(file.read(3)):
+        head = file.read(3)
+        if not (_begins_like_mp3(head) or _is_mp3_behind_something(head, path)):
             return []
         found = _parts(file, max_seconds)
         if len(found) == 1 and found[0].right:
@@ -86,6 +91,16 @@ def parts(path: str | os.PathLike, max_seconds: float) -> list[io.BytesIO]:
 
 def _begins_like_mp3(head: bytes) -> bool:
     return head == b"ID3" or (len(head) == 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
+
+
+def _is_mp3_behind_something(head: bytes, path: str | os.PathLike) -> bool:
+    """Whether libsndfile, which searches for the first frame, takes a file for an MP3."""
+    if head in _OTHERS:
+        return False
+    try:
+        return soundfile.info(os.fsencode(path)).format == "MP3"
+    except RuntimeError:  # what it cannot open is told when it is read
+        return False
 
 
 def _parts(file: BinaryIO, max_seconds: float) -> list[_Part]:
@@ -167,6 +182,8 @@ def _told(head: bytes, frame: _Frame) -> int | None:
     if head[frame.tag : frame.tag + 4] not in (b"Xing", b"Info"):
         return None
     if not head[frame.tag + 7] & 1:  # it does not say
+        return 0
+    if any(head[_CHECKSUM_END : frame.tag]):  # the decoder believes a frame without sound alone
         return 0
     return int.from_bytes(head[frame.tag + 8 : frame.tag + 12], "big")
 
