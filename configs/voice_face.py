@@ -72,7 +72,7 @@ def demo():
 
     c.embedding_size = 64
     c.audio.encoder = "tiny"
-    c.audio.frontend.silence_db = 60.0  # costs nothing here: docs/results.md
+    c.audio.frontend.silence_db = 60.0  # changes no figure: docs/results.md
     c.image.encoder = "tiny"
     c.image.size = 48
 

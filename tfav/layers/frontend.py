@@ -8,7 +8,7 @@ With `silence_db`, silence is cut out of the clip first.
 import tensorflow as tf
 
 from tfav.layers import layer
-from tfav.ops import precision, signal
+from tfav.ops import level, precision, signal
 
 FORMS = ("stft", "conv")
 
@@ -22,7 +22,7 @@ class Frontend(layer.Layer):
     `(n - frame) // hop + 1` of them, and a clip shorter than one frame is one frame that ends in
     zeros.
 
-    With `silence_db`, the clip is what `signal.without_silence` leaves of it; with `level_norm`, it
+    With `silence_db`, the clip is what `level.without_silence` leaves of it; with `level_norm`, it
     is divided by its level, so that the gain of a recording does not count.
 
     Args:
@@ -100,9 +100,9 @@ class Frontend(layer.Layer):
         if num_samples is not None:
             num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int32), 1, tf.shape(waveform)[1])
         if self.silence_db:
-            waveform, num_samples = signal.without_silence(waveform, self.silence_db, num_samples)
+            waveform, num_samples = level.without_silence(waveform, self.silence_db, num_samples)
         if self.level_norm:
-            waveform = signal.levelled(waveform, num_samples)
+            waveform = level.levelled(waveform, num_samples)
         num_frames, valid = None, None
         if num_samples is not None:
             num_frames = self.count_frames(num_samples)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfav import items, tensors
 from tfav.layers import frontend, spectrograms
-from tfav.ops import signal
+from tfav.ops import level
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
@@ -87,7 +87,7 @@ def picture(size: int, frames: int = 1) -> np.ndarray:
 def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
     """Returns what a front-end computes with, numbers and tables, in the order of its steps.
 
-    With `silence_db` above 0, `signal.without_silence` comes first: the clip falls into steps of
+    With `silence_db` above 0, `level.without_silence` comes first: the clip falls into steps of
     `silence_step_samples`, and those are cut that lie in a stretch of `silence_steps` or more, or
     in one that reaches an end of the clip, where every |x| is below
     `sum x^2 / sum |x| * 10^(-silence_db / 20)`. With `level_norm`, what is left is then multiplied
@@ -103,10 +103,10 @@ def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
     found = {"name": layer.name, "num_bands": layer.num_bands}
     found |= {name: getattr(layer, name) for name in names if hasattr(layer, name)}
     if layer.silence_db:
-        found["silence_step_samples"] = signal.SILENCE_STEP_SAMPLES
-        found["silence_steps"] = signal.SILENCE_STEPS
+        found["silence_step_samples"] = level.SILENCE_STEP_SAMPLES
+        found["silence_steps"] = level.SILENCE_STEPS
     if layer.level_norm:
-        found["level_least_squares"] = signal.LEAST_SQUARES
+        found["level_least_squares"] = level.LEAST_SQUARES
     if found.get("instance_norm"):
         found["instance_norm_epsilon"] = spectrograms.INSTANCE_NORM_EPSILON
     found["window"] = layer.window_values.tolist()
