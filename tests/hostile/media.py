@@ -166,7 +166,7 @@ def _prepared(its, kind, made, folder) -> list[Attempt]:
             reason = re.search(rf"^{number},.*$", bad, re.MULTILINE)
             outcome, said = (REFUSAL, reason[0]) if reason else (SILENT, "left out without a word")
         elif index.num_samples[row]:
-            pcm = reader.decode_audio(rows.read(tf.constant(row), ("audio",))["audio"]).numpy()
+            pcm = reader.decode_audio(rows.read(tf.constant(row), ("audio",))["audio"][0]).numpy()
             outcome, said = _check_sound(kind, file, pcm)
         else:
             jpeg = rows.read(tf.constant(row), ("image",))["image"][0]

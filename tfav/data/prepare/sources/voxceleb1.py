@@ -12,6 +12,7 @@ import collections
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from absl import logging
 
@@ -67,17 +68,16 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             if not files:
                 without[modality].append(person[column])
             for name in files:
-                path = os.path.join(root, name)
+                media: dict[str, Any] = {modality: os.path.join(root, name)}
                 row = manifest.Row(
                     id=name,
                     split=split,
                     label=person["VoxCeleb1_ID"],
-                    audio=path if modality == "audio" else None,
-                    image=path if modality == "image" else None,
                     extra=extra,
                     channel="left",
+                    **media,
                 )
-                manifest.check_words(row, path)
+                manifest.check_words(row, media[modality])
                 found.append(row)
     if not found:
         raise registry.UserError(
