@@ -10,7 +10,8 @@
     best = model.match(voices, faces).best  # [2] place of the nearest face
     print([faces.ids["image"][place] for place in best])
 
-Nothing else is imported until it is used: `import tfav` takes no TensorFlow.
+`tfav.layers`, `tfav.losses`, `tfav.keras`, `tfav.encoders` and `tfav.recipes` are there too.
+Nothing is imported until it is used: `import tfav` takes no TensorFlow.
 """
 
 import importlib
@@ -24,6 +25,8 @@ _CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if os.path.isfile(os.path.join(_CLONE, "bin", "cli.py")):
     __path__.append(_CLONE)
 
+_PACKAGES = ("encoders", "keras", "layers", "losses", "recipes")
+
 # Public name to where it lives.
 _PUBLIC = {
     "Embeddings": "tfav.inference.model",
@@ -31,10 +34,12 @@ _PUBLIC = {
     "UserError": "tfav.registry",
     "load": "tfav.commands.load",
 }
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = ["__version__", *sorted([*_PACKAGES, *_PUBLIC])]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"tfav.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tfav' has no attribute {name!r}")
     found = getattr(importlib.import_module(_PUBLIC[name]), name)
@@ -43,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *__all__})

@@ -74,7 +74,7 @@ def base() -> ml_collections.ConfigDict:
     c.audio = ml_collections.ConfigDict()
     c.audio.encoder = "thin_resnet34"  # a row of AUDIO_ENCODERS or a dotted path
     c.audio.arguments = ml_collections.ConfigDict()  # further ones of the encoder
-    # Arguments of layers.audio.LogMel; of another front-end, or as a preset: replace the whole.
+    # Arguments of layers.LogMel; of another front-end, or as a preset: replace the whole.
     c.audio.frontend = ml_collections.ConfigDict()
     c.audio.frontend.num_mels = 40
     c.audio.frontend.frame_length_samples = 400

@@ -16,7 +16,7 @@ SOUNDS = list(augment.AUDIO_AUGMENTATIONS)
 
 def test_every_row_is_checked_by_hand():
     known = [name for name in TABLE if any(t.startswith(f"test_{name}_") for t in vars(own_tests))]
-    add = "write tests/data/test_augment.py::test_ROW_... that checks by hand what it does."
+    add = "write tests/data/input/test_augment.py::test_ROW_... that checks by hand what it does."
     walk.check_complete(TABLE, known, "augment", add)
     assert not set(augment.IMAGE_AUGMENTATIONS) & set(augment.AUDIO_AUGMENTATIONS)
 

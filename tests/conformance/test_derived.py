@@ -11,7 +11,7 @@ KNOWN = [n for n in motion.DERIVED if any(t.startswith(f"test_{n}_") for t in va
 
 
 def test_every_row_is_checked_by_hand():
-    add = "write tests/data/test_motion.py::test_ROW_... that checks by hand what it draws."
+    add = "write tests/media/test_motion.py::test_ROW_... that checks by hand what it draws."
     walk.check_complete(motion.DERIVED, KNOWN, "DERIVED", add)
 
 

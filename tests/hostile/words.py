@@ -185,7 +185,7 @@ _OF_TYPE = {
     "int": ("nan", "-1", "1.5", "x", "", "99999999999999999999"),
     "float": ("nan", "-1", "x", ""),
     "bool": ("x", "2"),
-    "string": ("nowhere/x", "\0", "", "/dev/null", "a\nb"),
+    "string": ("nowhere/x", "", "/dev/null", "a\nb"),
 }
 # They would read or write elsewhere, or are not for users.
 _NO_FLAGS = {"runner", "beam_options", "released", "video", "config", "strategy", "help"}
@@ -232,11 +232,13 @@ def _flags(its, binary) -> list[tuple[str, str]]:
 def _flag(its, binary, flags, name, kind, value, number) -> Attempt:
     output = its.folder / f"flag {number}"
     suffix = {"embed": ".npz", "report": ".html"}.get(binary, "")
+    if name == "output" and value and not value.startswith("/"):
+        value = f"{output}/{value}"  # or it would be written into this repository
     given = f"--{name}={value}"
     rest = [f for f in flags if not f.startswith(f"--{name}=")]
     if binary != "compare" and name != "output":
         rest.append(f"--output={output}{suffix}")
-    done = its.command(binary, *rest, given.replace("\0", "\\0"))
+    done = its.command(binary, *rest, given)
     outcome, said = place.ended(done)
     number_flag = kind in ("int", "float", "bool")
     if outcome is None:

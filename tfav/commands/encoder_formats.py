@@ -40,7 +40,7 @@ def table(
     Args:
       directory: what prepare wrote; `train` settles and calibrates, `test` measures.
       names: rows of the encoder tables; none: all of them.
-      precisions: rows of `tflite.PRECISIONS`; float32 is what speeds are compared with.
+      precisions: rows of `precisions.PRECISIONS`; float32 is what speeds are compared with.
       audio_seconds: clip length of the files.
 
     Raises:

@@ -10,6 +10,7 @@ from tfav import registry
 from tfav.data import shards
 from tfav.experiment import models, provenance, samples
 from tfav.export import publish
+from tfav.export.lite import precisions as precisions_lib
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.serving import deployment
 from tfav.inference import artefacts
@@ -57,7 +58,7 @@ def export(
         rows=samples.rows(c, index) if joint else (),
         trials=samples.trials(c, index) if recipe.shares_space and not classifies else None,
         calibration=samples.calibration(c, recipe, index)
-        if "int8_static" in options.precisions
+        if any(precisions_lib.find(name).calibrated for name in options.precisions)
         else (),
     )
     found = publish.publish(recipe, inputs, output, options)

@@ -243,7 +243,9 @@ class Servable(tf.Module):
         return {"scores": scores, "best": tf.argmax(scores, axis=1, output_type=tf.int32)}
 
 
-def kernel_bytes(signature: tf.types.experimental.ConcreteFunction, bytes_per_value: int) -> int:
+def kernel_bytes(
+    signature: tf.types.experimental.ConcreteFunction, bytes_per_value: float
+) -> float:
     """Returns the bytes of the kernels that a signature reads: what no converter can fold away.
 
     Args:

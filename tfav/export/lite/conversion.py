@@ -52,7 +52,7 @@ def converter(saved_model_dir: str, signature_keys: list[str]) -> tf.lite.TFLite
     return made
 
 
-def check(content: bytes, signature_keys: list[str], kernel_bytes: int) -> None:
+def check(content: bytes, signature_keys: list[str], kernel_bytes: float) -> None:
     """Refuses a file that would load and answer nonsense.
 
     Args:

@@ -52,14 +52,16 @@ class Precision(NamedTuple):
         share of the row's spread: rounding decides between them.
       quantised: whether the file is checked as `quantize.check` does, and its converter's word on
         the oldest runtime is not believed.
+      calibrated: whether `convert` reads real inputs, `Source.rows`.
       require: raises UserError where a package that it needs is missing.
     """
 
     convert: Callable[[Source], bytes]
-    bytes_per_weight: int
+    bytes_per_weight: float
     gate: Gate
     tie_share: float
     quantised: bool = False
+    calibrated: bool = False
     require: Callable[[], object] = lambda: None
 
 
@@ -104,7 +106,7 @@ PRECISIONS = {
         quantised=True,
         require=quantize.package,
     ),
-    "int8_static": Precision(_static, 1, INT8, tie_share=1e-1, quantised=True),
+    "int8_static": Precision(_static, 1, INT8, tie_share=1e-1, quantised=True, calibrated=True),
 }
 
 
