@@ -55,7 +55,8 @@ def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[An
     optimizer must not sum again.
     """
     pairs = list(zip(gradients, variables))
-    if hasattr(optimizer, "apply_reduced"):
+    # One kernel per weight; under Keras 2 a resumed run then differs in the last bit, now and then.
+    if KERAS_3 and hasattr(optimizer, "apply_reduced"):
         optimizer.apply_reduced(gradients, variables)
     elif KERAS_3:
         optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

@@ -27,6 +27,10 @@ _BYTES_PER_PIXEL = 16  # of a frame while it is decoded: the frames it refers to
 Timed = Generator[tuple[Fraction, Any], None, None]  # seconds, and what is there
 
 
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
 class Unreadable(bad_file.BadFile):
     """A file that FFmpeg cannot open, or whose streams it cannot read on."""
 
@@ -57,7 +61,8 @@ def opened(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) -> I
             # A playlist may name other files, but none on the net. (As `options` this crashes PyAV
             # 15 to 17 on MPEG files, whose streams are not known when they are opened.)
             container_options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
+            # What is not UTF-8 in it is of no interest; PyAV 19 has no such argument any more.
+            **({"metadata_errors": "replace"} if _major(av.__version__) < 19 else {}),
         ) as file:
             if set(file.format.name.split(",")) & set(_PLAYLISTS):
                 raise Unreadable("is a list of other files and no recording")
