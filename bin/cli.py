@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import importlib.util
+import math
 import os
 import re
 import sys
@@ -94,6 +95,7 @@ def _parse(argv: list[str]) -> list[str]:
     """Parses flags; what is wrong with one, or with a config file, becomes a sentence."""
     try:
         rest = flags.FLAGS(argv)
+        _check_values()
         if "config" in flags.FLAGS:
             flags.FLAGS.config.to_dict  # noqa: B018 (raises what went wrong while it loaded)
         return rest
@@ -111,16 +113,47 @@ def _parse(argv: list[str]) -> list[str]:
                 f"--{missing[1]} is missing: give --{missing[1]}=VALUE; --help lists the flags."
             ) from error
         # What a config file raises comes with its whole traceback, the error last.
-        last = str(error).strip().splitlines()[-1].strip()
+        last = _plain(str(error).strip().splitlines()[-1].strip())
         raise registry.UserError(f"{last.rstrip('.')}; --help lists the flags.") from error
     except (TypeError, ValueError) as error:
-        raise registry.UserError(f"a --config flag has a wrong value: {error}.") from error
+        raise registry.UserError(
+            f"a --config flag has a wrong value: {_plain(str(error))}."
+        ) from error
     except (OSError, ImportError, SyntaxError) as error:
         last = str(error.__cause__ or error).strip().splitlines()[-1].strip().rstrip(".")
         raise registry.UserError(
             f"the file of --config cannot be loaded ({last}): write --config=FILE:VARIANT, and "
             "correct that file."
         ) from error
+
+
+# What Python says of a word that is no number, and what a user is told.
+_NO_NUMBER = {
+    r"invalid literal for int\(\) with base 10: .*": "give a whole number",
+    r"could not convert string to float: .*": "give a number",
+}
+
+
+def _plain(text: str) -> str:
+    """Returns what a flag's error says, without the names of Python's functions."""
+    for pattern, words in _NO_NUMBER.items():
+        text = re.sub(pattern, words, text)
+    return text
+
+
+def _check_values() -> None:
+    """Raises UserError where a flag is no finite number, or names nothing where it must.
+
+    Every bound lets NaN pass; an empty list is a choice only where it is the default.
+    """
+    for name in flags.FLAGS:
+        value = flags.FLAGS[name].value
+        if value == [] and flags.FLAGS[name].default != []:
+            raise registry.UserError(
+                f"--{name}= names nothing: give at least one, or leave the flag out."
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise registry.UserError(f"--{name}={value}: give a finite number.")
 
 
 def _show_help_of(module: str) -> None:

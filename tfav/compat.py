@@ -43,8 +43,18 @@ def leaf_name(variable: Any) -> str:
     return variable.name.split(":")[0].rsplit("/", 1)[-1]
 
 
+def enable_determinism() -> None:
+    """Lets equal programs compute equal bits, in this process and in any other of this machine.
+
+    The arithmetic optimizer of graphs orders sums of three and more terms anew, each time in
+    another way, which TensorFlow's own switch does not know of.
+    """
+    tf.config.experimental.enable_op_determinism()
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+
+
 def deterministic() -> bool:
-    """Says whether `tf.config.experimental.enable_op_determinism` was called."""
+    """Says whether `enable_determinism` was called."""
     return framework_config.is_op_determinism_enabled()  # no public name on either set
 
 
@@ -55,8 +65,7 @@ def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[An
     optimizer must not sum again.
     """
     pairs = list(zip(gradients, variables))
-    # One kernel per weight; under Keras 2 a resumed run then differs in the last bit, now and then.
-    if KERAS_3 and hasattr(optimizer, "apply_reduced"):
+    if hasattr(optimizer, "apply_reduced"):  # one kernel per weight
         optimizer.apply_reduced(gradients, variables)
     elif KERAS_3:
         optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

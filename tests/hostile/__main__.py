@@ -1,6 +1,7 @@
 """Tries bad inputs at every door and prints a table of what came of them.
 
     python -m tests.hostile --seed=0 --per_kind=4
+    python -m tests.hostile --only=manifests,values,flags --per_kind=1000   # every one of them
 
 Exits with 1 if a command ended in a traceback, or used something wrong without a word.
 """
@@ -14,7 +15,7 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -26,10 +27,17 @@ from tests.hostile import OUTCOMES, SILENT, TRACEBACK, Attempt, media, place, st
 _MEDIA_PER_ATTEMPT = 8  # all files of a kind are one command, so they come by the dozen
 _WORDS_PER_ATTEMPT = 4
 _WORKERS = 2  # commands at one time
+ONLY = ("media", *words.MAKERS, "states")
 _SHORT = (("finished run", "embed"), ("finished run", "eval"), ("data set", "eval"))
 
 
-def run(folder: pathlib.Path, seed: int, per_kind: int, short: bool = False) -> list[Attempt]:
+def run(
+    folder: pathlib.Path,
+    seed: int,
+    per_kind: int,
+    short: bool = False,
+    only: Collection[str] = ONLY,
+) -> list[Attempt]:
     """Returns all attempts.
 
     Args:
@@ -37,19 +45,21 @@ def run(folder: pathlib.Path, seed: int, per_kind: int, short: bool = False) -> 
       seed: of what is drawn.
       per_kind: attempts of each kind of state at each door; of files and words some more.
       short: those alone that take no trained run.
+      only: names of `ONLY`, what is tried.
     """
     media.write_intact(folder / "media")
     its = place.Place(folder, trained=not short)
     try:
         jobs = [
             functools.partial(media.attempts, its, name, per_kind * _MEDIA_PER_ATTEMPT, seed)
-            for name in media.MAKERS
+            for name in (media.MAKERS if "media" in only else ())
         ]
-        makers = (words.manifest_attempts, words.value_attempts, words.flag_attempts)
-        for make in makers[: 1 if short else None]:
+        for name, make in words.MAKERS.items():
+            if name not in only or (short and name != "manifests"):
+                continue
             made = make(its, per_kind * _WORDS_PER_ATTEMPT, seed)
             jobs += [functools.partial(_one, one) for one in made]
-        for kind, (_, doors) in state.KINDS.items():
+        for kind, (_, doors) in (state.KINDS if "states" in only else {}).items():
             for door in doors:
                 if short and (kind, door) not in _SHORT:
                     continue
@@ -96,11 +106,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="tests.hostile")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--per_kind", type=int, default=4, help="attempts per kind and command")
+    parser.add_argument("--only", default=",".join(ONLY), help="what is tried, commas between")
     parser.add_argument("--all", action="store_true", help="print every attempt")
     options = parser.parse_args(argv)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(pathlib.Path(folder), options.seed, options.per_kind)
+        found = run(
+            pathlib.Path(folder), options.seed, options.per_kind, only=options.only.split(",")
+        )
     print(table(found))
     wrong = [one for one in found if one.outcome in (TRACEBACK, SILENT)]
     for one in found if options.all else wrong:

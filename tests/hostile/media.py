@@ -139,6 +139,8 @@ def attempts(its: place.Place, name: str, count: int, seed: int) -> list[Attempt
 
 
 def _prepared(its, kind, made, folder) -> list[Attempt]:
+    # A manifest is text: a name that is none cannot stand in it.
+    made = [file for file in made if not any("\ud800" <= c <= "\udfff" for c in file.path.name)]
     output = pathlib.Path(f"{folder}-set")
     rows = [("good", "train", "x", str(its.media / "voice.wav"))]
     rows += [(str(k), "train", "x", os.fspath(file.path)) for k, file in enumerate(made)]

@@ -2,6 +2,7 @@
 
 import codecs
 import functools
+import itertools
 import json
 import pathlib
 import re
@@ -91,7 +92,14 @@ MANIFESTS = {
     "cut in a row": lambda text, draw: text.encode()[: -draw.randrange(2, 12)],
 }
 # What changes the meaning and is no mistake of ours to find.
-_MEANT = {"a label with a space", "a label in NFD", "a huge cell", "no id", "Latin-1"}
+_MEANT = {
+    "an id with a slash",
+    "a label with a space",
+    "a label in NFD",
+    "a huge cell",
+    "no id",
+    "Latin-1",
+}
 
 
 def manifest_attempts(its: place.Place, count: int, seed: int) -> list:
@@ -145,10 +153,9 @@ def value_attempts(its: place.Place, count: int, seed: int) -> list:
     draw = place.draw_of(seed, "values")
     base = small.config(str(its.data))
     names = [name for name in _flat(base.to_dict()) if not _LEFT.search(name)]
-    return [
-        functools.partial(_value, its, number, draw.choice(names), draw.choice(_VALUES))
-        for number in range(count)
-    ]
+    pairs = list(itertools.product(names, _VALUES))
+    draw.shuffle(pairs)
+    return [functools.partial(_value, its, n, *pair) for n, pair in enumerate(pairs[:count])]
 
 
 def _flat(fields: dict, prefix: str = "") -> list[str]:
@@ -204,16 +211,17 @@ def flag_attempts(its: place.Place, count: int, seed: int) -> list:
     told = its.folder / "people" / "manifest.csv"
     rows = [f"a{k},train,p{k},{k}.wav,{k}.png" for k in range(4)]
     told.write_text("\n".join(["id,split,label,audio,image", *rows]) + "\n")
-    known = {binary: _flags(its, binary) for binary in commands}
-    draw = place.draw_of(seed, "flags")
-    found = []
-    for number in range(count):
-        binary = list(commands)[number % len(commands)]
-        name, kind = draw.choice(known[binary])
-        value = draw.choice(_OF_TYPE.get(kind, _OF_TYPE["string"]))
-        flags = commands[binary]
-        found.append(functools.partial(_flag, its, binary, flags, name, kind, value, number))
-    return found
+    known = [(binary, *flag) for binary in commands for flag in _flags(its, binary)]
+    triples = [
+        (binary, name, kind, value)
+        for binary, name, kind in known
+        for value in _OF_TYPE.get(kind, _OF_TYPE["string"])
+    ]
+    place.draw_of(seed, "flags").shuffle(triples)
+    return [
+        functools.partial(_flag, its, binary, commands[binary], name, kind, value, number)
+        for number, (binary, name, kind, value) in enumerate(triples[:count])
+    ]
 
 
 def _flags(its, binary) -> list[tuple[str, str]]:
@@ -244,6 +252,9 @@ def _flag(its, binary, flags, name, kind, value, number) -> Attempt:
     if outcome is None:
         wrong = number_flag and value in ("nan", "x", "1.5", "")
         outcome, said = (SILENT, "taken") if wrong else (RIGHT, "")
-    elif outcome == SENTENCE and pathlib.Path(f"{output}{suffix}").exists():
+    elif outcome == SENTENCE and binary != "compare" and pathlib.Path(f"{output}{suffix}").exists():
         outcome, said = SILENT, "a refusal that leaves an output"
     return Attempt("flag", binary, given, outcome, said)
+
+
+MAKERS = {"manifests": manifest_attempts, "values": value_attempts, "flags": flag_attempts}

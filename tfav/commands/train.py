@@ -50,7 +50,7 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
     if blended and len(phases) > 1:
         _check_validated(*phases[0])
     if c.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        compat.enable_determinism()
     replicas = strategy.create(strategy_name)  # before anything makes a tensor
     one_at_a_time = lock.held(workdir) if strategy.is_chief(replicas) else contextlib.nullcontext()
     with one_at_a_time:

@@ -62,6 +62,8 @@ def test_one_modality_needs_one_column_only(tmp_path):
         (HEADER, ["a,,x,a.wav,"], "line 2 has an empty 'split'"),
         (HEADER, ["a,train,x,a.wav"], "line 2 has 4 cells and the header has 5"),
         (HEADER, ["a,train,x,a.wav,,"], "line 2 has 6 cells and the header has 5"),
+        (HEADER, ["a,Train,x,a.wav,"], "line 2: the split 'Train' is .* looks for: write 'train'"),
+        (HEADER, ["a,valid,x,a.wav,"], "line 2: the split 'valid' is .* looks for: write 'val'"),
         (HEADER, ["a b,train,x,a.wav,"], "line 2: the id 'a b' contains white space"),
         (
             HEADER,

@@ -16,6 +16,11 @@ MODALITIES = ("audio", "image")
 FILES = (*MODALITIES, "video")
 REQUIRED = ("id", "split", "label")
 _SPLIT = re.compile(r"[A-Za-z0-9_-]+")
+# What people write for a split that training and evaluation look for by another word.
+_MEANT = {
+    **{"training": "train", "validation": "val", "valid": "val", "testing": "test"},
+    **{word: word for word in ("train", "val", "test")},
+}
 _MODALITY = re.compile(r"[a-z][a-z0-9_]*")
 # What batches, records and reports call something else.
 _TAKEN = (
@@ -258,4 +263,9 @@ def check_words(row: Row, where: str) -> None:
         raise registry.UserError(
             f"{where}: the split {row.split!r} becomes part of file names: use letters, digits, "
             "'-' and '_' only."
+        )
+    meant = _MEANT.get(row.split.casefold(), row.split)
+    if meant != row.split:
+        raise registry.UserError(
+            f"{where}: the split {row.split!r} is one that nothing looks for: write {meant!r}."
         )
