@@ -13,6 +13,7 @@ from logging import WARNING
 from absl import app, flags, logging
 
 from tfav import registry
+from tfav.bin import device_flags
 
 
 def no_arguments(argv: Sequence[str]) -> None:
@@ -47,10 +48,14 @@ def run(
     )
 
     def quiet(arguments: list[str]) -> None:
+        share = device_flags.gpu_memory()
         if with_tensorflow():
             with _no_startup_notes():
                 import tensorflow as tf
 
+                from tfav.training import gpu_memory
+
+                gpu_memory.limit(share)
                 tf.config.list_physical_devices()
         try:
             main(arguments)

@@ -11,8 +11,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli, limit_flags
+from tfav.bin import cli, device_flags, limit_flags
 
+flags.adopt_module_key_flags(device_flags)
 flags.adopt_module_key_flags(limit_flags)
 _MODEL = flags.DEFINE_string(
     "model", None, "A workdir, a SavedModel folder or a .tflite file.", required=True

@@ -17,8 +17,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 from absl import flags
 
 from tfav import registry
-from tfav.bin import cli
+from tfav.bin import cli, device_flags
 
+flags.adopt_module_key_flags(device_flags)
 _WORKDIR = flags.DEFINE_list(
     "workdir", None, "Folder of a finished train run; several: tables of their spread and distance."
 )

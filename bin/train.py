@@ -13,8 +13,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 from absl import flags
 from ml_collections import config_flags
 
-from tfav.bin import cli
+from tfav.bin import cli, device_flags
 
+flags.adopt_module_key_flags(device_flags)
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "FILE:VARIANT of the experiment.", lock_config=True
 )

@@ -260,6 +260,8 @@ def _refused(job: Job, sentence: str, binary: str, *flags: object) -> None:
         (["--config.train.init_from=/no/where"], "/no/where does not exist: train first"),
         (["--strategy=tpu"], "unknown --strategy 'tpu': choose one of auto"),
         (["--strategy=multi_worker"], "finds no TF_CONFIG in the environment"),
+        (["--gpu_memory=half"], "--gpu_memory=half: give grow, or a share above 0 and up to 1"),
+        (["--gpu_memory=1.5"], "--gpu_memory=1.5: give grow, or a share above 0 and up to 1"),
         (["--workdir=/dev/null/run"], "/dev/null/run.*: Not a directory"),
     ],
 )
