@@ -41,7 +41,12 @@ _LATER = {
     "audio.frontend.level_norm": False,
     "loss.contrastive": "contrastive",
 }
-_LATER_EVAL = {"min_seconds": 0.0, "window_seconds": 0.0}  # likewise, of `eval`
+# Likewise, of sections whose every field must be there.
+_LATER_IN = {
+    "data": {"num_lengths": 0},
+    "train": {"jit_compile": False},
+    "eval": {"min_seconds": 0.0, "window_seconds": 0.0},
+}
 
 # What a config's file must hold beside the fields that `fields.check` looks for.
 _ANY = {"*": object}
@@ -114,6 +119,7 @@ def base() -> ml_collections.ConfigDict:
     c.data.train_split = "train"
     c.data.sampling = "identities"  # a batch of distinct identities; or rows: every row in turn
     c.data.audio_seconds = (2.5, 5.0)  # a training crop's length is uniform in this range
+    c.data.num_lengths = 8  # lengths in that range, of equal distance; 0: any
     c.data.augment = ()  # rows of augment.IMAGE_AUGMENTATIONS and AUDIO_AUGMENTATIONS, in order
 
     c.train = ml_collections.ConfigDict()
@@ -128,6 +134,8 @@ def base() -> ml_collections.ConfigDict:
     c.train.momentum = 0.9  # sgd, moving_average and lookahead
     c.train.weight_decay = 1e-4  # coupled L2 on weights of rank >= 2
     c.train.clip_norm = 0.0  # of the global gradient; 0: no clipping
+    # Compile each replica's forward and backward pass by XLA: for one GPU and fixed shapes.
+    c.train.jit_compile = False
     c.train.steps_per_call = 50  # steps between two looks of the host
     c.train.checkpoint_every = 500
     c.train.keep_checkpoints = 3
@@ -284,7 +292,9 @@ def load(workdir: str) -> ml_collections.ConfigDict:
         )
     fix = "restore it from a copy, or train into a new --workdir"
     tree = states.read(file, _FORM, fix)
-    tree["eval"] = _LATER_EVAL | tree["eval"]
+    for section, later in _LATER_IN.items():
+        if isinstance(tree.get(section), dict):
+            tree[section] = later | tree[section]
     try:
         c = from_json(json.dumps(tree))
         fields.check(c.to_dict())

@@ -64,6 +64,7 @@ FIELDS: dict[str, values.Value] = {
     "data.directory": text("the folder that prepare wrote"),
     "data.train_split": text("a split of the data"),
     "data.sampling": choice("identities", "rows"),
+    "data.num_lengths": whole(0, 100_000, "lengths of training crops; 0: any"),
     "data.audio_seconds": number(0.01, 3600.0, _SECONDS, several=True),
     "data.augment": text("a row of an augmentation table", several=True),
     "train.batch_size": whole(2, 10**6, "a batch of one has no negatives"),
@@ -77,6 +78,7 @@ FIELDS: dict[str, values.Value] = {
     "train.momentum": number(0.0, 0.9999, "1 never forgets a gradient"),
     "train.weight_decay": number(0.0, 10.0, "below 0 weights grow without end"),
     "train.clip_norm": number(0.0, 1e9, "of the global gradient; 0: no clipping"),
+    "train.jit_compile": FLAG,
     "train.steps_per_call": whole(1, 10**6, "steps between two looks of the host"),
     "train.checkpoint_every": whole(1, _STEPS, "steps between two checkpoints"),
     "train.keep_checkpoints": whole(1, 10**6, "without one no run can go on"),
@@ -163,6 +165,11 @@ def _protocols(c: Mapping[str, Any]) -> str:
 def _stretch(c: Mapping[str, Any]) -> str:
     seconds = tuple(c["data"]["audio_seconds"])
     if len(seconds) == 2 and seconds[0] <= seconds[1]:
+        if seconds[0] < seconds[1] and c["data"].get("num_lengths") == 1:
+            return (
+                f"data.num_lengths=1 is too few for data.audio_seconds={seconds}, whose ends are "
+                "two: give 2 or more, or 0 for any length"
+            )
         return ""
     return f"data.audio_seconds={seconds}: give two, shortest <= longest, in seconds"
 

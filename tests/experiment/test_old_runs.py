@@ -24,7 +24,9 @@ SET = "current" if compat.KERAS_3 else "addons"
 GO_ON = """
 from tests.golden import make_old_run
 from tfav.commands import train
-train.train(make_old_run.experiment(num_steps=11), "run")
+c = make_old_run.experiment(num_steps=11)
+c.data.num_lengths = {num_lengths}
+train.train(c, "run")
 """
 
 
@@ -98,9 +100,11 @@ def test_the_old_run_is_evaluated_to_its_old_figures(old):
 
 
 def test_the_old_run_goes_on_where_it_stopped(mine):
-    command = [sys.executable, "-c", GO_ON]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    commands = [[sys.executable, "-c", GO_ON.format(num_lengths=n)] for n in (8, 0)]
+    done = subprocess.run(commands[0], capture_output=True, text=True, env=environ)
+    assert "run with data.num_lengths=0 and this one has 8: give the old value" in done.stderr
+    done = subprocess.run(commands[1], capture_output=True, text=True, env=environ)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = scalars.read("run", whole=True)
     assert [line["step"] for line in lines] == [5, 10, 11]

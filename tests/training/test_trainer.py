@@ -61,6 +61,15 @@ def test_one_step_clips_the_global_gradient_and_decays_kernels_alone(strategy, o
     assert loop.step == 1
 
 
+def test_a_compiled_step_is_the_same_and_takes_one_replica(mirrored):
+    one = tf.distribute.OneDeviceStrategy("/cpu:0")
+    loop = toy.make(one, clip_norm=1.0, jit_compile=True)
+    loop.run(toy.batches(one, [STEP]), 1)
+    np.testing.assert_allclose(_weights(loop)[0], [2.4, 1.8], atol=1e-5)
+    with pytest.raises(registry.UserError, match="jit_compile=True needs one replica and there "):
+        toy.make(mirrored, jit_compile=True)
+
+
 def test_scalars_of_a_call_are_means_over_its_steps():
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     loop = toy.make(strategy, rate=0.0)
@@ -279,6 +288,22 @@ def test_bfloat16_trains_like_float32(data, tmp_path, policy):
         # Weights stay float32; float32 itself would give a loss that is equal.
         assert file["image/fc/kernel"].dtype == np.float32
     assert losses["mixed_bfloat16"]["loss"] != losses["float32"]["loss"]
+
+
+@pytest.mark.skipif(not compat.KERAS_3, reason="XLA of TensorFlow 2.15 has no RFFT of float64")
+def test_a_compiled_run_computes_what_an_ordinary_one_does(data, tmp_path, policy):
+    for jit_compile in (False, True):
+        c = small.config(data)
+        c.dtype, c.train.num_steps, c.train.jit_compile = "float64", 2, jit_compile
+        train.train(c, str(tmp_path / str(jit_compile)), "one_device")
+    with (
+        np.load(tmp_path / "False" / "weights.npz") as ordinary,
+        np.load(tmp_path / "True" / "weights.npz") as compiled,
+    ):
+        floats = [name for name in ordinary.files if ordinary[name].dtype.kind == "f"]
+        assert len(floats) > 10
+        for name in floats:
+            np.testing.assert_allclose(compiled[name], ordinary[name], rtol=1e-9, atol=1e-9)
 
 
 def test_a_rate_that_blows_up_ends_in_a_sentence(data, tmp_path):

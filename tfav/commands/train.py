@@ -122,6 +122,7 @@ def _train(
         batch_size=c.train.batch_size,
         weight_decay=c.train.weight_decay,
         clip_norm=c.train.clip_norm,
+        jit_compile=c.train.jit_compile,
     )
     weights_path = os.path.join(workdir, checkpoints_lib.WEIGHTS_FILE)
     if checkpoints.restore():

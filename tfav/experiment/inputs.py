@@ -55,6 +55,7 @@ def training_batches(
             batch_size=c.train.batch_size,
             seed=c.seed,
             audio_seconds=c.data.audio_seconds,
+            num_lengths=c.data.num_lengths,
             image_size=c.image.size,
             augment=c.data.augment,
             start_step=start_step,
@@ -66,6 +67,7 @@ def training_batches(
         batch_size=c.train.batch_size,
         seed=c.seed,
         audio_seconds=c.data.audio_seconds,
+        num_lengths=c.data.num_lengths,
         start_step=start_step,
     )
 

@@ -33,6 +33,10 @@ class Trainer:
       batch_size: global.
       weight_decay: Weight decay of weights of rank >= 2.
       clip_norm: Largest norm of the global gradient; 0 leaves it.
+      jit_compile: Whether XLA compiles the forward and backward pass, one replica alone.
+
+    Raises:
+      UserError: a batch that the replicas cannot share, or several of them under `jit_compile`.
     """
 
     def __init__(
@@ -44,7 +48,14 @@ class Trainer:
         batch_size: int,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        jit_compile: bool = False,
     ):
+        if jit_compile and strategy.num_replicas_in_sync > 1:
+            raise registry.UserError(
+                "--config.train.jit_compile=True needs one replica and there are "
+                f"{strategy.num_replicas_in_sync}, whose sums XLA cannot compile: set it to False, "
+                "or give --strategy=one_device."
+            )
         if batch_size % strategy.num_replicas_in_sync:
             raise registry.UserError(
                 f"--config.train.batch_size={batch_size} does not divide among "
@@ -57,6 +68,7 @@ class Trainer:
         self._batch_size = batch_size
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
+        self._jit_compile = jit_compile
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders)
@@ -76,12 +88,20 @@ class Trainer:
     def gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Returns this replica's share of the scalars, and the gradient summed over replicas."""
         variables = [compat.raw(w) for w in self.recipe.trainable_weights]
-        with tf.GradientTape() as tape:
-            values = self.recipe.compute_losses(batch, training=True)
-            scalars = {k: tf.reduce_sum(values[k]) / self._batch_size for k in self.recipe.scalars}
-        gradients = tape.gradient(
-            scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+
+        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+            with tf.GradientTape() as tape:
+                values = self.recipe.compute_losses(batch, training=True)
+                scalars = {
+                    k: tf.reduce_sum(values[k]) / self._batch_size for k in self.recipe.scalars
+                }
+            return scalars, tape.gradient(
+                scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+
+        if self._jit_compile:
+            both_passes = tf.function(both_passes, jit_compile=True)
+        scalars, gradients = both_passes(batch)
         context = tf.distribute.get_replica_context()
         return scalars, context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 

@@ -128,6 +128,15 @@ def test_a_step_has_one_length_and_every_length_in_the_range_occurs():
     assert {int(length[0]) for length in lengths} == {10, 11, 12}
 
 
+def test_few_lengths_are_evenly_spread_and_as_frequent_as_each_other():
+    keys = tf.constant([[0, step] for step in range(400)], tf.int64)
+    drawn = [int(sampling.draw_length(key, (100, 121), 4)) for key in keys]
+    counts = {length: drawn.count(length) for length in sorted(set(drawn))}
+    assert list(counts) == [100, 107, 114, 121]
+    assert all(70 < count < 130 for count in counts.values())  # 100 each, by 3.5 deviations
+    assert int(sampling.draw_length(keys[0], (100, 100), 4)) == 100
+
+
 def test_a_fixed_length_is_possible():
     assert plan(0, 5, low=16, high=16)["length"].tolist() == [16, 16]
 

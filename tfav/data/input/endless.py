@@ -30,6 +30,7 @@ def identity_batches(
     audio_seconds: tuple[float, float],
     image_size: int,
     augment: Sequence[str] = (),
+    num_lengths: int = 0,
     start_step: int = 0,
 ) -> Batches:
     """Prepares endless batches of distinct identities, one random utterance and face each.
@@ -45,6 +46,7 @@ def identity_batches(
         batch. Each row begins at a place of its own; clips that are too short repeat.
       image_size: side of the images in pixels.
       augment: names from `augment.IMAGE_AUGMENTATIONS` and `augment.AUDIO_AUGMENTATIONS`, in order.
+      num_lengths: how many lengths there are, spread evenly over `audio_seconds`; 0: any.
       start_step: first step to produce; resuming is starting there.
 
     Returns:
@@ -70,7 +72,13 @@ def identity_batches(
 
     def plan(step: tf.Tensor) -> dict[str, tf.Tensor]:
         return sampling.draw_identities(
-            seed, step, pool, index.num_samples, batch_size=batch_size, length_samples=bounds
+            seed,
+            step,
+            pool,
+            index.num_samples,
+            batch_size=batch_size,
+            length_samples=bounds,
+            num_lengths=num_lengths,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -93,6 +101,7 @@ def row_batches(
     batch_size: int,
     seed: int,
     audio_seconds: tuple[float, float],
+    num_lengths: int = 0,
     start_step: int = 0,
 ) -> Batches:
     """Prepares endless batches of distinct rows, each of which holds all modalities of `items`.
@@ -110,6 +119,7 @@ def row_batches(
       batch_size: rows of the global batch, over all replicas.
       seed: of the run. The global batch of step s depends on (seed, s) alone.
       audio_seconds: as in `identity_batches`.
+      num_lengths: as in `identity_batches`.
       start_step: first step to produce; resuming is starting there.
 
     Returns:
@@ -141,6 +151,7 @@ def row_batches(
             batch_size=batch_size,
             length_samples=bounds,
             num_frames=max(counts.values()),
+            num_lengths=num_lengths,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -109,6 +109,7 @@ def draw_identities(
     *,
     batch_size: int,
     length_samples: tuple[int, int],
+    num_lengths: int = 0,
 ) -> dict[str, tf.Tensor]:
     """Decides everything that is random in step `step` of batches of distinct identities.
 
@@ -119,6 +120,7 @@ def draw_identities(
       num_samples: [N] int64, of every row of the index.
       batch_size: of the global batch.
       length_samples: shortest and longest stretch of sound, both included.
+      num_lengths: see `draw_length`.
 
     Returns:
       Tensors of batch_size rows: `label` int32; `audio_row`, `image_row` int64, rows of the index;
@@ -131,7 +133,8 @@ def draw_identities(
     image_row = _draw_row(
         _key(seed, step, _IMAGE), identity, pool.image_rows, pool.image_first, pool.image_count
     )
-    details = _draw_details(seed, step, tf.gather(num_samples, audio_row), 1, length_samples)
+    samples = tf.gather(num_samples, audio_row)
+    details = _draw_details(seed, step, samples, 1, length_samples, num_lengths)
     drawn = {"audio_row": audio_row, "image_row": image_row, **details}
     return {"label": tf.gather(pool.label, identity), **drawn}
 
@@ -146,6 +149,7 @@ def draw_rows(
     batch_size: int,
     length_samples: tuple[int, int],
     num_frames: int,
+    num_lengths: int = 0,
 ) -> dict[str, tf.Tensor]:
     """Decides everything that is random in step `step` of batches of distinct rows.
 
@@ -158,6 +162,7 @@ def draw_rows(
       batch_size: of the global batch.
       length_samples: shortest and longest stretch of sound, both included.
       num_frames: the most frames that any modality takes of a row.
+      num_lengths: see `draw_length`.
 
     Returns:
       Tensors of batch_size rows: `label` int32; `row` int64, of the index; and those of
@@ -165,12 +170,18 @@ def draw_rows(
     """
     item = draw_items(seed, step, batch_size=batch_size, num_items=len(rows))
     row = tf.gather(rows, item)
-    details = _draw_details(seed, step, tf.gather(num_samples, row), num_frames, length_samples)
+    samples = tf.gather(num_samples, row)
+    details = _draw_details(seed, step, samples, num_frames, length_samples, num_lengths)
     return {"label": tf.gather(label, item), "row": row, **details}
 
 
 def _draw_details(
-    seed: int, step: tf.Tensor, num_samples: tf.Tensor, num_frames: int, bounds: tuple[int, int]
+    seed: int,
+    step: tf.Tensor,
+    num_samples: tf.Tensor,
+    num_frames: int,
+    bounds: tuple[int, int],
+    num_lengths: int,
 ) -> dict[str, tf.Tensor]:
     """Decides what is done with the items of a batch; `num_samples` [B] int64 is that of each.
 
@@ -180,8 +191,7 @@ def _draw_details(
       `image_seed` and, of other kinds, `seed` [B, 2] int64, for the augmentations.
     """
     batch_size = num_samples.shape[0]
-    low, high = bounds
-    length = tf.random.stateless_uniform([], _key(seed, step, _LENGTH), low, high + 1, tf.int64)
+    length = draw_length(_key(seed, step, _LENGTH), bounds, num_lengths)
     split = tf.random.experimental.stateless_split
     return {
         "length": tf.repeat(length, batch_size),
@@ -198,6 +208,23 @@ def _draw_details(
 def _key(seed: int, step: tf.Tensor, stream: int) -> tf.Tensor:
     pair = tf.stack([tf.cast(seed, tf.int64), step])
     return tf.random.experimental.stateless_fold_in(pair, stream)
+
+
+def draw_length(key: tf.Tensor, bounds: tuple[int, int], num_lengths: int) -> tf.Tensor:
+    """Returns how long the stretches of a batch are: [] int64, in samples.
+
+    Args:
+      key: [2] int64 seed.
+      bounds: shortest and longest, both included.
+      num_lengths: one of this many, spread evenly over the bounds, so that few shapes come up:
+        whatever is chosen or compiled for a shape is so once. 0: any length.
+    """
+    low, high = bounds
+    if not num_lengths or low == high:
+        return tf.random.stateless_uniform([], key, low, high + 1, tf.int64)
+    parts = num_lengths - 1
+    part = tf.random.stateless_uniform([], key, 0, num_lengths, tf.int64)
+    return low + (part * (high - low) + parts // 2) // parts
 
 
 def draw_starts(key: tf.Tensor, num_samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
