@@ -87,9 +87,20 @@ def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np
     false_negative_rate = 1.0 - true_positive_rate
     gap = false_negative_rate - false_positive_rate  # falls from 1 to -1
     after = int(np.argmax(gap <= 0))
-    share = gap[after - 1] / (gap[after - 1] - gap[after])
-    start, end = false_positive_rate[after - 1], false_positive_rate[after]
-    return float(start + share * (end - start))
+    sides = slice(after - 1, after + 1)
+    return float(equal_error_between(false_positive_rate[sides], true_positive_rate[sides]))
+
+
+def equal_error_between(
+    false_positive_rate: np.ndarray, true_positive_rate: np.ndarray
+) -> np.ndarray:
+    """Returns [...] where the ROC between two of its points, [2, ...] each, meets FNR = FPR.
+
+    FNR > FPR at the first point, and FNR <= FPR at the second.
+    """
+    gap = 1.0 - true_positive_rate - false_positive_rate
+    share = gap[0] / (gap[0] - gap[1])
+    return false_positive_rate[0] + share * (false_positive_rate[1] - false_positive_rate[0])
 
 
 def min_dcf(score: ArrayLike, label: ArrayLike, p_target: float = 0.01) -> float:
