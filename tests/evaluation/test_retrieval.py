@@ -110,9 +110,12 @@ def test_the_place_in_a_gallery_of_equal_vectors_never_helps():
 
 
 def test_a_query_without_a_relevant_item_counts_zero():
-    sides = at_angles(0, 0), at_angles(0, 10), ["a", "nobody"], ["a", "b"]
-    assert mean_average_precision(*sides) == 0.5
-    assert recall_at_k(*sides, k=10) == 0.5
+    # Wherever its identity stands among those of the gallery.
+    for nobody in ("0", "aa", "nobody"):
+        sides = at_angles(0, 0, 10), at_angles(0, 10), ["a", nobody, "b"], ["a", "b"]
+        ranking = retrieval.rank(*sides)
+        np.testing.assert_array_equal(ranking.average_precision, [1, 0, 1])
+        np.testing.assert_array_equal(ranking.first_rank, [1, np.inf, 1])
 
 
 def test_a_gallery_of_one_identity_is_all_right():

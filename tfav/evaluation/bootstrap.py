@@ -176,7 +176,7 @@ class _Trials:
     def replicates(
         self, statistic: Callable[[np.ndarray], np.ndarray], num_resamples: int, seed: int
     ) -> np.ndarray:
-        """Returns `statistic(drawn [<= R, K] int) -> [<= R]` of all resamples, see `_replicates`."""
+        """Returns the statistic of all resamples, [R], see `_replicates`."""
         return _replicates(statistic, self.num_identities, len(self.label), num_resamples, seed)
 
 

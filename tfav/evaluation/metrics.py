@@ -21,11 +21,14 @@ def roc_curve(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarra
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
     """
-    # Imported late: it is slow.
-    from sklearn import metrics as sklearn_metrics
-
     score, label = _trials(score, label)
-    return sklearn_metrics.roc_curve(label, score, drop_intermediate=False)
+    order = np.argsort(-score)
+    score, label = score[order], label[order]
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # of each distinct score
+    right = np.cumsum(label)[last]
+    wrong = 1 + last - right
+    rates = (np.append(0.0, accepted / accepted[-1]) for accepted in (wrong, right))
+    return *rates, np.append(np.inf, score[last])
 
 
 def roc_auc(score: ArrayLike, label: ArrayLike) -> float:
@@ -61,12 +64,11 @@ def equal_error_rate(score: ArrayLike, label: ArrayLike) -> float:
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
     """
-    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
-    return equal_error_of_curve(false_positive_rate, true_positive_rate)
+    return equal_error(score, label)[0]
 
 
-def equal_error_threshold(score: ArrayLike, label: ArrayLike) -> float:
-    """Returns the highest score at which no more right pairs are rejected than wrong ones accepted.
+def equal_error(score: ArrayLike, label: ArrayLike) -> tuple[float, float]:
+    """Returns `equal_error_rate`, and the highest score at which FNR <= FPR.
 
     A pair is accepted at this score and above. Of equal rates the first score beyond their crossing
     is taken, one of the trials' own.
@@ -76,19 +78,13 @@ def equal_error_threshold(score: ArrayLike, label: ArrayLike) -> float:
       label: [T] 0 or 1.
 
     Raises:
-      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+      ValueError: as `equal_error_rate`.
     """
     false_positive_rate, true_positive_rate, threshold = roc_curve(score, label)
-    return float(threshold[np.argmax(1.0 - true_positive_rate <= false_positive_rate)])
-
-
-def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray) -> float:
-    """Returns where a ROC from (0, 0) to (1, 1), both [P] and ascending, meets FNR = FPR."""
-    false_negative_rate = 1.0 - true_positive_rate
-    gap = false_negative_rate - false_positive_rate  # falls from 1 to -1
-    after = int(np.argmax(gap <= 0))
+    after = int(np.argmax(1.0 - true_positive_rate <= false_positive_rate))
     sides = slice(after - 1, after + 1)
-    return float(equal_error_between(false_positive_rate[sides], true_positive_rate[sides]))
+    rate = equal_error_between(false_positive_rate[sides], true_positive_rate[sides])
+    return float(rate), float(threshold[after])
 
 
 def equal_error_between(
@@ -112,22 +108,15 @@ def min_dcf(score: ArrayLike, label: ArrayLike, p_target: float = 0.01) -> float
     Args:
       score: [T] larger = more likely right.
       label: [T] 0 or 1.
-      p_target: how likely a right pair is where the system works, 0 < p < 1.
+      p_target: How likely a right pair is where the system works, 0 < p < 1.
 
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, one class is absent, or
         `p_target` is out of range.
     """
-    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
-    return min_dcf_of_curve(false_positive_rate, true_positive_rate, p_target)
-
-
-def min_dcf_of_curve(
-    false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, p_target: float = 0.01
-) -> float:
-    """Returns the minDCF of a ROC from (0, 0) to (1, 1), both [P] and ascending."""
     if not 0 < p_target < 1:
         raise ValueError(f"p_target must lie between 0 and 1, not {p_target}.")
+    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
     cost = p_target * (1.0 - true_positive_rate) + (1.0 - p_target) * false_positive_rate
     return float(cost.min() / min(p_target, 1.0 - p_target))
 

@@ -95,7 +95,7 @@ def rank(
             held.block = np.empty((size, len(gallery)), np.int32)
         rows = slice(start, start + size)
         block = _steps(query[rows], gallery, held.block)
-        for first, last in _runs(begin[rows]):
+        for first, last in _runs(query_code[rows]):
             run = slice(start + first, start + last)
             relevant = slice(begin[start + first], end[start + first])
             if relevant.start < relevant.stop:
