@@ -46,7 +46,7 @@ def roc_auc(score: ArrayLike, label: ArrayLike) -> float:
     """
     score, label = _trials(score, label)
     wrong = np.sort(score[~label])
-    right = score[label]
+    right = np.sort(score[label])  # sorted, they are looked up where the last one was
     below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
     return float(below.sum() / (2 * len(wrong) * len(right)))
 
