@@ -65,7 +65,7 @@ def plot(scales: list[timing.Scale], path: str) -> None:
         label = f"{scale.work}, {scale.unit}: {scale.exponent:.2f}"
         axes.loglog(scale.sizes, scale.milliseconds, "o-", label=label)
     axes.set(xlabel="size", ylabel="milliseconds")
-    axes.legend(title="work, size: exponent", fontsize="small")
+    figure.legend(title="work, size: exponent", loc="outside lower center", fontsize="small")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
