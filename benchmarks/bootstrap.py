@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks import made_up, timing
 from tfav.evaluation import bootstrap, metrics
 
-RESAMPLES, FEW = 1_000, 50  # the loop does the few
+RESAMPLES, SOME, FEW = 1_000, 200, 50  # the loop does the few
 LOOP = "loop over resamples"
 FIGURES: dict[str, tuple[Callable[..., np.ndarray], Callable[..., float]]] = {
     "AUC": (bootstrap.roc_auc, metrics.roc_auc),
@@ -47,18 +47,17 @@ def rows() -> list[timing.Row]:
 
 
 def scales() -> list[timing.Scale]:
-    """Returns how time grows with the identities, each with 300 trials."""
-    sizes = (20, 63, 200, 632, 2_000)
-    trials = {size: made_up.trials(300 * size, size) for size in sizes}
-    return [
-        timing.scale(
-            f"bootstrap of {name}, 200 resamples",
-            "identities",
-            {n: lambda n=n, ours=ours: ours(*trials[n], 200, 0) for n in sizes},
-            1.0,
+    """Returns how time grows with the identities, of 300 trials each, or with rows that are one."""
+    trials = {size: made_up.trials(300 * size, size) for size in (20, 63, 200, 632, 2_000)}
+    found = []
+    for name, (ours, _) in FIGURES.items():
+        calls = {n: lambda n=n, ours=ours: ours(*trials[n], SOME, 0) for n in trials}
+        found.append(
+            timing.scale(f"bootstrap of {name}, {SOME} resamples", "identities", calls, 1.0)
         )
-        for name, (ours, _) in FIGURES.items()
-    ]
+    rows_alone = {size: np.arange(size) for size in (200, 632, 2_000, 6_325, 20_000)}
+    calls = {n: lambda own=own: bootstrap.mean(own, own, SOME, 0) for n, own in rows_alone.items()}
+    return [*found, timing.scale(f"bootstrap of a mean, {SOME} resamples", "rows", calls, 1.0)]
 
 
 def _loop(figure: Callable[..., float], trials: made_up.Trials) -> Callable[[], list[float]]:

@@ -25,10 +25,9 @@ def roc_curve(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarra
     order = np.argsort(-score)
     score, label = score[order], label[order]
     last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # of each distinct score
-    right = np.cumsum(label)[last]
-    wrong = 1 + last - right
-    rates = (np.append(0.0, accepted / accepted[-1]) for accepted in (wrong, right))
-    return *rates, np.append(np.inf, score[last])
+    right = np.append(0, np.cumsum(label)[last])
+    wrong = np.append(0, 1 + last) - right
+    return wrong / wrong[-1], right / right[-1], np.append(np.inf, score[last])
 
 
 def roc_auc(score: ArrayLike, label: ArrayLike) -> float:

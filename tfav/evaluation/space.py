@@ -71,7 +71,7 @@ class Space:
             known["identity"] = self.codes(modality, found) >= 0
         for lacking, there in known.items():
             if not there.all():
-                missing = list(dict.fromkeys(ids[i] for i in np.flatnonzero(~there)))
+                missing = list(dict.fromkeys(itertools.compress(ids, ~there)))
                 raise self._lacking(path, modality, lacking, missing, len(set(ids)))
         return found
 
@@ -100,7 +100,8 @@ class Space:
         Returns:
           [T, C] float32.
         """
-        return cosines.pairs(*(self._unit[m] for m in modalities), first, second)
+        one, other = (self._unit[m] for m in modalities)
+        return cosines.pairs(one, other, first, second)
 
     def identities(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the identity of each id, [len(ids)]."""

@@ -173,4 +173,4 @@ def _cosine(
             )
         units.append(retrieval.normalize(values))
         places.append(np.searchsorted(used, row))
-    return cosines.pairs(*units, places[0], places[1][:, None])[:, 0]
+    return cosines.pairs(units[0], units[1], places[0], places[1][:, None])[:, 0]
