@@ -18,13 +18,19 @@ def each(work: Callable[[Any], object], parts: Iterable[Any]) -> None:
     """Calls `work` once per part, in any order, and returns when all is done.
 
     Raises:
-      Exception: the first that a part raised.
+      Exception: one that a part raised; no more parts are begun on its core.
     """
     parts = list(parts)
-    if len(parts) == 1 or count() == 1:
-        for part in parts:
+    workers = min(len(parts), count())
+    left = iter(parts)  # which all workers take from
+
+    def run() -> None:
+        for part in left:
             work(part)
+
+    if workers < 2:
+        run()
         return
-    with concurrent.futures.ThreadPoolExecutor(count()) as pool:
-        for _ in pool.map(work, parts):
-            pass
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(run) for _ in range(workers)]:
+            done.result()
