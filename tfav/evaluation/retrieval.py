@@ -10,6 +10,7 @@ D 2^-24, within which every relevant item of a gallery of 20,000 has an irreleva
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -101,9 +102,11 @@ def rank(
             if relevant.start < relevant.stop:
                 average_precision[run], first_rank[run] = _found(block[first:last], relevant)
 
+    starts = range(0, len(query), size)
     # Cores that each multiply and rank a block of their own never wait for one another.
-    with threadpoolctl.threadpool_limits(1, "blas"):
-        cores.each(ranked, range(0, len(query), size))
+    alone = threadpoolctl.threadpool_limits(1, "blas") if len(starts) > 1 else nullcontext()
+    with alone:
+        cores.each(ranked, starts)
     back = np.argsort(query_order, kind="stable")
     return Ranking(average_precision[back], first_rank[back], (end - begin)[back], len(gallery))
 
