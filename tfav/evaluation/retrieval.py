@@ -5,9 +5,10 @@ against the relevant item: it ranks behind every irrelevant one of the same scor
 collapsed embedding cannot score by the order of the list.
 
 float32 products would take half the time of float64 ones and decide wrongly: their error may reach
-D 2^-24, within which every relevant item of a gallery of 20,000 has an irrelevant one.
+D 2^-24, within which a relevant item of a gallery of 20,000 has an irrelevant one on average.
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -88,7 +89,8 @@ def rank(
     begin = np.searchsorted(gallery_code, query_code, "left")
     end = np.searchsorted(gallery_code, query_code, "right")
     query *= _STEPS
-    size = min(len(query), max(1, _BLOCK_SCORES // len(gallery)))
+    most = max(1, _BLOCK_SCORES // len(gallery))
+    size = min(most, math.ceil(len(query) / cores.count()))
     held = threading.local()
 
     def ranked(start: int) -> None:
