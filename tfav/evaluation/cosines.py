@@ -4,8 +4,8 @@ import numpy as np
 
 from tfav.evaluation import cores, retrieval
 
-# Numbers of vectors that a core holds at a time: 2^18 float64 are 2 MiB, about what it caches.
-_BLOCK_NUMBERS = 2**18
+# Numbers of vectors that a core holds at a time: 2^17 float64 are 1 MiB, about what it caches.
+_BLOCK_NUMBERS = 2**17
 
 
 def pairs(
