@@ -3,7 +3,8 @@
     python -m benchmarks [--only=retrieval,losses] [--output=runs/bench]
 
 Each subject is a module of this folder with a function `rows()`; it takes minutes at most. Numbers
-to quote are the ratios: both sides were timed in turn, in one run, on one machine.
+to quote are the ratios: both sides were timed in turn, in one run, on one machine. A subject may
+have a function `scales()` too: how time grows with size, with the exponent of the power law.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import tqdm
 from benchmarks import timing
 from tfav import files
 
-SUBJECTS = ("step_cost", "training_step")
+SUBJECTS = ("retrieval", "pairs", "bootstrap", "step_cost", "training_step")
 
 
 def table(rows: list[timing.Row]) -> str:
@@ -39,6 +40,36 @@ def table(rows: list[timing.Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def scale_table(scales: list[timing.Scale]) -> str:
+    """Returns how time grows with size as a Markdown table."""
+    head = ("work", "sizes", "ms", "exponent", "the work's own")
+    lines = [_line(head), _line(["---"] * len(head))]
+    for scale in scales:
+        ends = (scale.sizes[0], scale.sizes[-1]), (scale.milliseconds[0], scale.milliseconds[-1])
+        sizes = f"{ends[0][0]:,} to {ends[0][1]:,} {scale.unit}"
+        times = f"{ends[1][0]:.4g} to {ends[1][1]:.4g}"
+        lines.append(
+            _line([scale.work, sizes, times, f"{scale.exponent:.2f}", f"{scale.expected:g}"])
+        )
+        if scale.notes:
+            lines.append(_line(["", scale.notes, "", "", ""]))
+    return "\n".join(lines) + "\n"
+
+
+def plot(scales: list[timing.Scale], path: str) -> None:
+    """Draws time against size, both logarithmic, a line per piece of work."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for scale in scales:
+        label = f"{scale.work}, {scale.unit}: {scale.exponent:.2f}"
+        axes.loglog(scale.sizes, scale.milliseconds, "o-", label=label)
+    axes.set(xlabel="size", ylabel="milliseconds")
+    figure.legend(title="work, size: exponent", loc="outside lower center", fontsize="small")
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
@@ -55,27 +86,40 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--only", default=",".join(SUBJECTS), help="subjects, with commas between")
-    parser.add_argument("--output", default="runs/bench", help="folder of table.md, results.json")
+    parser.add_argument(
+        "--output", default="runs/bench", help="folder of table.md, results.json, scale.png"
+    )
     arguments = parser.parse_args()
     names = arguments.only.split(",")
     unknown = [name for name in names if name not in SUBJECTS]
     if unknown:
         sys.exit(f"error: unknown subject {unknown[0]!r}: choose from {', '.join(SUBJECTS)}.")
     rows: list[timing.Row] = []
+    scales: list[timing.Scale] = []
     bar = tqdm.tqdm(names, unit="subject")
     for name in bar:
         bar.set_postfix_str(name)
-        rows += importlib.import_module(f"benchmarks.{name}").rows()
+        subject = importlib.import_module(f"benchmarks.{name}")
+        rows += subject.rows()
+        scales += subject.scales() if hasattr(subject, "scales") else []
     about = {
         "machine": platform.platform(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
     }
-    found = {"about": about, "rows": [dataclasses.asdict(row) for row in rows]}
+    found = {
+        "about": about,
+        "rows": [dataclasses.asdict(row) for row in rows],
+        "scales": [dataclasses.asdict(scale) for scale in scales],
+    }
+    text = table(rows)
     os.makedirs(arguments.output, exist_ok=True)
+    if scales:
+        text += "\n" + scale_table(scales)
+        plot(scales, os.path.join(arguments.output, "scale.png"))
     files.write_json(os.path.join(arguments.output, "results.json"), found)
-    files.write_text(os.path.join(arguments.output, "table.md"), table(rows))
-    print(table(rows), end="")
+    files.write_text(os.path.join(arguments.output, "table.md"), text)
+    print(text, end="")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 ROUNDS = 5
 
@@ -34,6 +36,50 @@ class Row:
     def behind(self) -> list[str]:
         """Returns the names of the peers whose target is missed."""
         return [name for name, most in self.targets.items() if self.ratios[name] > most]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How the time of one piece of work grows with its size.
+
+    Attributes:
+      work: what was done.
+      unit: what a size counts, such as `gallery items`.
+      sizes: over two decades, rising.
+      milliseconds: of each size, the median of the rounds.
+      exponent: measured, see `exponent`.
+      expected: the work's own.
+      notes: what a reader must know.
+    """
+
+    work: str
+    unit: str
+    sizes: Sequence[int]
+    milliseconds: Sequence[float]
+    exponent: float
+    expected: float
+    notes: str = ""
+
+
+def exponent(sizes: Sequence[int], milliseconds: Sequence[float]) -> float:
+    """Returns p of the power law milliseconds = c sizes^p that fits best, in logarithms."""
+    slope, _ = np.polyfit(np.log(sizes), np.log(milliseconds), 1)
+    return float(slope)
+
+
+def scale(
+    work: str,
+    unit: str,
+    calls: Mapping[int, Callable[[], object]],
+    expected: float,
+    notes: str = "",
+    **options: float,
+) -> Scale:
+    """Returns how the time of calls, by size, grows with it; see `rounds` for options."""
+    times = rounds({str(size): call for size, call in calls.items()}, **options)
+    sizes, milliseconds = list(calls), [statistics.median(found) for found in times.values()]
+    measured = exponent(sizes, milliseconds)
+    return Scale(work, unit, sizes, milliseconds, measured, expected, notes)
 
 
 def rounds(

@@ -65,6 +65,34 @@ def test_parts_of_the_resamples_change_nothing(monkeypatch):
     np.testing.assert_allclose(found, whole[1], atol=1e-15)
 
 
+@pytest.mark.parametrize("figure", FIGURES)
+def test_parts_of_the_resamples_change_no_decision_figure(trials, monkeypatch, figure):
+    whole = figure(*trials, 50, 4)
+    for block in (1, 7 * len(trials[0])):
+        monkeypatch.setattr(bootstrap, "_BLOCK_WEIGHTS", block)
+        np.testing.assert_array_equal(figure(*trials, 50, 4), whole)
+
+
+@pytest.mark.parametrize(
+    ("replicates", "figure"),
+    [
+        (bootstrap.roc_auc, metrics.roc_auc),
+        (bootstrap.equal_error_rate, metrics.equal_error_rate),
+        (bootstrap.min_dcf, metrics.min_dcf),
+    ],
+)
+@pytest.mark.parametrize("levels", [1, 2, 5, 10_000])
+def test_every_resample_equals_the_figure_of_the_repeated_trials(replicates, figure, levels):
+    rng = np.random.default_rng(levels)
+    identity = np.repeat(np.arange(6), 9)
+    score = rng.integers(levels, size=54).astype(np.float32)
+    label = rng.random(54) < 0.4
+    found = replicates(score, label, identity, 40, 9)
+    for value, drawn in zip(found, bootstrap.resample(6, 40, 9)):
+        taken = np.repeat(np.arange(54), drawn[identity])
+        assert value == pytest.approx(figure(score[taken], label[taken]), abs=1e-14)
+
+
 def test_the_seed_decides_the_interval():
     rng = np.random.default_rng(1)
     value, identity = rng.random(100), np.repeat(np.arange(20), 5)

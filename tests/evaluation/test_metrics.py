@@ -122,6 +122,17 @@ def test_the_roc_curve_moves_through_a_tie_in_one_step():
     np.testing.assert_array_equal(threshold, [np.inf, 2, 1])
 
 
+@pytest.mark.parametrize("levels", [2, 30, 10**6])
+def test_the_roc_curve_is_that_of_scikit_learn(levels):
+    from sklearn import metrics as sklearn_metrics
+
+    rng = np.random.default_rng(levels)
+    score, label = rng.integers(levels, size=300) / levels, rng.random(300) < 0.4
+    expected = sklearn_metrics.roc_curve(label, score, drop_intermediate=False)
+    for found, values in zip(metrics.roc_curve(score, label), expected):
+        np.testing.assert_array_equal(found, values)
+
+
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_monotone_change_of_the_scores_changes_nothing(figure):
     rng = np.random.default_rng(1)

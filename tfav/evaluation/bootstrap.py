@@ -17,10 +17,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfav.evaluation import metrics
+from tfav.evaluation import cores, metrics
 
 # Counts held at a time: 2^22 int64 are 32 MiB.
 _BLOCK_COUNTS = 2**22
+# Weights of trials that a core holds at a time: 2^20 int64 are 8 MiB.
+_BLOCK_WEIGHTS = 2**20
+# Wrong pairs per right one at p = 0.01, as `metrics.min_dcf` weighs them.
+_ODDS = 99
 
 
 def interval(replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
@@ -59,9 +63,12 @@ def mean(value: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int) -
     identity = np.asarray(identity)
     total = np.bincount(identity, weights=np.asarray(value, np.float64))
     count = np.bincount(identity)
-    return _replicates(
-        lambda drawn: (drawn @ total) / (drawn @ count), len(count), num_resamples, seed
-    )
+
+    def means(drawn: np.ndarray) -> np.ndarray:
+        weight = drawn.astype(np.float64)
+        return (weight @ total) / (weight @ count)
+
+    return _replicates(means, len(count), 1, num_resamples, seed)
 
 
 def roc_auc(
@@ -76,75 +83,141 @@ def roc_auc(
       num_resamples: R; 0 gives none, as one identity does.
       seed: Random seed of the resamples. One that leaves a single class is undefined.
     """
-    score, label, identity = np.asarray(score), np.asarray(label, bool), np.asarray(identity)
-    num_identities = int(identity.max()) + 1
-    right_score, right_identity = score[label], identity[label]
-    right_count = np.bincount(right_identity, minlength=num_identities)
+    trials = _Trials(score, label, identity)
+    right, wrong = np.flatnonzero(trials.label), np.flatnonzero(~trials.label)
+    of_right, of_wrong = trials.identity[right], trials.identity[wrong]
+    # Of the wrong trials, the first of a score not above that of each right one, and below it.
+    rising = -trials.score[wrong], -trials.score[right]
+    first, last = (np.searchsorted(*rising, side) for side in ("left", "right"))
 
     def areas(drawn: np.ndarray) -> np.ndarray:
-        # A resample c wins c' A c pairs: A[k, l] = won by right trials of k over wrong ones of l.
-        won, wrong_total = np.zeros(len(drawn)), np.zeros(len(drawn))
-        for other in range(num_identities):
-            wrong = np.sort(score[~label & (identity == other)])
-            below = np.searchsorted(wrong, right_score, "left").astype(np.float64)
-            below += np.searchsorted(wrong, right_score, "right")
-            column = np.bincount(right_identity, weights=below / 2, minlength=num_identities)
-            won += drawn[:, other] * (drawn @ column)
-            wrong_total += drawn[:, other] * len(wrong)
-        pairs = (drawn @ right_count) * wrong_total
-        return np.divide(won, pairs, out=np.full(len(drawn), np.nan), where=pairs > 0)
+        ahead = _running(np.take(drawn, of_wrong, axis=1))
+        won = 2 * ahead[:, -1:] - np.take(ahead, first, axis=1) - np.take(ahead, last, axis=1)
+        # Twice the pairs that are won, since a tie counts one half: integers, so the sum is exact.
+        twice = np.einsum("rt,rt->r", np.take(drawn, of_right, axis=1), won)
+        rights, wrongs = trials.totals(drawn)
+        return _shares(twice, 2 * rights * wrongs)
 
-    return _replicates(areas, num_identities, num_resamples, seed)
+    return trials.replicates(areas, num_resamples, seed)
 
 
 def equal_error_rate(
     score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
 ) -> np.ndarray:
     """Returns the replicates of `metrics.equal_error_rate`; arguments as of `roc_auc`."""
-    return _of_curves(metrics.equal_error_of_curve, score, label, identity, num_resamples, seed)
+    trials = _Trials(score, label, identity)
+    score, label = trials.score, trials.label
+    starts = np.flatnonzero(np.diff(score, prepend=np.inf))  # of the runs of equal scores
+    ends = np.append(starts[1:], len(score))
+    run_of = np.repeat(np.arange(len(starts)), ends - starts)
+    num_right = np.append(0, np.cumsum(label))  # among the first trials
+    of_right = trials.identity[label]
+
+    def crossings(drawn: np.ndarray) -> np.ndarray:
+        rights, wrongs = trials.totals(drawn)
+        # FNR <= FPR is accepted right / rights + accepted wrong / wrongs >= 1, here in integers.
+        both = _running(trials.weights(drawn, wrongs, rights))
+        run = run_of[np.argmax(both[:, 1:] >= (rights * wrongs)[:, None], axis=1)]
+        accepted = _running(np.take(drawn, of_right, axis=1))
+        row = np.arange(len(drawn))
+        place = np.stack([starts[run], ends[run]])  # the points around the crossing
+        right = accepted[row, num_right[place]]
+        wrong = both[row, place] - right * wrongs  # times `rights`
+        rates = _shares(wrong, rights * wrongs), _shares(right, rights)
+        return metrics.equal_error_between(*rates)
+
+    return trials.replicates(crossings, num_resamples, seed)
 
 
 def min_dcf(
     score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
 ) -> np.ndarray:
     """Returns the replicates of `metrics.min_dcf` at p = 0.01; arguments as of `roc_auc`."""
-    return _of_curves(metrics.min_dcf_of_curve, score, label, identity, num_resamples, seed)
+    trials = _Trials(score, label, identity)
+
+    def costs(drawn: np.ndarray) -> np.ndarray:
+        rights, wrongs = trials.totals(drawn)
+        # FNR + 99 FPR less 1, which is what rejecting all costs, here in integers. Among equal
+        # scores the wrong trials come first, so that no place within them costs least.
+        saved = np.cumsum(trials.weights(drawn, -wrongs, _ODDS * rights), axis=1)
+        return 1.0 + _shares(np.minimum(saved.min(axis=1), 0), rights * wrongs)
+
+    return trials.replicates(costs, num_resamples, seed)
 
 
-def _of_curves(
-    figure: Callable[[np.ndarray, np.ndarray], float],
-    score: ArrayLike,
-    label: ArrayLike,
-    identity: ArrayLike,
-    num_resamples: int,
-    seed: int,
-) -> np.ndarray:
-    """Returns the replicates of a figure of the ROC's (false, true) positive rates."""
-    order = np.argsort(-np.asarray(score), kind="stable")
-    score, label, identity = (np.asarray(x)[order] for x in (score, label, identity))
-    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
+class _Trials:
+    """Trials by falling score, the wrong ones of equal scores first.
 
-    def rates(drawn: np.ndarray) -> np.ndarray:
-        found = np.full(len(drawn), np.nan)
-        for number, count in enumerate(drawn):
-            weight = count[identity]
-            right = np.cumsum(weight * label)[last]
-            wrong = np.cumsum(weight * ~label)[last]
-            if right[-1] and wrong[-1]:
-                found[number] = figure(*(np.append(0.0, x / x[-1]) for x in (wrong, right)))
-        return found
+    Args:
+      score: [T].
+      label: [T] bool.
+      identity: [T] int code of the probe's identity, 0 .. K-1, every code used.
+    """
 
-    return _replicates(rates, int(identity.max()) + 1, num_resamples, seed)
+    def __init__(self, score: ArrayLike, label: ArrayLike, identity: ArrayLike):
+        label = np.asarray(label, bool)
+        order = np.lexsort((label, -np.asarray(score)))
+        self.score, self.label = np.asarray(score)[order], label[order]
+        self.identity = np.asarray(identity)[order]
+        self.num_identities = int(self.identity.max()) + 1
+        self._kind = self.identity + self.num_identities * self.label
+        num_of_kind = np.bincount(self._kind, minlength=2 * self.num_identities)
+        self._num_wrong, self._num_right = np.split(num_of_kind, 2)
+
+    def totals(self, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns how many right and how many wrong trials each resample [R, K] holds, [R] each."""
+        return drawn @ self._num_right, drawn @ self._num_wrong
+
+    def weights(self, drawn: np.ndarray, right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+        """Returns [R, T]: how often a trial is drawn, times `right` or `wrong` [R] by its label."""
+        table = np.concatenate([drawn * wrong[:, None], drawn * right[:, None]], axis=1)
+        return np.take(table, self._kind, axis=1)
+
+    def replicates(
+        self, statistic: Callable[[np.ndarray], np.ndarray], num_resamples: int, seed: int
+    ) -> np.ndarray:
+        """Returns the statistic of all resamples, [R], see `_replicates`."""
+        return _replicates(statistic, self.num_identities, len(self.label), num_resamples, seed)
+
+
+def _running(weight: np.ndarray) -> np.ndarray:
+    """Returns [R, T + 1]: the sum of the first 0 .. T weights [R, T]."""
+    total = np.zeros((len(weight), weight.shape[1] + 1), weight.dtype)
+    np.cumsum(weight, axis=1, out=total[:, 1:])
+    return total
+
+
+def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Returns part [..., R] / whole [R]; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
 
 
 def _replicates(
     statistic: Callable[[np.ndarray], np.ndarray],
     num_identities: int,
+    num_weights: int,
     num_resamples: int,
     seed: int,
 ) -> np.ndarray:
-    """Returns `statistic(drawn [<= R, K] float64) -> [<= R]` of all resamples, [R]."""
+    """Returns `statistic(drawn [<= R, K] int) -> [<= R]` of all resamples, [R].
+
+    Args:
+      statistic: is called with parts of the resamples, on all cores at once.
+      num_identities: K.
+      num_weights: numbers that it holds per resample.
+      num_resamples: R.
+      seed: Random seed of the resamples.
+    """
     if num_resamples < 1 or num_identities < 2:
         return np.zeros(0)
-    parts = _resamples(num_identities, num_resamples, seed)
-    return np.concatenate([statistic(drawn.astype(np.float64)) for drawn in parts])
+    size = max(1, _BLOCK_WEIGHTS // num_weights)
+    found = []
+    for drawn in _resamples(num_identities, num_resamples, seed):
+        values = np.empty(len(drawn))
+
+        def part(start: int, drawn: np.ndarray = drawn, values: np.ndarray = values) -> None:
+            values[start : start + size] = statistic(drawn[start : start + size])
+
+        cores.each(part, range(0, len(drawn), size))
+        found.append(values)
+    return np.concatenate(found)

@@ -96,30 +96,30 @@ def matching(query: Query) -> list[results.Result]:
       UserError: malformed list, item not embedded, or a positive that is not the probe's identity.
     """
     path, space = query.path, query.space
-    probe_modality, other_modality = lists.MODALITIES[query.name.direction]
+    modalities = lists.MODALITIES[query.name.direction]
     trials, notes = completeness.trials(
         path, space, query.name.direction, lists.read_matching(path)
     )
     probes, *candidates = zip(*trials)
-    probe = space.vectors(path, probe_modality, probes)
-    identity = space.identities(probes)
-    score = []
-    for column, ids in enumerate(candidates):
-        other = space.vectors(path, other_modality, ids)
-        wrong = (space.identities(ids) == identity) != (column == 0)
-        if wrong.any():
-            first = int(np.argmax(wrong))
-            raise registry.UserError(
-                f"{path}: item {column + 2} of {int(wrong.sum())} trials contradicts the data's "
-                f"identities (first: {probes[first]} {ids[first]}), where a positive of the "
-                "probe's identity stands before negatives of others: use the lists made for this "
-                "data set."
-            )
-        score.append(spaces.cosine(probe, other))
-    hit = score[0] > np.max(score[1:], axis=0)
+    probe = space.rows(path, modalities[0], probes)
+    other = np.stack([space.rows(path, modalities[1], ids) for ids in candidates], axis=1)
+    identity = space.codes(modalities[0], probe)
+    right = space.codes(modalities[1], other) == identity[:, None]
+    wrong = right != (np.arange(len(candidates)) == 0)
+    if wrong.any():
+        column = int(np.argmax(wrong.any(axis=0)))
+        first = int(np.argmax(wrong[:, column]))
+        raise registry.UserError(
+            f"{path}: item {column + 2} of {int(wrong[:, column].sum())} trials contradicts the "
+            f"data's identities (first: {probes[first]} {candidates[column][first]}), where a "
+            "positive of the probe's identity stands before negatives of others: use the lists "
+            "made for this data set."
+        )
+    score = space.cosine(modalities, probe, other)
+    hit = score[:, 0] > np.max(score[:, 1:], axis=1)
     code = _codes(identity)
     replicates = bootstrap.mean(hit, code, query.num_bootstrap, query.seed)
-    chance = 1 / len(score)
+    chance = 1 / len(candidates)
     return [
         query.result(
             ACCURACY, code, value=hit.mean(), chance=chance, replicates=replicates, notes=notes
@@ -134,6 +134,7 @@ def verification(query: Query) -> list[results.Result]:
       UserError: malformed list, item not embedded, or pairs of one kind alone.
     """
     score, label, code, notes = verification_pairs(query)
+    equal_error_rate, threshold = metrics.equal_error(score, label)
     sampled = score, label, code, query.num_bootstrap, query.seed
     return [
         query.result(
@@ -147,10 +148,10 @@ def verification(query: Query) -> list[results.Result]:
         query.result(
             EER,
             code,
-            value=metrics.equal_error_rate(score, label),
+            value=equal_error_rate,
             chance=0.5,
             replicates=bootstrap.equal_error_rate(*sampled),
-            threshold=metrics.equal_error_threshold(score, label),
+            threshold=threshold,
             notes=notes,
         ),
     ]
@@ -166,17 +167,17 @@ def verification_pairs(
     """
     path, direction = query.path, query.name.direction
     trials, notes = completeness.trials(path, query.space, direction, lists.read_verification(path))
-    columns = list(zip(*trials))
-    sides = zip(lists.MODALITIES[direction], columns)
-    vectors = [query.space.vectors(path, modality, ids) for modality, ids in sides]
-    identity, other = (query.space.identities(ids) for ids in columns)
+    modalities, space = lists.MODALITIES[direction], query.space
+    rows = [space.rows(path, m, ids) for m, ids in zip(modalities, zip(*trials))]
+    identity, other = map(space.codes, modalities, rows)
     label = identity == other
     if label.all() or not label.any():
         raise registry.UserError(
             f"{path}: all {len(label)} pairs are {'right' if label[0] else 'wrong'}, where a "
             "verification list needs right and wrong pairs: use lists made for this data set."
         )
-    return spaces.cosine(*vectors), label, _codes(identity), notes
+    score = space.cosine(modalities, rows[0], rows[1][:, None])[:, 0]
+    return score, label, _codes(identity), notes
 
 
 def retrieve(query: Query) -> list[results.Result]:
@@ -206,11 +207,11 @@ def of_galleries(
     rankings, identity = [], []
     galleries, notes = completeness.galleries(path, space, direction, galleries)
     for task in galleries:
-        sides = zip(lists.MODALITIES[direction], task)
-        vectors = [space.vectors(path, modality, ids) for modality, ids in sides]
-        names = [space.identities(ids) for ids in task]
-        rankings.append(retrieval.rank(*vectors, *names))
-        identity.append(names[0])
+        modalities = lists.MODALITIES[direction]
+        vectors = [space.vectors(path, modality, ids) for modality, ids in zip(modalities, task)]
+        codes = [space.codes(m, space.rows(path, m, ids)) for m, ids in zip(modalities, task)]
+        rankings.append(retrieval.rank(*vectors, *codes))
+        identity.append(codes[0])
     code = _codes(np.concatenate(identity))
     unanswerable = int(sum((r.num_relevant == 0).sum() for r in rankings))
     if unanswerable == len(code):
@@ -240,7 +241,7 @@ def of_galleries(
 
 
 def _codes(identity: np.ndarray) -> np.ndarray:
-    """Returns [T] int codes 0 .. K-1 of the names, in alphabetic order."""
+    """Returns [T] int codes 0 .. K-1 of the identities that occur, in their order."""
     return np.unique(identity, return_inverse=True)[1]
 
 

@@ -21,11 +21,13 @@ def roc_curve(score: ArrayLike, label: ArrayLike) -> tuple[np.ndarray, np.ndarra
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
     """
-    # Imported late: it is slow.
-    from sklearn import metrics as sklearn_metrics
-
     score, label = _trials(score, label)
-    return sklearn_metrics.roc_curve(label, score, drop_intermediate=False)
+    order = np.argsort(-score)
+    score, label = score[order], label[order]
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # of each distinct score
+    right = np.append(0, np.cumsum(label)[last])
+    wrong = np.append(0, 1 + last) - right
+    return wrong / wrong[-1], right / right[-1], np.append(np.inf, score[last])
 
 
 def roc_auc(score: ArrayLike, label: ArrayLike) -> float:
@@ -43,7 +45,7 @@ def roc_auc(score: ArrayLike, label: ArrayLike) -> float:
     """
     score, label = _trials(score, label)
     wrong = np.sort(score[~label])
-    right = score[label]
+    right = np.sort(score[label])  # sorted, they are looked up where the last one was
     below = np.searchsorted(wrong, right, "left") + np.searchsorted(wrong, right, "right")
     return float(below.sum() / (2 * len(wrong) * len(right)))
 
@@ -61,12 +63,11 @@ def equal_error_rate(score: ArrayLike, label: ArrayLike) -> float:
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
     """
-    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
-    return equal_error_of_curve(false_positive_rate, true_positive_rate)
+    return equal_error(score, label)[0]
 
 
-def equal_error_threshold(score: ArrayLike, label: ArrayLike) -> float:
-    """Returns the highest score at which no more right pairs are rejected than wrong ones accepted.
+def equal_error(score: ArrayLike, label: ArrayLike) -> tuple[float, float]:
+    """Returns `equal_error_rate`, and the highest score at which FNR <= FPR.
 
     A pair is accepted at this score and above. Of equal rates the first score beyond their crossing
     is taken, one of the trials' own.
@@ -76,20 +77,25 @@ def equal_error_threshold(score: ArrayLike, label: ArrayLike) -> float:
       label: [T] 0 or 1.
 
     Raises:
-      ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, or one class is absent.
+      ValueError: as `equal_error_rate`.
     """
     false_positive_rate, true_positive_rate, threshold = roc_curve(score, label)
-    return float(threshold[np.argmax(1.0 - true_positive_rate <= false_positive_rate)])
+    after = int(np.argmax(1.0 - true_positive_rate <= false_positive_rate))
+    sides = slice(after - 1, after + 1)
+    rate = equal_error_between(false_positive_rate[sides], true_positive_rate[sides])
+    return float(rate), float(threshold[after])
 
 
-def equal_error_of_curve(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray) -> float:
-    """Returns where a ROC from (0, 0) to (1, 1), both [P] and ascending, meets FNR = FPR."""
-    false_negative_rate = 1.0 - true_positive_rate
-    gap = false_negative_rate - false_positive_rate  # falls from 1 to -1
-    after = int(np.argmax(gap <= 0))
-    share = gap[after - 1] / (gap[after - 1] - gap[after])
-    start, end = false_positive_rate[after - 1], false_positive_rate[after]
-    return float(start + share * (end - start))
+def equal_error_between(
+    false_positive_rate: np.ndarray, true_positive_rate: np.ndarray
+) -> np.ndarray:
+    """Returns [...] where the ROC between two of its points, [2, ...] each, meets FNR = FPR.
+
+    FNR > FPR at the first point, and FNR <= FPR at the second.
+    """
+    gap = 1.0 - true_positive_rate - false_positive_rate
+    share = gap[0] / (gap[0] - gap[1])
+    return false_positive_rate[0] + share * (false_positive_rate[1] - false_positive_rate[0])
 
 
 def min_dcf(score: ArrayLike, label: ArrayLike, p_target: float = 0.01) -> float:
@@ -101,22 +107,15 @@ def min_dcf(score: ArrayLike, label: ArrayLike, p_target: float = 0.01) -> float
     Args:
       score: [T] larger = more likely right.
       label: [T] 0 or 1.
-      p_target: how likely a right pair is where the system works, 0 < p < 1.
+      p_target: How likely a right pair is where the system works, 0 < p < 1.
 
     Raises:
       ValueError: shapes differ, a score is NaN, a label is neither 0 nor 1, one class is absent, or
         `p_target` is out of range.
     """
-    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
-    return min_dcf_of_curve(false_positive_rate, true_positive_rate, p_target)
-
-
-def min_dcf_of_curve(
-    false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, p_target: float = 0.01
-) -> float:
-    """Returns the minDCF of a ROC from (0, 0) to (1, 1), both [P] and ascending."""
     if not 0 < p_target < 1:
         raise ValueError(f"p_target must lie between 0 and 1, not {p_target}.")
+    false_positive_rate, true_positive_rate, _ = roc_curve(score, label)
     cost = p_target * (1.0 - true_positive_rate) + (1.0 - p_target) * false_positive_rate
     return float(cost.min() / min(p_target, 1.0 - p_target))
 

@@ -3,15 +3,28 @@
 Scores are cosines, computed in float64 and rounded to a multiple of 2^-24 (`rounded`). A tie counts
 against the relevant item: it ranks behind every irrelevant one of the same score, so that a
 collapsed embedding cannot score by the order of the list.
+
+float32 products would take half the time of float64 ones and decide wrongly: their error may reach
+D 2^-24, within which a relevant item of a gallery of 20,000 has an irrelevant one on average.
 """
 
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 from numpy.typing import ArrayLike
 
-# Scores held at a time: 2^20 float64 are 8 MiB, about what a processor caches.
-_BLOCK_SCORES = 2**20
+from tfav.evaluation import cores
+
+# Scores that a core holds at a time: 2^22 int32 are 16 MiB, of rows enough for a product at speed.
+_BLOCK_SCORES = 2**22
+# Columns of a product: with 200 rows its float64 are 0.8 MiB, which a core's own cache holds.
+_COLUMNS = 512
+_STEPS = 2.0**24  # of the score per unit
 
 
 class Ranking(NamedTuple):
@@ -75,21 +88,61 @@ def rank(
     first_rank = np.full(len(query), np.inf)
     begin = np.searchsorted(gallery_code, query_code, "left")
     end = np.searchsorted(gallery_code, query_code, "right")
-    rows = max(1, _BLOCK_SCORES // len(gallery))
-    for start in range(0, len(query), rows):
-        block = rounded(query[start : start + rows] @ gallery.T)
-        for i, score in enumerate(block, start=start):
-            if begin[i] == end[i]:
-                continue
-            relevant = np.sort(score[begin[i] : end[i]])[::-1]
-            score[begin[i] : end[i]] = -np.inf  # leaves the irrelevant ones to count
-            score.sort()
-            found = np.arange(1, len(relevant) + 1)
-            ahead = len(score) - np.searchsorted(score, relevant, "left")
-            average_precision[i] = np.mean(found / (found + ahead))
-            first_rank[i] = 1 + ahead[0]
+    query *= _STEPS
+    most = max(1, _BLOCK_SCORES // len(gallery))
+    size = min(most, math.ceil(len(query) / cores.count()))
+    held = threading.local()
+
+    def ranked(start: int) -> None:
+        if not hasattr(held, "block"):
+            held.block = np.empty((size, len(gallery)), np.int32)
+        rows = slice(start, start + size)
+        block = _steps(query[rows], gallery, held.block)
+        for first, last in _runs(query_code[rows]):
+            run = slice(start + first, start + last)
+            relevant = slice(begin[start + first], end[start + first])
+            if relevant.start < relevant.stop:
+                average_precision[run], first_rank[run] = _found(block[first:last], relevant)
+
+    starts = range(0, len(query), size)
+    # Cores that each multiply and rank a block of their own never wait for one another.
+    alone = threadpoolctl.threadpool_limits(1, "blas") if len(starts) > 1 else nullcontext()
+    with alone:
+        cores.each(ranked, starts)
     back = np.argsort(query_order, kind="stable")
     return Ranking(average_precision[back], first_rank[back], (end - begin)[back], len(gallery))
+
+
+def _steps(query: np.ndarray, gallery: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Returns the scores in steps, [Q, G] int32, within `block`; `query` is in steps too."""
+    block = block[: len(query)]
+    for start in range(0, len(gallery), _COLUMNS):
+        product = query @ gallery[start : start + _COLUMNS].T
+        np.rint(product, out=product)
+        np.copyto(block[:, start : start + _COLUMNS], product, casting="unsafe")
+    return block
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yields (first, last + 1) of every run of equal values."""
+    edges = np.flatnonzero(np.diff(values)) + 1
+    return zip([0, *edges], [*edges, len(values)])
+
+
+def _found(steps: np.ndarray, relevant: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Returns average precision and first rank, [Q] each, of queries with the same relevant items.
+
+    Args:
+      steps: [Q, G] int32 scores, which are overwritten.
+      relevant: which of the G items, at least one.
+    """
+    own = np.sort(steps[:, relevant], axis=1)
+    steps[:, relevant] = np.iinfo(np.int32).min  # leaves the irrelevant ones to count
+    steps.sort(axis=1)
+    below = [row.searchsorted(scores) for row, scores in zip(steps, own)]
+    ahead = steps.shape[1] - np.stack(below)[:, ::-1]
+    found = np.arange(1, own.shape[1] + 1)
+    return np.mean(found / (found + ahead), axis=1), 1 + ahead[:, 0]
 
 
 def chance_average_precision(ranking: Ranking) -> np.ndarray:

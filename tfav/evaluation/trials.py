@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfav import files, registry
-from tfav.evaluation import bootstrap, metrics, retrieval, trial_lists
+from tfav.evaluation import bootstrap, cosines, metrics, retrieval, trial_lists
 from tfav.evaluation import result as results
 from tfav.evaluation.metric import Metric
 
@@ -31,7 +31,6 @@ MIN_DCF = Metric(
 )
 METRICS = (AUC, EER, MIN_DCF)
 MAX_MISSING_FRACTION = 0.01
-_BLOCK_NUMBERS = 2**22  # of vectors held at a time
 
 
 class Vectors(NamedTuple):
@@ -161,18 +160,17 @@ def _cosine(
     *rows: np.ndarray,
 ) -> np.ndarray:
     """Returns [T] float32 the cosine of the vectors of two rows each, `retrieval.rounded`."""
-    one = sides[0] is sides[1]
-    for side, used in [(sides[0], np.concatenate(rows))] if one else zip(sides, rows):
-        used = np.unique(used)
-        broken = used[~np.isfinite(side.values[used]).all(axis=1)]
+    asked = [np.concatenate(rows)] * 2 if sides[0] is sides[1] else rows
+    units, places = [], []
+    for side, of_side, row in zip(sides, asked, rows):
+        used = np.unique(of_side)
+        values = np.asarray(side.values)[used]
+        broken = used[~np.isfinite(values).all(axis=1)]
         if len(broken):
             raise registry.UserError(
                 f"{path}: the {direction} vectors of {len(broken)} of {len(used)} items are NaN or "
                 f"infinite (first: {ids[broken[0]]}): look at that file and at the checkpoint."
             )
-    score = []
-    size = max(1, _BLOCK_NUMBERS // sides[0].values.shape[1])
-    for start in range(0, len(rows[0]), size):
-        parts = (s.values[r[start : start + size]] for s, r in zip(sides, rows))
-        score.append(np.einsum("td,td->t", *map(retrieval.normalize, parts)))
-    return retrieval.rounded(np.concatenate(score))
+        units.append(retrieval.normalize(values))
+        places.append(np.searchsorted(used, row))
+    return cosines.pairs(units[0], units[1], places[0], places[1][:, None])[:, 0]
