@@ -7,8 +7,8 @@ import math
 
 import tensorflow as tf
 
-from tfav.losses import alignment
-from tfav.ops import distributed, similarity
+from tfav.losses import negatives
+from tfav.ops import distributed
 
 
 def implicit_floor(
@@ -61,12 +61,6 @@ def explicit_hinge(
       label: Identity of each row, [b] int.
       m: Saturation constant of the explicit loss.
     """
-    voice, face = tf.stop_gradient(voice), tf.stop_gradient(face)
-    negative = label[:, tf.newaxis] != distributed.gather(label)[tf.newaxis, :]
-
-    def hinge(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-        excess = alignment.excess(anchor, similarity.normalize(other))
-        hardest = tf.reduce_max(tf.where(negative, excess, excess.dtype.min), axis=1)
-        return tf.nn.relu(hardest + (m - 1.0))
-
-    return 0.5 * (hinge(voice, face) + hinge(face, voice))
+    sides = [negatives.by_cosine(tf.stop_gradient(x), label) for x in (voice, face)]
+    pairs = zip(negatives.hardest(*sides), negatives.own(*sides))
+    return 0.5 * tf.add_n([tf.nn.relu(top - own + (m - 1.0)) for top, own in pairs])
