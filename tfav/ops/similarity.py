@@ -27,11 +27,13 @@ def length(x: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(square, _LEAST_SQUARE))
 
 
-def cosine_matrix(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Returns the cosines of all pairs, [A, B] in full precision, in [-1, 1].
+def cosine_matrix(a: tf.Tensor, b: tf.Tensor, scale: float = 1.0) -> tf.Tensor:
+    """Returns the cosines of all pairs times `scale`, [A, B] in full precision.
 
     Args:
       a: Vectors [A, D] of any float dtype.
       b: Vectors [B, D] of any float dtype.
+      scale: Factor of the cosines.
     """
-    return tf.matmul(normalize(a), normalize(b), transpose_b=True)
+    # The factor meets the A rows and not the A x B products, in value and in gradient.
+    return tf.matmul(scale * normalize(a), normalize(b), transpose_b=True)
