@@ -19,7 +19,7 @@ import tqdm
 from benchmarks import timing
 from tfav import files
 
-SUBJECTS = ("step_cost", "training_step")
+SUBJECTS = ("step_cost", "training_step", "explicit", "classifier", "mmcosine", "clustering")
 
 
 def table(rows: list[timing.Row]) -> str:
