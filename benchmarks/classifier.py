@@ -51,7 +51,7 @@ def rows() -> list[timing.Row]:
 
 def _memory(num_classes: int, *forms: Callable[[int], Callable[[], object]]) -> str:
     square = BATCH * num_classes * 4 / 2**20
-    peaks = [f"{f.__name__} {memory.peak_mb(f, num_classes) / square:.1f}" for f in forms]
+    peaks = [f"{f.__name__} {memory.peak_mb(f, num_classes, warm=32) / square:.1f}" for f in forms]
     return f"peak in B x M of float32 ({square:.0f} MB): {', '.join(peaks)}"
 
 

@@ -38,9 +38,9 @@ def rows() -> list[timing.Row]:
 
 def _memory(batch: int, small: bool) -> str:
     square = batch * batch * 4 / 2**20
-    peaks = {"ours": memory.peak_mb(ours, batch)}
+    peaks = {"ours": memory.peak_mb(ours, batch, warm=32)}
     if small:
-        peaks["released"] = memory.peak_mb(released, batch)
+        peaks["released"] = memory.peak_mb(released, batch, warm=32)
     said = [f"{name} {peak / square:.1f}" for name, peak in peaks.items()]
     return f"peak in B x B of float32 ({square:.0f} MB): {', '.join(said)}"
 

@@ -20,6 +20,7 @@ def _inputs(rows=7, size=3, seed=0):
 def _blocks(monkeypatch, pairs, kept=0):
     monkeypatch.setattr(negatives, "BLOCK", pairs)
     monkeypatch.setattr(negatives, "KEPT", kept)
+    monkeypatch.setattr(negatives, "LEAST_ROWS", 1)
 
 
 def _value_and_gradients(loss, voice, face, label, num_rows=None):
@@ -121,6 +122,8 @@ def test_products_are_made_by_blocks_and_made_again_where_they_are_not_kept(monk
         return found
 
     monkeypatch.setattr(negatives, "_values", recorded)
-    _value_and_gradients(alignment.explicit, *_inputs(), LABELS[0])
-    once = [(2, 7), (2, 7), (2, 7), (1, 7)]
-    assert made == (once if kept else 2 * once)
+    for least, once in [(1, [(2, 7), (2, 7), (2, 7), (1, 7)]), (4, [(4, 7), (3, 7)])]:
+        monkeypatch.setattr(negatives, "LEAST_ROWS", least)
+        made.clear()
+        _value_and_gradients(alignment.explicit, *_inputs(), LABELS[0])
+        assert made == (once if kept else 2 * once)

@@ -5,9 +5,10 @@ value of a pair is one number `p_ij`, such as a cosine. An anchor of the one mod
 `s_i p_ij`, an anchor of the other as `t_j p_ij`. So both directions share one product of the batch,
 and one more for each side's gradient.
 
-The product goes in blocks of rows of `BLOCK` pairs, which stay near the processor. Up to `KEPT`
-pairs the gradient finds two numbers per pair that the value has left there. Beyond, or where the
-size of the batch is not known, it computes each block again: memory is then that of one block.
+The product goes in blocks of rows of about `BLOCK` pairs, which stay near the processor. Up to
+`KEPT` pairs the gradient finds two numbers per pair that the value has left there. Beyond, or where
+the size of the batch is not known, it computes each block again: memory is then that of one block.
+A block has `LEAST_ROWS` at least, because each adds to the gradient of all columns.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tfav.ops import distributed, similarity
 
 BLOCK = 2**20
 KEPT = 2**24
+LEAST_ROWS = 64
 # Below any value, and finite times any length: what is no negative has the weight zero and the
 # gradient zero, exactly, and never NaN.
 _NO_NEGATIVE = -1e25
@@ -155,8 +157,12 @@ def _in_blocks(
     """Returns `block` of all rows: its rows one after the other, its columns reduced to one."""
     if _all_kept(rows, columns):
         num_rows, size = rows.label.shape[0], _block_rows(columns)
-        parts = [_part(rows, start, size) for start in range(0, num_rows, size)]
-        found = [block(part, columns) for part in parts]
+        sizes = [min(size, num_rows - start) for start in range(0, num_rows, size)]
+        found: list[Pair] = []
+        for part in zip(*(tf.split(x, sizes) for x in rows)):
+            # One after the other: what a block needs for itself is there once.
+            with tf.control_dependencies(list(found[-1]) if found else []):
+                found.append(block(Side(*part), columns))
         return tf.concat([x for x, _ in found], 0), reduce(tf.stack([x for _, x in found]), axis=0)
     lowest = tf.zeros_like(columns.scale) + columns.scale.dtype.min
     found = _loop(
@@ -223,8 +229,8 @@ def _block_rows(columns: Side) -> Any:
     """Returns how many rows a block has, an int where the number of columns is known."""
     num_columns = columns.label.shape[0]
     if num_columns is not None:
-        return max(1, BLOCK // num_columns)
-    return tf.maximum(1, BLOCK // tf.shape(columns.label)[0])
+        return max(LEAST_ROWS, BLOCK // num_columns)
+    return tf.maximum(LEAST_ROWS, BLOCK // tf.shape(columns.label)[0])
 
 
 def _part(rows: Side, start: Any, size: Any) -> Side:
@@ -254,18 +260,19 @@ def _block_log_sums(rows: Side, columns: Side) -> Pair:
     ) -> tuple[Pair, Any]:
         sides = Side(vectors, scale, rows.label), Side(column_vectors, column_scale, columns.label)
         values = _values(*sides)
-        # One kernel makes the weights of a row. Its largest is one over the sum that it divides by.
-        weight = tf.nn.softmax(scale[:, tf.newaxis] * values)
-        top = scale * tf.reduce_max(values, axis=1)
-        by_row = top - tf.math.log(tf.reduce_max(weight, axis=1))
         highest = tf.reduce_max(values, axis=0)
         power = tf.exp((values - highest) * column_scale)
         # As a product, because TensorFlow's sum over rows is five times slower.
         ones = tf.ones_like(scale)
         mass = tf.linalg.matvec(power, ones, transpose_a=True)
         by_column = column_scale * highest + tf.math.log(mass)
-        row_mean = tf.reduce_sum(weight * values, axis=1)
         column_mean = tf.linalg.matvec(power * values, ones, transpose_a=True) / mass
+        with tf.control_dependencies([column_mean]):  # what that took is free again
+            scaled = scale[:, tf.newaxis] * values
+        # One kernel makes the weights of a row. Its largest is one over the sum that it divides by.
+        weight = tf.nn.softmax(scaled)
+        by_row = scale * tf.reduce_max(values, axis=1) - tf.math.log(tf.reduce_max(weight, axis=1))
+        row_mean = tf.reduce_sum(weight * values, axis=1)
 
         def gradient(rows_above: tf.Tensor, columns_above: tf.Tensor) -> list[tf.Tensor]:
             by_value = weight * (rows_above * scale)[:, tf.newaxis]
