@@ -25,9 +25,9 @@ def peak_mb(make: Callable[..., Callable[[], object]], *arguments: int, warm: in
     """
     if sys.platform != "linux":
         return math.nan
-    with unittest.mock.patch.dict(os.environ, _GIVE_BACK):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            return pool.apply(_growth, (make, arguments, warm))
+    spawn = multiprocessing.get_context("spawn")
+    with unittest.mock.patch.dict(os.environ, _GIVE_BACK), spawn.Pool(1) as pool:
+        return pool.apply(_growth, (make, arguments, warm))
 
 
 def _growth(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import reference
 from tests.conformance import replicas
 from tfav.losses import alignment, bounds, negatives
 
@@ -67,6 +68,18 @@ def test_blocks_change_neither_the_value_nor_the_gradient(monkeypatch, name, lab
         found = run(_value_and_gradients)(LOSSES[name], voice, face, label)
         for value, plain in zip(found, expected):
             np.testing.assert_allclose(value, plain, rtol=1e-5, atol=1e-5 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("kept", [0, 49])
+def test_float64_stays_float64(monkeypatch, kept):
+    voice, face = _inputs().astype(np.float64)
+    _blocks(monkeypatch, 14, kept)
+    _, *gradients = _value_and_gradients(
+        lambda *x: tf.cast(alignment.explicit(*x), tf.float32), voice, face, LABELS[0]
+    )
+    exact = alignment.explicit(voice, face, LABELS[0])
+    np.testing.assert_allclose(exact, reference.explicit(voice, face, LABELS[0]), rtol=1e-12)
+    assert all(x.dtype == tf.float64 for x in (exact, *gradients))
 
 
 @pytest.mark.parametrize("label", LABELS)

@@ -61,7 +61,7 @@ def _soft_floor(one: negatives.Side, other: negatives.Side, m: float) -> tf.Tens
     return 0.5 * tf.add_n(ways) + floor
 
 
-def excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+def _excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
     """Returns how much closer than the own each candidate of the global batch is, [b, N * b].
 
     Args:
@@ -184,7 +184,7 @@ def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float 
     audio, image = similarity.normalize(audio), similarity.normalize(image)
 
     def one_direction(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        hinge = margin + excess(anchor, own)
+        hinge = margin + _excess(anchor, own)
         return _masked_mean(hinge, negative & (hinge > 0))
 
     return 0.5 * (one_direction(audio, image) + one_direction(image, audio))

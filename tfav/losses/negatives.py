@@ -240,7 +240,8 @@ def _part(rows: Side, start: Any, size: Any) -> Side:
 def _values(rows: Side, columns: Side) -> tf.Tensor:
     """Returns the values of all pairs, those of no negatives far below all else."""
     products = tf.matmul(rows.vectors, columns.vectors, transpose_b=True)
-    return tf.where(rows.label[:, tf.newaxis] == columns.label, _NO_NEGATIVE, products)
+    negative = rows.label[:, tf.newaxis] != columns.label
+    return tf.where(negative, products, _NO_NEGATIVE)
 
 
 def _block_maxima(rows: Side, columns: Side) -> Pair:
