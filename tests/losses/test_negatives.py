@@ -35,24 +35,24 @@ def _value_and_gradients(loss, voice, face, label, num_rows=None):
 
 
 def test_the_sums_and_the_hardest_of_three_pairs_by_hand():
-    # Values p: rows (1, 0), (0, 1), (1, 1) against columns (1, 0), (0, 2), (3, 0):
-    # (1, 0, 3), (0, 2, 0), (1, 2, 3). Pairs 0 and 2 are one identity, so of row 0 only column 1 is
-    # left, of row 1 columns 0 and 2, of row 2 column 1; of the columns likewise.
-    # Rows see them by factors 1, 2, 1: 0, ln(e^0 + e^0), 2. Columns by 1, 1, 3: column 0 has row 1
-    # (0), column 1 rows 0 and 2: ln(e^0 + e^2) = 2.1269280, column 2 row 1: 3 * 0.
+    # Rows (1, 0), (0, 1), (1, 1) and columns (1, 1), (0, 2), (3, 1) make the values
+    # (1, 0, 3), (1, 2, 1), (2, 2, 4). Pairs 0 and 2 are one identity, so rows 0 and 2 have column 1
+    # alone, row 1 has columns 0 and 2; columns 0 and 2 have row 1 alone, column 1 rows 0 and 2.
+    # Rows see them by 1, 2, 1: 0; 2 and 2, so ln(2 e^2); 2. Columns see them by 1, 1, 3: 1; 0 and
+    # 2, so ln(1 + e^2) = 2.1269280; 3.
     label = tf.constant([4, 8, 4])
     rows = negatives.Side(
         tf.constant([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), tf.constant([1.0, 2.0, 1.0]), label
     )
     columns = negatives.Side(
-        tf.constant([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]), tf.constant([1.0, 1.0, 3.0]), label
+        tf.constant([[1.0, 1.0], [0.0, 2.0], [3.0, 1.0]]), tf.constant([1.0, 1.0, 3.0]), label
     )
     by_row, by_column = negatives.log_sums(rows, columns)
-    np.testing.assert_allclose(by_row, [0.0, math.log(2.0), 2.0], atol=1e-6)
-    np.testing.assert_allclose(by_column, [0.0, 2.1269280, 0.0], atol=1e-6)
+    np.testing.assert_allclose(by_row, [0.0, 2.0 + math.log(2.0), 2.0], atol=1e-6)
+    np.testing.assert_allclose(by_column, [1.0, 2.1269280, 3.0], atol=1e-6)
     by_row, by_column = negatives.hardest(rows, columns)
-    np.testing.assert_array_equal(by_row, [0.0, 0.0, 2.0])
-    np.testing.assert_array_equal(by_column, [0.0, 2.0, 0.0])
+    np.testing.assert_array_equal(by_row, [0.0, 2.0, 2.0])
+    np.testing.assert_array_equal(by_column, [1.0, 2.0, 3.0])
 
 
 # Blocks of 1, 2 and 3 rows of 7, the last one smaller, and one of all rows.
