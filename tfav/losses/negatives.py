@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, row_blocks, similarity
 
 BLOCK = 2**20
 KEPT = 2**24
@@ -145,7 +145,7 @@ def _gradient(
         return tape.gradient(found, moved, [by_rows[start : start + size], share])
 
     zeros = [tf.zeros_like(x) for x in columns[:2]]
-    return _loop(block, tf.add, _block_rows(columns), list(rows[:2]), zeros)
+    return row_blocks.loop(block, tf.add, _block_rows(columns), list(rows[:2]), zeros)
 
 
 def _in_blocks(
@@ -165,7 +165,7 @@ def _in_blocks(
                 found.append(block(Side(*part), columns))
         return tf.concat([x for x, _ in found], 0), reduce(tf.stack([x for _, x in found]), axis=0)
     lowest = tf.zeros_like(columns.scale) + columns.scale.dtype.min
-    found = _loop(
+    found = row_blocks.loop(
         lambda start, size: block(_part(rows, start, size), columns),
         lambda a, b: reduce(tf.stack([a, b]), axis=0),
         _block_rows(columns),
@@ -173,51 +173,6 @@ def _in_blocks(
         [lowest],
     )
     return found[0], found[1]
-
-
-def _loop(
-    block: Callable[[tf.Tensor, tf.Tensor], Any],
-    merge: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    size: Any,
-    like: list[tf.Tensor],
-    merged: list[tf.Tensor],
-) -> list[tf.Tensor]:
-    """Returns `block(start, size)` of each block of rows in turn, one of them in memory at a time.
-
-    Args:
-      block: Function to one tensor per tensor of `like`, of the block's rows, then one per tensor
-        of `merged`.
-      merge: Function that joins one of those last with what the blocks before gave.
-      size: Rows of a block; the last one may have fewer.
-      like: Tensors of all rows, whose shapes and type the first results have.
-      merged: What `merge` starts from.
-
-    Returns:
-      The first results of all rows, then the merged ones.
-    """
-    num_rows = tf.shape(like[0])[0]
-    pieces = [
-        tf.TensorArray(
-            x.dtype,
-            (num_rows - 1) // size + 1,
-            infer_shape=False,
-            element_shape=[None, *x.shape[1:]],
-        )
-        for x in like
-    ]
-
-    def body(i: tf.Tensor, pieces: list[tf.TensorArray], merged: list[tf.Tensor]) -> Any:
-        found = block(i * size, size)
-        pieces = [p.write(i, x) for p, x in zip(pieces, found)]
-        return i + 1, pieces, [merge(a, b) for a, b in zip(merged, found[len(like) :])]
-
-    _, pieces, merged = tf.while_loop(
-        lambda i, *_: i * size < num_rows,
-        body,
-        (tf.constant(0), pieces, merged),
-        parallel_iterations=1,
-    )
-    return [*(tf.ensure_shape(p.concat(), x.shape) for p, x in zip(pieces, like)), *merged]
 
 
 def _all_kept(rows: Side, columns: Side) -> bool:
