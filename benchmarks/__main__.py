@@ -20,7 +20,17 @@ import tqdm
 from benchmarks import timing
 from tfav import files
 
-SUBJECTS = ("retrieval", "pairs", "bootstrap", "step_cost", "training_step")
+SUBJECTS = (
+    "retrieval",
+    "pairs",
+    "bootstrap",
+    "explicit",
+    "classifier",
+    "mmcosine",
+    "clustering",
+    "step_cost",
+    "training_step",
+)
 
 
 def table(rows: list[timing.Row]) -> str:

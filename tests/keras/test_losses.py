@@ -70,7 +70,6 @@ EXAMPLES = {
 # Functions of `tfav.losses` that are no losses.
 OTHERS = {
     "resolve",
-    "excess",
     "derangement",
     "mismatches",
     "compare",
@@ -78,7 +77,15 @@ OTHERS = {
     "modulation",
 }
 OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_distance"}
-OTHERS |= {"implicit_floor", "explicit_hinge"}
+OTHERS |= {
+    "implicit_floor",
+    "explicit_hinge",
+    "by_cosine",
+    "by_product",
+    "own",
+    "log_sums",
+    "hardest",
+}
 
 
 def _runs(name):

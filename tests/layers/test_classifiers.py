@@ -40,6 +40,15 @@ def test_logits_equal_the_naive_loop(normalized):
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
 
 
+def test_the_largest_norm_is_that_of_the_weights_as_the_logits_see_them():
+    # Lengths 5 and 2 as they stand; brought to unit length and times 10 both are 10.
+    kernel = [[3, 4], [0, 2]]
+    plain = classifiers.SharedClassifier(2, embedding_size=2, normalized=False)
+    assert float(_set(plain, kernel).largest_norm()) == 5.0
+    unit = classifiers.SharedClassifier(2, embedding_size=2, scale=10.0)
+    assert float(_set(unit, kernel).largest_norm()) == 10.0
+
+
 def test_both_modalities_share_one_matrix():
     layer = classifiers.SharedClassifier(3, embedding_size=4)
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 4)), tf.float32)

@@ -18,11 +18,19 @@ def _batch(rows=6, classes=5, size=3, seed=0):
     return kernel, voice, face, label, weight
 
 
+def _classes(kernel):
+    return tf.reduce_max(tf.norm(kernel, axis=1)), len(kernel)
+
+
+# Fewer rows than classes, more of them, and so many that every class is there.
+@pytest.mark.parametrize("rows, classes", [(6, 5), (3, 40), (60, 4), (1, 2)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_floor_is_that_of_proposition_1_and_corollary_1(weighted):
-    kernel, voice, face, label, weight = _batch()
+def test_floor_is_that_of_proposition_1_and_corollary_1(weighted, rows, classes):
+    kernel, voice, face, label, weight = _batch(rows, classes)
     expected = theory.implicit_floor(kernel, face, voice, label, weight if weighted else None)
-    found = bounds.implicit_floor(kernel, voice, face, label, weight if weighted else None)
+    found = bounds.implicit_floor(
+        *_classes(kernel), voice, face, label, weight if weighted else None
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -59,7 +67,7 @@ def test_two_replicas_watch_the_line_of_one(mirrored):
             first = 3 * tf.distribute.get_replica_context().replica_id_in_sync_group
             rows = slice(first, first + 3)
             part = voice[rows], face[rows], label[rows]
-            floor = bounds.implicit_floor(kernel, *part, weight[rows])
+            floor = bounds.implicit_floor(*_classes(kernel), *part, weight[rows])
             return floor, bounds.explicit_hinge(*part)
 
         return mirrored.run(replica)
@@ -67,7 +75,9 @@ def test_two_replicas_watch_the_line_of_one(mirrored):
     floor, hinge = step()
     for share in mirrored.experimental_local_results(floor):
         np.testing.assert_allclose(
-            share, bounds.implicit_floor(kernel, voice, face, label, weight), rtol=1e-5
+            share,
+            bounds.implicit_floor(*_classes(kernel), voice, face, label, weight),
+            rtol=1e-5,
         )
     both = np.concatenate([h.numpy() for h in mirrored.experimental_local_results(hinge)])
     np.testing.assert_allclose(both, bounds.explicit_hinge(voice, face, label), rtol=1e-5)

@@ -27,6 +27,16 @@ def test_cross_entropy_equals_the_naive_loop():
     np.testing.assert_allclose(softmax.cross_entropy(logits, label), expected, atol=1e-5)
 
 
+def test_the_gradient_is_the_posterior_less_one_at_the_label_times_the_rows_weight():
+    # softmax(ln 1, ln 3) = (1/4, 3/4). Row 0 of label 0 and weight 2: 2 * (1/4 - 1, 3/4); row 1 of
+    # label 1 and weight -4: -4 * (1/4, 3/4 - 1).
+    logits = tf.math.log([[1.0, 3.0], [1.0, 3.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        total = tf.reduce_sum([2.0, -4.0] * softmax.cross_entropy(logits, [0, 1]))
+    np.testing.assert_allclose(tape.gradient(total, logits), [[-1.5, 1.5], [-1, 1]], atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.float32])
 def test_huge_logits_of_any_type_give_a_finite_float32(dtype):
     logits = tf.constant([[6e4, -6e4]] * 2, dtype)

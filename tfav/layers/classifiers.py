@@ -85,8 +85,15 @@ class SharedClassifier(layer.Layer):
         """
         kernel = tf.convert_to_tensor(self.kernel)
         if self.normalized:
-            return self.scale * similarity.cosine_matrix(embedding, kernel)
+            return similarity.cosine_matrix(embedding, kernel, self.scale)
         return tf.matmul(precision.full(embedding), kernel, transpose_b=True)
+
+    def largest_norm(self) -> tf.Tensor:
+        """Returns the largest length of a class's weights as the logits see them, float32 []."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.normalized:
+            return tf.constant(self.scale, kernel.dtype)
+        return tf.reduce_max(tf.norm(kernel, axis=1))
 
 
 class ModalityClassifier(layer.Layer):
@@ -181,7 +188,7 @@ class CosineClassifier(ModalityClassifier):
             logits.
         """
         return {
-            m: self.scale * similarity.cosine_matrix(features[m], w)
+            m: similarity.cosine_matrix(features[m], w, self.scale)
             for m, w in self.kernels().items()
             if m in features
         }

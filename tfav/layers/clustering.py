@@ -142,31 +142,36 @@ class SoftClustering(layer.Layer):
           [B, P, K] float32: `<u_pk, c_k>`, or `-|u_p - c_k|` (`euclidean`).
         """
         projected = self._project(precision.full(feature_map))
-        near = _products if self.mode == "spherical" else _minus_distances
-        return near(projected, precision.full(centers))
+        centers = precision.full(centers)
+        if self.mode == "euclidean":
+            return _minus_distances(projected, centers)
+        return tf.transpose(_products(projected, centers), [0, 2, 1])
 
     def _project(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns [B, P, K, d], or [B, P, d] (`euclidean`), of [B, P, C]."""
+        """Returns [B, K, P, d], or [B, P, d] (`euclidean`), of [B, P, C]."""
         kernel = tf.convert_to_tensor(self.kernel)
         if self.mode == "euclidean":
             return tf.matmul(features, kernel) + self.bias
         if self.squash:
             features = squash(features)
-        return tf.einsum("bpc,kcd->bpkd", features, kernel)
+        # A cluster's positions lie beside each other: each round is one small product per cluster.
+        return tf.einsum("bpc,kcd->bkpd", features, kernel)
 
     def _spherical(self, projected: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        valid = tf.transpose(valid, [0, 2, 1])
         log_share = tf.zeros(tf.shape(projected)[:3], projected.dtype) - math.log(self.num_clusters)
         for _ in range(self.num_iterations):
             # Only the direction counts, so the largest share of a cluster may be taken for 1: with
             # a large z all of a cluster's shares can be below what float32 holds.
-            largest = tf.reduce_max(tf.where(valid, log_share, _MASKED), axis=1, keepdims=True)
+            largest = tf.reduce_max(tf.where(valid, log_share, _MASKED), axis=2, keepdims=True)
             weight = tf.exp(log_share - tf.stop_gradient(largest))
             centers = direction(_sum(tf.where(valid, weight, 0.0), projected))
             last = log_share
-            log_share = tf.nn.log_softmax(self.sharpness * _products(projected, centers))
+            near = _products(projected, centers)
+            log_share = tf.nn.log_softmax(self.sharpness * near, axis=1)
         if self.squash:
             centers = squash(_sum(tf.where(valid, tf.exp(last), 0.0), projected))
-        return centers, log_share
+        return centers, tf.transpose(log_share, [0, 2, 1])
 
     def _euclidean(self, projected: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         centers = tf.gather(
@@ -213,8 +218,8 @@ class MovingMean(tf.Module):
 
 
 def _products(projected: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
-    """Returns `<u_pk, c_k>`, [B, P, K], of [B, P, K, d] and [B, K, d]."""
-    return tf.einsum("bpkd,bkd->bpk", projected, centers)
+    """Returns `<u_pk, c_k>`, [B, K, P], of [B, K, P, d] and [B, K, d]."""
+    return tf.squeeze(tf.matmul(projected, centers[..., tf.newaxis]), axis=3)
 
 
 def _minus_distances(projected: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
@@ -226,8 +231,8 @@ def _minus_distances(projected: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
 
 
 def _sum(weight: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
-    """Returns `sum_p s_pk u_pk`, [B, K, d], of [B, P, K] and [B, P, K, d]."""
-    return tf.einsum("bpk,bpkd->bkd", weight, projected)
+    """Returns `sum_p s_pk u_pk`, [B, K, d], of [B, K, P] and [B, K, P, d]."""
+    return tf.squeeze(tf.matmul(weight[:, :, tf.newaxis], projected), axis=2)
 
 
 def direction(x: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfav import compat, registry
-from tfav.losses import addons
+from tfav.losses import addons, negatives
 from tfav.ops import distributed, precision, similarity
 
 # Far below any logit, and finite: the gradient of a masked entry is an exact zero, never NaN.
@@ -43,9 +43,8 @@ def explicit(voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, m: float = 5.4
         raise registry.UserError(
             f"m={m} of the explicit loss must be positive: the default is 5.4."
         )
-    voice, face = precision.full(voice), precision.full(face)
-    negative = ~_same_label(label)
-    return 0.5 * (_saturated(voice, face, negative, m) + _saturated(face, voice, negative, m))
+    voice, face = negatives.by_cosine(voice, label), negatives.by_cosine(face, label)
+    return _soft_floor(voice, face, m)
 
 
 def _same_label(label: tf.Tensor) -> tf.Tensor:
@@ -53,19 +52,16 @@ def _same_label(label: tf.Tensor) -> tf.Tensor:
     return tf.equal(label[:, tf.newaxis], distributed.gather(label))
 
 
-def _saturated(anchor: tf.Tensor, other: tf.Tensor, negative: tf.Tensor, m: float) -> tf.Tensor:
-    return _soft_floor(anchor, similarity.normalize(other), negative, m)
+def _soft_floor(one: negatives.Side, other: negatives.Side, m: float) -> tf.Tensor:
+    """Returns `log(m + sum over negatives of exp(their excess over the own))`, both ways' mean."""
+    sums, owns = negatives.log_sums(one, other), negatives.own(one, other)
+    # log(m + e^x) as it stands overflows once an anchor's norm passes 88.
+    floor = math.log(m)
+    ways = [tf.math.softplus(total - own - floor) for total, own in zip(sums, owns)]
+    return 0.5 * tf.add_n(ways) + floor
 
 
-def _soft_floor(anchor: tf.Tensor, own: tf.Tensor, negative: tf.Tensor, m: float) -> tf.Tensor:
-    """Returns `log(m + sum of exp(excess) over negatives)`, [b]."""
-    floor = tf.fill([tf.shape(anchor)[0], 1], tf.constant(math.log(m), anchor.dtype))
-    # log m joins the log-sum-exp: log(m + sum exp) overflows once an anchor's norm passes 88.
-    above = tf.where(negative, excess(anchor, own), _MASKED)
-    return tf.reduce_logsumexp(tf.concat([floor, above], axis=1), axis=1)
-
-
-def excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+def _excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
     """Returns how much closer than the own each candidate of the global batch is, [b, N * b].
 
     Args:
@@ -159,9 +155,9 @@ def n_pair(
             f"norm_weight={norm_weight} of the N-pair loss must not be negative: default 5e-4."
         )
     audio, image = precision.full(audio), precision.full(image)
-    negative = ~_same_label(label)
-    ways = _soft_floor(audio, image, negative, 1.0) + _soft_floor(image, audio, negative, 1.0)
-    return 0.5 * ways + norm_weight * tf.reduce_sum(tf.square(audio) + tf.square(image), axis=1)
+    penalty = norm_weight * tf.reduce_sum(tf.square(audio) + tf.square(image), axis=1)
+    sides = [negatives.by_product(x, label) for x in (audio, image)]
+    return _soft_floor(*sides, 1.0) + penalty
 
 
 def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float = 0.2) -> tf.Tensor:
@@ -188,7 +184,7 @@ def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float 
     audio, image = similarity.normalize(audio), similarity.normalize(image)
 
     def one_direction(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        hinge = margin + excess(anchor, own)
+        hinge = margin + _excess(anchor, own)
         return _masked_mean(hinge, negative & (hinge > 0))
 
     return 0.5 * (one_direction(audio, image) + one_direction(image, audio))

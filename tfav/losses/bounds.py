@@ -7,12 +7,13 @@ import math
 
 import tensorflow as tf
 
-from tfav.losses import alignment
-from tfav.ops import distributed, similarity
+from tfav.losses import negatives
+from tfav.ops import distributed
 
 
 def implicit_floor(
-    kernel: tf.Tensor,
+    largest_norm: tf.Tensor,
+    num_classes: int,
     voice: tf.Tensor,
     face: tf.Tensor,
     label: tf.Tensor,
@@ -22,28 +23,50 @@ def implicit_floor(
 
     `2 ln M mean(s) - C / (M N) sum_j D_j` with `C = max_j |w_j|` and
     `D_j = |(M - 1) sum_{y_i = j} s_i (x_i + v_i) - sum_{y_i != j} s_i (x_i + v_i)|`. With the sum T
-    over all rows and S_j over identity j that is `|M S_j - T|`: all M identities cost one pass,
-    those absent from the batch included. It holds for a classifier without bias, logits
-    `w_j . x_i`, whose loss is weighted row by row.
+    over all rows and S_j over identity j that is `|M S_j - T|`, and `|T|` for each identity that is
+    absent from the batch: what it costs hangs on the batch and not on M. It holds for a classifier
+    without bias, logits `w_j . x_i`, whose loss is weighted row by row.
 
     Args:
-      kernel: Class weights [M, D] as the logits see them.
+      largest_norm: Largest length C of a class's weights as the logits see them, [].
+      num_classes: Number M of classes.
       voice: Voice embeddings [b, D] as the logits see them.
       face: Face embeddings [b, D] as the logits see them.
       label: Identity of each row, [b] int.
       weight: Weight of each row, [b]; None means ones.
     """
-    kernel, both = tf.stop_gradient(kernel), tf.stop_gradient(voice + face)
+    both = tf.stop_gradient(voice + face)
     weight = tf.ones_like(both[:, 0]) if weight is None else tf.stop_gradient(weight)
     weight, label = distributed.gather(weight), distributed.gather(label)
     weighted = weight[:, tf.newaxis] * distributed.gather(both)
-    num_classes = kernel.shape[0]
-    rows = tf.cast(tf.size(weight), weight.dtype)
-    of_class = tf.math.unsorted_segment_sum(weighted, label, num_classes)
-    distance = tf.norm(num_classes * of_class - tf.reduce_sum(weighted, axis=0), axis=1)
-    largest = tf.reduce_max(tf.norm(kernel, axis=1))
-    drop = largest / (num_classes * rows) * tf.reduce_sum(distance)
-    return 2.0 * math.log(num_classes) * tf.reduce_mean(weight) - drop
+    total = tf.reduce_sum(weighted, axis=0)
+    present, of_class = _sums_of_labels(weighted, label)
+    distance = tf.norm(num_classes * of_class - total, axis=1)
+    distances = tf.reduce_sum(tf.where(present, distance, 0.0))
+    absent = num_classes - tf.math.count_nonzero(present, dtype=distance.dtype)
+    distances += absent * tf.norm(total)
+    drop = tf.stop_gradient(largest_norm) / tf.cast(tf.size(weight), weight.dtype) / num_classes
+    return 2.0 * math.log(num_classes) * tf.reduce_mean(weight) - drop * distances
+
+
+def _sums_of_labels(rows: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the sum of the rows of each label that occurs, as n sums of which not all are used.
+
+    Args:
+      rows: Rows [n, D].
+      label: Label of each row, [n] int.
+
+    Returns:
+      used: Whether a sum belongs to a label, [n] bool.
+      sums: [n, D], zero where it does not.
+    """
+    order = tf.argsort(label)
+    label = tf.gather(label, order)
+    first = tf.concat([[True], label[1:] != label[:-1]], axis=0)
+    position = tf.cumsum(tf.cast(first, tf.int32)) - 1
+    num_rows = tf.size(label)
+    sums = tf.math.unsorted_segment_sum(tf.gather(rows, order), position, num_rows)
+    return tf.range(num_rows) <= position[-1], sums
 
 
 def explicit_hinge(
@@ -61,12 +84,6 @@ def explicit_hinge(
       label: Identity of each row, [b] int.
       m: Saturation constant of the explicit loss.
     """
-    voice, face = tf.stop_gradient(voice), tf.stop_gradient(face)
-    negative = label[:, tf.newaxis] != distributed.gather(label)[tf.newaxis, :]
-
-    def hinge(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-        excess = alignment.excess(anchor, similarity.normalize(other))
-        hardest = tf.reduce_max(tf.where(negative, excess, excess.dtype.min), axis=1)
-        return tf.nn.relu(hardest + (m - 1.0))
-
-    return 0.5 * (hinge(voice, face) + hinge(face, voice))
+    sides = [negatives.by_cosine(tf.stop_gradient(x), label) for x in (voice, face)]
+    pairs = zip(negatives.hardest(*sides), negatives.own(*sides))
+    return 0.5 * tf.add_n([tf.nn.relu(top - own + (m - 1.0)) for top, own in pairs])

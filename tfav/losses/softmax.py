@@ -1,5 +1,7 @@
 """Cross-entropy over classes: the implicit loss of a shared classifier, one row at a time."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfav.ops import precision
@@ -15,6 +17,20 @@ def cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
       logits: Logits [B, C] of any float dtype; the loss is computed in float32.
       label: Class of each row, [B] int in 0..C-1.
     """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=label, logits=precision.full(logits)
-    )
+    return _cross_entropy(precision.full(logits), tf.convert_to_tensor(label))
+
+
+@tf.custom_gradient
+def _cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    # TensorFlow's own op for this takes seven times as long on a processor as its softmax, whose
+    # largest entry is one over the sum that it divides by.
+    posterior = tf.nn.softmax(logits)
+    total = tf.reduce_max(logits, axis=1) - tf.math.log(tf.reduce_max(posterior, axis=1))
+    rows = total - tf.gather(logits, label, axis=1, batch_dims=1)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        index = tf.stack([tf.range(tf.size(label), dtype=label.dtype), label], axis=1)
+        by_logit = posterior * upstream[:, tf.newaxis]
+        return tf.tensor_scatter_nd_sub(by_logit, index, upstream), None
+
+    return rows, gradient

@@ -158,15 +158,14 @@ class VoiceFace(recipe.Recipe):
     ) -> tf.Tensor:
         """Returns the floor of the implicit loss (Proposition 1, Corollary 1), []."""
         classifier = self.heads["classifier"]
-        kernel = tf.convert_to_tensor(classifier.kernel)
+        classes = classifier.largest_norm(), classifier.num_classes
         if classifier.normalized:
-            kernel = classifier.scale * similarity.normalize(kernel)
             voice, face = similarity.normalize(voice), similarity.normalize(face)
         if self.legacy_weighting:
             # Its loss is the mean weight times the mean loss, which Corollary 1 says nothing of.
             mean = tf.reduce_mean(distributed.gather(tf.stop_gradient(weight)))
-            return mean * bounds.implicit_floor(kernel, voice, face, label)
-        return bounds.implicit_floor(kernel, voice, face, label, weight)
+            return mean * bounds.implicit_floor(*classes, voice, face, label)
+        return bounds.implicit_floor(*classes, voice, face, label, weight)
 
     def between_calls(self, step: int) -> None:
         """Grows the set of active identities where it is due, before iteration `step`."""
