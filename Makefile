@@ -14,7 +14,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo arm serve-load hostile test lint install constraints pythons clean
+.PHONY: demo arm serve-load hostile bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -52,6 +52,10 @@ $(READY): setup.cfg pyproject.toml $(CONSTRAINTS)
 # Bad files, damaged runs and wrong words at every command: a table of what came of them, in docs/reliability.md too.
 hostile: $(READY)
 	$(BIN)/python -m tests.hostile --seed=$(SEED) --per_kind=$(PER_KIND)
+
+# The speed of every part against peers and floors, in docs/performance.md too; ONLY=retrieval,explicit runs those alone.
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only=$(ONLY))
 
 # The export's .tflite files on an emulated ARM processor and on the oldest runtime; unpacks what that needs, in a minute.
 arm: $(READY)

@@ -28,6 +28,7 @@ SUBJECTS = (
     "classifier",
     "mmcosine",
     "clustering",
+    "first_step",
     "step_cost",
     "training_step",
 )

@@ -126,7 +126,7 @@ def _settle(
     part = index.select(c.data.train_split)
     ids = part.id[part.held(modality)][: _SETTLING_STEPS * _BATCH_SIZE].tolist()
     batches = inputs.evaluation_batches(c, index.directory, ids, modality, _BATCH_SIZE)
-    embed = tf.function(lambda batch: recipe.embed(modality, batch, training=True))
+    embed = tf.function(lambda batch: recipe.embed(modality, batch, training=True), autograph=False)
     with inputs.whole(index.directory):
         for batch in batches.repeat().take(_SETTLING_STEPS):
             embed({name: value for name, value in batch.items() if name != "id"})

@@ -265,7 +265,7 @@ def trace(
     def call(**inputs: tf.Tensor) -> _Tensors:
         return function(**inputs)
 
-    return tf.function(call).get_concrete_function(**named)
+    return tf.function(call, autograph=False).get_concrete_function(**named)
 
 
 def _served(spec: items.ItemSpec) -> _Specs:

@@ -58,7 +58,7 @@ class RecipeEmbedder:
                 found = self._function(modality, outputs.hear(self._recipe, batch))
             return tf.reshape(found, tf.stack([tf.shape(found)[0], -1]))
 
-        return tf.function(embed, input_signature=[spec])
+        return tf.function(embed, input_signature=[spec], autograph=False)
 
     def refuses(self, modality: str, item: np.ndarray) -> str:
         """Returns nothing: items of any size go through."""

@@ -55,7 +55,8 @@ class Recipe:
         """Returns one per-example tensor [b] for each of `scalars`.
 
         The trainer sums each over this replica's rows and divides by the global batch, so a loss
-        that compares examples must take its candidates from the global batch.
+        that compares examples must take its candidates from the global batch. AutoGraph does not
+        rewrite it nor the encoders: what depends on a tensor's value is `tf.where` or `tf.cond`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how its losses add up")
 

@@ -100,11 +100,13 @@ class Trainer:
             )
 
         if self._jit_compile:
-            both_passes = tf.function(both_passes, jit_compile=True)
+            both_passes = tf.function(both_passes, autograph=False, jit_compile=True)
         scalars, gradients = both_passes(batch)
         context = tf.distribute.get_replica_context()
         return scalars, context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
 
+    # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
+    @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
         scalars, gradients = self.gradients(batch)
         context = tf.distribute.get_replica_context()

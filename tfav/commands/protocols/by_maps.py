@@ -100,7 +100,7 @@ def maps(context: protocol.Context, part: shards.Index) -> list[np.ndarray]:
     """Returns where each row's sound comes from, [H', W'] in [0, 1]; of several frames, each."""
     c, recipe = context.config, context.run.recipe
     assert outputs.localizes(recipe), "`fits` has said so"
-    localize = tf.function(recipe.localize, reduce_retracing=True)
+    localize = tf.function(recipe.localize, reduce_retracing=True, autograph=False)
     found: list[np.ndarray] = []
     batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
