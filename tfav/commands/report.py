@@ -76,7 +76,7 @@ def make_report(
     c = run.config
     index = shards.Index.read(directory or c.data.directory)
     first = table.fitting(c.eval.protocols[0], run.recipe, c)
-    kind = registry.lookup(PAGES, first.page, "page")
+    kind = registry.lookup(PAGES, first.page, "page", registry.instance(page_kind.PageKind))
     if video and not kind.films:
         raise registry.UserError(
             f"--video={video} films retrievals, and {workdir} is evaluated by "

@@ -122,6 +122,7 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             make,
             f"the encoder {its.encoder!r} in --config.{section}.arguments",
             its.arguments.to_dict(),
+            encoder.Encoder,
             embedding_size=c.embedding_size,
             seed=c.seed,
             name=modality,
@@ -139,7 +140,7 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
 
 def recipe_class(c: ml_collections.ConfigDict) -> type[base.Recipe]:
     """Returns the class of a config's recipe."""
-    return registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+    return registry.lookup(recipes.RECIPES, c.recipe, "recipe", registry.subclass(base.Recipe))
 
 
 def recipe_arguments(c: ml_collections.ConfigDict) -> dict[str, Any]:

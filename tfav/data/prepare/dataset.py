@@ -31,6 +31,7 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
         list items, or a full disk. Nothing is written then, and an old data set stays as it was.
     """
     row_checks.check_output(settings.output, settings.overwrite)
+    row_checks.check_rows(rows, settings.source)
     row_checks.check_inside(rows, settings.output)
     rows, given = row_checks.arrange(rows, settings)
     missing = _missing(given, (row.id for row in rows))
@@ -88,6 +89,7 @@ def check(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     Returns:
       the report, with `acceptable`: whether `prepare` would take these rows and lists.
     """
+    row_checks.check_rows(rows, settings.source)
     rows, given = row_checks.arrange(rows, settings)
     count, good = tally.Tally(), []
     for row, result in records.make_all(rows, settings.decoding):

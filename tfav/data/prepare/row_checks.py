@@ -31,6 +31,23 @@ def check_output(output: str, overwrite: bool) -> None:
         )
 
 
+def check_rows(rows: Sequence[manifest.Row], source: str) -> None:
+    """Checks what a source lists, which may be code of the user's.
+
+    Raises:
+      UserError: no list of rows, or an empty one.
+    """
+    strange = [rows] if not isinstance(rows, (list, tuple)) else rows
+    strange = [row for row in strange if not isinstance(row, manifest.Row)]
+    if strange:
+        raise registry.UserError(
+            f"the source {source!r} lists a {type(strange[0]).__name__}: let it return a list of "
+            "tfav.data.prepare.manifest.Row."
+        )
+    if not rows:
+        raise registry.UserError(f"the source {source!r} lists no rows: nothing to do.")
+
+
 def check_inside(rows: Sequence[manifest.Row], output: str) -> None:
     """Refuses to replace a folder that holds files to be read."""
     inside = os.path.realpath(output) + os.sep
@@ -49,12 +66,9 @@ def arrange(
     A row of the training split that a given list names goes to the split `heldout`.
 
     Raises:
-      UserError: a setting out of range or without use, no rows, an id twice, or a modality of two
-        kinds.
+      UserError: a setting out of range or without use, an id twice, or a modality of two kinds.
     """
     settings.check()
-    if not rows:
-        raise registry.UserError(f"the source {settings.source!r} lists no rows: nothing to do.")
     frames = {"derive": ",".join(settings.derive), "fps": settings.fps}
     frames["num_frames"] = settings.num_frames if settings.num_frames != 1 else 0
     for flag, value in frames.items():
