@@ -10,12 +10,15 @@ from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
 from tfav.data.prepare.settings import Settings
 
+# What `dataset.prepare` writes, beside shards.
+_WRITTEN = ("dataset.json", "index.csv", "lists", "report.json", "bad_rows.csv")
+
 
 def check_output(output: str, overwrite: bool) -> None:
     """Checks that a data set may be written to `output`.
 
     Raises:
-      UserError: something is there, and `overwrite` is off or it is no data set.
+      UserError: something is there, and `overwrite` is off or it is no data set, or holds more.
     """
     if not os.path.lexists(output) or (os.path.isdir(output) and not os.listdir(output)):
         return
@@ -29,6 +32,12 @@ def check_output(output: str, overwrite: bool) -> None:
             f"--output={output} is no prepared data set, so --overwrite does not delete it: name "
             "another folder."
         )
+    for name in sorted(os.listdir(output)):
+        if name not in _WRITTEN and not name.endswith(".tfrecord") and name[0] != ".":
+            raise registry.UserError(
+                f"--output={output} holds {name}, which prepare has not written, so --overwrite "
+                "does not delete it: move it away, or name another folder."
+            )
 
 
 def check_rows(rows: Sequence[manifest.Row], source: str) -> None:
