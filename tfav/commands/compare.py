@@ -21,7 +21,7 @@ import tqdm
 
 from tfav import config as config_lib
 from tfav import files, registry, states
-from tfav.commands import outputs, plans, sweeps
+from tfav.commands import destinations, plans, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
 from tfav.reports import comparison, sensitivity
@@ -96,7 +96,7 @@ def compare(
     for field, flag in (("seed", "--seeds"), ("data.directory", "--data")):
         if field in (overrides or {}):
             raise registry.UserError(f"--config.{field} is what {flag} gives: leave it out.")
-    outputs.check_folder("output", output, "comparison")
+    destinations.check_folder("output", output, "comparison")
     for flag, given in (("variants", variants), ("seeds", seeds)):
         twice = [value for value, count in collections.Counter(given).items() if count > 1]
         if twice:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from tfav import files, registry
-from tfav.commands import load, outputs
+from tfav.commands import destinations, load
 from tfav.inference import file_embedding, input_files
 from tfav.media import limits
 
@@ -31,7 +31,7 @@ def embed(
       stream: decode audio inside tf.data by tensorflow-io (the dependency set of addons).
       bounds: what of one file is refused as too long or too large.
     """
-    outputs.check_file("output", output, "embeddings")
+    destinations.check_file("output", output, "embeddings")
     if os.path.exists(output) and not overwrite:
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
     embedder = load.embedder(source)

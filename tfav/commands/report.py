@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from tfav import files, registry
-from tfav.commands import comparable, outputs
+from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
     page_kind,
     page_of_classes,
@@ -66,10 +66,10 @@ def make_report(
     if tags is not None and not tags:
         raise registry.UserError("--tags is empty: name which query lists to show, such as test.")
     if output:
-        outputs.check_file("output", output, "page")
+        destinations.check_file("output", output, "page")
     output = output or os.path.join(workdir, "report.html")
     if video:
-        outputs.check_file("video", video, "film")
+        destinations.check_file("video", video, "film")
         film.find_ffmpeg()
     run = models.trained(workdir)
     c = run.config

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, registry, scalars
-from tfav.commands import outputs
+from tfav.commands import destinations
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.data.input import lengths
@@ -36,7 +36,7 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
       UserError: something in the config, the data or the workdir does not fit, or another process
         trains in the workdir; names value and fix.
     """
-    outputs.check_folder("workdir", workdir, "run")
+    destinations.check_folder("workdir", workdir, "run")
     phases = [(c, workdir)]
     if c.first_phase:
         folder = os.path.join(workdir, "first_phase")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfav import files, registry
-from tfav.commands import outputs
+from tfav.commands import destinations
 
 PLACES = {
     "run": {"config.json": {}, "metrics.json": {"about": {}, "results": []}},
@@ -25,23 +25,23 @@ def write(folder, content):
 
 
 def test_every_kind_of_folder_is_tried():
-    assert {kind for kind in PLACES if kind} == set(outputs.FOLDERS)
+    assert {kind for kind in PLACES if kind} == set(destinations.FOLDERS)
 
 
 @pytest.mark.parametrize("there", PLACES)
-@pytest.mark.parametrize("kind", outputs.FOLDERS)
+@pytest.mark.parametrize("kind", destinations.FOLDERS)
 def test_a_folder_of_another_kind_is_not_written_into(tmp_path, kind, there):
     place = write(tmp_path, PLACES[there])
-    outputs.check_folder("output", str(tmp_path / "new"), kind)
+    destinations.check_folder("output", str(tmp_path / "new"), kind)
     if there in ("", kind):
-        outputs.check_folder("output", place, kind)
+        destinations.check_folder("output", place, kind)
         return
-    words = outputs.FOLDERS[there].words
+    words = destinations.FOLDERS[there].words
     with pytest.raises(registry.UserError, match=rf"--output={place} is {words} \(it holds .*: na"):
-        outputs.check_folder("output", place, kind)
+        destinations.check_folder("output", place, kind)
 
 
-FOREIGN = [(kind, name) for kind, its in outputs.FOLDERS.items() for name in its.writes]
+FOREIGN = [(kind, name) for kind, its in destinations.FOLDERS.items() for name in its.writes]
 
 
 @pytest.mark.parametrize(("kind", "name"), FOREIGN)
@@ -51,32 +51,32 @@ def test_a_file_of_a_name_that_would_be_written_and_is_not_ours_stays(
 ):
     place = write(tmp_path, {name: content})
     with pytest.raises(registry.UserError, match=f"--workdir={place} holds {name} and is not "):
-        outputs.check_folder("workdir", place, kind)
+        destinations.check_folder("workdir", place, kind)
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     place = write(tmp_path, {"x": ""})
     with pytest.raises(registry.UserError, match=f"--output={place}/x is a file: name a folder"):
-        outputs.check_folder("output", f"{place}/x", "figures")
+        destinations.check_folder("output", f"{place}/x", "figures")
 
 
-@pytest.mark.parametrize("kind", outputs.FILES)
+@pytest.mark.parametrize("kind", destinations.FILES)
 def test_a_file_of_another_kind_is_not_written_over(tmp_path, kind):
-    suffix = outputs.FILES[kind].suffix
+    suffix = destinations.FILES[kind].suffix
     for name in ("x.txt", "x", f"x{suffix}.gz", "index.csv"):
         with pytest.raises(registry.UserError, match=f"{name} is no {suffix} file: .* end in"):
-            outputs.check_file("output", str(tmp_path / name), kind)
+            destinations.check_file("output", str(tmp_path / name), kind)
     (tmp_path / f"folder{suffix}").mkdir()
     with pytest.raises(registry.UserError, match="is a folder: name a file"):
-        outputs.check_file("output", str(tmp_path / f"folder{suffix}"), kind)
-    outputs.check_file("output", str(tmp_path / f"new{suffix}"), kind)
+        destinations.check_file("output", str(tmp_path / f"folder{suffix}"), kind)
+    destinations.check_file("output", str(tmp_path / f"new{suffix}"), kind)
 
 
 def test_embeddings_replace_embeddings_and_not_the_weights_of_a_run(tmp_path):
     for name, key in (("weights.npz", "audio/w"), ("x.npz", "embedding_space")):
         files.write_npz(tmp_path / name, {key: np.zeros(1)})
-    outputs.check_file("output", str(tmp_path / "x.npz"), "embeddings")
+    destinations.check_file("output", str(tmp_path / "x.npz"), "embeddings")
     with pytest.raises(
         registry.UserError, match="weights.npz is not embeddings of tfav-embed, and"
     ):
-        outputs.check_file("output", str(tmp_path / "weights.npz"), "embeddings")
+        destinations.check_file("output", str(tmp_path / "weights.npz"), "embeddings")
