@@ -22,15 +22,17 @@ class Folder(NamedTuple):
       marks: names of the files of which any tells that it is one, to the fields that the file must
         hold as JSON; without fields the name alone tells.
       writes: further files that its command would replace.
+      beside: kinds of which it may hold the files too.
     """
 
     words: str
     marks: Mapping[str, Sequence[str]]
     writes: Sequence[str] = ()
+    beside: Sequence[str] = ()
 
 
 FOLDERS = {
-    "run": Folder("the workdir of a train run", {config.FILE: ()}),
+    "run": Folder("the workdir of a train run", {config.FILE: ()}, beside=("figures",)),
     "data": Folder("a prepared data set", {"dataset.json": ()}),
     "export": Folder(
         "an export",
@@ -63,11 +65,11 @@ def check_folder(flag: str, path: str, kind: str) -> None:
         raise registry.UserError(f"--{flag}={path} is a file: name a folder.")
     for name, other in FOLDERS.items():
         mark = _mark(path, other)
-        if mark and name != kind:
+        if mark and name != kind and name not in FOLDERS[kind].beside:
             raise registry.UserError(
                 f"--{flag}={path} is {other.words} (it holds {mark}): name another folder."
             )
-        if mark:
+        if mark and name == kind:
             return
     for name in FOLDERS[kind].writes:
         if os.path.lexists(os.path.join(path, name)):
