@@ -209,6 +209,12 @@ def main(argv: list[str]) -> None:
         labels=source.labels,
         bounds=bounds,
     )
+    if flags.FLAGS["galleries_per_probe"].present and not settings.draw_lists:
+        raise registry.UserError(
+            f"--galleries_per_probe={_GALLERIES.value} means nothing where no query lists are "
+            f"drawn: leave it out, or pass --lists=seeded."
+        )
+    settings.check()
     if not _CHECK.value:  # first: a synthetic source writes its corpus
         row_checks.check_output(output, _OVERWRITE.value)
     rows = source.rows(options)

@@ -357,7 +357,11 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
             "--output=.*/data exists: name another folder, or pass --overwrite",
         ),
         ("prepare", ["--source=synthetic", "--output={0}/x", "--identities=7"], "an even number"),
-        ("prepare", ["--manifest={0}/none.csv", "--output={0}/x"], "none.csv does not exist: mend"),
+        (
+            "prepare",
+            ["--manifest={0}/none.csv", "--output={0}/x"],
+            "none.csv does not exist: correct",
+        ),
         ("prepare", ["--source=films", "--output={0}/x"], "unknown source 'films': choose"),
     ],
 )
@@ -373,12 +377,12 @@ def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence)
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("cut.wav", "cut.wav is not readable as audio .*: mend or remove it"),
+        ("cut.wav", "cut.wav is not readable as audio .*: correct or remove it"),
         ("dot.png", "dot.png has 1x1 pixels"),
         ("words.jpg", "words.jpg is not readable as an image .unknown format"),
         ("words.txt", "words.txt is neither audio nor image: --inputs takes .wav"),
         ("empty", "no audio or image in .*empty: --inputs takes .wav"),
-        ("gone.wav", "gone.wav does not exist: mend --inputs"),
+        ("gone.wav", "gone.wav does not exist: correct --inputs"),
     ],
 )
 def test_inputs_that_cannot_be_embedded_are_named(published, tmp_path, name, sentence):

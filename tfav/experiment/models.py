@@ -133,7 +133,7 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             raise registry.UserError(
                 f"the encoder {its.encoder!r} of --config.{section} takes {own.kind} {own.dtype} "
                 f"{list(own.shape)} and the section is of {wanted.kind} {wanted.dtype} "
-                f"{list(wanted.shape)}: choose another encoder, or mend the section."
+                f"{list(wanted.shape)}: choose another encoder, or correct the section."
             )
     return made
 

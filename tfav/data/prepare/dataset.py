@@ -38,6 +38,11 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     if len(missing) > settings.allowed(len(queries.named(given))):
         raise _too_many_missing(missing, given, settings)
     counts = collections.Counter(row.split for row in rows)
+    if settings.shards > max(counts.values()):
+        raise registry.UserError(
+            f"--shards={settings.shards}: no split has more than {max(counts.values())} rows: give "
+            "no more shards than that, or leave it out."
+        )
     count = tally.Tally()
     with folders.folder(settings.output) as folder:
         writer = shards.Writer(
@@ -155,7 +160,7 @@ def _too_many_bad(
     return registry.UserError(
         f"{len(bad)} of{so_far} {total} rows cannot be used; --max_bad_fraction="
         f"{settings.max_bad_fraction:g} allows {settings.allowed(total)}. The first: "
-        f"{bad[0].file} {bad[0].reason}. Mend or drop such files (--check lists them all) or raise "
+        f"{bad[0].file} {bad[0].reason}. Correct or drop such files (--check lists them all) or raise "
         "the fraction."
     )
 
