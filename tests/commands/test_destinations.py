@@ -64,7 +64,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
 def test_a_file_of_another_kind_is_not_written_over(tmp_path, kind):
     suffix = destinations.FILES[kind].suffix
     for name in ("x.txt", "x", f"x{suffix}.gz", "index.csv"):
-        with pytest.raises(registry.UserError, match=f"{name} is no {suffix} file: .* end in"):
+        with pytest.raises(registry.UserError, match=f"{name} is no {suffix} file, .* end in"):
             destinations.check_file("output", str(tmp_path / name), kind)
     (tmp_path / f"folder{suffix}").mkdir()
     with pytest.raises(registry.UserError, match="is a folder: name a file"):
@@ -76,7 +76,5 @@ def test_embeddings_replace_embeddings_and_not_the_weights_of_a_run(tmp_path):
     for name, key in (("weights.npz", "audio/w"), ("x.npz", "embedding_space")):
         files.write_npz(tmp_path / name, {key: np.zeros(1)})
     destinations.check_file("output", str(tmp_path / "x.npz"), "embeddings")
-    with pytest.raises(
-        registry.UserError, match="weights.npz is not embeddings of tfav-embed, and"
-    ):
+    with pytest.raises(registry.UserError, match="weights.npz is not an output of tfav-embed, and"):
         destinations.check_file("output", str(tmp_path / "weights.npz"), "embeddings")

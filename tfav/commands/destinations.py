@@ -127,7 +127,7 @@ def _is_embeddings(path: str) -> bool:
 FILES = {
     "page": File("a page of tfav-report", ".html", _is_page),
     "film": File("a film", ".mp4", lambda path: True),
-    "embeddings": File("embeddings of tfav-embed", ".npz", _is_embeddings),
+    "embeddings": File("an output of tfav-embed", ".npz", _is_embeddings),
 }
 
 
@@ -147,8 +147,8 @@ def check_file(flag: str, path: str, kind: str) -> None:
         raise registry.UserError(f"--{flag}={path} is a folder: name a file.")
     if not path.endswith(its.suffix):
         raise registry.UserError(
-            f"--{flag}={path} is no {its.suffix} file: {its.words} is written there, let its name "
-            f"end in {its.suffix}."
+            f"--{flag}={path} is no {its.suffix} file, as {its.words} must be: let its name end in "
+            f"{its.suffix}."
         )
     if os.path.exists(path) and os.path.getsize(path) and not its.ours(path):
         raise registry.UserError(

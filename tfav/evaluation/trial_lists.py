@@ -33,8 +33,8 @@ def read(path: str | os.PathLike) -> Trials:
     between; the label is 1 (one speaker) or 0. A first line with another label is a header.
 
     Raises:
-      UserError: the file cannot be read, a line is malformed or contradicts another one, or there is
-        no trial.
+      UserError: the file cannot be read, a line is malformed or contradicts another one, or there
+        is no trial.
     """
     try:
         lines = files.content(path).decode("utf-8-sig").splitlines()

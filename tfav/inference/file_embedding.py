@@ -163,8 +163,8 @@ def embed(
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
                 path, reason = result.bad[0]
                 raise registry.UserError(
-                    f"{path} {reason} ({len(result.bad)} of {total} files so far): correct or remove "
-                    "it, or leave such files out with --max_bad_fraction=0.1."
+                    f"{path} {reason} ({len(result.bad)} of {total} files so far): correct or "
+                    "remove it, or leave such files out with --max_bad_fraction=0.1."
                 )
     return result
 

@@ -86,8 +86,8 @@ class Settings:
             )
         if self.beam_options and not self.runner:
             raise registry.UserError(
-                f"--beam_options={' '.join(self.beam_options)} means nothing without --runner: name "
-                "the runner of Beam, or leave it out."
+                f"--beam_options={' '.join(self.beam_options)} means nothing without --runner: "
+                "name the runner of Beam, or leave it out."
             )
         derive = list(self.derive)
         if not set(derive) <= set(motion.DERIVED) or len(set(derive)) < len(derive):
