@@ -5,8 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tfav import files, registry
+from tfav import config, files, registry
 from tfav.commands import destinations
+from tfav.experiment import evaluations
+from tfav.export import publish
+from tfav.export.serving import deployment
+from tfav.inference import artefacts
 
 PLACES = {
     "run": {"config.json": {}, "metrics.json": {"about": {}, "results": []}},
@@ -26,6 +30,15 @@ def write(folder, content):
 
 def test_every_kind_of_folder_is_tried():
     assert {kind for kind in PLACES if kind} == set(destinations.FOLDERS)
+
+
+def test_the_marks_are_the_files_that_are_written():
+    marks = {kind: list(its.marks) for kind, its in destinations.FOLDERS.items()}
+    assert marks["run"] == [config.FILE] and marks["figures"] == [evaluations.OWN]
+    assert marks["export"] == [artefacts.PARITY_FILE, artefacts.JOURNAL_FILE]
+    written = {publish.LABELS_FILE, publish.GOLDEN_FILE, publish.DRIFT_FILE}
+    written |= {deployment.MODELS_FILE, deployment.BATCHING_FILE}
+    assert set(destinations.FOLDERS["export"].writes) == written
 
 
 @pytest.mark.parametrize("there", PLACES)
