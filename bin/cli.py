@@ -24,6 +24,21 @@ def no_arguments(argv: Sequence[str]) -> None:
         )
 
 
+def split_paths(flag: str, value: str) -> list[str]:
+    """Returns the paths of a flag that lists them, with commas between.
+
+    Raises:
+      UserError: one of them is not there, and all together are a path with commas in its name.
+    """
+    found = [path for path in value.split(",") if path]
+    if len(found) > 1 and os.path.exists(value) and not all(map(os.path.exists, found)):
+        raise registry.UserError(
+            f"--{flag}={value}: commas separate paths, and there is one with a comma in its name: "
+            "rename it, or name it by a link without one."
+        )
+    return found
+
+
 def run(
     main: Callable[[list[str]], None],
     config: bool = False,
@@ -149,7 +164,7 @@ def _plain(text: str) -> str:
 def _check_values() -> None:
     """Raises UserError where a flag is no finite number, or names nothing where it must.
 
-    Every bound lets NaN pass; an empty list is a choice only where it is the default.
+    Every bound lets NaN pass; an empty list or text is a choice only where it is the default.
     """
     for name in flags.FLAGS:
         value = flags.FLAGS[name].value
@@ -157,6 +172,8 @@ def _check_values() -> None:
             raise registry.UserError(
                 f"--{name}= names nothing: give at least one, or leave the flag out."
             )
+        if value == "" and flags.FLAGS[name].default is None:  # not the folder that one is in
+            raise registry.UserError(f"--{name}= names nothing: give --{name}=VALUE.")
         if isinstance(value, float) and not math.isfinite(value):
             raise registry.UserError(f"--{name}={value}: give a finite number.")
 

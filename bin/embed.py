@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     limits.return_freed_memory()
     for line in embed.embed(
         _MODEL.value,
-        _INPUTS.value,
+        cli.split_paths("inputs", ",".join(_INPUTS.value)),
         _OUTPUT.value,
         _MAX_BAD.value,
         _OVERWRITE.value,

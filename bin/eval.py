@@ -58,7 +58,8 @@ def main(argv: list[str]) -> None:
     rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value, _PROTOCOLS.value)
     if _RELEASED.value is None:
         assert _WORKDIR.value is not None, "one of them is given"
-        lines = evaluate.evaluate(_WORKDIR.value, *rest, output=_OUTPUT.value)
+        workdirs = cli.split_paths("workdir", ",".join(_WORKDIR.value))
+        lines = evaluate.evaluate(workdirs, *rest, output=_OUTPUT.value)
     else:
         lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
     for line in lines:

@@ -181,7 +181,7 @@ def main(argv: list[str]) -> None:
     sources.refuse_unread(sources.SOURCES, _SOURCE.value, source, given)
     output = os.path.normpath(_OUTPUT.value) if "://" not in _OUTPUT.value else _OUTPUT.value
     told: dict[str, Any] = {name: holder.value for name, holder in _SOURCE_FLAGS.items()}
-    told["split_csv"] = [p for value in told["split_csv"] for p in value.split(",") if p]
+    told["split_csv"] = [p for v in told["split_csv"] for p in cli.split_paths("split_csv", v)]
     told["corpus"] = told["corpus"] or f"{output}-corpus"
     bounds = limit_flags.value()
     told["own"] = sources.own_options(_SOURCE.value, source, _OWN.value)
@@ -209,6 +209,12 @@ def main(argv: list[str]) -> None:
         labels=source.labels,
         bounds=bounds,
     )
+    if flags.FLAGS["galleries_per_probe"].present and not settings.draw_lists:
+        raise registry.UserError(
+            f"--galleries_per_probe={_GALLERIES.value} means nothing where no query lists are "
+            f"drawn: leave it out, or pass --lists=seeded."
+        )
+    settings.check()
     if not _CHECK.value:  # first: a synthetic source writes its corpus
         row_checks.check_output(output, _OVERWRITE.value)
     rows = source.rows(options)

@@ -25,7 +25,7 @@ _TAGS = flags.DEFINE_list(
     "Which query lists (the last word of their file names), or else splits; default: test, and of "
     "pairs every split but those that train and validate.",
 )
-_OUTPUT = flags.DEFINE_string("output", "", "The page; default: report.html in the workdir.")
+_OUTPUT = flags.DEFINE_string("output", "", "The page, .html; default: report.html in the workdir.")
 _PROBES = flags.DEFINE_integer(
     "probes",
     30,

@@ -10,6 +10,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -64,7 +65,9 @@ class Server:
         self._process.communicate(timeout=60)
 
 
-def _child(argv: list[str], stdout: str, stderr: str) -> int:
+def _child(argv: list[str], stdout: str, stderr: str, temporary: str) -> int:
+    # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
+    os.environ["TMPDIR"] = tempfile.tempdir = temporary
     for number, path in ((1, stdout), (2, stderr)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
@@ -101,10 +104,11 @@ def main() -> None:
 
     for line in sys.stdin:
         command = json.loads(line)
-        child = os.fork()
-        if not child:
-            os._exit(_child(**command))
-        _, status = os.waitpid(child, 0)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+            child = os.fork()
+            if not child:
+                os._exit(_child(**command, temporary=temporary))
+            _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 

@@ -70,10 +70,14 @@ def job(tmp_path_factory) -> Job:
 
 
 @pytest.fixture(scope="module")
-def trained(job) -> Job:
+def trained(job, tmp_path_factory) -> Job:
     """The run of `job`, killed after its first checkpoint and resumed."""
     command = [sys.executable, ROOT / "bin" / "train.py", f"--workdir={job.run}", *job.train_flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Killed, it leaves what it would have removed at its end, such as AutoGraph's files.
+    env = {**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("killed"))}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
+    )
     state = job.run / "checkpoints" / "checkpoint"
     deadline = time.time() + 240
     while not state.exists():
@@ -258,6 +262,12 @@ def _refused(job: Job, sentence: str, binary: str, *flags: object) -> None:
         (["--config.audio.encoder=big"], "unknown audio encoder 'big': choose one of .*tiny"),
         (["--config.train.optimizer=adamax"], "unknown optimizer 'adamax': choose one of adam"),
         (["--config.train.init_from=/no/where"], "/no/where does not exist: train first"),
+        (
+            ["--config.recipe=os.path"],
+            "recipe 'os.path' is a module: choose one of .* name a subclass",
+        ),
+        (["--config.recipe=..x"], "recipe '..x' cannot be imported"),
+        (["--workdir="], "--workdir= names nothing: give --workdir=VALUE"),
         (["--strategy=tpu"], "unknown --strategy 'tpu': choose one of auto"),
         (["--strategy=multi_worker"], "finds no TF_CONFIG in the environment"),
         (["--gpu_memory=half"], "--gpu_memory=half: give grow, or a share above 0 and up to 1"),
@@ -330,7 +340,7 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
         ),
         ("embed", ["--model={0}/none", "--output={0}/x.npz"], "none does not exist: name a"),
         ("embed", ["--model={0}/data", "--output={0}/x.npz"], "neither saved_model.pb nor a"),
-        ("embed", ["--model={0}/run", "--output={0}/x.npy"], "x.npy: embeddings are written as"),
+        ("embed", ["--model={0}/run", "--output={0}/x.npy"], "x.npy is no .npz file, as an out"),
         ("embed", ["--model={0}/run", "--output={0}/old.npz"], "old.npz exists: name another"),
         (
             "embed",
@@ -359,12 +369,67 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
             "--output=.*/data exists: name another folder, or pass --overwrite",
         ),
         ("prepare", ["--source=synthetic", "--output={0}/x", "--identities=7"], "an even number"),
-        ("prepare", ["--manifest={0}/none.csv", "--output={0}/x"], "none.csv does not exist: mend"),
+        (
+            "prepare",
+            ["--manifest={0}/none.csv", "--output={0}/x"],
+            "none.csv does not exist: correct",
+        ),
         ("prepare", ["--source=films", "--output={0}/x"], "unknown source 'films': choose"),
+        *[
+            (binary, [*flags, "--output={0}/" + place], f"{place} is .* .it holds .*: name another")
+            for binary, flags in {
+                "eval": ["--workdir={0}/run"],
+                "export": ["--workdir={0}/run"],
+                "compare": [DEMO, "--variants=demo", "--data={0}/data"],
+            }.items()
+            for place in ("run", "data", "exports")
+            if (binary, place) != ("export", "exports")
+        ],
+        (
+            "embed",
+            ["--model={0}/run", "--output={0}/run/weights.npz", "--overwrite"],
+            "is not an o",
+        ),
+        ("embed", ["--model={0}/run", "--output="], "--output= names nothing: give --output=VALUE"),
+        (
+            "report",
+            ["--workdir={0}/run", "--output={0}/data/index.csv"],
+            "index.csv is no .html fi",
+        ),
+        (
+            "report",
+            ["--workdir={0}/run", "--video={0}/data/index.csv"],
+            "index.csv is no .mp4 file",
+        ),
+        ("eval", ["--workdir={0}/run,{0}/run/"], "run and .*run/ are one run .their weights are"),
+        (
+            "eval",
+            ["--workdir={0}/a,b"],
+            "a,b: commas separate paths, and there is one with a comma",
+        ),
+        (
+            "compare",
+            [DEMO, "--variants=demo", "--data={0}/data", "--output={0}/x", "--seeds=0,0"],
+            "--seeds=0,0 names 0 twice: name each once",
+        ),
+        ("prepare", ["--source=os.path", "--output={0}/x"], "source 'os.path' is a module: choose"),
+        ("prepare", ["--source=os.getcwd", "--output={0}/x"], "'os.getcwd' is a builtin_function_"),
+        ("prepare", ["--source=synthetic", "--output={0}/x", "--identities=0"], "--identities=0: "),
+        (
+            "prepare",
+            ["--source=synthetic", "--output={0}/x", "--lists=none", "--galleries_per_probe=2"],
+            "--galleries_per_probe=2 means nothing where no query lists are drawn",
+        ),
+        (
+            "prepare",
+            ["--source=synthetic", "--output={0}/x", "--beam_options=--parallelism=8"],
+            "--beam_options=--parallelism=8 means nothing without --runner",
+        ),
     ],
 )
 def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence):
     (published.folder / "old.npz").touch()
+    (published.folder / "a,b").mkdir(exist_ok=True)
     flags = [flag.format(published.folder) for flag in flags]
     if binary == "embed":
         flags.append(f"--inputs={published.media}")
@@ -375,12 +440,12 @@ def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence)
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("cut.wav", "cut.wav is not readable as audio .*: mend or remove it"),
+        ("cut.wav", "cut.wav is not readable as audio .*: correct or remove it"),
         ("dot.png", "dot.png has 1x1 pixels"),
         ("words.jpg", "words.jpg is not readable as an image .unknown format"),
         ("words.txt", "words.txt is neither audio nor image: --inputs takes .wav"),
         ("empty", "no audio or image in .*empty: --inputs takes .wav"),
-        ("gone.wav", "gone.wav does not exist: mend --inputs"),
+        ("gone.wav", "gone.wav does not exist: correct --inputs"),
     ],
 )
 def test_inputs_that_cannot_be_embedded_are_named(published, tmp_path, name, sentence):

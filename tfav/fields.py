@@ -47,7 +47,9 @@ FIELDS: dict[str, values.Value] = {
     "audio.frontend.slopes": choice("hz", "mel"),
     "audio.frontend.window": text("a row of signal.WINDOWS"),
     "audio.frontend.power": number(0.0, 8.0, "2: power, 1: magnitude", above=True),
-    "audio.frontend.log_offset": number(0.0, 1e9, "log 0 is not finite", above=True),
+    "audio.frontend.log_offset": number(
+        1e-37, 1e9, "below, float32 has 0, and its log is not finite"
+    ),
     "audio.frontend.amplitude": number(0.0, 1e6, "a factor of the waveform", above=True),
     "audio.frontend.preemphasis": number(0.0, 1.0, "c of x_t - c x_(t-1); 0: none"),
     "audio.frontend.centered": FLAG,

@@ -116,5 +116,5 @@ def content(path: str | os.PathLike) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise registry.UserError(
-            f"{path} cannot be read ({reason}): mend the path or copy the file again."
+            f"{path} cannot be read ({reason}): correct the path or copy the file again."
         ) from error

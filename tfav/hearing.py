@@ -54,6 +54,14 @@ class Hearing:
                 "in seconds, or 0 to hear clips whole."
             )
 
+        for field in ("window_seconds", "min_seconds"):
+            seconds = getattr(self, field)
+            if seconds and not _samples(seconds):
+                raise registry.UserError(
+                    f"--config.eval.{field}={seconds:g}: that is less than one sample, of which a "
+                    f"second has {tensors.SAMPLE_RATE_HZ}: give more, or 0 for none."
+                )
+
     @property
     def max_samples(self) -> int:
         """Returns the most samples that are heard."""

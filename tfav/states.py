@@ -32,7 +32,12 @@ _NAMES = {
 
 def write(path: str | os.PathLike, value: Mapping[str, Any]) -> None:
     """Writes an object with its seal, whole or not at all."""
-    files.write_json(path, {**value, SEAL: _seal(value)})
+    files.write_json(path, sealed(value))
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an object with its seal."""
+    return {**value, SEAL: _seal(value)}
 
 
 def read(path: str | os.PathLike, form: Form, fix: str) -> dict[str, Any]:

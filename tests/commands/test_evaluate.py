@@ -11,11 +11,11 @@ import pytest
 
 from tests import small, untrained
 from tfav import registry
-from tfav.commands import comparable, evaluate, report
+from tfav.commands import comparable, evaluate, plans, report
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import result
-from tfav.experiment import evaluations
+from tfav.experiment import evaluations, models
 
 
 @pytest.fixture(scope="module")
@@ -159,18 +159,57 @@ def test_two_runs_on_the_same_trials_have_a_mean_and_a_paired_difference(folder)
     row = next(line for line in difference.splitlines() if "1:2 matching" in line)
     expected = 100 * (values[1][name] - values[0][name])
     assert row.split(" | ")[1].startswith(f"{expected:+.1f} [")
-    itself = run(folder / "a", folder / "a")[-1].splitlines()[2:]
-    for line in itself:
+    planned = plans.plan(str(folder / "a"), ["test"])
+    results = evaluate._evaluate(models.trained(str(folder / "a")), planned).results
+    (itself,) = comparable.differences(["a", "a"], [results, results], True)
+    for line in itself.splitlines()[2:]:
         cells = [cell for cell in line.strip("| ").split(" | ")[1:] if cell]
         assert set(cells) <= {"+0.0 [0.0, 0.0]", "+0.00 [0.00, 0.00]"}
+
+
+def test_one_run_under_two_names_has_no_mean(folder):
+    os.symlink(folder / "a", folder / "link")
+    shutil.copytree(folder / "a", folder / "copied")
+    for other in ("a", "a/", "link", "copied"):
+        with pytest.raises(registry.UserError, match="a and .* are one run .*: name each run once"):
+            run(folder / "a", f"{folder}/{other}")
+    assert own(folder / "a") is None
+
+
+def test_runs_that_hear_otherwise_have_no_common_mean(folder):
+    c = {"eval.audio_seconds": 0.5, "seed": 3}
+    untrained.write(folder / "d", str(folder / "data"), "voice_face", **c)
+    sentence = r"d is evaluated with other settings .eval.audio_seconds=0.5. than .*a, so that"
+    with pytest.raises(registry.UserError, match=sentence):
+        run(folder / "a", folder / "d")
+    assert own(folder / "a") is None
+
+
+@pytest.mark.parametrize("kind", ["run", "data", "export", "comparison"])
+def test_figures_are_never_written_into_what_another_command_has_made(folder, kind):
+    place = {"run": folder / "b", "data": folder / "data"}.get(kind, folder / kind)
+    place.mkdir(exist_ok=True)
+    if kind == "export":
+        (place / "parity.json").write_text("{}")
+    if kind == "comparison":
+        (place / "results.json").write_text('{"about": {}, "figures": []}')
+    before = sorted(place.rglob("*"))
+    with pytest.raises(
+        registry.UserError, match=f"--output={place} is .* .it holds .*: name anoth"
+    ):
+        run(folder / "a", output=str(place))
+    assert sorted(place.rglob("*")) == before
 
 
 @pytest.fixture
 def others(folder):
     """Run c is on other data than a, d by another protocol."""
-    untrained.write(folder / "c", str(folder / "other"), "voice_face")
+    untrained.write(folder / "c", str(folder / "other"), "voice_face", seed=2)
     untrained.write(
-        folder / "d", str(folder / "data"), "voice_face", **{"eval.protocols": ("trials",)}
+        folder / "d",
+        str(folder / "data"),
+        "voice_face",
+        **{"eval.protocols": ("trials",), "seed": 3},
     )
     return folder
 
@@ -194,7 +233,7 @@ def test_runs_by_other_protocols_or_lists_have_no_common_mean(others):
     shutil.copytree(others / "data", copy)
     with open(os.path.join(copy, "lists", "match_v2f_2_test.txt"), "a") as file:
         file.write("\n")
-    untrained.write(others / "e", copy, "voice_face")
+    untrained.write(others / "e", copy, "voice_face", seed=4)
     with pytest.raises(registry.UserError, match="e is evaluated on other lists .*--lists=DIR"):
         run(others / "a", others / "e")
 
@@ -202,14 +241,16 @@ def test_runs_by_other_protocols_or_lists_have_no_common_mean(others):
 def test_corpora_of_other_seeds_may_be_averaged_but_have_no_paired_difference(folder):
     for seed in (0, 1):
         shards.write(folder / f"drawn{seed}", _drawn(seed), source="synthetic")
-        untrained.write(folder / f"s{seed}", str(folder / f"drawn{seed}"), "dmc", **PAIRS)
+        untrained.write(
+            folder / f"s{seed}", str(folder / f"drawn{seed}"), "dmc", **PAIRS, seed=seed
+        )
     lines = run(folder / "s0", folder / "s1")
     assert lines[-2].startswith("| %, mean of 2 runs")
     assert (
         lines[-1] == "no differences between the runs: each was evaluated on data of its own seed"
     )
     shards.write(folder / "few", _drawn(2)[:-3], source="synthetic")  # of another shape
-    untrained.write(folder / "s2", str(folder / "few"), "dmc", **PAIRS)
+    untrained.write(folder / "s2", str(folder / "few"), "dmc", **PAIRS, seed=2)
     with pytest.raises(registry.UserError, match="other data"):
         run(folder / "s0", folder / "s2")
 
@@ -299,7 +340,9 @@ def test_a_protocol_of_ones_own_prints_stores_spreads_compares_and_has_a_page(fo
 
 
 def test_a_dotted_path_to_something_else_is_a_sentence(folder):
-    with pytest.raises(registry.UserError, match="'numpy.pi' is no protocol: name an instance"):
+    with pytest.raises(
+        registry.UserError, match="'numpy.pi' is a float: choose .* name an instance"
+    ):
         run(folder / "a", protocols=["numpy.pi"])
 
 

@@ -94,7 +94,8 @@ def test_a_retrieval_list_says_what_is_looked_up_where(run, tmp_path):
 
 def test_an_older_page_is_replaced_and_kept_when_the_new_one_fails(run, tmp_path, monkeypatch):
     output = tmp_path / "page.html"
-    output.write_text("old")
+    old = '<!doctype html><meta name="generator" content="tfav-report">'
+    output.write_text(old)
     with pytest.raises(registry.UserError, match="--max_mb=0.001"):
         make(run, ["test"], str(output), max_megabytes=0.001)
 
@@ -105,9 +106,18 @@ def test_an_older_page_is_replaced_and_kept_when_the_new_one_fails(run, tmp_path
         patch.setattr(environment.os, "replace", full)
         with pytest.raises(OSError, match=r"page\.html"):
             make(run, ["test"], str(output))
-    assert output.read_text() == "old" and os.listdir(tmp_path) == ["page.html"]
+    assert output.read_text() == old and os.listdir(tmp_path) == ["page.html"]
     make(run, ["test"], str(output))
-    assert output.read_text().startswith("<!doctype html>")
+    assert output.read_text().startswith("<!doctype html>") and output.read_text() != old
+
+
+@pytest.mark.parametrize("name", ["index.csv", "thesis.txt", "page", "mine.html"])
+def test_no_file_of_another_kind_becomes_a_page(run, tmp_path, name):
+    (tmp_path / name).write_text("id,split\n")
+    said = "not a page of tfav-report, and is not" if "html" in name else "let its name end in"
+    with pytest.raises(registry.UserError, match=f"--output=.*{name} is .*{said}"):
+        make(run, ["test"], str(tmp_path / name))
+    assert (tmp_path / name).read_text() == "id,split\n"
 
 
 @pytest.mark.parametrize(
@@ -151,5 +161,9 @@ def test_a_list_that_only_asks_with_faces_makes_no_film(run, tmp_path):
     (folder / "retrieval_f2v_test.txt").write_text("f0.jpg\nv0/0.wav v2/1.wav\n")
     with pytest.raises(registry.UserError, match="no retrieval from voice to face"):
         make(
-            run, ["test"], str(tmp_path / "p"), lists_dir=str(folder), video=str(tmp_path / "a.mp4")
+            run,
+            ["test"],
+            str(tmp_path / "p.html"),
+            lists_dir=str(folder),
+            video=str(tmp_path / "a.mp4"),
         )

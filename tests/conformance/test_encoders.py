@@ -11,7 +11,7 @@ from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.serving import saved_model
 from tfav.inference import embedders
-from tfav.ops import similarity
+from tfav.ops import precision, similarity
 from tfav.recipes import recipe
 
 
@@ -29,6 +29,25 @@ def test_the_embedding_is_float32_of_the_asked_size(row):
     assert embedding.shape == (2, encoder_rows.EMBEDDING_SIZE) == (2, encoder.embedding_size)
     assert embedding.dtype == tf.float32
     assert encoder.feature_map(encoder_rows.batch(encoder, 2)).shape.rank == 4
+
+
+@encoder_rows.every
+@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+def test_it_computes_in_every_type_with_lengths_and_gradients(row, dtype):
+    with precision.policy(dtype):
+        encoder = encoder_rows.make(*row)
+    full = tf.float64 if dtype == "float64" else tf.float32
+    lengths = (np.array([3200, 700], np.int32),) if encoder.modality == "audio" else ()
+    for given in [(), lengths] if lengths else [()]:
+        inputs = encoder_rows.batch(encoder, 2)
+        with tf.GradientTape() as tape:
+            embedding = encoder(inputs, *given, training=True)
+            loss = tf.reduce_sum(embedding)
+        gradients = tape.gradient(loss, [compat.raw(v) for v in encoder.trainable_variables])
+        assert embedding.dtype == full and np.isfinite(embedding).all()
+        assert all(np.isfinite(g).all() for g in gradients if g is not None)
+        positions, weight = encoder.feature_positions(inputs, *given)
+        assert np.isfinite(tf.cast(positions, full)).all() and np.isfinite(weight).all()
 
 
 @encoder_rows.every

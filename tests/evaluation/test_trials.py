@@ -75,6 +75,21 @@ def test_a_malformed_list_is_a_sentence_with_its_line(tmp_path, text, sentence):
         trial_lists.read(tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize("again", ["0 a/1 b/1", "0 b/1 a/1", "0,/b/1,a/1"])
+def test_one_pair_is_not_of_one_speaker_and_of_two(tmp_path, again):
+    path = tmp_path / "trials.txt"
+    path.write_text(f"1 a/1 b/1\n1 a/1 c/1\n{again}\n")
+    with pytest.raises(registry.UserError, match="line 3 says 0 of .* and line 1 says 1 of the sa"):
+        trial_lists.read(path)
+
+
+def test_trials_that_come_twice_are_counted(tmp_path):
+    path = tmp_path / "trials.txt"
+    path.write_text("1 a b\n1 b a\n0 a c\n0 a c\n0 b c\n")
+    notes = trial_lists.rows(path, trial_lists.read(path), ["a", "b", "c"], 0.0)[2]
+    assert notes == ["trials.txt: 1 of its 5 trials repeat an earlier one and count again."]
+
+
 def test_every_figure_by_hand(path):
     results = evaluate(path, IDS, {"fused": LOGITS}, num_bootstrap=0)
     value = pick(results)

@@ -14,7 +14,7 @@ from tfav import config, files, registry, scalars, states
 from tfav.annotations import lists
 from tfav.commands import evaluate, train
 from tfav.data import shards
-from tfav.training import checkpoints, environment
+from tfav.training import checkpoints, environment, lock
 
 LIST = "data/lists/match_v2f_2_test.txt"
 
@@ -250,12 +250,80 @@ def test_a_finished_run_without_its_checkpoints_is_never_started_again(copy, who
     assert _tree(copy) == before
 
 
+LEFT = ("metrics.json", "evaluations", "tensorboard", "report.html")
+
+
+def _leave(run, *names):
+    (run / "report.html").touch()
+    for path in run.iterdir():
+        if path.name not in names:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_results_without_the_run_that_they_are_of_are_never_trained_over(copy, whole, left):
+    _leave(copy / "run", left)
+    before = _tree(copy)
+    sentence = f"holds results of a run .{left}. and no config.json: restore"
+    with pytest.raises(registry.UserError, match=sentence):
+        train.train(experiment(whole), str(copy / "run"))
+    assert _tree(copy) == before
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_figures_tell_of_weights_that_there_were_and_a_log_alone_does_not(copy, whole, left):
+    _leave(copy / "run", left, "config.json", "environment.json")
+    if left in ("tensorboard", "report.html"):  # it was killed before its first checkpoint
+        train.train(experiment(whole), str(copy / "run"))
+        assert checkpoints.saved_steps(copy / "run") == [5, 10]
+        return
+    with pytest.raises(registry.UserError, match=f"holds {left} and no checkpoint to go on from"):
+        train.train(experiment(whole), str(copy / "run"))
+
+
 @pytest.mark.parametrize("name", ["config.json", "environment.json"])
 def test_a_run_without_its_config_or_environment_is_not_taken_for_a_new_one(copy, whole, name):
     (copy / "run" / name).unlink()
     sentence = f"holds ckpt-10 and weights.npz and scalars up to step 10 and no {name}: restore"
     with pytest.raises(registry.UserError, match=sentence):
         train.train(experiment(whole), str(copy / "run"))
+
+
+def test_another_run_that_is_training_is_named_before_anything_is_said_of_the_workdir(
+    tmp_path, whole, caplog
+):
+    c = experiment(whole)
+    (tmp_path / "run").mkdir()
+    config.save(c, str(tmp_path / "run"))
+    shutil.copy(whole / "run" / "environment.json", tmp_path / "run")
+    (tmp_path / "run" / "scalars.jsonl").write_text(scalars.line(5, {"loss": 1.0}))
+    named = pytest.raises(registry.UserError, match="run is being trained by process")
+    with lock.held(str(tmp_path / "run")), named:
+        train.train(c, str(tmp_path / "run"))
+    assert "starts again" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"eval.groups": "nowhere"}, "eval.groups=nowhere: .*data has no such column: choose from"),
+        ({"train.tables_from": "/nowhere"}, "tables_from=/nowhere: this recipe takes no weights"),
+        ({"eval.window_seconds": 1e-5}, "eval.window_seconds=1e-05: .* less than one sample"),
+        ({"eval.min_seconds": 1e-5}, "eval.min_seconds=1e-05: .* less than one sample"),
+        ({"audio.frontend.num_mels": 200}, "num_mels=200: 12 of its bands"),
+        ({"audio.frontend.lower_hz": 7999.0}, "num_mels=40: 39 of its bands hold no bin"),
+        ({"audio.frontend.log_offset": 1e9}, "log_offset=1e.09 hides all .* full scale"),
+        ({"audio.frontend.amplitude": 1e-30}, "log_offset=1e-06 hides all .* full scale"),
+    ],
+)
+def test_a_field_that_would_do_nothing_or_leave_nothing_is_refused(
+    tmp_path, whole, fields, sentence
+):
+    c = experiment(whole)
+    c.update_from_flattened_dict(fields)
+    with pytest.raises(registry.UserError, match=sentence):
+        train.train(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path, whole, caplog):

@@ -42,7 +42,7 @@ WARNED = "W1128 09:45:27.041315 140657572227968 formats.py:126] 6 files left out
         (Done(0, "", ""), 2.0, SILENT),
         (Done(0, "", WARNED), 2.0, REFUSAL),
         (Done(0, "", WARNED.replace("6 files", "usual")), 2.0, SILENT),
-        (Done(2, "", "error: x: mend it.\n"), 2.0, SENTENCE),
+        (Done(2, "", "error: x: correct it.\n"), 2.0, SENTENCE),
         (Done(2, "", "error: x\nerror: y\n"), 2.0, TRACEBACK),
         (Done(2, "", TRACE + "error: x\n"), 2.0, TRACEBACK),
         (Done(1, "", TRACE), 2.0, TRACEBACK),

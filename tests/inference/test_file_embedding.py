@@ -67,7 +67,7 @@ def test_a_file_named_outright_is_called_as_it_was_given(media):
 def test_inputs_that_hold_nothing_are_named(media, tmp_path):
     (tmp_path / "empty").mkdir()
     for name, sentence in {
-        "gone": "gone does not exist: mend --inputs",
+        "gone": "gone does not exist: correct --inputs",
         "empty": "no audio or image in .*empty: --inputs takes .wav, .wave, .flac",
         "media/notes.txt": "notes.txt is neither audio nor image: --inputs takes .wav",
     }.items():
@@ -205,7 +205,9 @@ def _spoil(media, names):
 
 def test_an_unreadable_file_ends_the_run_with_its_name_and_reason(media, embedder):
     _spoil(media, ["b/wide.PNG"])
-    with pytest.raises(registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): mend or"):
+    with pytest.raises(
+        registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): correct or"
+    ):
         _embed(embedder, media)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -120,11 +121,35 @@ def test_an_older_version_beside_the_newest_passes(export):
     assert embedders.load(str(export / "0")).modalities == ("audio", "image")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"artefacts": 3}', '{"artefacts": {"1": {}}}'])
-def test_a_parity_json_that_is_none_is_named(export, text):
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "is empty"),
+        ("{", "is not readable JSON"),
+        ("[]", r"is damaged .it is \[\] instead of an object"),
+        ('{"artefacts": 3}', "is damaged .artefacts is 3 instead of an object"),
+        ('{"artefacts": []}', r"is damaged .artefacts is \[\] instead of an object"),
+        ('{"artefacts": {}}', "is damaged .artefacts is empty"),
+        ('{"artefacts": {"1": {}}}', "is damaged .artefacts.1 has no field 'files'"),
+        ('{"artefacts": {"1": {"files": {"a": {}}}}}', ".artefacts.1.files.a has no field"),
+    ],
+)
+def test_a_parity_json_that_is_none_is_named(export, text, wrong):
     (export / "parity.json").write_text(text)
-    assert "parity.json is damaged or not of tfav's making" in sentence(export)
-    assert "move it away" in sentence(export / "image_float16.tflite")
+    for path in (export, export / "image_float16.tflite"):
+        said = sentence(path)
+        assert re.search(f"parity.json.*{wrong}", said) and "move it away" in said
+
+
+def test_a_parity_json_is_sealed_and_one_of_an_older_version_is_not(export):
+    path = export / "parity.json"
+    content = json.loads(path.read_text())
+    content["artefacts"].pop("audio_float32.tflite")  # so that nobody would look at its hash
+    path.write_text(json.dumps(content))
+    assert "parity.json is not what was written, its sha256" in sentence(export)
+    del content["sha256"]
+    path.write_text(json.dumps(content))
+    assert embedders.load(str(export)).modalities == ("audio", "image")
 
 
 # A kill while files are moved --------------------------------------------------------------------
@@ -170,6 +195,7 @@ def test_an_export_killed_between_two_renames_is_seen_and_mended_by_the_next(
         parity["artefacts"]["2"] = parity["artefacts"].pop("1")
         each = parity["artefacts"]["2"]["files"]
         parity["artefacts"]["2"]["files"] = {f"2{n[1:]}": x for n, x in each.items()}
+        del parity["sha256"]  # as its artefacts are renamed
         (stage / "parity.json").write_text(json.dumps(parity))
         done = killed(stage, directory, names, stale, after)
         assert done == (0 if after == len(names) + len(stale) else 7)

@@ -8,6 +8,7 @@ from tfav import registry
 from tfav.commands import plans
 from tfav.evaluation import paired_runs
 from tfav.evaluation.result import Result
+from tfav.experiment import measurement
 from tfav.reports import tables
 
 # A source so called draws its data from a seed: corpora of one shape are draws of one thing.
@@ -22,13 +23,28 @@ def check(workdirs: Sequence[str], planned: Sequence[plans.Plan]) -> bool:
       planned: what each is to be evaluated on.
 
     Raises:
-      UserError: other protocols, data or lists, whose figures have no common mean.
+      UserError: one run twice; or other protocols, settings, data or lists, whose figures have no
+        common mean.
     """
     first = planned[0]
+    known: dict[str, str] = {}
     for workdir, its in zip(workdirs, planned):
+        if its.weights in known:
+            raise registry.UserError(
+                f"--workdir={','.join(workdirs)}: {known[its.weights]} and {workdir} are one run "
+                "(their weights are the same): name each run once."
+            )
+        known[its.weights] = workdir
         what = None
         if its.protocols != first.protocols:
             what = "by other protocols", "name one protocol for all with --protocols"
+        elif _settings(its) != _settings(first):
+            words = " and ".join(
+                f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+                for name, value in _settings(its).items()
+                if value != _settings(first).get(name)
+            )
+            what = f"with other settings (eval.{words})", "train them with the same"
         elif its.data != first.data:
             if not _alike(first, its):
                 words = f"on other data ({its.index.directory})"
@@ -41,6 +57,12 @@ def check(workdirs: Sequence[str], planned: Sequence[plans.Plan]) -> bool:
                 f"no common mean: {what[1]}, or evaluate the runs one by one."
             )
     return len({its.data for its in planned}) == 1
+
+
+def _settings(its: plans.Plan) -> dict[str, Any]:
+    """Returns what a run's config says of its evaluation, as far as it changes a figure's value."""
+    found = measurement.settings(its.config)
+    return {name: value for name, value in found.items() if name != "num_bootstrap"}
 
 
 def _lists(its: plans.Plan) -> list[Mapping[str, str]]:

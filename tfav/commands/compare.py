@@ -6,6 +6,7 @@ Each run is two processes of its own, train and eval, so none inherits another's
 random state. What a run was made from is kept with it: the same call again repeats nothing.
 """
 
+import collections
 import json
 import os
 import runpy
@@ -19,8 +20,8 @@ from typing import Any, NamedTuple
 import tqdm
 
 from tfav import config as config_lib
-from tfav import files, registry
-from tfav.commands import plans, sweeps
+from tfav import files, registry, states
+from tfav.commands import destinations, plans, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
 from tfav.reports import comparison, sensitivity
@@ -95,7 +96,13 @@ def compare(
     for field, flag in (("seed", "--seeds"), ("data.directory", "--data")):
         if field in (overrides or {}):
             raise registry.UserError(f"--config.{field} is what {flag} gives: leave it out.")
-    variants = list(dict.fromkeys(variants))
+    destinations.check_folder("output", output, "comparison")
+    for flag, given in (("variants", variants), ("seeds", seeds)):
+        twice = [value for value, count in collections.Counter(given).items() if count > 1]
+        if twice:
+            raise registry.UserError(
+                f"--{flag}={','.join(map(str, given))} names {twice[0]} twice: name each once."
+            )
     rows = [Row(variant, variant, variant, {}) for variant in variants]
     field, swept = "", {}
     if sweep:
@@ -117,7 +124,7 @@ def compare(
     # that are done is fair to every variant.
     runs = [
         _plan(config, row, seed, output, data.replace("{seed}", str(seed)), overrides or {})
-        for seed in dict.fromkeys(seeds)
+        for seed in seeds
         for row in rows
     ]
     with tqdm.tqdm(runs, unit="run", disable=None) as progress:
@@ -129,7 +136,7 @@ def compare(
         found.setdefault(run.variant, []).append(_figures(run, tags) or [])
     figures = comparison.summarise(found, baseline)
     text = comparison.table(figures, baseline)
-    about = {"command": sys.argv, "config": config, "seeds": list(dict.fromkeys(seeds))}
+    about = {"command": sys.argv, "config": config, "seeds": list(seeds)}
     files.write_text(os.path.join(output, "table.md"), text)
     about |= {"data": data, "baseline": baseline, **({"sweep": sweep} if sweep else {})}
     files.write_json(os.path.join(output, "results.json"), {"about": about, "figures": figures})
@@ -182,7 +189,7 @@ def _finish(run: Run, tags: Sequence[str]) -> None:
     path = os.path.join(run.workdir, "compare.json")
     if _trained(path) != run.stamp:
         _call(run, "train", run.train)
-        files.write_json(path, {"trained": run.stamp})
+        states.write(path, {"trained": run.stamp})
     if _figures(run, tags) is None:
         _call(run, "eval", [f"--workdir={run.workdir}", f"--tags={','.join(tags)}"])
         if _figures(run, tags) is None:
@@ -198,15 +205,10 @@ def _trained(path: str) -> Any:
     Raises:
       UserError: the file is damaged.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)["trained"]
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise registry.UserError(
-            f"{path} is damaged ({error!r}): delete it, and the run goes on where it stands."
-        ) from error
+    fix = "delete it, and the run goes on where it stands"
+    return states.read(path, {"trained": object}, fix)["trained"]
 
 
 def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:

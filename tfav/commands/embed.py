@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from tfav import files, registry
-from tfav.commands import load
+from tfav.commands import destinations, load
 from tfav.inference import file_embedding, input_files
 from tfav.media import limits
 
@@ -31,10 +31,7 @@ def embed(
       stream: decode audio inside tf.data by tensorflow-io (the dependency set of addons).
       bounds: what of one file is refused as too long or too large.
     """
-    if not output.endswith(".npz"):
-        raise registry.UserError(
-            f"--output={output}: embeddings are written as .npz, name such a file."
-        )
+    destinations.check_file("output", output, "embeddings")
     if os.path.exists(output) and not overwrite:
         raise registry.UserError(f"{output} exists: name another --output, or pass --overwrite.")
     embedder = load.embedder(source)

@@ -12,6 +12,7 @@ import tqdm
 from tfav import config, registry
 from tfav.data import shards
 from tfav.encoders import by_kind
+from tfav.encoders import encoder as encoders_base
 from tfav.experiment import inputs, models, samples
 from tfav.export import options, publish
 from tfav.recipes import recipe as recipes
@@ -85,7 +86,12 @@ def _rows(
     precisions: Sequence[str],
     audio_seconds: float,
 ) -> list[str]:
-    encoder = registry.lookup(TABLES[modality], name, "encoder")()
+    encoder = registry.call(
+        registry.lookup(TABLES[modality], name, "encoder"),
+        f"the encoder {name!r} in --encoders",
+        {},
+        encoders_base.Encoder,
+    )
     recipe = recipes.Recipe({modality: encoder}, heads={})
     c = config.base()
     c.modalities = (modality,)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tfav import config, files, registry
-from tfav.commands import comparable, plans
+from tfav.commands import comparable, destinations, plans
 from tfav.commands.protocols import protocol as protocols_base
 from tfav.commands.protocols import table
 from tfav.evaluation.result import Result
@@ -61,6 +61,8 @@ def evaluate(
             f"--output={output} holds the figures of one run and --workdir names "
             f"{len(workdirs)}: evaluate them one by one, or leave --output out."
         )
+    if output:
+        destinations.check_folder("output", output, "figures")
     planned = [plans.plan(w, tags, lists_dir, directory, seed, protocols) for w in workdirs]
     same = comparable.check(workdirs, planned)
     found = []
@@ -98,6 +100,7 @@ def evaluate_released(
     for flag, value in (("data", directory), ("output", output)):
         if not value:
             raise registry.UserError(f"--{flag} is missing: with --released give --{flag}=DIR.")
+    destinations.check_folder("output", output, "figures")
     c = config.base()  # images of 112 pixels and ten seconds of audio, as they evaluate
     c.eval.min_seconds = c.eval.audio_seconds  # they repeat what is shorter
     encoders = {m: pytorch.load_released(released, m, whole=True) for m in pytorch.RELEASED}

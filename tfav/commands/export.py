@@ -7,6 +7,7 @@ from typing import Any
 import ml_collections
 
 from tfav import registry
+from tfav.commands import destinations
 from tfav.data import shards
 from tfav.experiment import models, provenance, samples
 from tfav.export import publish
@@ -37,6 +38,7 @@ def export(
       license_text: License of the weights; empty: not stated.
       **wanted: fields of `ExportOptions`; clip length and gate are by default those of the config.
     """
+    destinations.check_folder("output", output, "export")
     c, recipe, _, labels = models.trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
     classifies, joint = outputs.classifies(recipe), outputs.joint(recipe)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from tfav import config, recipes, registry
+from tfav import config
 from tfav.commands.protocols import table
 from tfav.data import shards
-from tfav.experiment import evaluations, measurement
+from tfav.experiment import evaluations, measurement, models
 from tfav.training import environment
 
 
@@ -85,7 +85,7 @@ def plan(
     """
     c = config.load(workdir)
     names = list(dict.fromkeys(protocols or c.eval.protocols))
-    recipe = registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+    recipe = models.recipe_class(c)
     for name in names:
         table.fitting(name, recipe, c)
     weights = measurement.weights_sha256(workdir)

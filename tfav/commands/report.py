@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from tfav import files, registry
-from tfav.commands import comparable
+from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
     page_kind,
     page_of_classes,
@@ -49,7 +49,8 @@ def make_report(
       workdir: Folder of a finished run.
       tags: which lists or splits; None: what the page shows if nobody says. A retrieval is that of
         their retrieval lists, or over the split so named.
-      output: the page; empty: `report.html` in the workdir. An older one is replaced.
+      output: the page, `.html`; empty: `report.html` in the workdir. An older one is replaced, and
+        no other file.
       num_probes: probes to show of each retrieval.
       max_megabytes: the page is no larger.
       video: also writes this film of the voice probes; empty: none.
@@ -64,19 +65,17 @@ def make_report(
     tags = None if tags is None else list(dict.fromkeys(tags))
     if tags is not None and not tags:
         raise registry.UserError("--tags is empty: name which query lists to show, such as test.")
+    if output:
+        destinations.check_file("output", output, "page")
     output = output or os.path.join(workdir, "report.html")
-    for flag, path in (("output", output), ("video", video)):
-        if os.path.isdir(path):
-            raise registry.UserError(f"--{flag}={path} is a folder: name a file.")
     if video:
-        if not video.endswith(".mp4"):
-            raise registry.UserError(f"--video={video} is no .mp4 file: let its name end in .mp4.")
+        destinations.check_file("video", video, "film")
         film.find_ffmpeg()
     run = models.trained(workdir)
     c = run.config
     index = shards.Index.read(directory or c.data.directory)
     first = table.fitting(c.eval.protocols[0], run.recipe, c)
-    kind = registry.lookup(PAGES, first.page, "page")
+    kind = registry.lookup(PAGES, first.page, "page", registry.instance(page_kind.PageKind))
     if video and not kind.films:
         raise registry.UserError(
             f"--video={video} films retrievals, and {workdir} is evaluated by "

@@ -8,9 +8,9 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, registry, scalars
+from tfav.commands import destinations, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
-from tfav.data.input import lengths
 from tfav.encoders import encoder as encoders_base
 from tfav.experiment import inputs, models, workdirs
 from tfav.interop import pytorch, torch_file
@@ -35,42 +35,39 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
       UserError: something in the config, the data or the workdir does not fit, or another process
         trains in the workdir; names value and fix.
     """
+    destinations.check_folder("workdir", workdir, "run")
     phases = [(c, workdir)]
     if c.first_phase:
         folder = os.path.join(workdir, "first_phase")
+        if c.train.tables_from not in ("", folder):
+            raise registry.UserError(
+                f"--config.train.tables_from={c.train.tables_from}: the config has a first_phase "
+                "that finds these weights: leave one of them empty."
+            )
         with c.unlocked():
+            c.train.tables_from = ""
+            phases.insert(0, (config.first_phase(c), folder))
             c.train.tables_from = folder
-        phases.insert(0, (config.first_phase(c), folder))
-    if checkpoints_lib.saved_steps(workdir):  # the tables of the first phase are in there
-        phases = phases[-1:]
-    for phase, folder in phases:
+    for phase, _ in phases:
         config.validate(phase)
-        workdirs.check(phase, folder)
     blended = _reads_log(c)
-    if blended and len(phases) > 1:
-        _check_validated(*phases[0])
     if c.deterministic:
         compat.enable_determinism()
     replicas = strategy.create(strategy_name)  # before anything makes a tensor
     one_at_a_time = lock.held(workdir) if strategy.is_chief(replicas) else contextlib.nullcontext()
-    with one_at_a_time:
+    with one_at_a_time:  # before the workdir is looked at: another run may be writing there
+        if checkpoints_lib.saved_steps(workdir):  # the tables of the first phase are in there
+            phases = phases[-1:]
+        for phase, folder in phases:
+            workdirs.check(phase, folder)
+        if blended and len(phases) > 1:
+            readiness.check_validated(*phases[0])
         for phase, folder in phases:
             _train(phase, folder, replicas, blended=blended and phase is not c)
 
 
 def _reads_log(c: ml_collections.ConfigDict) -> bool:
     return models.recipe_class(c).reads_log(models.recipe_arguments(c))
-
-
-def _check_validated(c: ml_collections.ConfigDict, workdir: str) -> None:
-    """Raises UserError where a first phase would not be validated twice, before it takes hours."""
-    steps, every = c.train.num_steps, c.train.validate_every
-    times = -(-steps // every) if every else 0
-    if times < 2:
-        raise registry.UserError(
-            f"{workdir} would be validated {times} times, and blending compares two validations: "
-            f"set --config.first_phase.train.validate_every to {steps // 2} or fewer."
-        )
 
 
 def _train(
@@ -98,7 +95,8 @@ def _train(
                 "changed): give that data back, or train into a new --workdir."
             )
     labels = index.labels(c.data.train_split)
-    _count_unheard(c, index)
+    readiness.check_groups(c, index)
+    readiness.count_unheard(c, index)
     with replicas.scope():
         recipe = models.model(c, len(labels))
         optimizer = optimizers.create(
@@ -133,7 +131,7 @@ def _train(
         _start(c, recipe)
     # Before anything is written: what the data cannot serve leaves no workdir behind.
     protocols.check_fit(c)
-    _check_validation(c, index, needed=blended)
+    readiness.check_validation(c, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
@@ -172,39 +170,9 @@ def _train(
             keep_best(None, loop.step)
 
 
-def _count_unheard(c: ml_collections.ConfigDict, index: shards.Index) -> None:
-    """Logs how many clips are longer than the longest crop."""
-    if not any(spec.clip for spec in models.items(c).values()):
-        return
-    longest = c.data.audio_seconds[1]
-    lost = lengths.unheard(index.select(c.data.train_split), longest)
-    if lost.clips:
-        logging.info(
-            "a step hears up to %g s of a clip, from any place on: %d of %d clips of %s are longer "
-            "(--config.data.audio_seconds)",
-            longest,
-            lost.clips,
-            lost.of,
-            c.data.train_split,
-        )
-
-
-def _check_validation(c: ml_collections.ConfigDict, index: shards.Index, *, needed: bool) -> None:
-    """Raises UserError unless the data has what validation needs; `needed`: by the next phase."""
-    try:
-        protocols.check_data(c, index)
-    except registry.UserError as error:
-        if not needed:
-            raise
-        raise registry.UserError(
-            f"{index.directory} cannot validate the first phase, by whose validations "
-            "--config.loss.blending=estimated weighs the losses: prepare the data with a split "
-            "val, or train a variant without blending."
-        ) from error
-
-
 def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
     """Gives a run that has no checkpoint what it starts from."""
+    readiness.check_frontend(recipe)
     if c.train.init_from:
         checkpoints_lib.load_weights(c.train.init_from, recipe.encoder_weights())
     logging.info(
@@ -214,6 +182,11 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
         if path:
             _load(recipe.encoders[modality], path)
             logging.info("start: %s encoder of %s", modality, path)
+    if c.train.tables_from and not recipe.needs_tables:
+        raise registry.UserError(
+            f"--config.train.tables_from={c.train.tables_from}: this recipe takes no weights over "
+            "from another run: leave it empty."
+        )
     if recipe.needs_tables:
         source = c.train.tables_from
         if not source:

@@ -92,7 +92,8 @@ class AudioEncoder(encoder.Encoder):
         frames, num_frames = self.frontend(waveform, num_samples)
         valid = None
         if num_samples is not None or self.frontend.silence_db:
-            valid = tf.expand_dims(frontend_lib.frame_mask(num_frames, tf.shape(frames)[1]), 3)
+            mask = frontend_lib.frame_mask(num_frames, tf.shape(frames)[1], frames.dtype)
+            valid = tf.expand_dims(mask, 3)
         with tf.name_scope(encoder.NETWORK):
             return self.frames_to_map(frames, valid, training)
 

@@ -33,7 +33,8 @@ def read(path: str | os.PathLike) -> Trials:
     between; the label is 1 (one speaker) or 0. A first line with another label is a header.
 
     Raises:
-      UserError: the file cannot be read, a line is malformed, or there is no trial.
+      UserError: the file cannot be read, a line is malformed or contradicts another one, or there
+        is no trial.
     """
     try:
         lines = files.content(path).decode("utf-8-sig").splitlines()
@@ -42,6 +43,7 @@ def read(path: str | os.PathLike) -> Trials:
             f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8."
         ) from error
     found = []
+    said: dict[tuple[str, ...], tuple[str, int]] = {}
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     for place, (number, line) in enumerate(numbered):
         cells = next(csv.reader([line])) if "," in line else line.split()
@@ -51,6 +53,12 @@ def read(path: str | os.PathLike) -> Trials:
                 f"{path} line {number} has {len(cells)} cells, expected three: label, item, item."
             )
         if cells[0] in ("0", "1"):
+            label, before = said.setdefault(_pair(*cells[1:]), (cells[0], number))
+            if label != cells[0]:
+                raise registry.UserError(
+                    f"{path} line {number} says {cells[0]} of {cells[1]} and {cells[2]}, and line "
+                    f"{before} says {label} of the same two: correct one of them."
+                )
             found.append(cells)
         elif place:
             raise registry.UserError(
@@ -61,6 +69,11 @@ def read(path: str | os.PathLike) -> Trials:
     label, *names = zip(*found)
     first, second = ([name.lstrip("/") for name in column] for column in names)
     return Trials(np.array(label) == "1", first, second)
+
+
+def _pair(first: str, second: str) -> tuple[str, ...]:
+    """Returns what a trial compares, whichever item comes first."""
+    return tuple(sorted((first.lstrip("/"), second.lstrip("/"))))
 
 
 class Rows:
@@ -111,8 +124,16 @@ def rows(
     row_of = Rows(ids).find([*trials.first, *trials.second])
     missing = [name for name, row in row_of.items() if row < 0]
     first, second = (np.array([row_of[n] for n in side]) for side in (trials.first, trials.second))
+    # The other way round a pair may be another comparison: its audio with the other's image.
+    repeats = len(first) - len(set(zip(trials.first, trials.second)))
+    notes = []
+    if repeats:
+        notes.append(
+            f"{os.path.basename(path)}: {repeats} of its {len(first)} trials repeat an earlier one "
+            "and count again."
+        )
     if not missing:
-        return first, second, []
+        return first, second, notes
     text = (
         f"{len(missing)} of its {len(row_of)} items are not in the data "
         f"(first: {', '.join(missing[:3])})"
@@ -124,4 +145,4 @@ def rows(
         )
     lost = int(((first < 0) | (second < 0)).sum())
     note = f"{text}; {lost} of {len(first)} trials that name them are left out."
-    return first, second, [f"{os.path.basename(path)}: {note}"]
+    return first, second, [*notes, f"{os.path.basename(path)}: {note}"]

@@ -4,7 +4,8 @@
 which lists them for a reader. The figures on the run's own terms (its own data and the lists beside
 it, the tag test, the seed 0, the protocols of its config) are also what `WORKDIR/metrics.json`
 holds. Whoever uses a figure asks for it by what it must have been measured on (`find`, `own`):
-figures of other data, lists, settings or weights are never taken for it.
+figures of other data, lists, settings or weights are never taken for it. The files are sealed, see
+`states`: figures that were changed by hand are refused.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import ml_collections
 import numpy as np
 
 from tfav import config as config_lib
-from tfav import files, registry
+from tfav import files, registry, states
 from tfav.evaluation import catalogue
 from tfav.evaluation import result as results_lib
 from tfav.evaluation.metric import Metric
@@ -31,6 +32,7 @@ FOLDER = "evaluations"
 OWN = "metrics.json"
 OWN_TAG, OWN_SEED = "test", 0
 _INDEX = "index.json"
+_FORM = {"about": {"*": object}, "results": [{"*": object}], "*": object}
 
 
 class Evaluation(NamedTuple):
@@ -126,11 +128,11 @@ def _write_index(folder: str) -> None:
             entries.append({"file": name, **found.measured[0].to_json(), "about": found.about})
         except registry.UserError as error:  # whoever asks for that measurement is told
             entries.append({"file": name, "damaged": str(error)})
-    files.write_json(os.path.join(folder, _INDEX), {"evaluations": entries})
+    states.write(os.path.join(folder, _INDEX), {"evaluations": entries})
 
 
 def to_json(evaluation: Evaluation) -> str:
-    """Returns strict JSON: `about`, `definitions`, `metrics`, `results`.
+    """Returns strict JSON with its seal: `about`, `definitions`, `metrics`, `results`.
 
     Raises:
       ValueError: a value is NaN or infinite.
@@ -145,7 +147,7 @@ def to_json(evaluation: Evaluation) -> str:
         "metrics": {name: [m.to_json() for m in its.values()] for name, its in metrics.items()},
         "results": [result.to_json() for result in evaluation.results],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return json.dumps(states.sealed(document), indent=2, allow_nan=False) + "\n"
 
 
 def read(path: str | os.PathLike) -> Evaluation:
@@ -156,19 +158,12 @@ def read(path: str | os.PathLike) -> Evaluation:
     """
     workdir = os.path.dirname(os.fspath(path))
     workdir = os.path.dirname(workdir) if os.path.basename(workdir) == FOLDER else workdir
+    fix = f"delete it and make it again with tfav-eval --workdir={workdir}"
+    document = states.read(path, _FORM, fix)
     try:
-        with open(path, encoding="utf-8") as file:
-            return _parsed(json.load(file))
-    except OSError as error:
-        raise registry.UserError(
-            f"{path} cannot be read ({error.strerror}): make it again with "
-            f"tfav-eval --workdir={workdir}."
-        ) from error
+        return _parsed(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise registry.UserError(
-            f"{path} is damaged ({error}): delete it and make it again with "
-            f"tfav-eval --workdir={workdir}."
-        ) from error
+        raise registry.UserError(f"{path} is damaged ({error}): {fix}.") from error
 
 
 def _parsed(document: Any) -> Evaluation:

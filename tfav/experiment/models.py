@@ -122,6 +122,7 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             make,
             f"the encoder {its.encoder!r} in --config.{section}.arguments",
             its.arguments.to_dict(),
+            encoder.Encoder,
             embedding_size=c.embedding_size,
             seed=c.seed,
             name=modality,
@@ -132,14 +133,14 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             raise registry.UserError(
                 f"the encoder {its.encoder!r} of --config.{section} takes {own.kind} {own.dtype} "
                 f"{list(own.shape)} and the section is of {wanted.kind} {wanted.dtype} "
-                f"{list(wanted.shape)}: choose another encoder, or mend the section."
+                f"{list(wanted.shape)}: choose another encoder, or correct the section."
             )
     return made
 
 
 def recipe_class(c: ml_collections.ConfigDict) -> type[base.Recipe]:
     """Returns the class of a config's recipe."""
-    return registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+    return registry.lookup(recipes.RECIPES, c.recipe, "recipe", registry.subclass(base.Recipe))
 
 
 def recipe_arguments(c: ml_collections.ConfigDict) -> dict[str, Any]:

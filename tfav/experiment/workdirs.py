@@ -8,12 +8,17 @@ from absl import logging
 from tfav import config, registry, scalars
 from tfav.training import checkpoints, environment
 
+_EVALUATED = ("metrics.json", "evaluations")
+# What a run leaves in its workdir beside what it goes on from.
+_RESULTS = (*_EVALUATED, "plots", "report.html", "tensorboard")
+
 
 def check(c: ml_collections.ConfigDict, workdir: str) -> None:
     """Refuses to train where a run of before would be lost, or mixed with another one.
 
     No file's absence means that there was no run: a workdir is new when nothing in it tells of a
-    step that was taken. A run that was killed before its first checkpoint starts again.
+    step that was taken, or of what came of it. A run that was killed before its first checkpoint
+    starts again.
 
     Args:
       c: of the run that is to be trained.
@@ -36,11 +41,19 @@ def check(c: ml_collections.ConfigDict, workdir: str) -> None:
                 f"{workdir} holds {' and '.join(traces)} and no {name}: restore that file from a "
                 "copy, or train into a new --workdir."
             )
+    results = [name for name in _RESULTS if os.path.exists(os.path.join(workdir, name))]
+    if results and not os.path.exists(config_path):
+        raise registry.UserError(
+            f"{workdir} holds results of a run ({', '.join(results)}) and no {config.FILE}: "
+            "restore that file and the checkpoints from a copy, or train into a new --workdir."
+        )
     environment.starts(workdir)
     if not os.path.exists(config_path):
         return
     before = config.load(workdir)
     config.check_resumable(before, c, workdir)
+    # A run is evaluated once it has weights.
+    traces = traces or [name for name in _EVALUATED if name in results]
     if steps or not traces:
         return
     reached = logged

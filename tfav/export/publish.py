@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfav import files, registry, tensors
+from tfav import files, registry, states, tensors
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
@@ -90,7 +90,7 @@ def publish(
         found["side_files"] = {
             file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()
         }
-        texts[artefacts_lib.PARITY_FILE] = json.dumps(found, indent=2) + "\n"
+        texts[artefacts_lib.PARITY_FILE] = json.dumps(states.sealed(found), indent=2) + "\n"
         for file, text in texts.items():
             with open(os.path.join(stage, file), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -167,7 +167,8 @@ def _journal(directory: str) -> list[tuple[str, str]]:
     """Returns (name, SHA-256) of the files that an export was moving in when it was killed."""
     try:
         with open(os.path.join(directory, artefacts_lib.JOURNAL_FILE), encoding="utf-8") as f:
-            return [(n, s) for n, s in json.load(f).items() if _replaceable(n)]
+            found = json.load(f).items()
+            return [(n, s) for n, s in found if _replaceable(n) and isinstance(s, str)]
     except (OSError, ValueError, AttributeError):  # none, or cut short before the first move
         return []
 

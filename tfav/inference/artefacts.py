@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tfav
-from tfav import files, items, registry
+from tfav import files, items, registry, states
 from tfav import hearing as hearing_lib
 
 FACTS_FORMAT = 3
@@ -23,6 +23,11 @@ PARITY_FILE = "parity.json"
 # What an export is about to move into its folder; there only while it does, or where it was killed.
 JOURNAL_FILE = "publishing.json"
 _BLANK = "0" * 64
+_PARITY_FORM = {
+    "artefacts": {"*": {"files": {"*": {"sha256": str, "*": object}}, "*": object}},
+    "classes?": [str],
+    "*": object,
+}
 
 
 class Facts(NamedTuple):
@@ -184,23 +189,16 @@ def read_parity(folder: str) -> Parity | None:
     """Returns the `parity.json` of an export's folder; None where there is none.
 
     Raises:
-      UserError: it is damaged, or not of our making.
+      UserError: it is damaged, changed, or not of our making.
     """
     path = os.path.join(folder, PARITY_FILE)
-    try:
-        with open(path, encoding="utf-8") as f:
-            content = json.load(f)
-        found = Parity(path, content)
-        for artefact in content["artefacts"]:
-            found.files(artefact)
-        return found
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise registry.UserError(
-            f"{path} is damaged or not of tfav's making ({type(error).__name__}: {error}): export "
-            "again, or move it away."
-        ) from error
+    fix = "export again, or move it away if it is not of tfav's making"
+    content = states.read(path, _PARITY_FORM, fix)
+    if not content["artefacts"]:  # no export is without one
+        raise registry.UserError(f"{path} is damaged (artefacts is empty): {fix}.")
+    return Parity(path, content)
 
 
 # Names -------------------------------------------------------------------------------------------

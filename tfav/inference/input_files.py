@@ -48,7 +48,7 @@ def find(
                     left_out.add([path])
             continue
         if not os.path.exists(top):
-            raise registry.UserError(f"{top} does not exist: mend --inputs.")
+            raise registry.UserError(f"{top} does not exist: correct --inputs.")
         its = _modality_of(top, by_suffix)
         if its is None:
             raise registry.UserError(

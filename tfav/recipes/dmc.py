@@ -94,7 +94,7 @@ class DMC(paired.Correspondence):
             raise registry.UserError(
                 f"localization={localization!r}: choose one of {', '.join(LOCALIZATIONS)}."
             )
-        defaults = registry.lookup(DEFAULTS, mode, "mode of clustering")
+        defaults = registry.lookup(DEFAULTS, mode, "mode of clustering", registry.instance(dict))
         spherical = mode == "spherical"
         shared = spherical if shared_projections is None else shared_projections
         counts = _counts(num_clusters, one=shared or spherical)

@@ -10,7 +10,7 @@ from absl import logging
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import classifiers
+from tfav.layers import classifiers, layer
 from tfav.layers import fusion as fusions
 from tfav.losses import alignment, multimodal, softmax
 from tfav.recipes import argument_rows, gblend, recipe, scales
@@ -97,8 +97,11 @@ class MMCosine(recipe.Recipe):
         seed: int = 0,
     ):
         sizes = {m: encoder.embedding_size for m, encoder in encoders.items()}
-        make_head = registry.lookup(classifiers.HEADS, head, "head")
-        make_fusion = registry.lookup(fusions.FUSIONS, fusion, "fusion")
+        wanted = registry.subclass(classifiers.ModalityClassifier)
+        make_head = registry.lookup(classifiers.HEADS, head, "head", wanted)
+        make_fusion = registry.lookup(
+            fusions.FUSIONS, fusion, "fusion", registry.subclass(layer.Layer)
+        )
         if head == "cosine":
             scale = scales.cosine_scale(scale, num_classes, len(sizes), posterior, bound)
         heads = {

@@ -115,10 +115,8 @@ class Checkpoints:
                     "another optimizer or the other dependency set): train into a new --workdir."
                 ) from error
             except (tf.errors.OpError, IndexError) as error:  # IndexError: a file is cut short
-                text = getattr(error, "message", str(error)).splitlines()[0]
-                raise registry.UserError(
-                    f"{latest} is damaged ({text.replace(place, self._shared)}): {fix}."
-                ) from error
+                text = _plain(error).replace(place, self._shared)
+                raise registry.UserError(f"{latest} is damaged ({text}): {fix}.") from error
         found = int(self._optimizer.iterations.numpy())
         if found != steps[-1]:
             raise registry.UserError(f"{latest} was saved after step {found}, not there: {fix}.")
@@ -161,6 +159,13 @@ class Checkpoints:
         for old in steps[: -self._keep]:
             _remove(self._shared, rf"ckpt-{old}\.index")
             _remove(self._shared, rf"ckpt-{old}\.data-.*")
+
+
+def _plain(error: Exception) -> str:
+    """Returns what an error says, without the names that TensorFlow puts around it."""
+    text = getattr(error, "message", str(error)).splitlines()[0]
+    text = re.sub(r"\{\{function_node .*?\}\} ?", "", text)
+    return re.sub(r" ?\[Op:\w+\].*$", "", text).strip()
 
 
 def _remove(folder: str, form: str) -> None:

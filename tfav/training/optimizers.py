@@ -205,4 +205,11 @@ def create(
         boundaries=boundaries,
         factor=factor,
     )
-    return registry.lookup(OPTIMIZERS, name, "optimizer")(decay, momentum)
+    wanted = registry.function("learning_rate", "momentum")
+    made = registry.lookup(OPTIMIZERS, name, "optimizer", wanted)(decay, momentum)
+    if not hasattr(made, "apply_gradients"):  # Keras and tensorflow-addons share no class
+        raise registry.UserError(
+            f"optimizer {name!r} gives a {type(made).__name__}: name a function that gives an "
+            "optimizer of Keras."
+        )
+    return made

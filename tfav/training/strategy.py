@@ -67,7 +67,8 @@ def create(name: str) -> tf.distribute.Strategy:
     Raises:
       UserError: unknown name, or `multi_worker` without TF_CONFIG.
     """
-    return registry.lookup(STRATEGIES, name, "--strategy")()
+    made = registry.lookup(STRATEGIES, name, "--strategy", registry.function())()
+    return registry.checked(made, f"--strategy={name}", tf.distribute.Strategy)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

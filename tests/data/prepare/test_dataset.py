@@ -225,6 +225,8 @@ def test_no_usable_row_at_all_is_an_error_whatever_is_allowed(tmp_path):
         ({"fps": float("nan")}, "--fps=nan: give at least 0"),
         ({"shards": -1}, "--shards=-1: give at least 0"),
         ({"lists": "/no/where"}, "/no/where is no folder"),
+        ({"shards": 100_000}, "--shards=100000: no split has more than . rows: give no more"),
+        ({"beam_options": ["--parallelism=8"]}, "--beam_options=--parallelism=8 means nothing wit"),
     ],
 )
 def test_a_setting_out_of_range_is_named(tmp_path, options, message):
@@ -236,6 +238,8 @@ def test_no_rows_duplicate_ids_and_remote_outputs_are_refused(tmp_path):
     row = manifest.Row("a", "train", "x", image=_face(tmp_path / "a.jpg"))
     for rows, output, message in (
         ([], "here", "lists no rows"),
+        ("text", "here", "the source 'manifest' lists a str: let it return a list of"),
+        ([row, 3], "here", "the source 'manifest' lists a int: let it return a list of"),
         ([row, row], "here", "the id 'a' is given twice"),
         ([row], "gs://bucket/set", "not a local folder"),
     ):
@@ -265,15 +269,21 @@ def test_overwrite_deletes_only_what_prepare_made(tmp_path):
     rows = _people(tmp_path, 2, 0, 0)
     (tmp_path / "out" / "set").mkdir(parents=True)
     dataset.prepare(rows, _settings(tmp_path))  # an empty folder is as good as none
-    inside = _face(tmp_path / "out" / "set" / "mine.jpg")
+    (tmp_path / "out" / "set" / "lists").mkdir(exist_ok=True)
+    inside = _face(tmp_path / "out" / "set" / "lists" / "mine.jpg")
     with pytest.raises(registry.UserError, match="holds .*mine.jpg, which is to be read"):
         dataset.prepare(
             [manifest.Row("a", "train", "x", image=inside)], _settings(tmp_path, overwrite=True)
         )
+    (tmp_path / "out" / "set" / "run").mkdir()
+    with pytest.raises(
+        registry.UserError, match="set holds run, which prepare has not written, so"
+    ):
+        dataset.prepare(rows, _settings(tmp_path, overwrite=True))
     (tmp_path / "out" / "set" / "dataset.json").unlink()
     with pytest.raises(registry.UserError, match="is no prepared data set"):
         dataset.prepare(rows, _settings(tmp_path, overwrite=True))
-    assert (tmp_path / "out" / "set" / "mine.jpg").exists()
+    assert os.path.exists(inside) and (tmp_path / "out" / "set" / "run").exists()
 
 
 def _full(*_, **__):
@@ -409,6 +419,18 @@ def test_identities_with_one_modality_and_in_two_splits_are_reported(tmp_path):
     assert leak not in tally.summary(report, sources.CLASSES)
 
 
+def test_the_same_file_under_two_labels_of_one_split_is_named(tmp_path):
+    face = _face(tmp_path / "x.jpg")
+    labels = {"a": "p0", "b": "p1", "c": "p0"}
+    rows = [manifest.Row(name, "train", label, image=face) for name, label in labels.items()]
+    rows.append(manifest.Row("d", "test", "p0", image=_face(tmp_path / "y.jpg", (30, 20))))
+    report = dataset.prepare(rows, _settings(tmp_path))
+    found = {"train": {"count": 1, "first": ["a (p0) = b (p1)"]}}
+    assert report["contents_under_two_labels"] == found
+    line = "rows of train with the same audio or image under two labels: 1 (first a (p0) = b (p1))"
+    assert line in tally.summary(report)
+
+
 def test_check_reports_everything_and_makes_no_data_set(tmp_path):
     rows = _people(tmp_path)
     rows.append(manifest.Row("hi", "train", "p0", audio=_voice(tmp_path / "hi.wav", rate=44_100)))
@@ -444,7 +466,7 @@ def test_help_answers_before_anything_heavy_is_imported():
 def test_a_users_mistake_is_printed_alone(tmp_path):
     done, _ = _binary("--manifest=/no/where.csv", f"--output={tmp_path}/set")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "error: /no/where.csv does not exist: mend the path."
+    assert done.stderr.splitlines()[-1] == "error: /no/where.csv does not exist: correct the path."
     assert "Traceback" not in done.stderr
 
 

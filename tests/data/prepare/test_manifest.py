@@ -88,6 +88,9 @@ def test_a_column_that_is_not_there_cannot_be_chosen(tmp_path):
     [
         (None, "does not exist"),
         (b"", "is empty"),
+        (b'{"id": "a", "split": "train"}', "is JSON and no CSV"),
+        (b'[\n {"id": "a"},\n {"id": "b"}\n]\n', "is JSON and no CSV"),
+        (b"<!DOCTYPE html><html></html>", "is HTML or XML and no CSV"),
         ("id,split,label,audio\na,train,Zo\xeb,a.wav\n".encode("latin-1"), "is not UTF-8"),
         (b'id,split,label,audio\na,train,"x"y,a.wav\n', "cannot be read as CSV"),
     ],

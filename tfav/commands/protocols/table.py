@@ -5,7 +5,7 @@ from typing import Any
 
 import ml_collections
 
-from tfav import recipes, registry
+from tfav import registry
 from tfav.commands.protocols import (
     by_classes,
     by_lists,
@@ -16,6 +16,7 @@ from tfav.commands.protocols import (
     protocol,
 )
 from tfav.data import shards
+from tfav.experiment import models
 from tfav.recipes import recipe as base
 
 PROTOCOLS: dict[str, protocol.Protocol] = {
@@ -34,13 +35,7 @@ def find(name: str) -> protocol.Protocol:
     Raises:
       UserError: neither is there, or the path leads to something else.
     """
-    found = registry.lookup(PROTOCOLS, name, "protocol")
-    if not isinstance(found, protocol.Protocol):
-        raise registry.UserError(
-            f"protocol {name!r} is no protocol: name an instance of a subclass of "
-            "tfav.commands.protocols.protocol.Protocol."
-        )
-    return found
+    return registry.lookup(PROTOCOLS, name, "protocol", registry.instance(protocol.Protocol))
 
 
 def fitting(
@@ -64,7 +59,7 @@ def fitting(
 
 def check_fit(c: ml_collections.ConfigDict) -> None:
     """Raises UserError where a protocol of a config does not fit its recipe."""
-    recipe = registry.lookup(recipes.RECIPES, c.recipe, "recipe")
+    recipe = models.recipe_class(c)
     for name in c.eval.protocols:
         fitting(name, recipe, c)
 

@@ -164,6 +164,7 @@ AUDIO_AUGMENTATIONS: dict[str, Augmentation] = {"gain": gain, "noise": noise}
 
 _TABLE = {**IMAGE_AUGMENTATIONS, **AUDIO_AUGMENTATIONS}
 _ADDONS_ONLY = ("cutout", "blur")
+_WANTED = registry.function("image or waveform", "seed")
 
 
 def resolve(
@@ -183,7 +184,7 @@ def resolve(
     for name in names:
         if name in _ADDONS_ONLY:
             compat.addons(name)
-        function = registry.lookup(_TABLE, name, "augmentation")
+        function = registry.lookup(_TABLE, name, "augmentation", _WANTED)
         first = next(iter(inspect.signature(function).parameters), "")
         if first not in chains:
             raise registry.UserError(
@@ -200,7 +201,7 @@ def changes_sound(name: str) -> bool:
     Raises:
       UserError: an unknown name.
     """
-    function = registry.lookup(_TABLE, name, "augmentation")
+    function = registry.lookup(_TABLE, name, "augmentation", _WANTED)
     return next(iter(inspect.signature(function).parameters), "") == "waveform"
 
 

@@ -135,8 +135,8 @@ def find(index: shards.Index, ids_or_split: str | Sequence[str], modality: str) 
     if missing or not len(ids_or_split):
         raise registry.UserError(
             f"{index.directory} holds no {modality} for {len(missing)} of {len(ids_or_split)} ids "
-            f"(first: {missing[0] if missing else 'no id was given'}): mend the list, or prepare "
-            "the data set with those files."
+            f"(first: {missing[0] if missing else 'no id was given'}): correct the list, or "
+            "prepare the data set with those files."
         )
     return index.take(np.array([position[name] for name in ids_or_split]))
 

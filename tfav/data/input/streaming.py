@@ -104,7 +104,7 @@ def _read_header(path: str) -> tuple[int, int]:
         info = soundfile.info(path)
     except (OSError, RuntimeError) as error:
         raise registry.UserError(
-            f"{path} cannot be read as sound ({error}): mend or remove the file."
+            f"{path} cannot be read as sound ({error}): correct or remove the file."
         ) from error
     # WAVEX: WAVE_FORMAT_EXTENSIBLE, which differs in its header only.
     kind = (info.format.replace("WAVEX", "WAV"), info.subtype)

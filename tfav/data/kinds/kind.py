@@ -118,10 +118,4 @@ def find(table: Mapping[str, Kind], name: str) -> Kind:
     Raises:
       UserError: an unknown name, or a path that leads to no kind.
     """
-    found = registry.lookup(table, name, "kind of modality")
-    if not isinstance(found, Kind):
-        raise registry.UserError(
-            f"the kind of modality {name!r} is a {type(found).__name__}: name an instance of a "
-            "subclass of tfav.data.kinds.Kind."
-        )
-    return found
+    return registry.lookup(table, name, "kind of modality", registry.instance(Kind))

@@ -9,6 +9,9 @@ from tfav import registry
 
 _SPREADSHEETS = {b"PK\x03\x04": ".xlsx or .ods", b"\xd0\xcf\x11\xe0": ".xls"}
 
+# What a first line that begins so is of.
+_NO_HEADER = {"{": "JSON", "[": "JSON", "<": "HTML or XML"}
+
 
 def read(path: str | os.PathLike, required: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
     """Reads a CSV file with a header (UTF-8, a byte-order mark is accepted).
@@ -35,15 +38,18 @@ def read(path: str | os.PathLike, required: Iterable[str]) -> list[tuple[int, di
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except FileNotFoundError as error:
-        raise registry.UserError(f"{path} does not exist: mend the path.") from error
+        raise registry.UserError(f"{path} does not exist: correct the path.") from error
     except UnicodeDecodeError as error:
         raise registry.UserError(
             f"{path} is not UTF-8 text (byte {error.start}): save it as CSV in UTF-8."
         ) from error
     except (OSError, csv.Error) as error:
         raise registry.UserError(
-            f"{path} cannot be read as CSV ({error}): mend the file."
+            f"{path} cannot be read as CSV ({error}): correct the file."
         ) from error
+    if lines and ",".join(lines[0][1]).lstrip()[:1] in _NO_HEADER:
+        kind = _NO_HEADER[",".join(lines[0][1]).lstrip()[0]]
+        raise registry.UserError(f"{path} is {kind} and no CSV: save it as CSV with a header.")
     if len(lines) < 2:
         what = "has a header but no rows" if lines else "is empty"
         raise registry.UserError(f"{path} {what}: give a CSV file with a header and rows.")

@@ -31,12 +31,18 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
         list items, or a full disk. Nothing is written then, and an old data set stays as it was.
     """
     row_checks.check_output(settings.output, settings.overwrite)
+    row_checks.check_rows(rows, settings.source)
     row_checks.check_inside(rows, settings.output)
     rows, given = row_checks.arrange(rows, settings)
     missing = _missing(given, (row.id for row in rows))
     if len(missing) > settings.allowed(len(queries.named(given))):
         raise _too_many_missing(missing, given, settings)
     counts = collections.Counter(row.split for row in rows)
+    if settings.shards > max(counts.values()):
+        raise registry.UserError(
+            f"--shards={settings.shards}: no split has more than {max(counts.values())} rows: give "
+            "no more shards than that, or leave it out."
+        )
     count = tally.Tally()
     with folders.folder(settings.output) as folder:
         writer = shards.Writer(
@@ -88,6 +94,7 @@ def check(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     Returns:
       the report, with `acceptable`: whether `prepare` would take these rows and lists.
     """
+    row_checks.check_rows(rows, settings.source)
     rows, given = row_checks.arrange(rows, settings)
     count, good = tally.Tally(), []
     for row, result in records.make_all(rows, settings.decoding):
@@ -153,8 +160,8 @@ def _too_many_bad(
     return registry.UserError(
         f"{len(bad)} of{so_far} {total} rows cannot be used; --max_bad_fraction="
         f"{settings.max_bad_fraction:g} allows {settings.allowed(total)}. The first: "
-        f"{bad[0].file} {bad[0].reason}. Mend or drop such files (--check lists them all) or raise "
-        "the fraction."
+        f"{bad[0].file} {bad[0].reason}. Correct or drop such files (--check lists them all) or "
+        "raise the fraction."
     )
 
 

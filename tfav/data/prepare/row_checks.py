@@ -10,12 +10,15 @@ from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
 from tfav.data.prepare.settings import Settings
 
+# What `dataset.prepare` writes, beside shards.
+_WRITTEN = ("dataset.json", "index.csv", "lists", "report.json", "bad_rows.csv")
+
 
 def check_output(output: str, overwrite: bool) -> None:
     """Checks that a data set may be written to `output`.
 
     Raises:
-      UserError: something is there, and `overwrite` is off or it is no data set.
+      UserError: something is there, and `overwrite` is off or it is no data set, or holds more.
     """
     if not os.path.lexists(output) or (os.path.isdir(output) and not os.listdir(output)):
         return
@@ -29,6 +32,29 @@ def check_output(output: str, overwrite: bool) -> None:
             f"--output={output} is no prepared data set, so --overwrite does not delete it: name "
             "another folder."
         )
+    for name in sorted(os.listdir(output)):
+        if name not in _WRITTEN and not name.endswith(".tfrecord") and name[0] != ".":
+            raise registry.UserError(
+                f"--output={output} holds {name}, which prepare has not written, so --overwrite "
+                "does not delete it: move it away, or name another folder."
+            )
+
+
+def check_rows(rows: Sequence[manifest.Row], source: str) -> None:
+    """Checks what a source lists, which may be code of the user's.
+
+    Raises:
+      UserError: no list of rows, or an empty one.
+    """
+    strange = [rows] if not isinstance(rows, (list, tuple)) else rows
+    strange = [row for row in strange if not isinstance(row, manifest.Row)]
+    if strange:
+        raise registry.UserError(
+            f"the source {source!r} lists a {type(strange[0]).__name__}: let it return a list of "
+            "tfav.data.prepare.manifest.Row."
+        )
+    if not rows:
+        raise registry.UserError(f"the source {source!r} lists no rows: nothing to do.")
 
 
 def check_inside(rows: Sequence[manifest.Row], output: str) -> None:
@@ -49,12 +75,9 @@ def arrange(
     A row of the training split that a given list names goes to the split `heldout`.
 
     Raises:
-      UserError: a setting out of range or without use, no rows, an id twice, or a modality of two
-        kinds.
+      UserError: a setting out of range or without use, an id twice, or a modality of two kinds.
     """
     settings.check()
-    if not rows:
-        raise registry.UserError(f"the source {settings.source!r} lists no rows: nothing to do.")
     frames = {"derive": ",".join(settings.derive), "fps": settings.fps}
     frames["num_frames"] = settings.num_frames if settings.num_frames != 1 else 0
     for flag, value in frames.items():

@@ -84,6 +84,11 @@ class Settings:
             raise registry.UserError(
                 f"--runner={self.runner} needs --decoded=FOLDER, which all its workers can reach."
             )
+        if self.beam_options and not self.runner:
+            raise registry.UserError(
+                f"--beam_options={' '.join(self.beam_options)} means nothing without --runner: "
+                "name the runner of Beam, or leave it out."
+            )
         derive = list(self.derive)
         if not set(derive) <= set(motion.DERIVED) or len(set(derive)) < len(derive):
             raise registry.UserError(

@@ -38,9 +38,11 @@ class Tally:
         self._formats: collections.Counter[str] = collections.Counter()
         # (split, label) to its modalities.
         self._modalities: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
-        self._contents: dict[bytes, tuple[str, str]] = {}  # digest to split and id that came first
+        # Digest to split, id and label that came first.
+        self._contents: dict[bytes, tuple[str, str, str]] = {}
         # "train, test" to pairs of ids.
         self._same: dict[str, list[str]] = collections.defaultdict(list)
+        self._relabelled: dict[str, list[str]] = collections.defaultdict(list)  # the same by split
         self._left_out = formats.LeftOut()
 
     def add(
@@ -82,14 +84,20 @@ class Tally:
             self._lacking[name].append(record.id)
 
     def _compare(self, record: shards.Record) -> None:
-        """Counts a row whose sound or one of whose images another split has too."""
+        """Counts a row whose sound or one of whose images another split or label has too."""
         sound: list[Any] = [] if record.audio is None else [np.ascontiguousarray(record.audio)]
         others: dict[str, str] = {}
+        relabelled = ""
         for content in itertools.chain(sound, *record.frames.values()):
             digest = hashlib.blake2b(content, digest_size=12).digest()
-            split, name = self._contents.setdefault(digest, (record.split, record.id))
+            own = (record.split, record.id, record.label)
+            split, name, label = self._contents.setdefault(digest, own)
             if split != record.split:
                 others.setdefault(split, name)
+            elif label != record.label:
+                relabelled = relabelled or f"{name} ({label}) = {record.id} ({record.label})"
+        if relabelled:
+            self._relabelled[record.split].append(relabelled)
         for split, name in others.items():
             self._same[f"{split}, {record.split}"].append(f"{name} = {record.id}")
 
@@ -129,6 +137,7 @@ class Tally:
             "videos_without": _counted(self._lacking),
             "identities_in_two_splits": shared,
             "contents_in_two_splits": _counted(self._same),
+            "contents_under_two_labels": _counted(self._relabelled),
             "left_out_of_folders": str(self._left_out) if self._left_out else "",
             "seconds": _spread(seconds),
             "shorter_side": _spread(self._sides),
@@ -185,6 +194,11 @@ def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
         lines.append(
             f"rows with the same audio or image in {_both(pair)}: {found['count']} (a leak; "
             f"{_some(found['first'])})"
+        )
+    for split, found in report["contents_under_two_labels"].items():
+        lines.append(
+            f"rows of {split} with the same audio or image under two labels: {found['count']} "
+            f"({_some(found['first'])})"
         )
     meaning = {sources.ANY: "right for classes, a leak if they are identities"}
     for pair, count in report["identities_in_two_splits"].items():

@@ -125,7 +125,7 @@ def write_corpus(
         staging.rename(root)
     except OSError as error:
         raise registry.UserError(
-            f"{root}: the synthetic corpus could not be written ({error}): mend that or name "
+            f"{root}: the synthetic corpus could not be written ({error}): correct that or name "
             "another folder."
         ) from error
     finally:
@@ -154,7 +154,7 @@ def _check(
 ) -> None:
     if num_identities < _MIN_IDENTITIES or num_identities % 2:
         raise registry.UserError(
-            f"num_identities={num_identities}: give an even number of at least {_MIN_IDENTITIES}, "
+            f"--identities={num_identities}: give an even number of at least {_MIN_IDENTITIES}, "
             "so that train, val and test each hold two women and two men."
         )
     for name, value, least in (

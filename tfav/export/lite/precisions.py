@@ -116,4 +116,4 @@ def find(name: str) -> Precision:
     Raises:
       UserError: an unknown precision.
     """
-    return registry.lookup(PRECISIONS, name, "precision")
+    return registry.lookup(PRECISIONS, name, "precision", registry.instance(Precision))

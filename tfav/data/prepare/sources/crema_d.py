@@ -59,13 +59,13 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     twice = sorted(set(clips["train"]) & set(clips["test"]))
     if twice:
         raise registry.UserError(
-            f"{twice[0]!r} is in both {files['train']} and {files['test']}: mend the lists."
+            f"{twice[0]!r} is in both {files['train']} and {files['test']}: correct the lists."
         )
     actors = {clip: clip.split("_")[0] for clip in labels}
     gender = _genders(files["demographics"]) if "demographics" in files else {}
     unknown = sorted(set(actors.values()) - set(gender))
     if gender and unknown:
-        raise registry.UserError(f"{files['demographics']} lacks actor {unknown[0]}: mend it.")
+        raise registry.UserError(f"{files['demographics']} lacks actor {unknown[0]}: correct it.")
     if options.split_number != 1 and not options.speaker_disjoint:
         raise registry.UserError(
             f"--split_number={options.split_number} needs --speaker_disjoint: the official split "

@@ -20,7 +20,7 @@ def folder(path: str | None, source: str, flag: str, holds: Sequence[str] = ()) 
     if not path:
         raise registry.UserError(f"--source={source} needs --{flag}=FOLDER.")
     if not os.path.isdir(path):
-        raise registry.UserError(f"--{flag}={path} is not a folder: mend the path.")
+        raise registry.UserError(f"--{flag}={path} is not a folder: correct the path.")
     if holds and not any(os.path.exists(os.path.join(path, name)) for name in holds):
         raise registry.UserError(
             f"--{flag}={path} holds no {' or '.join(holds)}: give the folder that --source="
@@ -61,7 +61,7 @@ def read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
         with open(path, encoding="utf-8-sig") as file:
             lines = [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise registry.UserError(f"{path} cannot be read ({error}): mend the list.") from error
+        raise registry.UserError(f"{path} cannot be read ({error}): correct the list.") from error
     if not lines:
         raise registry.UserError(f"{path} is empty: give the official list.")
     return lines

@@ -38,7 +38,7 @@ class Source:
     def rows(self, options: Any) -> list[Any]:
         """Returns the rows of a data set, as `function` lists them."""
         if isinstance(self.function, str):
-            return registry.lookup({}, self.function, "source")(options)
+            return registry.lookup({}, self.function, "source", _FUNCTION)(options)
         return self.function(options)
 
     @property
@@ -47,15 +47,22 @@ class Source:
         return self.labels in (IDENTITIES, ANY)
 
 
+_FUNCTION = registry.function("options")
+_WANTED = registry.Wanted(
+    f"{_FUNCTION.words} that lists rows, or an instance of tfav.data.prepare.sources.Source",
+    lambda found: isinstance(found, Source) or _FUNCTION.holds(found),
+)
+
+
 def named(table: Mapping[str, Source], name: str) -> Source:
     """Returns the source of `--source`: a row of the table, or a dotted path.
 
     What the path leads to is a `Source`, or a function `rows(options)` that may read every flag.
 
     Raises:
-      UserError: it leads nowhere.
+      UserError: it leads nowhere, or to something else.
     """
-    found = registry.lookup(table, name, "source")
+    found = registry.lookup(table, name, "source", _WANTED)
     return found if isinstance(found, Source) else Source(found, own=None)
 
 

@@ -60,5 +60,7 @@ def _names(path: str, numbers: list[int]) -> dict[int, str]:
     names = {cells["label"]: cells["species_code"] for _, cells in lines}
     missing = [number for number in numbers if str(number) not in names]
     if missing:
-        raise registry.UserError(f"{path} lacks the label {missing[0]}: mend or remove the file.")
+        raise registry.UserError(
+            f"{path} lacks the label {missing[0]}: correct or remove the file."
+        )
     return {number: names[str(number)] for number in numbers}

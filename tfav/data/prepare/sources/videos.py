@@ -53,7 +53,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         splits = dict.fromkeys(_walk(root), "train")
         if not splits:
             raise registry.UserError(
-                f"--root={root} holds no video ({formats.listed('video')}): mend the path."
+                f"--root={root} holds no video ({formats.listed('video')}): correct the path."
             )
     if set(splits.values()) == {"train"}:
         splits = _drawn(splits, options)

@@ -41,7 +41,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         if not folder:
             raise registry.UserError(f"--source=voxceleb1 needs --{name}=FOLDER.")
         if not os.path.isdir(folder):
-            raise registry.UserError(f"--{name}={folder} is not a folder: mend the path.")
+            raise registry.UserError(f"--{name}={folder} is not a folder: correct the path.")
         roots[name] = folder
     if not options.split_csv:
         raise registry.UserError(

@@ -77,7 +77,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     if len(without) == len(found):
         raise registry.UserError(
             f"--image_root={image_root} holds no folder of frames of any utterance, such as "
-            f"{_folder(without[0])}: mend the path."
+            f"{_folder(without[0])}: correct the path."
         )
     if without:
         logging.warning(

@@ -1,0 +1,134 @@
+"""What a dotted path leads to is checked at every table that takes one, and is a sentence there."""
+
+import ast
+import pathlib
+
+import pytest
+
+from tests import small
+from tfav import registry
+from tfav.commands import encoder_formats, report
+from tfav.commands.pages import page_kind
+from tfav.commands.protocols import table as protocols
+from tfav.data import kinds
+from tfav.data.input import augment
+from tfav.data.prepare import row_checks, sources
+from tfav.encoders import audio, vgg
+from tfav.experiment import models
+from tfav.export.lite import precisions
+from tfav.layers import blocks, classifiers, fusion, spectrograms
+from tfav.losses import alignment
+from tfav.recipes import dmc, mmcosine
+from tfav.training import optimizers, strategy
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+# Modules, functions that Python has built in, classes of it, and paths that lead nowhere.
+WRONG = ["os.path", "os.getcwd", "builtins.int", "builtins.len", "..x", "os."]
+WRONG += ["os..path", "nowhere.at_all", "math.pi"]
+
+
+def _config(**fields):
+    c = small.config("")
+    c.update_from_flattened_dict(fields)
+    return c
+
+
+def _encoders():
+    return {m: audio.Tiny(8, seed=1, name=m) for m in ("audio", "image")}
+
+
+def _mmcosine(**arguments):
+    return mmcosine.MMCosine(_encoders(), 3, **{"head": "cosine", "fusion": "concat", **arguments})
+
+
+def _optimizer(path):
+    return optimizers.create(path, 0.1, schedule="constant", num_steps=1)
+
+
+def _source(path):
+    source = sources.named(sources.SOURCES, path)
+    row_checks.check_rows(source.rows(None), path)
+
+
+def _page(path):
+    return registry.lookup(report.PAGES, path, "page", registry.instance(page_kind.PageKind))
+
+
+def _kernel(path):
+    return blocks.Conv(2, (1, 1), seed=0, init=path).build((None, 1, 1, 1))
+
+
+def _vgg(make):
+    return lambda path: make(8, global_pool=path)
+
+
+# Where a path is looked up to what does so.
+DOORS = {
+    "training/strategy.py": [strategy.create],
+    "training/optimizers.py": [_optimizer],
+    "recipes/mmcosine.py": [
+        lambda path: _mmcosine(head=path),
+        lambda path: _mmcosine(fusion=path),
+    ],
+    "recipes/dmc.py": [lambda path: dmc.DMC(_encoders(), 0, mode=path)],
+    "export/lite/precisions.py": [precisions.find],
+    "losses/alignment.py": [alignment.resolve],
+    "experiment/models.py": [
+        lambda path: models.encoders(_config(**{"audio.encoder": path})),
+        lambda path: models.recipe_class(_config(recipe=path)),
+    ],
+    "layers/spectrograms.py": [lambda path: spectrograms.make({"kind": path, "num_mels": 40})],
+    "layers/blocks.py": [_kernel],
+    "data/kinds/kind.py": [kinds.find],
+    "data/input/augment.py": [lambda path: augment.resolve([path]), augment.changes_sound],
+    "data/prepare/sources/source.py": [
+        lambda path: sources.Source(path).rows(None),
+        _source,
+    ],
+    "encoders/vgg.py": [_vgg(vgg.VGGish), lambda path: vgg.VGG16(8, 32, global_pool=path)],
+    "commands/report.py": [_page],
+    "commands/encoder_formats.py": [
+        lambda path: encoder_formats._rows(None, "audio", path, ["float32"], 1.0)
+    ],
+    "commands/protocols/table.py": [protocols.find],
+}
+
+
+def test_every_place_that_looks_a_path_up_is_walked_here():
+    calls = {}
+    for file in sorted((ROOT / "tfav").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "registry.lookup":
+                calls.setdefault(str(file.relative_to(ROOT / "tfav")), []).append(node)
+    assert {name: len(found) for name, found in calls.items()} == {
+        name: len(found) for name, found in DOORS.items()
+    }
+
+
+CASES = [(f"{name}:{n}", door) for name, doors in DOORS.items() for n, door in enumerate(doors)]
+
+
+@pytest.mark.parametrize("path", WRONG)
+@pytest.mark.parametrize(("name", "door"), CASES, ids=[name for name, _ in CASES])
+def test_a_path_to_something_else_is_a_sentence(name, door, path):
+    with pytest.raises(registry.UserError) as caught:
+        door(path)
+    said = str(caught.value)
+    assert path in said and "\n" not in said and said.endswith(".")
+
+
+ROWS = {
+    registry.subclass(classifiers.ModalityClassifier): classifiers.HEADS,
+    registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **spectrograms.FRONTENDS},
+    registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,
+    registry.function(): strategy.STRATEGIES,
+    registry.function("x", "seed"): {
+        **augment.IMAGE_AUGMENTATIONS,
+        **augment.AUDIO_AUGMENTATIONS,
+    },
+}
+
+
+@pytest.mark.parametrize("wanted", ROWS, ids=lambda wanted: wanted.words)
+def test_the_rows_of_a_table_are_what_a_path_must_lead_to(wanted):
+    assert all(wanted.holds(row) for row in ROWS[wanted].values())

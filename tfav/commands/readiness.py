@@ -1,0 +1,86 @@
+"""What a training is checked for before it takes hours: its data, its front-end, its validation."""
+
+import ml_collections
+from absl import logging
+
+from tfav import registry
+from tfav.commands.protocols import table as protocols
+from tfav.data import shards
+from tfav.data.input import lengths
+from tfav.experiment import models
+from tfav.layers import spectrograms
+from tfav.recipes import recipe as base
+
+# An offset before the logarithm that is more of what the loudest tone has hides all that is softer.
+_OFFSET_SHARE = 1e-2
+
+
+def check_validated(c: ml_collections.ConfigDict, workdir: str) -> None:
+    """Raises UserError where a first phase would not be validated twice, before it takes hours."""
+    steps, every = c.train.num_steps, c.train.validate_every
+    times = -(-steps // every) if every else 0
+    if times < 2:
+        raise registry.UserError(
+            f"{workdir} would be validated {times} times, and blending compares two validations: "
+            f"set --config.first_phase.train.validate_every to {steps // 2} or fewer."
+        )
+
+
+def check_groups(c: ml_collections.ConfigDict, index: shards.Index) -> None:
+    """Raises UserError where the data lacks the column by which intervals are to be resampled."""
+    if c.eval.groups and c.eval.groups not in index.extra:
+        raise registry.UserError(
+            f"--config.eval.groups={c.eval.groups}: {index.directory} has no such column: choose "
+            f"from {', '.join(index.extra) or 'none'}, or leave it empty."
+        )
+
+
+def check_validation(c: ml_collections.ConfigDict, index: shards.Index, *, needed: bool) -> None:
+    """Raises UserError unless the data has what validation needs; `needed`: by the next phase."""
+    try:
+        protocols.check_data(c, index)
+    except registry.UserError as error:
+        if not needed:
+            raise
+        raise registry.UserError(
+            f"{index.directory} cannot validate the first phase, by whose validations "
+            "--config.loss.blending=estimated weighs the losses: prepare the data with a split "
+            "val, or train a variant without blending."
+        ) from error
+
+
+def check_frontend(recipe: base.Recipe) -> None:
+    """Raises UserError where bands of a log-mel spectrogram are the same whatever is heard."""
+    frontends = [e.frontend for e in recipe.encoders.values() if e.item_spec.clip]
+    for log_mel in (f for f in frontends if isinstance(f, spectrograms.LogMel)):
+        empty = int((~log_mel.mel.any(axis=0)).sum())
+        if empty:
+            raise registry.UserError(
+                f"--config.audio.frontend.num_mels={log_mel.num_bands}: {empty} of its bands hold "
+                "no bin of the Fourier transform and would be the same for every sound: lower "
+                "num_mels, or raise fft_length or the distance of lower_hz and upper_hz."
+            )
+        loudest = (log_mel.amplitude * log_mel.frame_length_samples) ** log_mel.power
+        if log_mel.log_offset > _OFFSET_SHARE * loudest:
+            raise registry.UserError(
+                f"--config.audio.frontend.log_offset={log_mel.log_offset:g} hides all that is "
+                f"softer than a tone at full scale, which has at most {loudest:.2g} with amplitude="
+                f"{log_mel.amplitude:g}: lower it, or raise the amplitude."
+            )
+
+
+def count_unheard(c: ml_collections.ConfigDict, index: shards.Index) -> None:
+    """Logs how many clips are longer than the longest crop."""
+    if not any(spec.clip for spec in models.items(c).values()):
+        return
+    longest = c.data.audio_seconds[1]
+    lost = lengths.unheard(index.select(c.data.train_split), longest)
+    if lost.clips:
+        logging.info(
+            "a step hears up to %g s of a clip, from any place on: %d of %d clips of %s are longer "
+            "(--config.data.audio_seconds)",
+            longest,
+            lost.clips,
+            lost.of,
+            c.data.train_split,
+        )
