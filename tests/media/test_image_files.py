@@ -145,9 +145,9 @@ def _cut(name):
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"GIF? no" * 99), "not readable as an image"),
         (_cut("JPEG"), "is cut short or damaged"),
-        (_cut("PNG"), "not readable as an image"),
+        (_cut("PNG"), "is cut short or damaged"),
         (lambda path: Image.new("RGB", (1, 1)).save(path, "JPEG"), "1x1 pixels.*at least 16"),
-        (lambda path: Image.new("RGB", (5000, 20)).save(path, "PNG"), "512x2 pixels"),
+        (lambda path: Image.new("RGB", (5000, 20)).save(path, "PNG"), "5000x20 pixels, 512x2 once it is shrunk"),
         (lambda path: Image.new("1", (20_000, 20_000)).save(path, "PNG"), "more pixels than --max"),
     ],
 )
