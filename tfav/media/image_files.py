@@ -7,20 +7,16 @@ Pillow takes files that TensorFlow refuses.
 import functools
 import hashlib
 import io
-import math
 import os
-import re
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
 
 from PIL import Image, UnidentifiedImageError
 
 from tfav.media import (
     bad_file,
     colours,
-    formats,
     jpeg_scans,
     limits,
     orientation,
@@ -133,29 +129,6 @@ def to_jpeg(image: Image.Image, full_colour: bool = False) -> bytes:
     return encoded.getvalue()
 
 
-def image_paths(paths: Sequence[str]) -> list[str]:
-    """Returns `paths` with every folder replaced by the images in it, sorted by name.
-
-    Numbers in names count as numbers: `2.jpg` comes before `10.jpg`.
-
-    Raises:
-      BadFile: a folder that cannot be read, or without images.
-    """
-    files = []
-    for path in paths:
-        if not os.path.isdir(path):
-            files.append(path)
-            continue
-        try:
-            names = [x for x in os.listdir(path) if formats.modality(x) == "image"]
-        except OSError as error:
-            raise bad_file.BadFile(f"is a folder that cannot be read ({error.strerror})") from error
-        if not names:
-            raise bad_file.BadFile(f"is a folder without images ({formats.listed('image')})")
-        files += [os.path.join(path, name) for name in sorted(names, key=_natural)]
-    return files
-
-
 def check_side(image: Image.Image) -> None:
     """Raises BadFile for a side shorter than 16 pixels."""
     _check_side(image.size, image.size)
@@ -169,9 +142,9 @@ def stored_size(width: int, height: int, max_side: int) -> tuple[int, int]:
     longest = max(width, height)
     if longest <= max_side:
         return width, height
-    return (2 * width * max_side + longest) // (2 * longest), (
-        2 * height * max_side + longest
-    ) // (2 * longest)
+    return (2 * width * max_side + longest) // (2 * longest), (2 * height * max_side + longest) // (
+        2 * longest
+    )
 
 
 def _check_side(size: tuple[int, int], stored: tuple[int, int]) -> None:
@@ -246,12 +219,6 @@ def _encoded(
     if image.size != stored:  # `reducing_gap`: box filter first, as `thumbnail` does
         image = image.resize(stored, Image.Resampling.LANCZOS, reducing_gap=2.0)
     return to_jpeg(image), image.height, image.width
-
-
-def _natural(name: str) -> list[tuple[float, str]]:
-    """Sorts names that hold numbers: numbers before letters, and by their value."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(int(x) if x[0] in "0123456789" else math.inf, x) for x in parts]
 
 
 def _message(error: Exception) -> str:

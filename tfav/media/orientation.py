@@ -37,7 +37,7 @@ def read(image: Image.Image, content: bytes) -> int:
         first = next(found, None)
         return UPRIGHT if first is None else _Tiff(content, first.start).orientation()
     if image.format == "TIFF":
-        return int(image.tag_v2.get(TAG, UPRIGHT))  # type: ignore[attr-defined]
+        return UPRIGHT  # Pillow turns it when it loads it
     exif = image.info.get("exif", b"").removeprefix(EXIF)
     return _Tiff(exif, 0).orientation() if exif else UPRIGHT
 

@@ -77,7 +77,7 @@ def is_whole(content: bytes) -> bool:
     """Whether the data of a PNG hold all of its rows.
 
     Raises:
-      zlib.error: they are damaged.
+      zlib.error: they are damaged, or a checksum is wrong.
     """
     left, unpacker = header(content).num_bytes, zlib.decompressobj()
     for packed in _packed(content):
@@ -91,5 +91,11 @@ def _packed(content: bytes) -> Iterator[bytes]:
     """Yields the data of a PNG in small pieces: what is not unpacked yet is copied each time."""
     for chunk in read(content):
         if chunk.name == b"IDAT":
+            crc = zlib.crc32(chunk.name)
             for at in range(chunk.start, chunk.end, _PIECE_BYTES):
-                yield content[at : min(at + _PIECE_BYTES, chunk.end)]
+                piece = content[at : min(at + _PIECE_BYTES, chunk.end)]
+                crc = zlib.crc32(piece, crc)
+                yield piece
+            told = content[chunk.end : chunk.end + 4]
+            if len(told) == 4 and told != crc.to_bytes(4, "big"):
+                raise zlib.error("a checksum of its data is wrong")
