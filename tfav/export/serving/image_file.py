@@ -12,7 +12,7 @@ from PIL import Image
 
 from tfav import items
 from tfav.data.input import crops
-from tfav.export.serving import image_headers, jpeg_scans, requests
+from tfav.export.serving import image_headers, jpeg_data, requests
 from tfav.media import colours, image_files, orientation, png_chunks
 from tfav.ops import binary
 
@@ -53,7 +53,7 @@ def _pixels(signature: str, file: tf.Tensor) -> tf.Tensor:
 
 
 def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    scans = jpeg_scans.read(file, content)
+    scans = jpeg_data.read(file, content)
     shape = scans.shape
     turn = image_headers.read_orientation(content, image_headers.in_jpeg(content))
     name = "a JPEG file"

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests import odd_images
-from tfav.export.serving import jpeg_scans as in_graph
+from tfav.export.serving import jpeg_data
 from tfav.media import jpeg_scans
 
 KINDS = {
@@ -21,7 +21,7 @@ KINDS = {
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def read(file):
-    return in_graph.read(file, tf.io.decode_raw(file, tf.uint8))
+    return jpeg_data.read(file, tf.io.decode_raw(file, tf.uint8))
 
 
 def check(content):
