@@ -58,13 +58,38 @@ SOUNDS = {
     "other chunks": Case(wav(voice(), chunk(b"JUNK", b"...."), ODD)),
     "odd chunk, no pad byte": Case(
         wav(voice(), chunk(b"LIST", b"INFOISFT\x05\0\0\0abcde", padded=False)),
-        files=".?",  # up to libsndfile
-        like=wav(voice()),
     ),
     "format of 18 bytes": Case(
         wav(voice(), form=struct.pack("<HHIIHHH", 1, 1, RATE, 2 * RATE, 2, 16, 0))
     ),
     "garbage behind": Case(wav(voice()) + b"\x01\x02garbage" * 50),
+    "LIST behind": Case(wav(voice()) + ODD),
+    "zeros behind": Case(wav(voice()) + bytes(4_096)),
+    "two formats": Case(
+        wav(voice(), chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8_000, 16_000, 2, 16)))
+    ),
+    "samples of which the header tells half": Case(
+        wav(voice(), size=11_200), "holds 11200 bytes behind the end", "holds 11200 bytes behind"
+    ),
+    "two chunks of samples": Case(
+        wav(voice()) + chunk(b"data", voice(seed=1).tobytes()),
+        "has two chunks of samples",
+        "has two chunks of samples, of which",
+    ),
+    "two files in one": Case(
+        wav(voice()) + wav(voice(seed=1)),
+        "holds another recording behind its end",
+        "holds another recording behind its end: send",
+    ),
+    "channels that nearly cancel": Case(
+        wav(np.hstack([voice(), -voice() + voice(seed=1) // 1_000]))
+    ),
+    **{
+        f"{n} channels that nearly cancel": Case(
+            wav(np.hstack([voice(), -voice(), *[voice(seed=1) // 1_000] * (n - 2)]))
+        )
+        for n in (3, 4, 6)
+    },
     "half a sample at the end": Case(wav(voice(), size=2 * 11_200 + 1) + b"\x01"),
     "from a pipe": Case(wav(voice(), ODD, size=0xFFFFFFFF, riff_size=0xFFFFFFFF)),
     "size never written": Case(
@@ -84,6 +109,12 @@ SOUNDS = {
         written(voice() / 32_768, subtype="FLOAT"),
         server="32 bits per sample in the WAV format 3",
         client=f"its format is 3, PCM is 1.*{CONVERT}",
+    ),
+    "float, channels that cancel far outside": Case(
+        written(np.hstack([voice() / 32_768 + 1e6, voice() / 32_768 - 1e6]), subtype="FLOAT"),
+        "has float samples up to 1e.06",
+        "32 bits per sample in the WAV format 3",
+        f"its format is 3, PCM is 1.*{CONVERT}",
     ),
     "44.1 kHz": Case(
         written(voice(), 44_100), server="has 44100 Hz, send 16000 Hz", client=f"44100.*{CONVERT}"
