@@ -58,7 +58,9 @@ def test_joined_files_are_heard_whole_or_refused(kind, count, tmp_path):
 @pytest.mark.parametrize("kind", ["m4a", "mp4"])
 def test_joined_quicktime_files_are_refused(kind, tmp_path):
     path = tmp_path / f"x.{kind}"
-    clips.write(path, 0 if kind == "m4a" else 5, codecs=("mpeg4", "aac"), sound=waves.voice(seconds=SECONDS))
+    clips.write(
+        path, 0 if kind == "m4a" else 5, codecs=("mpeg4", "aac"), sound=waves.voice(seconds=SECONDS)
+    )
     content = path.read_bytes()
     assert len(heard(path, content)) >= RATE
     with pytest.raises(bad_file.BadFile, match="holds another recording behind its end"):
@@ -104,6 +106,7 @@ def test_a_wav_whose_odd_chunk_lacks_its_pad_byte_is_read(size, tmp_path):
     odd = waves.chunk(b"note", b"a" * size)
     found = heard(tmp_path / "x.wav", waves.riff(waves.form(), odd, samples))
     np.testing.assert_array_equal(found, plain)
+    assert audio_files.describe_audio(tmp_path / "x.wav") == "16000 Hz, 1 channel, WAV PCM_16"
     np.testing.assert_array_equal(
         heard(tmp_path / "x.wav", waves.riff(odd, waves.form(), odd, samples)), plain
     )

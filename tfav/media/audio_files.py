@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ def read_audio(
 def describe_audio(path: str | os.PathLike) -> str:
     """Returns what a readable sound file holds: `44100 Hz, 2 channels, WAVEX PCM_24`."""
     try:
-        info = soundfile.info(os.fsencode(path))
+        info = _info(path)
     except _ERRORS:
         with container.opened(path) as file:
             return container.describe_audio(container.stream(file, "audio"))
@@ -193,6 +194,15 @@ def _decode_by_ffmpeg(
         raise bad_file.BadFile(
             unreadable.reason.replace("a video", "audio") if known else _unreadable(error)
         ) from error
+
+
+def _info(path: str | os.PathLike) -> Any:
+    """Returns what libsndfile says of a file, or of its first part where it takes parts alone."""
+    try:
+        return soundfile.info(os.fsencode(path))
+    except soundfile.LibsndfileError:
+        with sound_parts.opened(path, limits.DEFAULT.max_seconds) as parts:
+            return soundfile.info(parts[0])
 
 
 def _check_installed(path: str | os.PathLike, error: soundfile.LibsndfileError) -> None:
