@@ -1,6 +1,7 @@
 """Files in, one unit vector each out; what cannot be read is named and never a row."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_a_file_named_outright_is_called_as_it_was_given(media):
 def test_inputs_that_hold_nothing_are_named(media, tmp_path):
     (tmp_path / "empty").mkdir()
     for name, sentence in {
-        "gone": "gone does not exist: mend --inputs",
+        "gone": "gone does not exist: correct --inputs",
         "empty": "no audio or image in .*empty: --inputs takes .wav, .wave, .flac",
         "media/notes.txt": "notes.txt is neither audio nor image: --inputs takes .wav",
     }.items():
@@ -76,8 +77,22 @@ def test_inputs_that_hold_nothing_are_named(media, tmp_path):
 
 
 def test_two_files_of_one_name_are_refused(media):
-    with pytest.raises(registry.UserError, match="two inputs are called a.wav: embed"):
-        input_files.find([str(media), str(media)])
+    other = media.parent / "other"
+    other.mkdir()
+    shutil.copy(media / "a.wav", other)
+    with pytest.raises(
+        registry.UserError, match="two inputs are called a.wav, .*media.* and .*other/a.wav: embed"
+    ):
+        input_files.find([str(media), str(other)])
+
+
+def test_a_file_that_is_named_twice_is_told_so(media):
+    path = str(media / "a.wav")
+    for inputs in ([path, path], [str(media), str(media)]):
+        with pytest.raises(
+            registry.UserError, match=r"--inputs holds .*a\.wav twice: name it once"
+        ):
+            input_files.find(inputs)
 
 
 # What is embedded -------------------------------------------------------------------------------
@@ -205,7 +220,9 @@ def _spoil(media, names):
 
 def test_an_unreadable_file_ends_the_run_with_its_name_and_reason(media, embedder):
     _spoil(media, ["b/wide.PNG"])
-    with pytest.raises(registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): mend or"):
+    with pytest.raises(
+        registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): correct or"
+    ):
         _embed(embedder, media)
 
 

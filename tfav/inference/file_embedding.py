@@ -47,7 +47,7 @@ def load(embedder: embedders.Embedder, modality: str, path: str) -> np.ndarray:
     try:
         item = _load(spec, path, limits.DEFAULT)
     except bad_file.BadFile as error:
-        raise registry.UserError(f"{path} {error.reason}: mend it or name another.") from error
+        raise registry.UserError(f"{path} {error.reason}: correct it or name another.") from error
     return item[: embedder.hearing.max_samples] if spec.clip else item
 
 
@@ -149,7 +149,7 @@ def embed(
     if not wanted:
         raise registry.UserError(
             f"this model embeds {' and '.join(embedder.modalities)} and --inputs holds none of "
-            f"it: mend either."
+            f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
     result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})
@@ -163,8 +163,8 @@ def embed(
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
                 path, reason = result.bad[0]
                 raise registry.UserError(
-                    f"{path} {reason} ({len(result.bad)} of {total} files so far): mend or remove "
-                    "it, or leave such files out with --max_bad_fraction=0.1."
+                    f"{path} {reason} ({len(result.bad)} of {total} files so far): correct or "
+                    "remove it, or leave such files out with --max_bad_fraction=0.1."
                 )
     return result
 

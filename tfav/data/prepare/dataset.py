@@ -153,8 +153,8 @@ def _too_many_bad(
     return registry.UserError(
         f"{len(bad)} of{so_far} {total} rows cannot be used; --max_bad_fraction="
         f"{settings.max_bad_fraction:g} allows {settings.allowed(total)}. The first: "
-        f"{bad[0].file} {bad[0].reason}. Mend or drop such files (--check lists them all) or raise "
-        "the fraction."
+        f"{bad[0].file} {bad[0].reason}. Correct or drop such files (--check lists them all) or "
+        "raise the fraction."
     )
 
 
