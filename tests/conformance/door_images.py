@@ -111,7 +111,7 @@ def damaged_crc():
 EXIF = b"Exif\0\0"
 SHORT_OF_DATA = "is cut short or damaged: its data end before the image does"
 SERVED_SHORT = "a JPEG file is cut short or damaged, its data end before the image does: send"
-BROKEN = "a PNG file is damaged, it cannot be decoded: send an intact one"
+BROKEN = "a PNG file is damaged and cannot be decoded: send an intact one"  # by the client
 KINDS = "a file is neither JPEG nor PNG, send one of these"
 IMAGES = {
     "JPEG": Case(encoded(photograph())),

@@ -12,7 +12,7 @@ import soundfile
 
 from tests import small
 from tests.conformance.door_cases import LEAST, SAME
-from tests.conformance.door_images import IMAGES, turned
+from tests.conformance.door_images import BROKEN, IMAGES, turned
 from tests.conformance.door_sounds import RATE, SOUNDS, voice
 from tests.export import conftest
 from tests.export.conftest import recipe  # noqa: F401
@@ -99,7 +99,8 @@ def walk(case, modality, signature, suffix, heard, loaded, rest, tmp_path):
     except Refused as refused:
         said = client.asserted(str(refused))
         assert refused.code == "INVALID_ARGUMENT"
-        assert case.server and re.search(f"^{signature}: .*{case.server}", said), said
+        start = "" if case.server == BROKEN else f"{signature}: .*"
+        assert case.server and re.search(f"^{start}{case.server}", said), said
     before = case.server if case.client is None else case.client
     try:
         found = np.array(getattr(rest, signature)(path))

@@ -261,8 +261,13 @@ def pauses(retries: int) -> list[float]:
 def asserted(message: str) -> str:
     """Returns the first line of what a server says, of an assertion in its graph the sentence.
 
-    That comes wrapped in the values that were compared.
+    That comes wrapped in the values that were compared. Decoders speak for themselves: of those of
+    images the sentence is made here.
     """
+    damaged = re.search(r"Invalid (PNG|JPEG)", message)
+    if damaged:
+        kind = damaged.group(1)
+        return f"a {kind} file is damaged and cannot be decoded: send an intact one"
     found = re.search(r"assertion failed: \[(.+?)\s*\](?: \[|\s|$)", message, re.DOTALL)
     return found.group(1) if found else (message.splitlines() or [""])[0]
 

@@ -21,14 +21,15 @@ KINDS = {
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def read(file):
-    return jpeg_data.read(file, tf.io.decode_raw(file, tf.uint8))
+    scans = jpeg_data.read(tf.io.decode_raw(file, tf.uint8))
+    return scans, jpeg_data.filled(file, scans)
 
 
 def check(content):
-    right, found = jpeg_scans.read(content), read(content)
+    right, (found, filled) = jpeg_scans.read(content), read(content)
     assert bool(found.complete) == right.complete and bool(found.closed) == right.closed
     if right.closed:  # else it is refused for that
-        assert found.filled.numpy() == jpeg_scans.filled(content, right)
+        assert filled.numpy() == jpeg_scans.filled(content, right)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -36,8 +37,9 @@ def test_the_data_of_a_jpeg_end_at_the_same_places(kind):
     image = Image.fromarray(np.asarray(odd_images.noise()))
     image = image.convert("L") if kind == "grey" else image
     whole = odd_images.encoded(image, **KINDS[kind])
-    assert read(whole).shape.numpy().tolist() == [120, 90, 1 if kind == "grey" else 3]
-    assert read(whole).closed and read(whole).complete
+    scans, _ = read(whole)
+    assert scans.shape.numpy().tolist() == [120, 90, 1 if kind == "grey" else 3]
+    assert scans.closed and scans.complete and scans.plain == (kind in ("plain", "grey"))
     check(whole)
     draw = random.Random(kind)
     for _ in range(40):

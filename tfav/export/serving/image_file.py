@@ -18,7 +18,7 @@ from tfav.ops import binary
 
 _JPEG, _PNG = b"\xff\xd8\xff", png_chunks.SIGNATURE
 _MIRRORED, _UPSIDE_DOWN, _LYING = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)
-_WHITE = 255.0
+_WHITE, _GREY, _GREY_TOLERANCE = 255.0, 128.0, 2.0
 # As Pillow, which the reader of files decodes with.
 _MAX_PIXELS = 2 * int(Image.MAX_IMAGE_PIXELS or 0)
 
@@ -53,7 +53,7 @@ def _pixels(signature: str, file: tf.Tensor) -> tf.Tensor:
 
 
 def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    scans = jpeg_data.read(file, content)
+    scans = jpeg_data.read(content)
     shape = scans.shape
     turn = image_headers.read_orientation(content, image_headers.in_jpeg(content))
     name = "a JPEG file"
@@ -74,10 +74,26 @@ def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
         )
 
     with requests.in_order(checks):
-        pixels = _decoded(signature, name, decode, file)
-    with requests.in_order([lambda: _same(signature, name, decode, scans.filled, pixels)]):
+        pixels = decode(tf.identity(file))
+    same = tf.cond(
+        ~scans.plain | ~is_rgb | _ends_grey(pixels),
+        lambda: tf.reduce_all(pixels == decode(jpeg_data.filled(file, scans))),
+        lambda: tf.constant(True),
+    )
+    with requests.in_order([_enough(signature, name, same)]):
         pixels = tf.identity(pixels)
     return tf.cond(is_kept, lambda: pixels, lambda: _stored(_upright(pixels, turn)))
+
+
+def _ends_grey(pixels: tf.Tensor) -> tf.Tensor:
+    """Whether the last pixel of an image is as bright as those that no data were left for.
+
+    Of one scan without restart markers all blocks behind the end of the data are grey, so the
+    others need not be decoded twice. Else that would cost each image its time over again, and a
+    line in the server's log: libjpeg tells of the bytes that it has no use for.
+    """
+    red, green, blue = tf.unstack(tf.cast(pixels[-1, -1], tf.float32))
+    return tf.abs(0.299 * red + 0.587 * green + 0.114 * blue - _GREY) <= _GREY_TOLERANCE
 
 
 def _png(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
@@ -86,58 +102,20 @@ def _png(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
     depth, colour = (binary.number(content, place, 1) for place in (24, 25))
     name = "a PNG file"
     sizes = _sizes(signature, name, tf.stack([height, width]))
+    least = colours.LEAST_OF_16_BITS
+
     with requests.in_order([_whole(signature, name, ends), *sizes]):
-        pixels = _decoded(
-            signature,
-            name,
-            lambda png: tf.cond(
-                transparent | (colour >= 4),  # 4 and 6 have an alpha channel
-                lambda: _on_white(tf.io.decode_png(png, channels=4)),
-                lambda: tf.io.decode_png(png, channels=3),
-            ),
-            file,
-        )
-    brightest, least = tf.reduce_max(pixels), colours.LEAST_OF_16_BITS
+        file = tf.identity(file)
+    pixels = tf.cond(
+        transparent | (colour >= 4),  # 4 and 6 have an alpha channel
+        lambda: _on_white(tf.io.decode_png(file, channels=4)),
+        lambda: tf.io.decode_png(file, channels=3),
+    )
+    is_full = (depth < 16) | (tf.reduce_max(pixels) >= tf.cast(least, tf.uint8))
     dark = f"{signature}: {name} is almost black, its 16-bit values stay below {256 * least} of"
     scale = "65535, as those of 8 or 12 bits do: scale them to the whole range"
-    seen = [
-        lambda: requests.refuse_unless(
-            (depth < 16) | (tf.cast(brightest, tf.int32) >= least), f"{dark} {scale}"
-        )
-    ]
-    with requests.in_order(seen):
+    with requests.in_order([lambda: requests.refuse_unless(is_full, f"{dark} {scale}")]):
         return _stored(_upright(pixels, image_headers.read_orientation(content, exif)))
-
-
-def _decoded(
-    signature: str, name: str, decode: Callable[[tf.Tensor], tf.Tensor], file: tf.Tensor
-) -> tf.Tensor:
-    """Returns what a decoder makes of a file; where it fails, a sentence instead of its own words.
-
-    A graph knows one place where an error is not the end: a data set that leaves its element out.
-    """
-    none = tf.zeros([0, 0, 3], tf.uint8)
-    pixels = (
-        tf.data.Dataset.from_tensors(file)
-        .map(lambda one: tf.ensure_shape(decode(one), [None, None, 3]))
-        .ignore_errors()
-        .reduce(none, lambda _, found: found)
-    )
-    damaged = f"{signature}: {name} is damaged, it cannot be decoded: send an intact one"
-    with requests.in_order([lambda: requests.refuse_unless(tf.size(pixels) > 0, damaged)]):
-        return tf.identity(pixels)
-
-
-def _same(
-    signature: str,
-    name: str,
-    decode: Callable[[tf.Tensor], tf.Tensor],
-    filled: tf.Tensor,
-    pixels: tf.Tensor,
-) -> tf.Operation:
-    """Refuses a file that gives another image with more data; see `media.jpeg_scans`."""
-    other = _decoded(signature, name, decode, filled)
-    return _enough(signature, name, tf.reduce_all(other == pixels))()
 
 
 def _sizes(signature: str, name: str, shape: tf.Tensor) -> list:

@@ -22,15 +22,19 @@ class Scans(NamedTuple):
 
     Attributes:
       shape: [3] int64, height, width and channels that its header tells of; zeros without one.
-      filled: the file with more data before each marker that ends some, string [].
       complete: whether every coefficient is sent, and restart markers count up as they must, [].
       closed: whether the end marker is there, [].
+      plain: whether the data are of one piece, [].
+      ends: [E] int64, place of each marker that ends data.
+      restarts: [E] int32, the restart marker to put there too, or -1.
     """
 
     shape: tf.Tensor
-    filled: tf.Tensor
     complete: tf.Tensor
     closed: tf.Tensor
+    plain: tf.Tensor
+    ends: tf.Tensor
+    restarts: tf.Tensor
 
 
 class _Markers:
@@ -58,12 +62,11 @@ class _Markers:
         return _first(self.lasts, place)
 
 
-def read(file: tf.Tensor, content: tf.Tensor) -> Scans:
+def read(content: tf.Tensor) -> Scans:
     """Finds the data of a JPEG by its markers; never fails, whatever the bytes are.
 
     Args:
-      file: [] string.
-      content: [N] uint8, its bytes.
+      content: [N] uint8.
     """
     markers = _Markers(content)
 
@@ -105,7 +108,9 @@ def read(file: tf.Tensor, content: tf.Tensor) -> Scans:
     ]
     _, closed, in_order, shape, _, missing, restarts = tf.while_loop(walking, step, state)
     complete = in_order & ~tf.reduce_any(missing)
-    return Scans(shape, _filled(file, markers, restarts), complete, closed)
+    ends = tf.boolean_mask(markers.starts, restarts >= _NOTHING)
+    restarts = tf.boolean_mask(restarts, restarts >= _NOTHING)
+    return Scans(shape, complete, closed, tf.equal(tf.size(ends), 1), ends, restarts)
 
 
 def _frame(code: tf.Tensor, header: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -161,17 +166,15 @@ def _data(
     return end, in_order, restarts
 
 
-def _filled(file: tf.Tensor, markers: _Markers, restarts: tf.Tensor) -> tf.Tensor:
-    """Returns a file with more data before the markers that end some."""
-    ends = tf.boolean_mask(markers.starts, restarts >= _NOTHING)
-    inserted = tf.boolean_mask(restarts, restarts >= _NOTHING)
+def filled(file: tf.Tensor, scans: Scans) -> tf.Tensor:
+    """Returns a file [] with more data before each marker that ends some; see `media`."""
     filler = jpeg_scans.FILLER
     table = [filler, *(filler + bytes([0xFF, code]) + filler for code in jpeg_scans.RESTARTS)]
-    more = tf.gather(tf.constant(table), tf.maximum(inserted - _FIRST_RESTART + 1, 0))
-    begins = tf.concat([[tf.constant(0, tf.int64)], ends], axis=0)
+    more = tf.gather(tf.constant(table), tf.maximum(scans.restarts - _FIRST_RESTART + 1, 0))
+    begins = tf.concat([[tf.constant(0, tf.int64)], scans.ends], axis=0)
     pieces = tf.map_fn(
         lambda part: tf.strings.substr(file, part[0], part[1] - part[0]),
-        (begins[:-1], ends),
+        (begins[:-1], scans.ends),
         fn_output_signature=tf.string,
     )
     length = tf.cast(tf.strings.length(file), tf.int64)
