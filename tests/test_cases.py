@@ -68,7 +68,7 @@ FILES = {
     "17_gif_named.jpg": File(client=KINDS, server=KINDS),
     "10_ffmpeg_pipe.wav": File(seconds=WAVE, client=USED, server=USED),
     "01_stream_ffff.wav": File(seconds=WAVE, client=USED, server=USED),
-    "04_odd_chunk_nopad.wav": File("is not readable as audio", client=USED, server=USED),
+    "04_odd_chunk_nopad.wav": File(seconds=WAVE, client=USED, server=USED),
     "46_rate1.wav": File(
         "has a sample rate of 1 Hz, below --min_rate_hz",
         client="has 1 Hz",

@@ -4,19 +4,16 @@ In every cell the embedding is that of tfav-embed (cosine 0.9999), or there is a
 sentence.
 """
 
-import io
 import re
-import struct
-import zlib
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
-from PIL import Image
 
 from tests import small
+from tests.conformance.door_cases import LEAST, SAME
+from tests.conformance.door_images import BROKEN, IMAGES, turned
+from tests.conformance.door_sounds import RATE, SOUNDS, voice
 from tests.export import conftest
 from tests.export.conftest import recipe  # noqa: F401
 from tests.serving import loopback
@@ -29,220 +26,6 @@ from tfav.export import servable
 from tfav.export.serving import saved_model
 from tfav.inference import file_embedding, recipe_embedder
 from tfav.media import mono
-
-LEAST = 0.9999
-SAME = ""
-RATE = 16_000
-
-
-class Case(NamedTuple):
-    """A file, and the sentence that a door refuses it with; empty: embedded.
-
-    Attributes:
-      content: of the file.
-      files: of prepare and tfav-embed.
-      server: of the signature of files.
-      client: before it sends; None: the server's.
-      like: a file with the same embedding, where tfav-embed may refuse this one.
-    """
-
-    content: bytes
-    files: str = SAME
-    server: str = SAME
-    client: str | None = None
-    like: bytes = b""
-
-
-# Sound ------------------------------------------------------------------------------------------
-
-
-def voice(seconds=0.7, seed=0, channels=1):
-    """Returns int16 samples [T, channels] of a chirp in noise."""
-    time = np.arange(round(RATE * seconds)) / RATE
-    noise = 0.05 * np.random.default_rng(seed).standard_normal([len(time), channels])
-    wave = 0.3 * np.sin(2 * np.pi * (200 + 900 * time) * time)[:, np.newaxis]
-    return np.round(32_767 * np.clip(wave * np.linspace(1, 0.2, channels) + noise, -1, 1)).astype(
-        np.int16
-    )
-
-
-def chunk(name, content, size=None, padded=True):
-    size = len(content) if size is None else size
-    return name + struct.pack("<I", size) + content + b"\0" * (padded and len(content) % 2)
-
-
-def wav(samples, *before, size=None, riff_size=None, form=None):
-    """Returns a WAV file, other chunks before its samples."""
-    channels = samples.shape[1]
-    if form is None:
-        form = struct.pack("<HHIIHH", 1, channels, RATE, 2 * channels * RATE, 2 * channels, 16)
-    body = b"WAVE" + chunk(b"fmt ", form) + b"".join(before)
-    body += chunk(b"data", samples.astype("<i2").tobytes(), size)
-    return b"RIFF" + struct.pack("<I", len(body) if riff_size is None else riff_size) + body
-
-
-def written(samples, rate_hz=RATE, **kind):
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate_hz, **{"format": "WAV", "subtype": "PCM_16", **kind})
-    return file.getvalue()
-
-
-def extensible(channels):
-    guid = struct.pack("<H", 1) + bytes.fromhex("000000001000800000aa00389b71")
-    form = struct.pack("<HHIIHH", 0xFFFE, channels, RATE, 2 * channels * RATE, 2 * channels, 16)
-    return form + struct.pack("<HHI", 22, 16, 0) + guid
-
-
-ODD = chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf\0")
-CONVERT = "convert it, as by ffmpeg"
-SOUNDS = {
-    "PCM16": Case(wav(voice())),
-    "stereo": Case(wav(voice(channels=2))),
-    "three channels": Case(wav(voice(channels=3))),
-    "WAVE_FORMAT_EXTENSIBLE": Case(wav(voice(channels=2), form=extensible(2))),
-    "other chunks": Case(wav(voice(), chunk(b"JUNK", b"...."), ODD)),
-    "odd chunk, no pad byte": Case(
-        wav(voice(), chunk(b"LIST", b"INFOISFT\x05\0\0\0abcde", padded=False)),
-        files=".?",  # up to libsndfile
-        like=wav(voice()),
-    ),
-    "format of 18 bytes": Case(
-        wav(voice(), form=struct.pack("<HHIIHHH", 1, 1, RATE, 2 * RATE, 2, 16, 0))
-    ),
-    "garbage behind": Case(wav(voice()) + b"\x01\x02garbage" * 50),
-    "half a sample at the end": Case(wav(voice(), size=2 * 11_200 + 1) + b"\x01"),
-    "from a pipe": Case(wav(voice(), ODD, size=0xFFFFFFFF, riff_size=0xFFFFFFFF)),
-    "size never written": Case(
-        wav(voice(), size=0, riff_size=0),
-        "lasts 0.000 s",
-        "a file holds no samples, send",
-        "is empty: send",
-    ),
-    "0.1 s": Case(wav(voice(0.1))),
-    "longer than is heard": Case(wav(voice(2.5))),
-    "24 bits": Case(
-        written(voice() / 32_768, subtype="PCM_24"),
-        server="has 24 bits per sample .* send RIFF .* 16-bit PCM",
-        client=f"24 bits per sample.*{CONVERT}",
-    ),
-    "float": Case(
-        written(voice() / 32_768, subtype="FLOAT"),
-        server="32 bits per sample in the WAV format 3",
-        client=f"its format is 3, PCM is 1.*{CONVERT}",
-    ),
-    "44.1 kHz": Case(
-        written(voice(), 44_100), server="has 44100 Hz, send 16000 Hz", client=f"44100.*{CONVERT}"
-    ),
-    "FLAC": Case(
-        written(voice(), format="FLAC"), server="not a whole WAV, send", client=f"no WAV.*{CONVERT}"
-    ),
-    "silence": Case(
-        wav(np.zeros([8_000, 1])), "is silent", "row 0 of waveform is silent.*send sound"
-    ),
-    "antiphase": Case(
-        wav(np.hstack([voice(), -voice()])), ".", "row 0 of waveform is silent.*send sound"
-    ),
-    "0.05 s": Case(wav(voice(0.05)), "lasts 0.050 s", "lasts 0.05 s, send at least 0.1 s"),
-    "no samples": Case(wav(voice()[:0]), ".", "a file holds no samples, send", "is empty: send"),
-    "not sound": Case(b"hello" * 20, ".", "not a whole WAV, send RIFF", f"no WAV.*{CONVERT}"),
-    "empty": Case(b"", "is empty", "not a whole WAV, send RIFF", f"no WAV.*{CONVERT}"),
-}
-
-
-# Images -----------------------------------------------------------------------------------------
-
-
-def photograph(width=90, height=120, seed=0):
-    """Returns patches of colour under a slope of light, so that every turn shows."""
-    random = np.random.default_rng(seed)
-    coarse = random.integers(0, 256, [6, 5, 3], np.uint8)
-    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    return image
-
-
-def encoded(image, kind="JPEG", **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def turned(kind, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return encoded(photograph(), kind, exif=exif)
-
-
-def little_endian(content):
-    """Returns a JPEG whose EXIF is of the other byte order than Pillow writes."""
-    at = content.index(b"Exif\0\0MM\0*") + 6
-    count, tag, kind, number, value = struct.unpack_from(">HHHIH", content, at + 8)
-    assert count == 1
-    other = b"II*\0" + struct.pack("<IHHHIHH", 8, 1, tag, kind, number, value, 0)
-    return content[:at] + other + content[at + len(other) :]
-
-
-def with_alpha(mode):
-    image = photograph().convert(mode)
-    alpha = Image.fromarray(np.tile(np.linspace(0, 255, 90).astype(np.uint8), [120, 1]))
-    image.putalpha(alpha)
-    return image
-
-
-def deep(channels):
-    pixels = np.asarray(photograph()).astype(np.uint16) * 257
-    if channels == 4:
-        pixels = np.dstack([pixels, np.linspace(0, 65_535, 120 * 90).reshape(120, 90)])
-    return tf.io.encode_png(pixels[..., :channels].astype(np.uint16)).numpy()
-
-
-def promising(side):
-    """Returns a PNG whose header tells of `side` x `side` pixels."""
-    content = bytearray(encoded(photograph(), "PNG"))
-    content[16:24] = struct.pack(">II", side, side)
-    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
-    return bytes(content)
-
-
-KINDS = "a file is neither JPEG nor PNG, send one of these"
-IMAGES = {
-    "JPEG": Case(encoded(photograph())),
-    "progressive JPEG": Case(encoded(photograph(), progressive=True)),
-    "grey JPEG": Case(encoded(photograph().convert("L"))),
-    "CMYK JPEG": Case(encoded(photograph().convert("CMYK"))),
-    "large JPEG": Case(encoded(photograph(1_200, 1_600), quality=90)),
-    **{f"JPEG, orientation {o}": Case(turned("JPEG", o)) for o in range(1, 9)},
-    "JPEG, orientation 6, little-endian": Case(little_endian(turned("JPEG", 6))),
-    "PNG": Case(encoded(photograph(), "PNG")),
-    "grey PNG": Case(encoded(photograph().convert("L"), "PNG")),
-    "PNG of two colours": Case(encoded(photograph().convert("1"), "PNG")),
-    "palette": Case(encoded(photograph().convert("P"), "PNG")),
-    "palette of 4 bits": Case(encoded(photograph().quantize(8), "PNG", bits=4)),
-    "palette with a clear colour": Case(encoded(photograph().quantize(8), "PNG", transparency=2)),
-    "PNG with alpha": Case(encoded(with_alpha("RGB"), "PNG")),
-    "grey PNG with alpha": Case(encoded(with_alpha("L"), "PNG")),
-    "16-bit PNG": Case(deep(3)),
-    "16-bit PNG with alpha": Case(deep(4)),
-    "16-bit grey PNG": Case(deep(1)),
-    **{f"PNG, orientation {o}": Case(turned("PNG", o)) for o in range(1, 9)},
-    "16 pixels wide": Case(encoded(photograph(16, 40), "PNG")),
-    "10 pixels wide": Case(
-        encoded(photograph(10, 40)), "has 10x40 pixels", "40 pixels high and 10 wide, send at least"
-    ),
-    "WebP": Case(encoded(photograph(), "WEBP"), ".?", KINDS),
-    "GIF": Case(encoded(photograph(), "GIF"), ".?", KINDS),
-    "not an image": Case(b"hello" * 20, ".", KINDS),
-    "empty": Case(b"", "is empty", KINDS, "is empty: send the bytes"),
-    "JPEG cut short": Case(
-        encoded(photograph(), quality=95)[:3_000], ".", "a JPEG file has no end, it was cut short"
-    ),
-    "PNG cut short": Case(
-        encoded(photograph(), "PNG")[:3_000], ".", "a PNG file has no end, it was cut short"
-    ),
-    "PNG of 10^10 pixels": Case(promising(100_000), ".", "says that it has 10000000000 pixels"),
-}
-
-
-# Doors ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +99,8 @@ def walk(case, modality, signature, suffix, heard, loaded, rest, tmp_path):
     except Refused as refused:
         said = client.asserted(str(refused))
         assert refused.code == "INVALID_ARGUMENT"
-        assert case.server and re.search(f"^{signature}: .*{case.server}", said), said
+        start = "" if case.server == BROKEN else f"{signature}: .*"
+        assert case.server and re.search(f"^{start}{case.server}", said), said
     before = case.server if case.client is None else case.client
     try:
         found = np.array(getattr(rest, signature)(path))

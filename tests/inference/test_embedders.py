@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.export import conftest
 from tfav import registry
-from tfav.inference import artefacts, embedders
+from tfav.inference import artefacts, embedders, tflite_embedder
 from tfav.ops import similarity
 from tfav.recipes import outputs
 
@@ -166,3 +166,9 @@ def test_a_clip_that_a_signature_cannot_hold_is_told_where_to_go(ladder):
         ladder.embed("audio", batch_of_clips([8_001]), "embed_audio_0.5s")
     with pytest.raises(registry.UserError, match="no signature embed_audio: choose from embed_"):
         ladder.embed("audio", batch_of_clips([5_000]), "embed_audio")
+
+
+def test_a_tflite_file_under_a_path_that_is_no_text_is_refused_with_that(tmp_path):
+    path = str(tmp_path / "caf\udce9.tflite")
+    with pytest.raises(registry.UserError, match=r"caf\\xe9.tflite is a path that is not UTF-8"):
+        tflite_embedder.TFLiteEmbedder(path)

@@ -1,6 +1,7 @@
 """Files in, one unit vector each out; what cannot be read is named and never a row."""
 
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -76,8 +77,22 @@ def test_inputs_that_hold_nothing_are_named(media, tmp_path):
 
 
 def test_two_files_of_one_name_are_refused(media):
-    with pytest.raises(registry.UserError, match="two inputs are called a.wav: embed"):
-        input_files.find([str(media), str(media)])
+    other = media.parent / "other"
+    other.mkdir()
+    shutil.copy(media / "a.wav", other)
+    with pytest.raises(
+        registry.UserError, match="two inputs are called a.wav, .*media.* and .*other/a.wav: embed"
+    ):
+        input_files.find([str(media), str(other)])
+
+
+def test_a_file_that_is_named_twice_is_told_so(media):
+    path = str(media / "a.wav")
+    for inputs in ([path, path], [str(media), str(media)]):
+        with pytest.raises(
+            registry.UserError, match=r"--inputs holds .*a\.wav twice: name it once"
+        ):
+            input_files.find(inputs)
 
 
 # What is embedded -------------------------------------------------------------------------------

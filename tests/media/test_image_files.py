@@ -1,13 +1,15 @@
 """Every kind of image file, and every way in which one can be broken."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfav.media import bad_file, image_files, webp_size
+from tests import odd_images
+from tfav.media import bad_file, image_files, image_folders, webp_size
 
 
 def _photo(width=40, height=30):
@@ -105,7 +107,7 @@ def test_what_follows_the_end_marker_is_dropped(tmp_path):
 def test_a_folder_stands_for_its_images_by_number(tmp_path):
     for name in ("10.jpg", "2.JPG", "2b.png", "001.jpg", ".hidden.jpg", "notes.txt"):
         (tmp_path / name).touch()
-    found = image_files.image_paths(["first.png", str(tmp_path)])
+    found = image_folders.image_paths(["first.png", str(tmp_path)])
     names = ["001.jpg", "2.JPG", "2b.png", "10.jpg"]
     assert found == ["first.png", *(str(tmp_path / name) for name in names)]
 
@@ -113,7 +115,7 @@ def test_a_folder_stands_for_its_images_by_number(tmp_path):
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(bad_file.BadFile, match=r"folder without images \(\.jpg"):
-        image_files.image_paths([str(tmp_path)])
+        image_folders.image_paths([str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,49 @@ def test_the_size_of_a_webp_is_known_before_its_decoder_is_made(kind, options):
     assert webp_size.read(file.getvalue()) == (300, 77)
     assert webp_size.read(file.getvalue()[:29]) is None
     assert webp_size.read(b"RIFF1234WAVE" + file.getvalue()[12:]) is None
+
+
+@pytest.mark.parametrize("depth", [2, 4, 16])
+def test_one_clear_colour_of_any_depth_lies_on_white(tmp_path, depth):
+    """The upper half has the clear colour, the lower one is black."""
+    values = np.zeros([20, 24], ">u2" if depth == 16 else np.uint8)
+    values[:10] = 1
+    packed = odd_images.rows(values) if depth == 16 else odd_images.packed_grey(values, depth)
+    content = odd_images.png(24, 20, depth, 0, zlib.compress(packed), odd_images.clear(1))
+    (tmp_path / "x.png").write_bytes(content)
+    found = _decoded(image_files.read_image(tmp_path / "x.png")[0])
+    assert found[:8].min() > 245 and found[-8:].max() < 10
+
+
+def test_strips_of_jpeg_that_end_early_are_refused(tmp_path):
+    (tmp_path / "x.tif").write_bytes(odd_images.strips_of_jpeg(odd_images.noise(), 1.0))
+    assert image_files.read_image(tmp_path / "x.tif")[1:] == (120, 90)
+    (tmp_path / "x.tif").write_bytes(odd_images.strips_of_jpeg(odd_images.noise(), 0.5))
+    with pytest.raises(bad_file.BadFile, match="cut short"):
+        image_files.read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "reason"),
+    [
+        (np.full([20, 20], 0.5, np.float32), "TIFF", "holds float values"),
+        (np.full([20, 20], 200, np.int32), "TIFF", "holds signed or 32-bit values"),
+        (np.full([20, 20], 255, np.uint16), "TIFF", "is almost black: its 16-bit values"),
+        (np.full([20, 20], 4095, np.uint16), "TIFF", "is almost black: its 16-bit values"),
+        (np.full([20, 20], 4095, np.uint16), "PNG", "is almost black: its 16-bit values"),
+        (np.full([20, 20], 4096, np.uint16), "TIFF", ""),
+        (np.full([20, 20], 4096, np.uint16), "PPM", ""),
+        (np.full([20, 20], 0, np.uint8), "TIFF", ""),
+    ],
+)
+def test_values_whose_range_nothing_tells_are_refused(tmp_path, values, kind, reason):
+    Image.fromarray(values).save(tmp_path / "x", kind)
+    if not reason:
+        found = _decoded(image_files.read_image(tmp_path / "x")[0])
+        assert found.mean() == pytest.approx(16 if values.any() else 0, abs=1)  # 4096 >> 8
+        return
+    with pytest.raises(bad_file.BadFile, match=reason):
+        image_files.read_image(tmp_path / "x")
 
 
 def _cut(name):
@@ -145,9 +190,12 @@ def _cut(name):
         (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_bytes(b"GIF? no" * 99), "not readable as an image"),
         (_cut("JPEG"), "is cut short or damaged"),
-        (_cut("PNG"), "not readable as an image"),
+        (_cut("PNG"), "is cut short or damaged"),
         (lambda path: Image.new("RGB", (1, 1)).save(path, "JPEG"), "1x1 pixels.*at least 16"),
-        (lambda path: Image.new("RGB", (5000, 20)).save(path, "PNG"), "512x2 pixels"),
+        (
+            lambda path: Image.new("RGB", (5000, 20)).save(path, "PNG"),
+            "512x2 once it is shrunk",
+        ),
         (lambda path: Image.new("1", (20_000, 20_000)).save(path, "PNG"), "more pixels than --max"),
     ],
 )

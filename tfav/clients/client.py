@@ -43,6 +43,7 @@ SAMPLE_RATE_HZ = 16000
 # Formats of a WAV file: plain PCM, and one whose format proper stands in a GUID.
 PCM, EXTENSIBLE = 1, 0xFFFE
 OPEN_SIZE = 0x7F000000  # sizes from here on were left open by who could not go back to write them
+LEAST_LEFT_SECONDS = 0.1  # of what lies behind the end of which a header tells
 PICTURES = (".jpg", ".jpeg", ".png")
 # Seconds before the second try, and the longest pause.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -260,8 +261,13 @@ def pauses(retries: int) -> list[float]:
 def asserted(message: str) -> str:
     """Returns the first line of what a server says, of an assertion in its graph the sentence.
 
-    That comes wrapped in the values that were compared.
+    That comes wrapped in the values that were compared. Decoders speak for themselves: of those of
+    images the sentence is made here.
     """
+    damaged = re.search(r"Invalid (PNG|JPEG)", message)
+    if damaged:
+        kind = damaged.group(1)
+        return f"a {kind} file is damaged and cannot be decoded: send an intact one"
     found = re.search(r"assertion failed: \[(.+?)\s*\](?: \[|\s|$)", message, re.DOTALL)
     return found.group(1) if found else (message.splitlines() or [""])[0]
 
@@ -287,7 +293,7 @@ def _wav(source: str | os.PathLike[str] | bytes, max_seconds: float) -> bytes:
     """Returns a WAV file of what a file holds, with a plain header."""
     name, content = _read(source)
     convert = "convert it, as by ffmpeg -i IN -ar 16000 -ac 1 -c:a pcm_s16le OUT.wav."
-    form, samples = _chunks(content)
+    form, samples, end = _chunks(name, content)
     if form is None or samples is None:
         raise ServingError(f"{name} is no WAV file of PCM samples: {convert}")
     start, size = samples
@@ -309,31 +315,50 @@ def _wav(source: str | os.PathLike[str] | bytes, max_seconds: float) -> bytes:
         )
     size = min(size, there) // block * block  # of one left open, as by a pipe, all there is
     _check_length(name, size // block, max_seconds)
+    rest = content[end:]
+    if len(rest) >= LEAST_LEFT_SECONDS * SAMPLE_RATE_HZ * block and any(rest):
+        raise ServingError(
+            f"{name} holds {len(rest)} bytes behind the end that its header tells of: write its "
+            "header anew (ffmpeg -ignore_length 1 -i IN OUT.wav)."
+        )
     return _header(channels, size) + content[start : start + size]
 
 
 def _chunks(
-    content: bytes,
-) -> tuple[tuple[int, int, int, int] | None, tuple[int, int] | None]:
-    """Returns (format, channels, rate, bits), and (where samples begin, how many bytes they have).
+    name: str, content: bytes
+) -> tuple[tuple[int, int, int, int] | None, tuple[int, int] | None, int]:
+    """Returns (format, channels, rate, bits), where samples begin and their bytes, and the end.
 
     None where there is no such chunk. Some writers forget the byte that pads an odd chunk.
     """
     form = samples = None
     place = 12 if content[:4] == b"RIFF" else len(content)
-    while samples is None and place + 8 <= len(content):
+    while place + 8 <= len(content) and _is_name(content, place):
         kind, length = struct.unpack_from("<4sI", content, place)
-        body, place = place + 8, place + 8 + length
-        if length % 2 and (_is_name(content, place + 1) or not _is_name(content, place)):
-            place += 1
-        if kind == b"fmt " and body + 16 <= len(content):
+        body, after = place + 8, place + 8 + length
+        if samples and after > len(content) and length < OPEN_SIZE:
+            break
+        if samples and kind == b"RIFF":
+            raise ServingError(
+                f"{name} holds another recording behind its end: send one after the other."
+            )
+        if samples and kind == b"data":
+            raise ServingError(
+                f"{name} has two chunks of samples, of which readers take one or the other: send "
+                "it with one of them."
+            )
+        if length % 2 and (_is_name(content, after + 1) or not _is_name(content, after)):
+            after += 1
+        if kind == b"fmt " and form is None and body + 16 <= len(content):
             kind, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", content, body)
             if kind == EXTENSIBLE and body + 26 <= len(content):
                 kind = struct.unpack_from("<H", content, body + 24)[0]
             form = (kind, channels, rate_hz, bits)
         elif kind == b"data":
             samples = (body, length)
-    return form, samples
+            after = len(content) if length >= OPEN_SIZE else after
+        place = after
+    return form, samples, place
 
 
 def _is_name(content: bytes, place: int) -> bool:

@@ -149,7 +149,7 @@ def embed(
     if not wanted:
         raise registry.UserError(
             f"this model embeds {' and '.join(embedder.modalities)} and --inputs holds none of "
-            f"it: correct either."
+            f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
     result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})

@@ -61,13 +61,23 @@ def find(
             f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
         )
     for of_modality in found.values():
-        names = [name for name, _ in of_modality]
-        if len(set(names)) < len(names):
-            twice = next(n for n in names if names.count(n) > 1)
-            raise registry.UserError(
-                f"two inputs are called {twice}: embed their folders one by one."
-            )
+        _check_names(of_modality)
     return found
+
+
+def _check_names(found: Sequence[Item]) -> None:
+    """Raises UserError where two files have one id."""
+    paths: dict[str, str] = {}
+    for name, path in found:
+        if name not in paths:
+            paths[name] = path
+            continue
+        before = paths[name]
+        if os.path.realpath(before) == os.path.realpath(path):
+            raise registry.UserError(f"--inputs holds {path} twice: name it once.")
+        raise registry.UserError(
+            f"two inputs are called {name}, {before} and {path}: embed their folders one by one."
+        )
 
 
 def _modalities_by_suffix(

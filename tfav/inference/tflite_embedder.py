@@ -7,6 +7,7 @@ import numpy as np
 from tfav import hearing as hearing_lib
 from tfav import registry, tensors
 from tfav.inference import artefacts, embedders, interpreter, tflite_metadata
+from tfav.media import bad_file
 
 
 class TFLiteEmbedder:
@@ -30,6 +31,7 @@ class TFLiteEmbedder:
 
     def __init__(self, path: str):
         self.path = path
+        _check_name(path)
         folder, file = os.path.split(os.path.abspath(path))
         parity = artefacts.read_parity(folder)
         if parity:
@@ -201,3 +203,14 @@ class TFLiteEmbedder:
             return names[0]
         holds = (n for n in names if self.lengths[n] is None or self.lengths[n] >= len(item))
         return next(holds, names[-1])
+
+
+def _check_name(path: str) -> None:
+    """Raises UserError for a path that the interpreter cannot be given."""
+    try:
+        bad_file.check_name(path)
+    except bad_file.BadFile as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise registry.UserError(
+            f"{shown} is a path that is not UTF-8, which the interpreter cannot open: rename it."
+        ) from error

@@ -8,14 +8,14 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from tfav import tensors
-from tfav.media import bad_file, container, formats, limits, mono, mp3_frames, soundtrack
+from tfav.media import bad_file, container, formats, limits, mono, sound_parts, soundtrack
 
 _BLOCK_BYTES = 4_000_000
 _ERRORS = (RuntimeError, TypeError, ValueError, OSError)  # what soundfile raises
@@ -53,16 +53,16 @@ def read_audio(
 
     Raises:
       BadFile: missing, empty, not audio, damaged in the middle, beyond `bounds`, nothing left at
-        `start_seconds`, or as `Mono.finish` says. (A file that merely ends early is a shorter
-        clip.)
+        `start_seconds`, or as `sound_parts.opened` and `Mono.finish` say. (A file that merely ends
+        early is a shorter clip.)
       UserError: a kind of file that needs PyAV, which is not installed.
     """
     bad_file.check_file(path)
     with mono.Mono(channel, bounds, dtype) as sound:
         try:
-            parts = _parts(path, bounds.max_seconds)
-            for block in _blocks(parts, sound, start_seconds, length_seconds):
-                sound.add(block)
+            with sound_parts.opened(path, bounds.max_seconds) as parts:
+                for block in _blocks(parts, sound, start_seconds, length_seconds):
+                    sound.add(block)
         except soundfile.LibsndfileError as error:
             _decode_by_ffmpeg(path, sound, start_seconds, length_seconds, error)
         except _ERRORS as error:
@@ -73,7 +73,7 @@ def read_audio(
 def describe_audio(path: str | os.PathLike) -> str:
     """Returns what a readable sound file holds: `44100 Hz, 2 channels, WAVEX PCM_24`."""
     try:
-        info = soundfile.info(os.fsencode(path))
+        info = _info(path)
     except _ERRORS:
         with container.opened(path) as file:
             return container.describe_audio(container.stream(file, "audio"))
@@ -92,10 +92,11 @@ def duration(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) ->
     most = bounds.max_hours * 3600
     seconds = 0.0
     try:
-        for part in _parts(path, most):
-            with soundfile.SoundFile(part) as file:
-                bounds.check_rate(file.samplerate)
-                seconds += file.frames / file.samplerate
+        with sound_parts.opened(path, most) as parts:
+            for part in parts:
+                with soundfile.SoundFile(part) as file:
+                    bounds.check_rate(file.samplerate)
+                    seconds += file.frames / file.samplerate
     except soundfile.LibsndfileError as error:
         _check_installed(path, error)
         with container.opened(path, bounds) as file:
@@ -107,13 +108,8 @@ def duration(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) ->
     return seconds
 
 
-def _parts(path: str | os.PathLike, max_seconds: float) -> Sequence[bytes | BinaryIO]:
-    """Returns the files that follow each other in one: several MP3, else the file itself."""
-    return mp3_frames.parts(path, max_seconds) or [os.fsencode(path)]
-
-
 def _blocks(
-    parts: Sequence[bytes | BinaryIO], sound: mono.Mono, start_seconds: float, length_seconds: float
+    parts: Sequence[sound_parts.Part], sound: mono.Mono, start_seconds: float, length_seconds: float
 ) -> Iterator[np.ndarray]:
     """Yields the samples [n, channels] that are meant, of files that follow each other."""
     skipped, left = 0, math.inf
@@ -140,7 +136,7 @@ def _blocks(
         raise bad_file.BadFile(f"has no sound from {start_seconds:g} s on")
 
 
-def _read(file: _Forward, part: bytes | BinaryIO) -> Iterator[np.ndarray]:
+def _read(file: _Forward, part: sound_parts.Part) -> Iterator[np.ndarray]:
     """Yields what an open file holds, in order. What ends early is no error, a gap is one."""
     block = np.empty((max(1, _BLOCK_BYTES // (4 * file.channels)), file.channels), np.float32)
     count = 0
@@ -164,7 +160,7 @@ def _read(file: _Forward, part: bytes | BinaryIO) -> Iterator[np.ndarray]:
         yield block[:got]
 
 
-def _goes_on(part: bytes | BinaryIO, count: int) -> bool:
+def _goes_on(part: sound_parts.Part, count: int) -> bool:
     """Returns whether anything can be decoded behind what stopped a decoder after `count`."""
     step = 4096
     while True:
@@ -198,6 +194,15 @@ def _decode_by_ffmpeg(
         raise bad_file.BadFile(
             unreadable.reason.replace("a video", "audio") if known else _unreadable(error)
         ) from error
+
+
+def _info(path: str | os.PathLike) -> Any:
+    """Returns what libsndfile says of a file, or of its first part where it takes parts alone."""
+    try:
+        return soundfile.info(os.fsencode(path))
+    except soundfile.LibsndfileError:
+        with sound_parts.opened(path, limits.DEFAULT.max_seconds) as parts:
+            return soundfile.info(parts[0])
 
 
 def _check_installed(path: str | os.PathLike, error: soundfile.LibsndfileError) -> None:

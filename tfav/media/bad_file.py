@@ -2,6 +2,12 @@
 
 import os
 
+# What is told of files that were joined byte by byte, of which decoders read the first.
+JOINED = (
+    "holds another recording behind its end: give each a file of its own, or join their sound "
+    "(sox FIRST SECOND OUT)"
+)
+
 
 class BadFile(Exception):
     """A file that cannot be used; `reason` completes the sentence "skipped because it ..."."""

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import struct
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
@@ -21,6 +22,9 @@ _CONTAINERS = re.compile(
     rb"\x1aE\xdf\xa3|RIFF|RF64|FLV|OggS|0&\xb2u|\x00\x00\x01\xba|G|.{4}G|FORM|caff|\x06\x0e\x2b4|"
     rb".{4}(ftyp|moov|mdat|free|wide|skip|pnot)",
     re.DOTALL,
+)
+_BOXES = frozenset(  # what a QuickTime or MP4 file is made of, seen from outside
+    b"ftyp moov mdat free skip wide pnot meta uuid moof mfra sidx styp prft emsg pdin".split()
 )
 _BYTES_PER_PIXEL = 16  # of a frame while it is decoded: the frames it refers to, and its RGB
 
@@ -55,6 +59,7 @@ def opened(path: str | os.PathLike, bounds: limits.Limits = limits.DEFAULT) -> I
     av = _av()
     bad_file.check_file(path)
     _check_size(path, bounds)
+    _check_boxes(path)
     try:
         with av.open(
             os.fspath(path),
@@ -81,6 +86,26 @@ def _check_size(path: str | os.PathLike, bounds: limits.Limits) -> None:
         contained = _CONTAINERS.match(file.read(16))
     if not contained:
         bounds.check_bytes(os.path.getsize(path))
+
+
+def _check_boxes(path: str | os.PathLike) -> None:
+    """Raises BadFile for several QuickTime or MP4 files in one: FFmpeg reads the first."""
+    at, size, heads = 0, os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if name not in _BOXES:
+                return
+            heads += name == b"ftyp"
+            if heads > 1:
+                raise Unreadable(bad_file.JOINED)
+            least = 8
+            if length == 1:  # 64 bits follow
+                length, least = int.from_bytes(file.read(8), "big"), 16
+            if length < least:  # to the end
+                return
+            at += length
 
 
 def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:

@@ -76,7 +76,7 @@ def below(root: str | os.PathLike) -> list[str]:
 
     def fail(error: OSError) -> None:
         raise registry.UserError(
-            f"{error.filename} cannot be read ({error.strerror}): mend its permissions or name "
+            f"{error.filename} cannot be read ({error.strerror}): correct its permissions or name "
             "another folder."
         ) from error
 

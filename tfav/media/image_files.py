@@ -7,30 +7,36 @@ Pillow takes files that TensorFlow refuses.
 import functools
 import hashlib
 import io
-import math
 import os
-import re
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from tfav.media import bad_file, formats, jpeg_scans, limits, webp_size
+from tfav.media import (
+    bad_file,
+    colours,
+    jpeg_scans,
+    limits,
+    orientation,
+    png_chunks,
+    tiff_strips,
+    webp_size,
+)
 
 MIN_SIDE = 16
 JPEG_QUALITY = 95
 MAX_SIDE = 512  # of an image that is stored
-_ORIENTATION = 0x0112  # of EXIF
 # No other reader of Pillow is asked, whatever a file begins with: that of EPS runs Ghostscript.
 _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")
 # Bytes per pixel that decoding and converting hold at once: by format, else by mode.
 _BYTES_OF_FORMAT = {"AVIF": 16, "TIFF": 16, "WEBP": 16}
 _BYTES_OF_MODE = {"1": 5, "L": 5, "P": 9, "RGB": 4, "CMYK": 8}
 _MOST_BYTES = 12
+_BYTES_BY_TENSORFLOW = 16
 _BYTES_OF_JPEG = 8
+_SHORT = "is cut short or damaged: its data end before the image does"
 # `limits` are in place of Pillow's own.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # What Pillow's readers raise for damaged bytes, depending on the format.
@@ -67,7 +73,8 @@ def read_image(
 
     Raises:
       BadFile: missing, empty, not an image, cut short (also where an end marker follows the cut),
-        beyond `bounds`, or a side shorter than 16 pixels (also after shrinking).
+        beyond `bounds`, a side shorter than 16 pixels (also after shrinking), or values whose range
+        nothing tells.
     """
     bad_file.check_file(path)
     with limits.Turn() as turn:
@@ -85,14 +92,17 @@ def read_image(
                 turn.take(need)
             image = _opened(content)
             bounds.check_pixels(*image.size)
-            check_side(image)
+            stored = stored_size(*image.size, max_side)
+            _check_side(image.size, stored)
+            turn_to = orientation.read(image, content)
             if image.format not in ("JPEG", "MPO"):
-                need = size + image.width * image.height * _bytes_per_pixel(image)
+                need = size + image.width * image.height * _bytes_per_pixel(image, content, turn_to)
                 bounds.check_bytes(need)
                 turn.take(need)
-                return _encoded(image, max_side)
+                _check_data(image, content)
+                return _encoded(image, content, stored, turn_to)
             intact = image.format == "JPEG" and image.mode == "RGB" and max(image.size) <= max_side
-            intact = intact and image.getexif().get(_ORIENTATION, 1) == 1
+            intact = intact and turn_to == orientation.UPRIGHT
             image.draft(None, (max_side, max_side))  # a huge JPEG at a fraction of its size
             scans = jpeg_scans.read(content)
             need = 3 * size + scans.coefficients + image.width * image.height * _BYTES_OF_JPEG
@@ -103,7 +113,7 @@ def read_image(
             image = _whole(content, max_side)
             if intact and content.endswith(jpeg_scans.END) and _is_decodable(content):
                 return content, image.height, image.width
-            return _encoded(image, max_side)
+            return _encoded(image, content, stored, turn_to)
         except Image.DecompressionBombError as error:
             raise bad_file.BadFile(
                 f"has more pixels than --max_pixels={bounds.max_pixels}"
@@ -119,34 +129,38 @@ def to_jpeg(image: Image.Image, full_colour: bool = False) -> bytes:
     return encoded.getvalue()
 
 
-def image_paths(paths: Sequence[str]) -> list[str]:
-    """Returns `paths` with every folder replaced by the images in it, sorted by name.
-
-    Numbers in names count as numbers: `2.jpg` comes before `10.jpg`.
-
-    Raises:
-      BadFile: a folder that cannot be read, or without images.
-    """
-    files = []
-    for path in paths:
-        if not os.path.isdir(path):
-            files.append(path)
-            continue
-        try:
-            names = [x for x in os.listdir(path) if formats.modality(x) == "image"]
-        except OSError as error:
-            raise bad_file.BadFile(f"is a folder that cannot be read ({error.strerror})") from error
-        if not names:
-            raise bad_file.BadFile(f"is a folder without images ({formats.listed('image')})")
-        files += [os.path.join(path, name) for name in sorted(names, key=_natural)]
-    return files
-
-
 def check_side(image: Image.Image) -> None:
     """Raises BadFile for a side shorter than 16 pixels."""
-    if min(image.size) < MIN_SIDE:
-        size = f"{image.width}x{image.height}"
-        raise bad_file.BadFile(f"has {size} pixels: its shorter side must have at least {MIN_SIDE}")
+    _check_side(image.size, image.size)
+
+
+def stored_size(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """Returns the width and the height with which an image is stored, its aspect kept.
+
+    Those of a larger one are rounded; `export.serving.image_file` rounds them likewise.
+    """
+    longest = max(width, height)
+    if longest <= max_side:
+        return width, height
+    return (2 * width * max_side + longest) // (2 * longest), (2 * height * max_side + longest) // (
+        2 * longest
+    )
+
+
+def _check_side(size: tuple[int, int], stored: tuple[int, int]) -> None:
+    if min(stored) < MIN_SIDE:
+        shrunk = "" if stored == size else f", {stored[0]}x{stored[1]} once it is shrunk"
+        raise bad_file.BadFile(
+            f"has {size[0]}x{size[1]} pixels{shrunk}: its shorter side must have at least "
+            f"{MIN_SIDE}"
+        )
+
+
+def _check_data(image: Image.Image, content: bytes) -> None:
+    """Raises BadFile where data end before the image does and Pillow does not notice."""
+    whole = {"PNG": png_chunks.is_whole, "TIFF": functools.partial(tiff_strips.are_whole, image)}
+    if not whole.get(image.format or "", lambda content: True)(content):
+        raise bad_file.BadFile(_SHORT)
 
 
 @functools.cache
@@ -172,7 +186,7 @@ def _whole(content: bytes, max_side: int) -> Image.Image:
         image.draft(None, (max_side, max_side))
         digests.append(hashlib.sha256(image.tobytes()).digest())
     if not scans.complete or digests[0] != digests[1]:
-        raise bad_file.BadFile("is cut short or damaged: its data end before the image does")
+        raise bad_file.BadFile(_SHORT)
     return image
 
 
@@ -187,37 +201,24 @@ def _is_decodable(jpeg: bytes) -> bool:
     return True
 
 
-def _bytes_per_pixel(image: Image.Image) -> int:
-    turned = 4 if "exif" in image.info else 0  # (`getexif` would decode a PNG)
+def _bytes_per_pixel(image: Image.Image, content: bytes, turn_to: int) -> int:
+    turned = 4 * (turn_to != orientation.UPRIGHT)
+    if image.format == "PNG" and png_chunks.has_odd_clear_colour(content):
+        return _BYTES_BY_TENSORFLOW + turned
     most = _BYTES_OF_FORMAT.get(image.format or "") or _BYTES_OF_MODE.get(image.mode, _MOST_BYTES)
     return most + turned
 
 
-def _encoded(image: Image.Image, max_side: int) -> tuple[bytes, int, int]:
+def _encoded(
+    image: Image.Image, content: bytes, stored: tuple[int, int], turn_to: int
+) -> tuple[bytes, int, int]:
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)
-    image = _to_rgb(image)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    check_side(image)
+    image = orientation.upright(colours.to_rgb(image, content), turn_to)
+    if orientation.is_lying(turn_to):
+        stored = stored[::-1]
+    if image.size != stored:  # `reducing_gap`: box filter first, as `thumbnail` does
+        image = image.resize(stored, Image.Resampling.LANCZOS, reducing_gap=2.0)
     return to_jpeg(image), image.height, image.width
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: `convert` would clip it to white
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype("u1"))
-    if "A" in image.mode or "transparency" in image.info:
-        layer = image if image.mode == "RGBA" else image.convert("RGBA")
-        image = Image.new("RGBA", layer.size, "white")
-        image.alpha_composite(layer)
-    plain = image if image.mode == "RGB" else image.convert("RGB")
-    plain.info = {}  # no stale EXIF or colour profile in the new file
-    return plain
-
-
-def _natural(name: str) -> list[tuple[float, str]]:
-    """Sorts names that hold numbers: numbers before letters, and by their value."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return [(int(x) if x[0] in "0123456789" else math.inf, x) for x in parts]
 
 
 def _message(error: Exception) -> str:

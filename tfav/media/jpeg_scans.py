@@ -10,12 +10,12 @@ import re
 from typing import NamedTuple
 
 END = b"\xff\xd9"
-_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
-_RESTARTS = range(0xD0, 0xD8)
-_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-_FRAMES = tuple(x for x in range(0xC0, 0xD0) if x not in (0xC4, 0xC8, 0xCC))
+SOI, EOI, SOS, TEM = 0xD8, 0xD9, 0xDA, 0x01
+RESTARTS = range(0xD0, 0xD8)
+PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+FRAMES = tuple(x for x in range(0xC0, 0xD0) if x not in (0xC4, 0xC8, 0xCC))
 _MARKER = re.compile(rb"\xff+[^\x00\xff]")
-_FILLER = bytes(random.Random(0).choices(range(1, 255), k=64))  # no byte of it begins a marker
+FILLER = bytes(random.Random(0).choices(range(1, 255), k=64))  # no byte of it begins a marker
 
 
 class Scans(NamedTuple):
@@ -41,25 +41,25 @@ def read(content: bytes) -> Scans:
     while True:
         found = _MARKER.search(content, at)
         marker = found[0][-1] if found else None
-        if found is None or marker == _EOI:
+        if found is None or marker == EOI:
             complete = in_order and frame.complete
-            return Scans(ends, complete, marker == _EOI, frame.coefficients)
+            return Scans(ends, complete, marker == EOI, frame.coefficients)
         at = found.end()
-        if marker in (_SOI, _TEM) or marker in _RESTARTS:
+        if marker in (SOI, TEM) or marker in RESTARTS:
             continue
         end = at + int.from_bytes(content[at : at + 2], "big")
-        if marker in _FRAMES:
-            frame = _Frame(content[at:end], marker in _PROGRESSIVE)
+        if marker in FRAMES:
+            frame = _Frame(content[at:end], marker in PROGRESSIVE)
         at = end
-        if marker != _SOS:
+        if marker != SOS:
             continue
         frame.add(content[found.end() : end])
         count = 0
         while True:
             found = _MARKER.search(content, at)
             at = found.start() if found else len(content)
-            following = _RESTARTS[count % len(_RESTARTS)]
-            if not found or found[0][-1] not in _RESTARTS:
+            following = RESTARTS[count % len(RESTARTS)]
+            if not found or found[0][-1] not in RESTARTS:
                 ends.append((at, following))
                 break
             in_order &= found[0][-1] == following
@@ -109,8 +109,8 @@ def filled(content: bytes, scans: Scans) -> bytes:
     """Returns a JPEG with more data before each marker that ends some; see the module."""
     pieces, last = [], 0
     for at, restart in scans.ends:
-        pieces += [content[last:at], _FILLER]
+        pieces += [content[last:at], FILLER]
         if restart is not None:
-            pieces += [bytes([0xFF, restart]), _FILLER]
+            pieces += [bytes([0xFF, restart]), FILLER]
         last = at
     return b"".join([*pieces, content[last:]])

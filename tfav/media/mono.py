@@ -110,6 +110,11 @@ class Mono:
             # Rounded down: 0.0999 s must not read as 0.1 s.
             millis = 1000 * self.num_samples // max(1, self.rate_hz)
             raise bad_file.BadFile(f"lasts {millis / 1000:.3f} s, less than {MIN_SECONDS} s")
+        loudest = self._peak if self.channel == "left" else max(self._peak, self._loudest)
+        if loudest > MAX_PEAK:  # of each channel: what is left of two that cancel is rounding
+            raise bad_file.BadFile(
+                f"has float samples up to {loudest:.3g}, which should lie in [-1, 1]"
+            )
         if self._peak < MIN_PEAK:
             if self._loudest < MIN_PEAK:
                 raise bad_file.BadFile(f"is silent (peak {self._peak:.1e})")
@@ -118,10 +123,6 @@ class Mono:
             raise bad_file.BadFile(
                 "has channels that cancel each other out, so that their mean is silent: keep one "
                 "of them (ffmpeg -i IN -af pan=mono|c0=c0 OUT)"
-            )
-        if self._peak > MAX_PEAK:
-            raise bad_file.BadFile(
-                f"has float samples up to {self._peak:.3g}, which should lie in [-1, 1]"
             )
         if self._resampler is not None:
             self._keep(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))

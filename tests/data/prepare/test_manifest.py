@@ -1,5 +1,7 @@
 """The manifest: what a good one says, and one sentence for each way of writing a bad one."""
 
+import unicodedata
+
 import pytest
 
 from tfav import registry
@@ -142,3 +144,21 @@ def test_a_modality_that_cannot_be_is_answered_with_one_sentence(tmp_path, names
     path = _write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow")
     with pytest.raises(registry.UserError, match=message):
         manifest.read(path, modalities=names)
+
+
+@pytest.mark.parametrize(("written", "kept"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_a_file_is_found_in_either_spelling_of_its_accents(tmp_path, written, kept):
+    name = "é/Zoë.wav"
+    path = tmp_path / unicodedata.normalize(kept, name)
+    path.parent.mkdir()
+    path.touch()
+    cell = unicodedata.normalize(written, name)
+    (tmp_path / "m.csv").write_text(f"id,split,label,audio\nx,train,y,{cell}\n", encoding="utf-8")
+    (row,) = manifest.read(tmp_path / "m.csv")
+    assert row.audio == str(path)
+
+
+def test_a_file_that_is_in_neither_spelling_keeps_the_one_written(tmp_path):
+    (tmp_path / "m.csv").write_text("id,split,label,audio\nx,train,y,é.wav\n", encoding="utf-8")
+    (row,) = manifest.read(tmp_path / "m.csv")
+    assert row.audio == str(tmp_path / "é.wav")

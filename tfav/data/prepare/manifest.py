@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -203,7 +204,7 @@ def read(
             )
         seen[cells["id"]] = number
         paths: dict[str, Any] = {
-            name: os.path.join(folder, cells[name]) for name in files if cells[name]
+            name: _existing(folder, cells[name]) for name in files if cells[name]
         }
         row = Row(
             id=cells["id"],
@@ -217,6 +218,19 @@ def read(
         check_words(row, where)
         rows.append(row)
     return rows
+
+
+def _existing(folder: str, cell: str) -> str:
+    """Returns the path that a cell names; where it is not there, that of another spelling.
+
+    An accented letter is one character (NFC) or a letter and its accent (NFD): a spreadsheet writes
+    the one, and some file systems keep the other.
+    """
+    path = os.path.join(folder, cell)
+    if cell.isascii() or os.path.exists(path):
+        return path
+    others = (os.path.join(folder, unicodedata.normalize(form, cell)) for form in ("NFC", "NFD"))
+    return next(filter(os.path.exists, others), path)
 
 
 def _check_modalities(path: str, header: Sequence[str], modalities: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import tqdm
 from tfav import tensors
 from tfav.data import kinds, shards
 from tfav.data.prepare import manifest
-from tfav.media import audio_files, bad_file, image_files, limits, soundtrack, video
+from tfav.media import audio_files, bad_file, image_files, image_folders, limits, soundtrack, video
 
 _HELD_BYTES = 32_000_000  # of decoded rows whose turn has not come
 _COPIES = 5  # of a row while it is written
@@ -154,7 +154,7 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         for name, paths in row.pictures.items():
             for path in paths:
                 reading = (name, path)
-                for file in image_files.image_paths([path]):
+                for file in image_folders.image_paths([path]):
                     reading = (name, file)
                     side = options.max_image_side
                     jpeg, height, width = image_files.read_image(file, side, options.bounds)

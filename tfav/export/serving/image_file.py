@@ -12,14 +12,13 @@ from PIL import Image
 
 from tfav import items
 from tfav.data.input import crops
-from tfav.export.serving import requests
-from tfav.media import image_files
+from tfav.export.serving import image_headers, jpeg_data, requests
+from tfav.media import colours, image_files, orientation, png_chunks
 from tfav.ops import binary
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_ORIENTATION = 0x0112
+_JPEG, _PNG = b"\xff\xd8\xff", png_chunks.SIGNATURE
 _MIRRORED, _UPSIDE_DOWN, _LYING = (2, 3, 6, 7), (3, 4, 7, 8), (5, 6, 7, 8)
-_WHITE = 255.0
+_WHITE, _GREY, _GREY_TOLERANCE = 255.0, 128.0, 2.0
 # As Pillow, which the reader of files decodes with.
 _MAX_PIXELS = 2 * int(Image.MAX_IMAGE_PIXELS or 0)
 
@@ -54,42 +53,75 @@ def _pixels(signature: str, file: tf.Tensor) -> tf.Tensor:
 
 
 def _jpeg(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    shape = tf.io.extract_jpeg_shape(file)
-    orientation = _orientation(content, _app1(content))
-    ends = tf.reduce_any((content[:-1] == 0xFF) & (content[1:] == 0xD9))
-    checks = [*_sizes(signature, "a JPEG file", shape[:2]), _whole(signature, "a JPEG file", ends)]
-    with requests.in_order(checks):
-        file = tf.identity(file)
+    scans = jpeg_data.read(content)
+    shape = scans.shape
+    turn = image_headers.read_orientation(content, image_headers.in_jpeg(content))
+    name = "a JPEG file"
+    checks = [
+        _whole(signature, name, scans.closed),
+        *_sizes(signature, name, shape[:2]),
+        _enough(signature, name, scans.complete),
+    ]
     is_rgb, is_small = tf.equal(shape[2], 3), tf.reduce_max(shape[:2]) <= image_files.MAX_SIDE
-    return tf.cond(
-        is_rgb & is_small & tf.equal(orientation, 1),
-        lambda: tf.io.decode_jpeg(file, channels=3),
-        # Pillow's way of decoding it, before it is encoded anew.
-        lambda: _stored(
-            _upright(
-                tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"), orientation
-            )
-        ),
+    is_kept = is_rgb & is_small & tf.equal(turn, orientation.UPRIGHT)
+
+    def decode(jpeg: tf.Tensor) -> tf.Tensor:
+        return tf.cond(
+            is_kept,
+            lambda: tf.io.decode_jpeg(jpeg, channels=3),
+            # Pillow's way of decoding it, before it is encoded anew.
+            lambda: tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE"),
+        )
+
+    with requests.in_order(checks):
+        pixels = decode(tf.identity(file))
+    same = tf.cond(
+        ~scans.plain | ~is_rgb | _ends_grey(pixels),
+        lambda: tf.reduce_all(pixels == decode(jpeg_data.filled(file, scans))),
+        lambda: tf.constant(True),
     )
+    with requests.in_order([_enough(signature, name, same)]):
+        pixels = tf.identity(pixels)
+    return tf.cond(is_kept, lambda: pixels, lambda: _stored(_upright(pixels, turn)))
+
+
+def _ends_grey(pixels: tf.Tensor) -> tf.Tensor:
+    """Whether the last pixel of an image is as bright as those that no data were left for.
+
+    Of one scan without restart markers all blocks behind the end of the data are grey, so the
+    others need not be decoded twice. Else that would cost each image its time over again, and a
+    line in the server's log: libjpeg tells of the bytes that it has no use for.
+    """
+    red, green, blue = tf.unstack(tf.cast(pixels[-1, -1], tf.float32))
+    return tf.abs(0.299 * red + 0.587 * green + 0.114 * blue - _GREY) <= _GREY_TOLERANCE
 
 
 def _png(signature: str, file: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
-    exif, transparent, ends = _png_chunks(content)
+    exif, transparent, ends = image_headers.in_png(content)
     width, height = (binary.number(content, place, 4, big=True) for place in (16, 20))
-    colour = binary.number(content, 25, 1)  # 4 and 6 have an alpha channel
-    sizes = _sizes(signature, "a PNG file", tf.stack([height, width]))
-    with requests.in_order([*sizes, _whole(signature, "a PNG file", ends)]):
+    depth, colour = (binary.number(content, place, 1) for place in (24, 25))
+    name = "a PNG file"
+    sizes = _sizes(signature, name, tf.stack([height, width]))
+    least = colours.LEAST_OF_16_BITS
+
+    with requests.in_order([_whole(signature, name, ends), *sizes]):
         file = tf.identity(file)
     pixels = tf.cond(
-        transparent | (colour >= 4),
+        transparent | (colour >= 4),  # 4 and 6 have an alpha channel
         lambda: _on_white(tf.io.decode_png(file, channels=4)),
         lambda: tf.io.decode_png(file, channels=3),
     )
-    return _stored(_upright(pixels, _orientation(content, exif)))
+    is_full = (depth < 16) | (tf.reduce_max(pixels) >= tf.cast(least, tf.uint8))
+    dark = f"{signature}: {name} is almost black, its 16-bit values stay below {256 * least} of"
+    scale = "65535, as those of 8 or 12 bits do: scale them to the whole range"
+    with requests.in_order([lambda: requests.refuse_unless(is_full, f"{dark} {scale}")]):
+        return _stored(_upright(pixels, image_headers.read_orientation(content, exif)))
 
 
 def _sizes(signature: str, name: str, shape: tf.Tensor) -> list:
-    pixels = tf.reduce_prod(tf.cast(shape, tf.int64))
+    shape = tf.cast(shape, tf.int64)
+    pixels, stored = tf.reduce_prod(shape), _stored_size(shape)
+    least = image_files.MIN_SIDE
     return [
         *requests.wide_enough(signature, name, shape),
         lambda: requests.refuse_unless(
@@ -97,6 +129,11 @@ def _sizes(signature: str, name: str, shape: tf.Tensor) -> list:
             f"{signature}: {name} says that it has",
             pixels,
             f"pixels, send at most {_MAX_PIXELS}",
+        ),
+        lambda: requests.refuse_unless(
+            tf.reduce_min(stored) >= least,
+            *(f"{signature}: {name} is", shape[0], "pixels high and", shape[1], "wide,"),
+            *(stored[0], "and", stored[1], f"once it is shrunk: send at least {least} of each"),
         ),
     ]
 
@@ -106,15 +143,28 @@ def _whole(signature: str, name: str, ends: tf.Tensor) -> Callable[[], tf.Operat
     return lambda: requests.refuse_unless(ends, cut)
 
 
+def _enough(signature: str, name: str, complete: tf.Tensor) -> Callable[[], tf.Operation]:
+    short = f"{signature}: {name} is cut short or damaged, its data end before the image does"
+    return lambda: requests.refuse_unless(complete, f"{short}: send the whole file")
+
+
+def _stored_size(shape: tf.Tensor) -> tf.Tensor:
+    """Returns height and width [2] int64 as `image_files.stored_size` does."""
+    longest = tf.reduce_max(shape)
+    shrunk = (2 * shape * image_files.MAX_SIDE + longest) // (2 * tf.maximum(longest, 1))
+    return tf.where(longest > image_files.MAX_SIDE, shrunk, shape)
+
+
 def _stored(pixels: tf.Tensor) -> tf.Tensor:
     """Returns an image [H, W, 3] as `image_files.read_image` stores it: not larger, and as JPEG."""
-    shape = tf.shape(pixels)[:2]
-    scale = image_files.MAX_SIDE / tf.reduce_max(shape)
-    smaller = tf.maximum(tf.cast(tf.round(tf.cast(shape, tf.float64) * scale), tf.int32), 1)
+    shape = tf.shape(pixels, tf.int64)[:2]
+    smaller = _stored_size(shape)
     pixels = tf.cond(
-        scale < 1,
+        tf.reduce_any(smaller < shape),
         lambda: crops.to_uint8(
-            tf.image.resize(pixels, smaller, tf.image.ResizeMethod.LANCZOS3, antialias=True)
+            tf.image.resize(
+                pixels, tf.cast(smaller, tf.int32), tf.image.ResizeMethod.LANCZOS3, antialias=True
+            )
         ),
         lambda: pixels,
     )
@@ -128,11 +178,11 @@ def _on_white(pixels: tf.Tensor) -> tf.Tensor:
     return crops.to_uint8((colour * alpha + _WHITE * (255.0 - alpha)) / 255.0)
 
 
-def _upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+def _upright(pixels: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
     """Turns and mirrors an image as one of the eight values of EXIF's orientation asks for."""
 
     def one_of(values: tuple[int, ...]) -> tf.Tensor:
-        return tf.reduce_any(orientation == tf.constant(values, tf.int64))
+        return tf.reduce_any(turn == tf.constant(values, tf.int64))
 
     pixels = tf.cond(
         one_of(_LYING), lambda: tf.transpose(pixels, [1, 0, 2]), lambda: tf.identity(pixels)
@@ -140,76 +190,3 @@ def _upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     pixels = tf.cond(one_of(_MIRRORED), lambda: pixels[:, ::-1], lambda: tf.identity(pixels))
     pixels = tf.cond(one_of(_UPSIDE_DOWN), lambda: pixels[::-1], lambda: tf.identity(pixels))
     return tf.ensure_shape(pixels, [None, None, 3])
-
-
-def _app1(content: tf.Tensor) -> tf.Tensor:
-    """Returns where the TIFF header of a JPEG's EXIF begins, int64 []; -1: it has none."""
-    total = tf.size(content, tf.int64)
-
-    def walking(place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        marker = binary.number(content, place, 2, big=True)  # 0xFFDA: from here on there are pixels
-        return (found < 0) & (place + 4 <= total) & (marker >= 0xFF01) & (marker != 0xFFDA)
-
-    def step(place: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        marker, size = (
-            binary.number(content, place, 2, big=True),
-            binary.number(content, place + 2, 2, big=True),
-        )
-        is_exif = (marker == 0xFFE1) & binary.stands_at(content, place + 4, b"Exif\0\0")
-        after = tf.where(
-            marker == 0xFFFF, place + 1, place + 2 + tf.maximum(size, 2)
-        )  # a fill byte
-        return after, tf.where(is_exif, place + 10, found)
-
-    start = [tf.constant(2, tf.int64), tf.constant(-1, tf.int64)]
-    return tf.while_loop(walking, step, start)[1]
-
-
-def _png_chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns where the EXIF of a PNG begins, -1: nowhere, if a colour is clear, and if it ends."""
-    total = tf.size(content, tf.int64)
-
-    def walking(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor) -> tf.Tensor:
-        return (place + 12 <= total) & ~binary.stands_at(content, place + 4, b"IEND")
-
-    def step(place: tf.Tensor, exif: tf.Tensor, clear: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        is_exif, is_clear = (
-            binary.stands_at(content, place + 4, name) for name in (b"eXIf", b"tRNS")
-        )
-        after = place + 12 + binary.number(content, place, 4, big=True)
-        return after, tf.where(is_exif, place + 8, exif), clear | is_clear
-
-    start = [tf.constant(len(_PNG), tf.int64), tf.constant(-1, tf.int64), tf.constant(False)]
-    place, exif, clear = tf.while_loop(walking, step, start)
-    return exif, clear, binary.stands_at(content, place + 4, b"IEND")
-
-
-def _orientation(content: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation in the first directory of a TIFF header, [] int64; 1: as it stands.
-
-    Args:
-      content: [N] uint8.
-      tiff: [] int64, where it begins; -1: there is none.
-    """
-
-    def look() -> tf.Tensor:
-        little = binary.stands_at(content, tiff, b"II")
-
-        def numbers(values: tf.Tensor) -> tf.Tensor:
-            """Returns [n] numbers of bytes [n, width]."""
-            values = tf.cast(values, tf.int64)
-            values = tf.where(little, values, values[:, ::-1])
-            return tf.reduce_sum(values * 256 ** tf.range(tf.shape(values, tf.int64)[1]), axis=1)
-
-        def number(place: tf.Tensor, width: int) -> tf.Tensor:
-            found = content[place : place + width]
-            return tf.reduce_sum(numbers(found[tf.newaxis]))  # 0 where the file has ended
-
-        first = tiff + number(tiff + 4, 4)
-        entries = content[first + 2 : first + 2 + 12 * number(first, 2)]
-        entries = tf.reshape(entries[: tf.size(entries) // 12 * 12], [-1, 12])
-        tags, values = numbers(entries[:, :2]), numbers(entries[:, 8:10])
-        found = tf.boolean_mask(values, tags == _ORIENTATION)
-        return tf.concat([found, [1]], axis=0)[0]
-
-    return tf.cond(tiff >= 0, look, lambda: tf.constant(1, tf.int64))

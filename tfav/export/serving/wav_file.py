@@ -5,14 +5,15 @@ pads. So the chunks are walked here, with TensorFlow's own ops.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfav import items, tensors
 from tfav.export.serving import requests
+from tfav.media import riff
 from tfav.ops import binary
 
-_OPEN = 0x7F000000  # sizes from here on were left open by who could not go back to write them
 _EXTENSIBLE = 0xFFFE  # the format proper stands in the first bytes of a GUID, 24 bytes on
 
 
@@ -43,19 +44,20 @@ def _samples(signature: str, file: tf.Tensor) -> tf.Tensor:
     """Returns the samples [T] float32 of one file []."""
     wanted = "send RIFF (.wav) files of 16-bit PCM"
     length = tf.strings.length(file)
-    riff = (tf.strings.substr(file, 0, 4) == "RIFF") & (length >= 44)
+    is_riff = (tf.strings.substr(file, 0, 4) == "RIFF") & (length >= 44)
     whole = f"{signature}: a file is not a whole WAV, {wanted}"
-    with requests.in_order([lambda: requests.refuse_unless(riff, whole)]):
+    with requests.in_order([lambda: requests.refuse_unless(is_riff, whole)]):
         content = tf.io.decode_raw(tf.identity(file), tf.uint8)
-    form, start, size = _chunks(content)
+    chunks = _chunks(content)
+    form, start, size = chunks.form, chunks.start, chunks.size
     found = (form >= 0) & (start >= 0)
     with requests.in_order([lambda: requests.refuse_unless(found, whole)]):
         kind = binary.number(content, form, 2)
     kind = tf.where(kind == _EXTENSIBLE, binary.number(content, form + 24, 2), kind)
     channels, rate_hz = binary.number(content, form + 2, 2), binary.number(content, form + 4, 4)
-    bits = binary.number(content, form + 14, 2)
+    byte_rate, bits = binary.number(content, form + 8, 4), binary.number(content, form + 14, 2)
     there = tf.size(content, tf.int64) - start
-    is_open = size >= _OPEN
+    is_open = size >= riff.OPEN
     taken = tf.where(is_open, there, size) // tf.maximum(2 * channels, 1) * 2 * channels
     right = tensors.SAMPLE_RATE_HZ
     checks = [
@@ -73,49 +75,97 @@ def _samples(signature: str, file: tf.Tensor) -> tf.Tensor:
             *("bytes of audio and there are", there, ": send the whole file"),
         ),
         lambda: requests.refuse_unless(
+            ~chunks.joined,
+            f"{signature}: a file holds another recording behind its end: send one after the other",
+        ),
+        lambda: requests.refuse_unless(
+            ~chunks.twice,
+            f"{signature}: a file has two chunks of samples, of which readers take one or the "
+            "other: send it with one of them",
+        ),
+        lambda: requests.refuse_unless(
             taken > 0, f"{signature}: a file holds no samples, send at least one"
+        ),
+        lambda: requests.refuse_unless(
+            ~_is_more_behind(content, chunks.end, byte_rate),
+            f"{signature}: a file holds",
+            tf.size(content, tf.int64) - chunks.end,
+            "bytes behind the end that its header tells of: write its header anew",
         ),
     ]
     with requests.in_order(checks):
         pcm = tf.strings.substr(file, start, taken)
-    samples = tf.cast(tf.io.decode_raw(pcm, tf.int16, little_endian=True), tf.float32) / 32768.0
-    return tf.reduce_mean(tf.reshape(samples, tf.stack([-1, channels])), axis=1)
+    samples = tf.cast(tf.io.decode_raw(pcm, tf.int16, little_endian=True), tf.int32)
+    total = tf.reduce_sum(tf.reshape(samples, tf.stack([-1, channels])), axis=1)
+    # Rounded to PCM16, as the reader keeps it: a mean of two channels that nearly cancel each other
+    # is told from another by that.
+    mean = tf.round(tf.cast(total, tf.float64) / tf.cast(channels, tf.float64))
+    return tf.cast(mean, tf.float32) / 32768.0
 
 
-def _chunks(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns where the format and the samples begin, and the bytes that the latter should have.
+class _Chunks(NamedTuple):
+    """Where things lie in a WAV file, each int64 []; -1 where they do not.
 
-    Each int64 []; -1 where there is no such chunk. Chunks begin at even places, but some writers
-    forget the byte that pads an odd one: then the next name stands one byte earlier.
+    Attributes:
+      form: the format; of several the first.
+      start: the samples; `size`: the bytes that they should have.
+      end: what is no chunk.
+      joined: whether another file follows; `twice`: whether there are two chunks of samples. [].
+    """
 
-    Args:
-      content: [N] uint8.
+    form: tf.Tensor
+    start: tf.Tensor
+    size: tf.Tensor
+    end: tf.Tensor
+    joined: tf.Tensor
+    twice: tf.Tensor
+
+
+def _chunks(content: tf.Tensor) -> _Chunks:
+    """Walks the chunks of a file [N] uint8 as `media.riff` does.
+
+    Chunks begin at even places, but some writers forget the byte that pads an odd one: then the
+    next name stands one byte earlier.
     """
     total = tf.size(content, tf.int64)
-    none = tf.constant(-1, tf.int64)
+    none, no = tf.constant(-1, tf.int64), tf.constant(False)
 
-    def walking(place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        return (start < 0) & (place + 8 <= total)
+    def walking(found: _Chunks) -> tf.Tensor:
+        length = binary.number(content, found.end + 4, 4)
+        fits = (found.start < 0) | (found.end + 8 + length <= total) | (length >= riff.OPEN)
+        return (found.end + 8 <= total) & _is_name(content, found.end) & fits & ~found.joined
 
-    def step(
-        place: tf.Tensor, form: tf.Tensor, start: tf.Tensor, size: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        found = binary.number(content, place + 4, 4)
-        is_form, is_data = (binary.stands_at(content, place, name) for name in (b"fmt ", b"data"))
+    def step(found: _Chunks) -> tuple[_Chunks]:
+        place, length = found.end, binary.number(content, found.end + 4, 4)
+        is_form, is_data, is_riff = (
+            binary.stands_at(content, place, name) for name in (b"fmt ", b"data", b"RIFF")
+        )
+        there = found.start >= 0
         body = place + 8
-        after = body + found
-        even = after + found % 2
+        after = body + length
+        even = after + length % 2
         unpadded = (after < even) & ~_is_name(content, even) & _is_name(content, after)
+        after = tf.where(unpadded, after, even)
         return (
-            tf.where(unpadded, after, even),
-            tf.where(is_form, body, form),
-            tf.where(is_data, body, start),
-            tf.where(is_data, found, size),
+            _Chunks(
+                tf.where(is_form & (found.form < 0), body, found.form),
+                tf.where(is_data & ~there, body, found.start),
+                tf.where(is_data & ~there, length, found.size),
+                tf.where(is_data & (length >= riff.OPEN), total, after),
+                is_riff & there,
+                found.twice | (is_data & there),
+            ),
         )
 
     first = tf.constant(12, tf.int64)  # behind RIFF, its size and WAVE
-    _, form, start, size = tf.while_loop(walking, step, [first, none, none, none])
-    return form, start, size
+    return tf.while_loop(walking, step, [_Chunks(none, none, none, first, no, no)])[0]
+
+
+def _is_more_behind(content: tf.Tensor, end: tf.Tensor, byte_rate: tf.Tensor) -> tf.Tensor:
+    """Whether more than zeros lies behind the chunks, and much of it; see `riff.check_rest`."""
+    least = tf.cast(tf.cast(byte_rate, tf.float64) * riff.LEAST_LEFT_SECONDS, tf.int64)
+    left = tf.size(content, tf.int64) - end
+    return (left >= tf.maximum(least, 1)) & tf.reduce_any(content[tf.maximum(end, 0) :] != 0)
 
 
 def _is_name(content: tf.Tensor, place: tf.Tensor) -> tf.Tensor:

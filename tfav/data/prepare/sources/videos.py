@@ -21,7 +21,7 @@ from typing import Any
 from tfav import registry
 from tfav.data.prepare import manifest
 from tfav.data.prepare.sources import parts
-from tfav.media import audio_files, bad_file, container, formats, image_files, limits, mono
+from tfav.media import audio_files, bad_file, container, formats, image_folders, limits, mono
 
 NAME = "videos"
 SHORTEST_SECONDS = 0.5
@@ -159,7 +159,7 @@ def _flickr_pieces(root: str, name: str, options: manifest.Options) -> list[Piec
     folder = os.path.join(root, "frames", *name.split("/"))
     try:
         starts = _starts(audio_files.duration(sound, options.bounds), _FLICKR_SECONDS)
-        images = image_files.image_paths([folder])
+        images = image_folders.image_paths([folder])
     except bad_file.BadFile:  # of either; decoding says of which
         return [(0.0, _FLICKR_SECONDS, {"audio": sound, "image": folder}, "")]
     return [
