@@ -143,7 +143,30 @@ def find(index: shards.Index, ids_or_split: str | Sequence[str], modality: str) 
 
 def decode_audio(pcm: tf.Tensor) -> tf.Tensor:
     """Returns the waveform [T] float32 in [-1, 1) of PCM16 little-endian bytes []."""
-    return tf.cast(tf.io.decode_raw(pcm, tf.int16, little_endian=True), tf.float32) / 32768.0
+    return _waveform(_samples(pcm))
+
+
+def cut(pcm: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns a stretch of the waveform, as `decode_audio` does, of a clip that repeats itself.
+
+    What is not in it is not converted either.
+
+    Args:
+      pcm: [] string, PCM16 little-endian bytes.
+      start: [] int64, below the clip's number of samples.
+      length: [] int64, in samples.
+    """
+    samples = _samples(pcm)
+    repeats = -(-(start + length) // tf.size(samples, tf.int64))
+    return _waveform(tf.tile(samples, repeats[tf.newaxis])[start : start + length])
+
+
+def _samples(pcm: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_raw(pcm, tf.int16, little_endian=True)
+
+
+def _waveform(samples: tf.Tensor) -> tf.Tensor:
+    return tf.cast(samples, tf.float32) / 32768.0
 
 
 def stretch(audio_seconds: tuple[float, float]) -> tuple[int, int]:
@@ -162,7 +185,7 @@ def sound(
 ) -> tf.Tensor:
     """Returns the stretch of sound [T] float32 that `row` plans."""
     low, high = bounds
-    waveform = cut(decode_audio(pcm), row["start"], row["length"])
+    waveform = cut(pcm, row["start"], row["length"])
     waveform = tf.ensure_shape(waveform, [low if low == high else None])
     return augment.apply(chain, waveform, row["audio_seed"])
 
@@ -190,9 +213,3 @@ def each(one: Callable, jpegs: tf.Tensor, num_frames: int, size: int) -> tf.Tens
         return one(jpegs[0])
     pictures = tf.map_fn(one, jpegs, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8))
     return tf.ensure_shape(pictures, [num_frames, size, size, 3])
-
-
-def cut(waveform: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """Returns `length` samples from `start` of a waveform that repeats itself."""
-    repeats = -(-(start + length) // tf.size(waveform, tf.int64))
-    return tf.tile(waveform, repeats[tf.newaxis])[start : start + length]
