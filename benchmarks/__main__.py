@@ -30,6 +30,10 @@ SUBJECTS = (
     "clustering",
     "step_cost",
     "training_step",
+    "host",
+    "loader",
+    "embedding",
+    "start",
 )
 
 
