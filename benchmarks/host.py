@@ -50,7 +50,7 @@ def _ours(made: step.Step, per_call: int, steps: int) -> Callable[[], object]:
 
 
 def by_hand(made: step.Step, steps: int) -> Callable[[], float]:
-    """Returns so many steps of the recipe and the optimizer with Adam as one writes them in TensorFlow 2."""
+    """Returns so many steps of a recipe by Adam, as one writes them in TensorFlow 2."""
     recipe, settings = made.recipe, made.config.train
     optimizer = tf.keras.optimizers.Adam(settings.learning_rate)
     weights, decayed = recipe.trainable_weights, recipe.decayed()
