@@ -28,15 +28,11 @@ def rows() -> list[timing.Row]:
             for modality in door.modalities:
                 found.append(_row(name, door, modality, _paths(folder, modality)))
         cores = len(os.sched_getaffinity(0))
-        row = timing.row(
-            f"prepare: {2 * FILES * loader.BATCHES:,} files, {cores} cores",
-            "demo",
-            sides.start(prepare, cores),
-            {"one core": sides.start(prepare)},
-            notes=f"linear: {1 / cores:.2f}",
-        )
-    rate = 2 * FILES * loader.BATCHES / row.ours_ms * 1e3
-    return [*found, dataclasses.replace(row, notes=f"{row.notes}; {rate:,.0f} files per second")]
+        times = sides.times({"ours": (prepare, cores), "one core": (prepare, 1)})
+    count = 2 * FILES * loader.BATCHES
+    row = timing.row_of(f"prepare: {count:,} files, {cores} cores", "demo", times.passing)
+    notes = f"linear: {1 / cores:.2f}; {count / row.ours_ms * 1e3:,.0f} files per second"
+    return [*found, dataclasses.replace(row, notes=notes)]
 
 
 def scales() -> list[timing.Scale]:

@@ -39,12 +39,13 @@ def test_both_loaders_cut_a_stretch_of_each_stored_clip(folder, side):
         )
 
 
-def test_a_side_in_a_process_of_its_own_loads_and_ends(folder, tmp_path):
+def test_sides_in_processes_of_their_own_are_timed_in_turn_and_end(tmp_path):
     with loader.Sides(str(tmp_path), SMALL) as sides:
-        sides.start(loader.twin)()
-        (process, _) = sides._running[0]
-        assert process.is_alive()
-    assert process.exitcode == 0
+        times = sides.times({"one": (loader.twin, 1), "other": (loader.twin, 1)}, count=2)
+        processes = [process for process, _ in sides._running]
+    assert [len(found) for kind in times for found in kind.values()] == [2] * 4
+    assert all(c > 0 for found in times.computing.values() for c in found)
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def test_prepare_makes_a_record_of_every_file(folder):
