@@ -43,7 +43,7 @@ def scales() -> list[timing.Scale]:
         recipe.hearing = dataclasses.replace(recipe.hearing, max_seconds=1e3)
         door = model.Model(recipe_embedder.RecipeEmbedder(recipe))
         calls = {}
-        for seconds in (1, 4, 16, 64, 128):
+        for seconds in (8, 25, 80, 250, 800):
             path = os.path.join(folder, f"long{seconds}.wav")
             noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16_000 * seconds)
             soundfile.write(path, noise, 16_000, subtype="PCM_16")

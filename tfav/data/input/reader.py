@@ -16,21 +16,31 @@ from tfav.data.input import augment, sampling
 
 _RECORD_HEADER_BYTES = 12  # of a TFRecord: payload length and its checksum, before the payload
 _RECORD_BYTES = 16  # header and the payload's checksum
+_KEPT_BYTES = 128_000_000  # of records that are read again and again, what stays in memory
 
 
 class Reader:
     """Random access to the records of an index.
 
     `TFRecordDataset` at a byte offset seeks and checks the record's checksum;
-    `FixedLengthRecordDataset` with a header of that size would read the shard up to there.
+    `FixedLengthRecordDataset` with a header of that size would read the shard up to there. Opening
+    a record takes a third of all that is done for a pair of the demo: few of them are kept.
+
+    Args:
+      index: of the records.
+      again: Whether each is read many times. Where they are few, all are read now and kept.
     """
 
-    def __init__(self, index: shards.Index):
+    def __init__(self, index: shards.Index, again: bool = False):
         names, number = np.unique(index.shard, return_inverse=True)
         self._paths = tf.constant([os.path.join(index.directory, name) for name in names])
         self._number = tf.constant(number, tf.int64)
         self._offset = tf.constant(index.offset - _RECORD_HEADER_BYTES, tf.int64)
         self._bytes = tf.constant(index.length + _RECORD_BYTES, tf.int64)
+        self._kept: tf.Tensor | None = None
+        if again and index.length.sum() <= _KEPT_BYTES:
+            payloads = tf.data.Dataset.range(len(index)).map(self._payload)
+            self._kept = payloads.batch(len(index)).get_single_element()
 
     def read(self, row: tf.Tensor, modalities: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns what the record in row `row` [] of the index holds.
@@ -43,6 +53,11 @@ class Reader:
           What each stores, [n] string: of `audio` PCM16, of images the JPEGs of n >= 0 frames, of
           others what their kind writes.
         """
+        payload = self._payload(row) if self._kept is None else self._kept[row]
+        several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
+
+    def _payload(self, row: tf.Tensor) -> tf.Tensor:
         records = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._number[row]][tf.newaxis],
             compression_type="",
@@ -50,9 +65,7 @@ class Reader:
             byte_offsets=self._offset[row][tf.newaxis],
         )
         spec = tf.TensorSpec([], tf.string)
-        payload = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
-        several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
+        return tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
 
 
 def trainable(
