@@ -87,19 +87,6 @@ def test_resized_crop_without_a_size_keeps_that_of_the_image():
     assert crops.resized_crop(tf.constant(photograph()), seed(0)).shape == (16, 16, 3)
 
 
-@pytest.mark.parametrize("shape", [(112, 112), (37, 90), (90, 37), (1, 5), (7, 3), (200, 16)])
-@pytest.mark.parametrize("size", [(16, 16), (1, 40), (48, 20)])
-def test_two_passes_over_rows_resize_as_tensorflow_does_to_the_last_bit(shape, size):
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    expected = tf.image.resize(image, size, antialias=True)
-    np.testing.assert_array_equal(crops.resize(tf.constant(image), size), expected)
-    floats = image.astype(np.float32)
-    np.testing.assert_array_equal(
-        crops.resize(tf.constant(floats), tf.constant(size)),
-        tf.image.resize(floats, size, antialias=True),
-    )
-
-
 def test_crop_regions_have_the_area_and_aspect_of_torchvision():
     regions = np.array(
         [[int(v) for v in crops.crop_region(tf.constant([300, 400]), seed(n))] for n in range(300)]
