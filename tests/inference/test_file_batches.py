@@ -4,8 +4,11 @@ import threading
 
 import numpy as np
 import pytest
+import soundfile
 
-from tfav.inference import file_batches
+from tfav import hearing
+from tfav import items as item_specs
+from tfav.inference import file_batches, file_embedding
 
 
 def test_files_are_read_ahead_as_far_as_asked_and_come_in_order():
@@ -63,3 +66,37 @@ def test_long_clips_wait_in_memory_up_to_a_bound(monkeypatch):
     # 7 + 4 is more than 10, and so is 6 + 5.
     assert _lengths(file_batches.of_like_length(values, 2)) == [[4, 7], [5, 6]]
     assert _lengths(file_batches.of_like_length(iter(values[:1]), 2)) == [[7]]
+
+
+class Counting:
+    """Embeds a clip as its number of samples, and remembers the lengths of each batch."""
+
+    modalities = ("audio",)
+    items = {"audio": item_specs.clip().of("audio")}
+    hearing = hearing.Hearing(max_seconds=0.5)
+    embedding_space = "samples"
+
+    def __init__(self):
+        self.batches = []
+
+    def refuses(self, modality, item):
+        return "is silent" if not item.any() else ""
+
+    def embed(self, modality, batch):
+        self.batches.append(batch["num_samples"].tolist())
+        return batch["num_samples"].astype(np.float32)[:, np.newaxis]
+
+
+def test_rows_come_in_the_order_of_the_files_though_batches_are_of_like_length(tmp_path):
+    lengths = {"a": 5_000, "b": 9_000, "c": 2_000, "d": 8_000, "e": 3_000}
+    for name, samples in lengths.items():
+        wave = np.full(samples, 0.0 if name == "d" else 0.1)
+        soundfile.write(tmp_path / f"{name}.wav", wave, 16_000, subtype="PCM_16")
+    found = {"audio": [(name, str(tmp_path / f"{name}.wav")) for name in lengths]}
+    counting = Counting()
+    done = file_embedding.embed(counting, found, batch_size=2, max_bad_fraction=0.5)
+    assert counting.batches == [[2_000, 3_000], [5_000, 8_000]]  # half a second of b is heard
+    assert done.arrays["audio_id"].tolist() == ["a", "b", "c", "e"]
+    assert done.arrays["audio"][:, 0].tolist() == [5_000, 8_000, 2_000, 3_000]
+    assert done.bad == [(str(tmp_path / "d.wav"), "is silent")]
+    assert done.unheard == {str(tmp_path / "b.wav"): 1_000 / 16_000}
