@@ -31,6 +31,10 @@ SUBJECTS = (
     "first_step",
     "step_cost",
     "training_step",
+    "host",
+    "loader",
+    "embedding",
+    "start",
 )
 
 

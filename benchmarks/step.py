@@ -29,6 +29,7 @@ class Step:
         c = runpy.run_path(file)["get_config"](variant)
         with c.unlocked():
             c.update_from_flattened_dict({k.replace("__", "."): v for k, v in fields.items()})
+        self.config = c
         self.batch_size = batch_size
         self.strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
         if tf.config.list_physical_devices("GPU"):
@@ -59,9 +60,10 @@ class Step:
         self.batch = {
             "audio": (0.1 * random.standard_normal((batch_size, round(16_000 * seconds)))),
             "image": random.integers(0, 256, (batch_size, side, side, 3), np.uint8),
-            "label": random.permutation(num_classes)[:batch_size].astype(np.int32),
+            "label": random.permutation(max(num_classes, batch_size))[:batch_size] % num_classes,
         }
         self.batch["audio"] = self.batch["audio"].astype(np.float32)
+        self.batch["label"] = self.batch["label"].astype(np.int32)
 
     def graph(self) -> tf.Graph:
         """Returns the graph of one step on one replica."""

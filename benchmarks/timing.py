@@ -117,13 +117,24 @@ def row(
 ) -> Row:
     """Returns the line of one piece of work, timed against others; see `rounds` for options."""
     times = rounds({"ours": ours, **others}, **options)
-    own = times.pop("ours")
+    return row_of(work, size, times, targets, notes)
+
+
+def row_of(
+    work: str,
+    size: str,
+    times: Mapping[str, Sequence[float]],
+    targets: Mapping[str, float] | None = None,
+    notes: str = "",
+) -> Row:
+    """Returns the line of `times`: milliseconds of every round, of `ours` and of each other."""
+    own, others = times["ours"], {name: found for name, found in times.items() if name != "ours"}
     return Row(
         work,
         size,
         statistics.median(own),
-        {name: statistics.median(other) for name, other in times.items()},
-        {n: statistics.median(a / b for a, b in zip(own, other)) for n, other in times.items()},
+        {name: statistics.median(other) for name, other in others.items()},
+        {n: statistics.median(a / b for a, b in zip(own, other)) for n, other in others.items()},
         dict(targets or {}),
         notes,
     )

@@ -9,7 +9,7 @@ from absl import logging
 
 from tfav import registry, tensors
 from tfav.data import kinds
-from tfav.inference import embedders
+from tfav.inference import embedders, file_batches
 from tfav.inference.input_files import Item
 from tfav.items import ItemSpec
 from tfav.media import bad_file, limits
@@ -19,6 +19,14 @@ def _load(spec: ItemSpec, path: str, bounds: limits.Limits) -> np.ndarray:
     """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
     bad_file.check_name(path)
     return kinds.find(spec.kind).load(path, spec, bounds)
+
+
+class _Read(NamedTuple):
+    """What is heard or seen of a file, or why it is left out; seconds of a clip not heard."""
+
+    value: np.ndarray | None
+    reason: str = ""
+    unheard: float = 0.0
 
 
 class Embedded(NamedTuple):
@@ -59,33 +67,37 @@ def _batches(
     result: Embedded,
     bounds: limits.Limits,
 ) -> Iterator[dict[str, np.ndarray | list[str]]]:
+    """Yields batches of what can be embedded; notes in `result` what cannot, and what is unheard.
+
+    Files come in batches of like length, not in their order.
+    """
     spec = embedder.items[modality]
-    for start in range(0, len(items), batch_size):
-        names, values = [], []
-        for name, path in items[start : start + batch_size]:
-            try:
-                value = _load(spec, path, bounds)
-            except bad_file.BadFile as error:
-                result.bad.append((path, error.reason))
-                continue
-            refusal = embedder.refuses(modality, value)
-            if refusal:
-                result.bad.append((path, refusal))
-                continue
-            if spec.clip:
-                value = _cut(path, value, embedder, result)
-            values.append(value)
-            names.append(name)
-        if names:
-            yield {"id": names, **spec.stack(modality, values)}
 
+    def read(path: str) -> _Read:
+        try:
+            value = _load(spec, path, bounds)
+        except bad_file.BadFile as error:
+            return _Read(None, error.reason)
+        refusal = embedder.refuses(modality, value)
+        if refusal:
+            return _Read(None, refusal)
+        if not spec.clip:
+            return _Read(value)
+        heard = value[: embedder.hearing.max_samples].copy()  # the rest need not wait in memory
+        return _Read(heard, unheard=(len(value) - len(heard)) / tensors.SAMPLE_RATE_HZ)
 
-def _cut(path: str, clip: np.ndarray, embedder: embedders.Embedder, result: Embedded) -> np.ndarray:
-    """Returns what is heard of a clip but for its repeats; notes what is not."""
-    heard = clip[: embedder.hearing.max_samples]
-    if len(heard) < len(clip):
-        result.unheard[path] = (len(clip) - len(heard)) / tensors.SAMPLE_RATE_HZ
-    return heard
+    def good() -> Iterator[tuple[str, np.ndarray]]:
+        for (name, path), found in file_batches.ahead(read, items, batch_size):
+            if found.value is None:
+                result.bad.append((path, found.reason))
+                continue
+            if found.unheard:
+                result.unheard[path] = found.unheard
+            yield name, found.value
+
+    for batch in file_batches.of_like_length(good(), batch_size):
+        names, values = zip(*batch)
+        yield {"id": list(names), **spec.stack(modality, values)}
 
 
 def _streamed(
@@ -159,7 +171,8 @@ def embed(
                 batches: Iterable = _streamed(items, embedder, batch_size, result)
             else:
                 batches = _batches(modality, items, embedder, batch_size, result, bounds)
-            _collect(embedder, modality, batches, result, max_bad_fraction * total, bar)
+            names = [name for name, _ in items]
+            _collect(embedder, modality, names, batches, result, max_bad_fraction * total, bar)
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
                 path, reason = result.bad[0]
                 raise registry.UserError(
@@ -172,24 +185,28 @@ def embed(
 def _collect(
     embedder: embedders.Embedder,
     modality: str,
+    names: Sequence[str],
     batches: Iterable,
     result: Embedded,
     max_bad: float,
     bar: tqdm.tqdm,
 ) -> None:
-    """Embeds the batches of a modality into `result`; stops where too many files are bad."""
-    ids: list[str] = []
-    vectors: list[np.ndarray] = []
+    """Embeds the batches of a modality into `result`, its rows in the order of `names`.
+
+    Stops where too many files are bad.
+    """
+    vectors: dict[str, np.ndarray] = {}
     for batch in batches:
-        vectors.append(embedder.embed(modality, batch))
-        names = np.asarray(batch["id"]).tolist()
-        ids += [name.decode() if isinstance(name, bytes) else name for name in names]
-        bar.update(len(vectors[-1]))
+        found = np.asarray(batch["id"]).tolist()
+        found = [name.decode() if isinstance(name, bytes) else name for name in found]
+        vectors |= zip(found, embedder.embed(modality, batch))
+        bar.update(len(found))
         if len(result.bad) > max_bad:
             return
     if not vectors:
         return
-    matrix = np.concatenate(vectors)
+    ids = [name for name in names if name in vectors]
+    matrix = np.stack([vectors[name] for name in ids])
     finite = np.isfinite(matrix).all(axis=1)
     if not finite.all():
         raise registry.UserError(

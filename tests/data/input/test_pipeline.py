@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests import small
 from tfav import registry
 from tfav.data import shards
-from tfav.data.input import endless, lengths, pipeline
+from tfav.data.input import endless, lengths, pipeline, reader
 
 PEOPLE = 9
 
@@ -197,7 +197,8 @@ def test_tensorflow_does_not_share_the_batches_out_again(directory):
     assert options.deterministic
 
 
-def test_no_python_runs_inside_the_pipeline(directory):
+def test_no_python_runs_inside_the_pipeline(directory, monkeypatch):
+    monkeypatch.setattr(reader, "_KEPT_BYTES", 0)
     make = endless.identity_batches(
         directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
     )
@@ -269,6 +270,24 @@ def test_a_flipped_bit_stops_the_run_instead_of_training_on_it(tmp_path):
     shard.write_bytes(content)
     with pytest.raises(tf.errors.DataLossError):
         evaluate(tmp_path / "set", "train", "audio")
+
+
+def test_batches_are_the_same_whether_records_are_kept_or_read_again(directory, monkeypatch):
+    kept = batches(directory, augment=("flip", "crop", "gain"))
+    monkeypatch.setattr(reader, "_KEPT_BYTES", 0)
+    assert_equal(kept, batches(directory, augment=("flip", "crop", "gain")))
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 10**9])
+def test_a_flipped_bit_stops_training_too(tmp_path, monkeypatch, kept_bytes):
+    monkeypatch.setattr(reader, "_KEPT_BYTES", kept_bytes)
+    shards.write(tmp_path / "set", records(), shards=1)
+    shard = pathlib.Path(tmp_path / "set" / "train-00000-of-00001.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[30] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(tf.errors.DataLossError):
+        batches(tmp_path / "set", batch_size=9, steps=20)
 
 
 def evaluate(directory, what, modality, **changes):

@@ -84,10 +84,8 @@ def crop(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     size = tf.shape(image)[0]
     margin = size // 8
     padded = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]], constant_values=crops.FILL)
-    top, left = tf.unstack(
-        tf.random.stateless_uniform([2], seed, 0, 2 * margin + 1, dtype=tf.int32)
-    )
-    return tf.ensure_shape(padded[top : top + size, left : left + size], image.shape)
+    begin = tf.random.stateless_uniform([2], seed, 0, 2 * margin + 1, dtype=tf.int32)
+    return tf.ensure_shape(tf.slice(padded, tf.pad(begin, [[0, 1]]), tf.shape(image)), image.shape)
 
 
 def color(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

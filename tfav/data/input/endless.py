@@ -194,7 +194,7 @@ def _endless(
             )
         size = batch_size // context.num_input_pipelines
         first = context.input_pipeline_id * size
-        reader = reading.Reader(index)
+        reader = reading.Reader(index, again=True)
         dataset = tf.data.Dataset.range(start_step, tf.int64.max)
         dataset = dataset.map(
             lambda step: {name: drawn[first : first + size] for name, drawn in plan(step).items()}

@@ -16,21 +16,31 @@ from tfav.data.input import augment, sampling
 
 _RECORD_HEADER_BYTES = 12  # of a TFRecord: payload length and its checksum, before the payload
 _RECORD_BYTES = 16  # header and the payload's checksum
+_KEPT_BYTES = 128_000_000  # of records that are read again and again, what stays in memory
 
 
 class Reader:
     """Random access to the records of an index.
 
     `TFRecordDataset` at a byte offset seeks and checks the record's checksum;
-    `FixedLengthRecordDataset` with a header of that size would read the shard up to there.
+    `FixedLengthRecordDataset` with a header of that size would read the shard up to there. Opening
+    a record takes a third of all that is done for a pair of the demo: few of them are kept.
+
+    Args:
+      index: of the records.
+      again: Whether each is read many times. Where they are few, all are read now and kept.
     """
 
-    def __init__(self, index: shards.Index):
+    def __init__(self, index: shards.Index, again: bool = False):
         names, number = np.unique(index.shard, return_inverse=True)
         self._paths = tf.constant([os.path.join(index.directory, name) for name in names])
         self._number = tf.constant(number, tf.int64)
         self._offset = tf.constant(index.offset - _RECORD_HEADER_BYTES, tf.int64)
         self._bytes = tf.constant(index.length + _RECORD_BYTES, tf.int64)
+        self._kept: tf.Tensor | None = None
+        if again and index.length.sum() <= _KEPT_BYTES:
+            payloads = tf.data.Dataset.range(len(index)).map(self._payload)
+            self._kept = payloads.batch(len(index)).get_single_element()
 
     def read(self, row: tf.Tensor, modalities: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns what the record in row `row` [] of the index holds.
@@ -43,6 +53,11 @@ class Reader:
           What each stores, [n] string: of `audio` PCM16, of images the JPEGs of n >= 0 frames, of
           others what their kind writes.
         """
+        payload = self._payload(row) if self._kept is None else self._kept[row]
+        several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
+
+    def _payload(self, row: tf.Tensor) -> tf.Tensor:
         records = tf.raw_ops.TFRecordDatasetV2(
             filenames=self._paths[self._number[row]][tf.newaxis],
             compression_type="",
@@ -50,9 +65,7 @@ class Reader:
             byte_offsets=self._offset[row][tf.newaxis],
         )
         spec = tf.TensorSpec([], tf.string)
-        payload = tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
-        several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-        return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
+        return tf.data.experimental.from_variant(records, spec).take(1).get_single_element()
 
 
 def trainable(
@@ -143,7 +156,30 @@ def find(index: shards.Index, ids_or_split: str | Sequence[str], modality: str) 
 
 def decode_audio(pcm: tf.Tensor) -> tf.Tensor:
     """Returns the waveform [T] float32 in [-1, 1) of PCM16 little-endian bytes []."""
-    return tf.cast(tf.io.decode_raw(pcm, tf.int16, little_endian=True), tf.float32) / 32768.0
+    return _waveform(_samples(pcm))
+
+
+def cut(pcm: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns a stretch of the waveform, as `decode_audio` does, of a clip that repeats itself.
+
+    What is not in it is not converted either.
+
+    Args:
+      pcm: [] string, PCM16 little-endian bytes.
+      start: [] int64, below the clip's number of samples.
+      length: [] int64, in samples.
+    """
+    samples = _samples(pcm)
+    repeats = -(-(start + length) // tf.size(samples, tf.int64))
+    return _waveform(tf.tile(samples, repeats[tf.newaxis])[start : start + length])
+
+
+def _samples(pcm: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_raw(pcm, tf.int16, little_endian=True)
+
+
+def _waveform(samples: tf.Tensor) -> tf.Tensor:
+    return tf.cast(samples, tf.float32) / 32768.0
 
 
 def stretch(audio_seconds: tuple[float, float]) -> tuple[int, int]:
@@ -162,7 +198,7 @@ def sound(
 ) -> tf.Tensor:
     """Returns the stretch of sound [T] float32 that `row` plans."""
     low, high = bounds
-    waveform = cut(decode_audio(pcm), row["start"], row["length"])
+    waveform = cut(pcm, row["start"], row["length"])
     waveform = tf.ensure_shape(waveform, [low if low == high else None])
     return augment.apply(chain, waveform, row["audio_seed"])
 
@@ -190,9 +226,3 @@ def each(one: Callable, jpegs: tf.Tensor, num_frames: int, size: int) -> tf.Tens
         return one(jpegs[0])
     pictures = tf.map_fn(one, jpegs, fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8))
     return tf.ensure_shape(pictures, [num_frames, size, size, 3])
-
-
-def cut(waveform: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """Returns `length` samples from `start` of a waveform that repeats itself."""
-    repeats = -(-(start + length) // tf.size(waveform, tf.int64))
-    return tf.tile(waveform, repeats[tf.newaxis])[start : start + length]

@@ -43,11 +43,7 @@ class ImageKind(kind.Kind):
         self, path: str | os.PathLike, spec: items.ItemSpec, bounds: limits.Limits
     ) -> np.ndarray:
         """Returns the image, [S, S, 3] uint8 RGB."""
-        import tensorflow as tf
-
-        from tfav.data.input import pipeline
-
-        return pipeline.decode_image(tf.constant(self.read(path, bounds)), spec.side).numpy()
+        return _decoder(spec.side)(self.read(path, bounds)).numpy()
 
     def training(
         self, modality: str, item: kind.Item, audio_seconds: tuple[float, float]
@@ -79,3 +75,16 @@ class ImageKind(kind.Kind):
             return {modality: reading.each(one, chosen, num_frames, size)}
 
         return make
+
+
+@functools.cache
+def _decoder(size: int) -> Callable[[bytes], "tf.Tensor"]:
+    """Returns what makes of a JPEG the square of so many pixels, in one call of TensorFlow."""
+    import tensorflow as tf
+
+    from tfav.data.input import pipeline
+
+    def decode(jpeg: "tf.Tensor") -> "tf.Tensor":
+        return pipeline.decode_image(jpeg, size)
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
