@@ -139,6 +139,8 @@ def _parse(argv: list[str]) -> list[str]:
         raise registry.UserError(
             f"a --config flag has a wrong value: {_plain(str(error))}."
         ) from error
+    except BrokenPipeError:  # who reads the help, such as head, has seen enough
+        raise
     except (OSError, ImportError, SyntaxError) as error:
         last = str(error.__cause__ or error).strip().splitlines()[-1].strip().rstrip(".")
         raise registry.UserError(

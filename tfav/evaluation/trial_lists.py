@@ -66,9 +66,9 @@ def read(path: str | os.PathLike) -> Trials:
             )
     if not found:
         raise registry.UserError(f"{path} holds no trial: expected lines of label,item1,item2.")
-    label, *names = zip(*found)
+    labels, *names = zip(*found)
     first, second = ([name.lstrip("/") for name in column] for column in names)
-    return Trials(np.array(label) == "1", first, second)
+    return Trials(np.array(labels) == "1", first, second)
 
 
 def _pair(first: str, second: str) -> tuple[str, ...]:

@@ -156,8 +156,8 @@ def n_pair(
         )
     audio, image = precision.full(audio), precision.full(image)
     penalty = norm_weight * tf.reduce_sum(tf.square(audio) + tf.square(image), axis=1)
-    sides = [negatives.by_product(x, label) for x in (audio, image)]
-    return _soft_floor(*sides, 1.0) + penalty
+    rows, columns = (negatives.by_product(x, label) for x in (audio, image))
+    return _soft_floor(rows, columns, 1.0) + penalty
 
 
 def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float = 0.2) -> tf.Tensor:

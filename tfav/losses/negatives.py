@@ -114,8 +114,10 @@ def _log_sums(rows: Side, columns: Side) -> Pair:
         return _in_blocks(_block_log_sums, tf.reduce_logsumexp, rows, columns)
 
     @tf.custom_gradient
-    def again(*moved: tf.Tensor) -> tuple[Pair, Any]:
-        sides = Side(*moved[:2], rows.label), Side(*moved[2:], columns.label)
+    def again(
+        vectors: tf.Tensor, scale: tf.Tensor, column_vectors: tf.Tensor, column_scale: tf.Tensor
+    ) -> tuple[Pair, Any]:
+        sides = Side(vectors, scale, rows.label), Side(column_vectors, column_scale, columns.label)
         found = _in_blocks(_block_log_sums, tf.reduce_logsumexp, *sides)
         return found, lambda *upstream: _gradient(*sides, found[1], *upstream)
 

@@ -41,7 +41,7 @@ def to_rgb(image: Image.Image, content: bytes) -> Image.Image:
         image.alpha_composite(layer)
     plain = image if image.mode == "RGB" else image.convert("RGB")
     plain.info = {}  # no stale EXIF or colour profile in the new file
-    if deep and max(most for _, most in plain.getextrema()) < LEAST_OF_16_BITS:
+    if deep and np.asarray(plain).max() < LEAST_OF_16_BITS:
         raise bad_file.BadFile(
             f"is almost black: its 16-bit values stay below {256 * LEAST_OF_16_BITS} of 65535, as "
             "those of 8 or 12 bits do: scale them to the whole range"

@@ -11,6 +11,7 @@ import os
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 
 from PIL import Image, UnidentifiedImageError
 
@@ -158,7 +159,10 @@ def _check_side(size: tuple[int, int], stored: tuple[int, int]) -> None:
 
 def _check_data(image: Image.Image, content: bytes) -> None:
     """Raises BadFile where data end before the image does and Pillow does not notice."""
-    whole = {"PNG": png_chunks.is_whole, "TIFF": functools.partial(tiff_strips.are_whole, image)}
+    whole: dict[str, Callable[[bytes], bool]] = {
+        "PNG": png_chunks.is_whole,
+        "TIFF": functools.partial(tiff_strips.are_whole, image),
+    }
     if not whole.get(image.format or "", lambda content: True)(content):
         raise bad_file.BadFile(_SHORT)
 

@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from tfav.media import bad_file, flac_streams, mp3_frames, ogg_links, riff
+from tfav.media import bad_file, flac_streams, mp3_frames, ogg_links, riff, spliced
 
-Part = bytes | BinaryIO
+Part = bytes | BinaryIO | spliced.Spliced
 _AU_SIZES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # encoding to bytes per sample
 _AU_BYTES, _AU_OPEN = 24, 0xFFFFFFFF
 _AIFF = (b"AIFF", b"AIFC")
