@@ -67,6 +67,7 @@ def test_the_folder_holds_the_version_the_tflites_and_their_certificate(publishe
     assert os.listdir(os.path.dirname(published.directory)) == ["demo"]
     with open(os.path.join(published.directory, "parity.json"), encoding="utf-8") as f:
         written = json.load(f)
+    assert written.pop("sha256")  # its seal
     assert written == published.certificate
     assert (written["version"], written["audio_seconds"], written["min_cosine"]) == (1, 0.5, 0.999)
 
@@ -187,6 +188,7 @@ def test_drift_is_written_anew_and_a_header_alone_says_that_none_drifts(
 def test_what_is_known_of_the_run_lies_in_the_certificate(recipe, inputs, tmp_path, quick):
     found = run(recipe, inputs, tmp_path / "demo", about={"license": "CC0", "origin": {}})
     written = json.loads((tmp_path / "demo" / "parity.json").read_text())
+    assert written.pop("sha256")  # its seal
     assert (written["license"], written["origin"]) == ("CC0", {})
     assert written == found
 

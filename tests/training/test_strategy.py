@@ -41,7 +41,8 @@ def made(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     calls = []
     for name in ("OneDeviceStrategy", "MirroredStrategy", "MultiWorkerMirroredStrategy"):
-        make = lambda *args, name=name: calls.append((name, *args))  # noqa: E731
+        default = tf.distribute.get_strategy()
+        make = lambda *args, name=name: calls.append((name, *args)) or default  # noqa: E731
         monkeypatch.setattr(tf.distribute, name, make)
     return calls
 
