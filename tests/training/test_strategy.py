@@ -40,8 +40,8 @@ def made(monkeypatch):
     """Keeps what would be made of devices and workers that are not here."""
     monkeypatch.delenv("TF_CONFIG", raising=False)
     calls = []
+    default = tf.distribute.get_strategy()
     for name in ("OneDeviceStrategy", "MirroredStrategy", "MultiWorkerMirroredStrategy"):
-        default = tf.distribute.get_strategy()
         make = lambda *args, name=name: calls.append((name, *args)) or default  # noqa: E731
         monkeypatch.setattr(tf.distribute, name, make)
     return calls

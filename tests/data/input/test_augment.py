@@ -269,9 +269,13 @@ def test_resolve_names_the_choices_for_an_unknown_name():
         augment.resolve(["flop"])
 
 
+def says_nothing(x, seed):
+    return x
+
+
 def test_resolve_refuses_a_function_whose_first_argument_says_nothing():
     with pytest.raises(registry.UserError, match="'image' or 'waveform'"):
-        augment.resolve(["os.path.basename"])
+        augment.resolve([f"{__name__}.says_nothing"])
 
 
 def test_apply_rounds_once_and_gives_each_function_its_own_seed():
