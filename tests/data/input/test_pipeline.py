@@ -262,12 +262,16 @@ def test_a_damaged_shard_is_named_before_anything_is_read(tmp_path, damage):
             read()
 
 
-def test_a_flipped_bit_stops_the_run_instead_of_training_on_it(tmp_path):
-    shards.write(tmp_path / "set", records(), shards=1)
-    shard = pathlib.Path(tmp_path / "set" / "train-00000-of-00001.tfrecord")
+def _write_with_a_flipped_bit(folder):
+    shards.write(folder, records(), shards=1)
+    shard = pathlib.Path(folder / "train-00000-of-00001.tfrecord")
     content = bytearray(shard.read_bytes())
     content[30] ^= 1
     shard.write_bytes(content)
+
+
+def test_a_flipped_bit_stops_the_run_instead_of_training_on_it(tmp_path):
+    _write_with_a_flipped_bit(tmp_path / "set")
     with pytest.raises(tf.errors.DataLossError):
         evaluate(tmp_path / "set", "train", "audio")
 
@@ -281,11 +285,7 @@ def test_batches_are_the_same_whether_records_are_kept_or_read_again(directory, 
 @pytest.mark.parametrize("kept_bytes", [0, 10**9])
 def test_a_flipped_bit_stops_training_too(tmp_path, monkeypatch, kept_bytes):
     monkeypatch.setattr(reader, "_KEPT_BYTES", kept_bytes)
-    shards.write(tmp_path / "set", records(), shards=1)
-    shard = pathlib.Path(tmp_path / "set" / "train-00000-of-00001.tfrecord")
-    content = bytearray(shard.read_bytes())
-    content[30] ^= 1
-    shard.write_bytes(content)
+    _write_with_a_flipped_bit(tmp_path / "set")
     with pytest.raises(tf.errors.DataLossError):
         batches(tmp_path / "set", batch_size=9, steps=20)
 
