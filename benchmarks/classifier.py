@@ -49,6 +49,12 @@ def rows() -> list[timing.Row]:
     ]
 
 
+def scales() -> list[timing.Scale]:
+    """Returns how time grows with the number of identities."""
+    calls = {number: ours(number) for number in (1_000, 3_162, 10_000, 31_623, 100_000)}
+    return [timing.scale("shared classifier, value and gradient", "identities", calls, 1.0)]
+
+
 def _memory(num_classes: int, *forms: Callable[[int], Callable[[], object]]) -> str:
     square = BATCH * num_classes * 4 / 2**20
     peaks = [f"{f.__name__} {memory.peak_mb(f, num_classes, warm=32) / square:.1f}" for f in forms]

@@ -33,6 +33,12 @@ def rows() -> list[timing.Row]:
     ]
 
 
+def scales() -> list[timing.Scale]:
+    """Returns how time grows with the batch."""
+    calls = {batch: ours(batch) for batch in (1, 4, 16, 64, 128)}
+    return [timing.scale("clustering layer, value and gradient", "rows of a batch", calls, 1.0)]
+
+
 def ours(batch: int) -> Callable[[], object]:
     """Returns a call of our layer."""
     features = gradients.normal(batch, POSITIONS, CHANNELS)

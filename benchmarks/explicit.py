@@ -36,6 +36,12 @@ def rows() -> list[timing.Row]:
     ]
 
 
+def scales() -> list[timing.Scale]:
+    """Returns how time grows with the batch, whose pairs are what the work counts."""
+    calls = {batch: ours(batch) for batch in (64, 256, 1_024, 4_096, 8_192)}
+    return [timing.scale("explicit loss, value and gradient", "rows of a batch", calls, 2.0)]
+
+
 def _memory(batch: int, small: bool) -> str:
     square = batch * batch * 4 / 2**20
     peaks = {"ours": memory.peak_mb(ours, batch, warm=32)}

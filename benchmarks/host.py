@@ -44,6 +44,18 @@ def rows() -> list[timing.Row]:
     return found
 
 
+def scales() -> list[timing.Scale]:
+    """Returns how the time of a step of the demo grows with the batch, and with the clip."""
+    config = "configs/voice_face.py:demo"
+    batches = {n: step.Step(config, n, 2.0, 140).runner() for n in (1, 4, 16, 64, 128)}
+    clips = (200, 632, 2_000, 6_325, 20_000)
+    lengths = {n: step.Step(config, 8, n / 1_000, 140).runner() for n in clips}
+    return [
+        timing.scale("training step of the demo", "rows of a batch", batches, 1.0),
+        timing.scale("training step of the demo", "milliseconds of audio", lengths, 1.0),
+    ]
+
+
 def _ours(made: step.Step, per_call: int, steps: int) -> Callable[[], object]:
     run = made.runner(per_call)
     return lambda: [run() for _ in range(steps // per_call)]

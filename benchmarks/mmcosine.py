@@ -36,6 +36,12 @@ def rows() -> list[timing.Row]:
     ]
 
 
+def scales() -> list[timing.Scale]:
+    """Returns how time grows with the number of classes."""
+    calls = {number: ours(256, number, 2) for number in (60, 190, 600, 1_897, 6_000)}
+    return [timing.scale("MMCosine head and loss, value and gradient", "classes", calls, 1.0)]
+
+
 def ours(batch: int, num_classes: int, modalities: int) -> Callable[[], object]:
     """Returns a call of our head and loss."""
     names = [f"modality{i}" for i in range(modalities)]
