@@ -90,7 +90,13 @@ def test_reflection_goes_on_for_ever():
     np.testing.assert_array_equal(signal.reflect(position, 2), [0, 1] * 6)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("length", [1, 511, 512, 513, 1025])
+def test_a_countdown_is_one_range_whatever_rows_it_is_made_of(length):
+    expected = np.array([[7], [600]]) - np.arange(length)
+    np.testing.assert_array_equal(signal.countdown(tf.constant([7, 600]), length), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 20, 700])
 def test_padding_equals_numpy_reflection_with_and_without_lengths(length):
     clip = np.random.RandomState(length).randn(1, length).astype(np.float32)
     expected = np.pad(clip, ((0, 0), (5, 5)), mode="reflect" if length > 1 else "edge")

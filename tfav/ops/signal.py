@@ -13,6 +13,7 @@ import tensorflow as tf
 WINDOWS = ("hamming", "hann", "rectangular", "tukey")
 SLOPES = ("hz", "mel")
 TUKEY_SHARE = 0.25  # of the window that its two flanks take, as in scipy.signal.spectrogram
+_ROW = 512  # of positions, see `countdown`
 
 
 def window(name: str, length_samples: int) -> np.ndarray:
@@ -139,9 +140,23 @@ def reflect_pad(
         before = tf.gather(waveform, reflect(tf.range(-padding_samples, 0), length), axis=1)
         after = tf.gather(waveform, reflect(length + tf.range(padding_samples), length), axis=1)
         return tf.concat([before, waveform, after], axis=1)
-    position = tf.range(length + 2 * padding_samples) - padding_samples
-    index = reflect(tf.expand_dims(position, 0), tf.expand_dims(num_samples, 1))
+    # Counted from the last sample, from which the signal mirrors as it does from the first.
+    last = num_samples - 1
+    place = countdown(last + padding_samples, length + 2 * padding_samples)
+    index = tf.expand_dims(last, 1) - reflect(place, tf.expand_dims(num_samples, 1))
     return tf.gather(waveform, index, axis=1, batch_dims=1)
+
+
+def countdown(first: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns `first - t` for t = 0 ... length - 1: [B, length] int32 of `first` [B] int32.
+
+    In rows of `_ROW`, because a converter folds a range as long as the clip into a table of its
+    own, of 4 bytes per sample in every file.
+    """
+    rows = tf.range((length + _ROW - 1) // _ROW) * _ROW
+    begin = tf.expand_dims(first, 1) - rows
+    found = tf.expand_dims(begin, 2) - tf.range(_ROW)
+    return tf.reshape(found, [tf.shape(first)[0], tf.size(rows) * _ROW])[:, :length]
 
 
 def zero_pad(
@@ -161,7 +176,7 @@ def zero_pad(
     """
     length = tf.shape(waveform)[1]
     if num_samples is not None:  # not a product: what pads a clip may be NaN
-        valid = tf.sequence_mask(num_samples, length)
+        valid = countdown(num_samples, length) > 0
         waveform = tf.where(valid, waveform, tf.zeros_like(waveform))
     return tf.pad(waveform, [[0, 0], [0, tf.maximum(min_samples - length, 0)]])
 
