@@ -6,9 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfav import compat
 from tfav.experiment import models
-from tfav.training import optimizers, trainer
+from tfav.training import trainer
 
 
 class Step:
@@ -36,17 +35,7 @@ class Step:
             self.strategy = tf.distribute.OneDeviceStrategy("/gpu:0")
         with self.strategy.scope():
             self.recipe = models.model(c, num_classes)
-            optimizer = optimizers.create(
-                c.train.optimizer,
-                c.train.learning_rate,
-                schedule=c.train.schedule,
-                num_steps=c.train.num_steps,
-                warmup_steps=c.train.warmup_steps,
-                boundaries=c.train.decay_steps,
-                factor=c.train.decay_factor,
-                momentum=c.train.momentum,
-            )
-            compat.build_optimizer(optimizer, self.recipe.trainable_weights)
+            optimizer = models.optimizer(c, self.recipe)
         self.trainer = trainer.Trainer(
             self.recipe,
             optimizer,

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from tests import small
-from tfav import config, fields, recipes, registry, values
+from tfav import config, config_file, fields, recipes, registry, values
 from tfav.experiment import models
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
@@ -51,7 +51,7 @@ def test_every_config_file_is_listed_here():
 def test_config_validates_survives_json_and_builds(name, variant):
     c = _load(name, variant)
     config.validate(c)
-    again = config.from_json(config.to_json(c))
+    again = config_file.from_json(config_file.to_json(c))
     assert again.to_dict() == c.to_dict()
     recipe = models.model(again, num_classes=5)
     assert len(recipe.named_weights()) >= len(recipe.trainable_weights) > 10
@@ -99,7 +99,7 @@ def test_unknown_variant_names_the_choices():
 
 
 def test_unknown_field_is_refused():
-    c = config.from_json(config.to_json(_load("voice_face", "demo")))
+    c = config_file.from_json(config_file.to_json(_load("voice_face", "demo")))
     with pytest.raises(AttributeError):
         c.train.learning_rat = 1.0
 
@@ -115,7 +115,7 @@ def _with(c, field, value):
     for part in path:
         node = node[part]
     node[last] = value
-    return config.from_json(json.dumps(tree))
+    return config_file.from_json(json.dumps(tree))
 
 
 def _wrong(row):
@@ -279,7 +279,7 @@ def _arguments(tree, section, field, value):
     given = {last: value}
     for part in reversed(path):
         given = {part: given}
-    return models.recipe_arguments(config.from_json(json.dumps(tree | {section: given})))
+    return models.recipe_arguments(config_file.from_json(json.dumps(tree | {section: given})))
 
 
 @pytest.mark.parametrize(
@@ -303,14 +303,14 @@ def _arguments(tree, section, field, value):
 )
 def test_a_recipe_names_what_it_does_not_take(recipe, section, arguments, sentence):
     tree = small.config("").to_dict() | {"recipe": recipe, "model": {}, "loss": {}}
-    c = config.from_json(json.dumps(tree | {section: arguments}))
+    c = config_file.from_json(json.dumps(tree | {section: arguments}))
     with pytest.raises(registry.UserError, match=sentence):
         models.model(c, num_classes=5)
 
 
 def test_an_argument_stands_in_one_section_and_an_encoder_names_what_it_does_not_take():
     tree = small.config("").to_dict()
-    c = config.from_json(json.dumps(tree | {"loss": {"alignment": "explicit"}}))
+    c = config_file.from_json(json.dumps(tree | {"loss": {"alignment": "explicit"}}))
     with pytest.raises(registry.UserError, match="alignment stands in --config.model and in"):
         models.model(c, num_classes=5)
     for part in ("audio", "image"):
@@ -327,19 +327,19 @@ def test_an_argument_stands_in_one_section_and_an_encoder_names_what_it_does_not
 def test_another_config_does_not_continue_a_run():
     before, now = _load("voice_face", "demo"), _load("voice_face", "demo")
     now.train.steps_per_call = 7  # changes no number
-    config.check_resumable(before, now, "w")
+    config_file.check_resumable(before, now, "w")
     now.train.learning_rate = 0.5
     with pytest.raises(registry.UserError, match=r"train.learning_rate=0.002 and this one has 0.5"):
-        config.check_resumable(before, now, "w")
+        config_file.check_resumable(before, now, "w")
 
 
 def test_a_cosine_run_cannot_be_made_longer_and_a_constant_one_can():
     before, now = _load("voice_face", "demo"), _load("voice_face", "demo")
     now.train.num_steps = 2 * before.train.num_steps
     with pytest.raises(registry.UserError, match="train.num_steps"):
-        config.check_resumable(before, now, "w")
+        config_file.check_resumable(before, now, "w")
     before.train.schedule = now.train.schedule = "constant"
-    config.check_resumable(before, now, "w")
+    config_file.check_resumable(before, now, "w")
 
 
 @pytest.mark.parametrize(
@@ -355,11 +355,11 @@ def test_what_changes_a_validation_does_not_continue_a_run_that_validates(field,
     before = _load("voice_face", "demo")
     now = _with(before, field, value)
     with pytest.raises(registry.UserError, match=f"{field}=.* and this one has"):
-        config.check_resumable(before, now, "w")
+        config_file.check_resumable(before, now, "w")
     for c in (before, now):
         with c.unlocked():
             c.train.validate_every = 0
-    config.check_resumable(before, now, "w")
+    config_file.check_resumable(before, now, "w")
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_what_changes_a_validation_does_not_continue_a_run_that_validates(field,
 )
 def test_what_only_the_last_evaluation_reads_may_change(field, value):
     before = _load("voice_face", "demo")
-    config.check_resumable(before, _with(before, field, value), "w")
+    config_file.check_resumable(before, _with(before, field, value), "w")
 
 
 def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then():
@@ -378,11 +378,11 @@ def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then
     for name in later:
         del tree["audio"]["frontend"][name]
     del tree["loss"]["contrastive"]
-    before = config.from_json(json.dumps(tree))
-    config.check_resumable(before, now, "w")
+    before = config_file.from_json(json.dumps(tree))
+    config_file.check_resumable(before, now, "w")
     now.audio.frontend.instance_norm = False
     with pytest.raises(registry.UserError, match="instance_norm=True and this one has False"):
-        config.check_resumable(before, now, "w")
+        config_file.check_resumable(before, now, "w")
 
 
 @pytest.mark.parametrize(
@@ -404,18 +404,18 @@ def test_a_damaged_config_file_is_named(tmp_path, change, sentence):
     change(tree)
     (tmp_path / "config.json").write_text(json.dumps(tree))
     with pytest.raises(registry.UserError, match=sentence):
-        config.load(str(tmp_path))
+        config_file.load(str(tmp_path))
 
 
 def test_a_saved_config_comes_back_and_a_changed_letter_is_seen(tmp_path):
     c = _load("mmcosine", "demo")
-    config.save(c, str(tmp_path))
-    assert config.load(str(tmp_path)).to_dict() == c.to_dict()
+    config_file.save(c, str(tmp_path))
+    assert config_file.load(str(tmp_path)).to_dict() == c.to_dict()
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"num_steps": 300', '"num_steps": 301'))
     with pytest.raises(registry.UserError, match="is not what was written, its sha256 does not"):
-        config.load(str(tmp_path))
+        config_file.load(str(tmp_path))
     tree = json.loads(path.read_text())
     del tree["sha256"]
     path.write_text(json.dumps(tree))
-    assert config.load(str(tmp_path)).train.num_steps == 301
+    assert config_file.load(str(tmp_path)).train.num_steps == 301

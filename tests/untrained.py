@@ -4,12 +4,14 @@ import dataclasses
 import os
 import pathlib
 
+import ml_collections
+
 from tests import small
-from tfav import config as config_lib
+from tfav import config_file
 from tfav.annotations import boxes
 from tfav.data import shards
 from tfav.experiment import measurement, models
-from tfav.training import checkpoints, environment
+from tfav.training import environment, weights_file
 
 RECIPES = {
     "voice_face": {},
@@ -54,7 +56,7 @@ def config(directory: str, recipe: str):
     c = small.config(directory)
     c.recipe = recipe
     for field, value in RECIPES[recipe].items():
-        c[field] = config_lib.ml_collections.ConfigDict(value)
+        c[field] = ml_collections.ConfigDict(value)
     c.eval.num_bootstrap = 20
     return c
 
@@ -72,11 +74,11 @@ def write(workdir: str | os.PathLike, directory: str, recipe: str, **fields) -> 
     c = config(directory, recipe)
     c.update_from_flattened_dict(fields)
     os.makedirs(workdir)
-    config_lib.save(c, workdir)
+    config_file.save(c, workdir)
     labels = shards.Index.read(directory).labels("train")
     data = measurement.data_sha256(directory)
     environment.record(workdir, environment.facts(step=0, labels=labels, data_sha256=data))
-    weights = os.path.join(workdir, checkpoints.WEIGHTS_FILE)
+    weights = os.path.join(workdir, weights_file.FILE)
     recipe = models.model(c, len(labels))
-    checkpoints.save_weights(weights, recipe.named_weights(), write=True, step=7)
+    weights_file.save(weights, recipe.named_weights(), write=True, step=7)
     return workdir

@@ -1,61 +1,17 @@
-"""One schema for every experiment, and its way to a file and back.
+"""One schema for every experiment.
 
 `configs/*.py` start from `base()` and change fields; flags override fields; `commands/` is where a
-config stops: nothing below it has seen one. What each field may be is in `fields`.
+config stops: nothing below it has seen one. What each field may be is in `fields`; a config's way
+to a file and back is in `config_file`.
 """
 
-import json
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
 from ml_collections import config_dict
 
-from tfav import fields, registry, states, values
-
-FILE = "config.json"
-
-# What may differ between a run and its continuation without changing a single number it computes.
-# Of `eval` see `check_resumable`.
-RESUMABLE = (
-    "train.steps_per_call",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "train.init_from",
-    "train.tables_from",
-    "init",
-    "data.directory",
-    "eval.groups",
-    "eval.num_bootstrap",
-    "export",
-)
-
-# Fields that are younger than some runs, and what a run without them computed with.
-_LATER = {
-    "audio.frontend.slopes": "hz",
-    "audio.frontend.preemphasis": 0.0,
-    "audio.frontend.centered": True,
-    "audio.frontend.instance_norm": True,
-    "audio.frontend.silence_db": 0.0,
-    "audio.frontend.level_norm": False,
-    "loss.contrastive": "contrastive",
-}
-# Likewise, of sections whose every field must be there.
-_LATER_IN = {
-    "data": {"num_lengths": 0},
-    "train": {"jit_compile": False},
-    "eval": {"min_seconds": 0.0, "window_seconds": 0.0},
-}
-
-# What a config's file must hold beside the fields that `fields.check` looks for.
-_ANY = {"*": object}
-_FORM = {
-    **dict.fromkeys(("model", "loss", "first_phase", "further"), _ANY),
-    "audio": {"frontend": _ANY, "arguments": _ANY, **_ANY},
-    "image": {"arguments": _ANY, **_ANY},
-    **_ANY,
-}
+from tfav import fields, registry
 
 
 def base() -> ml_collections.ConfigDict:
@@ -238,11 +194,6 @@ def validate(c: ml_collections.ConfigDict) -> None:
     fields.check(c.to_dict())
 
 
-def to_json(c: ml_collections.ConfigDict) -> str:
-    """Returns the config as indented JSON."""
-    return json.dumps(c.to_dict(), indent=2, sort_keys=True) + "\n"
-
-
 def first_phase(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """Returns the first phase's whole config: `c` with the fields that `c.first_phase` names.
 
@@ -259,80 +210,6 @@ def first_phase(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
             "with values of their types."
         ) from error
     return phase.lock()
-
-
-def from_json(text: str) -> ml_collections.ConfigDict:
-    """Returns the locked config of a `to_json` text."""
-
-    def tuples(value: Any) -> Any:
-        if isinstance(value, list):
-            return tuple(tuples(v) for v in value)
-        if isinstance(value, dict):
-            return {k: tuples(v) for k, v in value.items()}
-        return value
-
-    return ml_collections.ConfigDict(tuples(json.loads(text))).lock()
-
-
-def save(c: ml_collections.ConfigDict, workdir: str) -> None:
-    """Writes the `config.json` of a workdir."""
-    states.write(os.path.join(workdir, FILE), json.loads(to_json(c)))
-
-
-def load(workdir: str) -> ml_collections.ConfigDict:
-    """Reads the config a workdir was trained with.
-
-    Raises:
-      UserError: there is none, or it is damaged.
-    """
-    file = os.path.join(workdir, FILE)
-    if not os.path.exists(file):
-        raise registry.UserError(
-            f"{file} does not exist: give the --workdir of a finished train run."
-        )
-    fix = "restore it from a copy, or train into a new --workdir"
-    tree = states.read(file, _FORM, fix)
-    for section, later in _LATER_IN.items():
-        if isinstance(tree.get(section), dict):
-            tree[section] = later | tree[section]
-    try:
-        c = from_json(json.dumps(tree))
-        fields.check(c.to_dict())
-    except registry.UserError as error:
-        raise registry.UserError(f"{file} is damaged ({str(error).rstrip('.')}): {fix}.") from error
-    return c
-
-
-def check_resumable(
-    before: ml_collections.ConfigDict, now: ml_collections.ConfigDict, workdir: str
-) -> None:
-    """Refuses to continue a run under a config that would compute something else.
-
-    Raises:
-      UserError: names the first field that differs, both values and the fix.
-    """
-    old, new = (_comparable(c) for c in (before, now))
-    if now.train.schedule != "cosine":  # a cosine's every rate depends on where it ends
-        old["train.num_steps"] = new["train.num_steps"]
-    free = RESUMABLE if now.train.validate_every else (*RESUMABLE, "eval")
-    for field in sorted(old.keys() | new.keys()):
-        if any(field == f or field.startswith(f + ".") for f in free):
-            continue
-        if old.get(field) != new.get(field):
-            raise registry.UserError(
-                f"{workdir} holds a run with {field}={old.get(field)!r} and this one has "
-                f"{new.get(field)!r}: "
-                f"give the old value back, or train into a new --workdir."
-            )
-
-
-def _comparable(c: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns a config's fields by dotted name, in the form that JSON gives them back."""
-    flat = _LATER | values.flat(c.to_dict())
-    # The first protocol validates; the others only evaluate what was trained.
-    found = json.loads(json.dumps(flat))
-    found["eval.protocols"] = found["eval.protocols"][:1]
-    return found
 
 
 def optional_float() -> Any:

@@ -1,20 +1,20 @@
-"""The fields of a config: what each may be, and how they must fit together.
+"""The fields of a config: what each may be; how they must fit together is in `field_rules`.
 
 The table walks with `config.base()`: every field that all experiments share has a row. What a
 recipe or an encoder alone takes is not here, see `Recipe.arguments`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tfav import registry, values
+from tfav import field_rules, registry, values
+from tfav.field_rules import NYQUIST_HZ
 from tfav.values import FLAG, choice, number, text, whole
 
 _SEED = 2**31 - 1
 _STEPS = 10**10
 _SECONDS = "seconds of sound, of which an hour is more than any memory holds as a batch"
-_NYQUIST_HZ = 8000.0  # half of `tensors.SAMPLE_RATE_HZ`
 
 _PICTURES = {
     "encoder": text("a row of IMAGE_ENCODERS or a dotted path"),
@@ -42,8 +42,8 @@ FIELDS: dict[str, values.Value] = {
     "audio.frontend.frame_length_samples": whole(2, 65_536, "samples of a window"),
     "audio.frontend.frame_step_samples": whole(1, 65_536, "samples between two windows"),
     "audio.frontend.fft_length": whole(2, 65_536, "points of the transform, an even number"),
-    "audio.frontend.lower_hz": number(0.0, _NYQUIST_HZ, "half the sample rate is 8000 Hz"),
-    "audio.frontend.upper_hz": number(0.0, _NYQUIST_HZ, "half the sample rate", above=True),
+    "audio.frontend.lower_hz": number(0.0, NYQUIST_HZ, "half the sample rate is 8000 Hz"),
+    "audio.frontend.upper_hz": number(0.0, NYQUIST_HZ, "half the sample rate", above=True),
     "audio.frontend.slopes": choice("hz", "mel"),
     "audio.frontend.window": text("a row of signal.WINDOWS"),
     "audio.frontend.power": number(0.0, 8.0, "2: power, 1: magnitude", above=True),
@@ -87,7 +87,7 @@ FIELDS: dict[str, values.Value] = {
     "train.validate_every": whole(0, _STEPS, "steps between two validations; 0: none"),
     "train.init_from": text("a workdir or weights.npz; empty: none"),
     "train.tables_from": text("a workdir or weights.npz; empty: none"),
-    "eval.protocols": text("a row of evaluate.JUDGES", several=True),
+    "eval.protocols": text("a row of PROTOCOLS or a dotted path", several=True),
     "eval.groups": text("a column of the data; empty: none"),
     "eval.batch_size": whole(1, 10**6, "items per batch"),
     "eval.audio_seconds": number(0.01, 3600.0, _SECONDS),
@@ -126,7 +126,7 @@ def check(tree: Mapping[str, Any]) -> None:
             f"the config has no field {missing[0]}: start from config.base(), which has them all."
         )
     values.check(found, rows, "--config.{}".format)
-    for rule in RULES:
+    for rule in field_rules.RULES:
         sentence = rule(tree)
         if sentence:
             raise registry.UserError(f"--config.{sentence}.")
@@ -145,114 +145,3 @@ def _is_of_a_kind(name: str, found: Mapping[str, Any]) -> bool:
     modality, _, field = rest.partition(".")
     kind = found.get(f"further.{modality}.kind", "image")
     return head == "further" and kind != "image" and field.split(".")[0] not in OF_EVERY_KIND
-
-
-def _modalities(c: Mapping[str, Any]) -> str:
-    names = tuple(c["modalities"])
-    unknown = [m for m in names if m not in ("audio", "image", *c["further"])]
-    if names and not unknown and len(set(names)) == len(names):
-        return ""
-    return (
-        f"modalities={names}: name each once, of audio, image and what config.further says of "
-        "others"
-    )
-
-
-def _protocols(c: Mapping[str, Any]) -> str:
-    if c["eval"]["protocols"]:
-        return ""
-    return "eval.protocols is empty: name how the run is evaluated, such as lists"
-
-
-def _stretch(c: Mapping[str, Any]) -> str:
-    seconds = tuple(c["data"]["audio_seconds"])
-    if len(seconds) == 2 and seconds[0] <= seconds[1]:
-        if seconds[0] < seconds[1] and c["data"].get("num_lengths") == 1:
-            return (
-                f"data.num_lengths=1 is too few for data.audio_seconds={seconds}, whose ends are "
-                "two: give 2 or more, or 0 for any length"
-            )
-        return ""
-    return f"data.audio_seconds={seconds}: give two, shortest <= longest, in seconds"
-
-
-def _heard(c: Mapping[str, Any]) -> str:
-    least, most = c["eval"]["min_seconds"], c["eval"]["audio_seconds"]
-    if least <= most:
-        return ""
-    return (
-        f"eval.min_seconds={least:g} is more than the {most:g} s that are heard: lower it, or "
-        "raise --config.eval.audio_seconds"
-    )
-
-
-def _warmup(c: Mapping[str, Any]) -> str:
-    warmup, steps = c["train"]["warmup_steps"], c["train"]["num_steps"]
-    if warmup <= steps:
-        return ""
-    return (
-        f"train.warmup_steps={warmup} is more than the {steps} steps of the run, which would never "
-        "reach its learning rate: lower it, or raise --config.train.num_steps"
-    )
-
-
-def _decay(c: Mapping[str, Any]) -> str:
-    steps = tuple(c["train"]["decay_steps"])
-    if all(a < b for a, b in zip(steps, steps[1:])):
-        return ""
-    return f"train.decay_steps={steps}: give each step once, in ascending order"
-
-
-def _bands(c: Mapping[str, Any]) -> str:
-    its = c["audio"]["frontend"]
-    lower, upper = its.get("lower_hz", 0.0), its.get("upper_hz", _NYQUIST_HZ)
-    if lower < upper:
-        return ""
-    return f"audio.frontend.lower_hz={lower:g} is not below upper_hz={upper:g}: lower it"
-
-
-def _frames(c: Mapping[str, Any]) -> str:
-    its = c["audio"]["frontend"]
-    points, frame = its.get("fft_length"), its.get("frame_length_samples")
-    if points is None:
-        return ""
-    if points % 2:
-        return (
-            f"audio.frontend.fft_length={points} is odd, and its last bin would not lie at half "
-            "the sample rate: give an even one, such as 512"
-        )
-    if frame is not None and frame > points:
-        return (
-            f"audio.frontend.frame_length_samples={frame} is more than fft_length={points}: lower "
-            "it, or raise fft_length"
-        )
-    if frame is not None and its.get("centered", True) and frame % 2:
-        return (
-            f"audio.frontend.frame_length_samples={frame} is odd, and centred frames have a middle "
-            "sample: give an even one, or set centered=False"
-        )
-    return ""
-
-
-def _start(c: Mapping[str, Any]) -> str:
-    released = c["init"]["audio"] or c["init"]["image"]
-    if not (c["train"]["init_from"] and released):
-        return ""
-    return (
-        f"train.init_from={c['train']['init_from']} and --config.init name weights ({released}) "
-        "for the same encoders: give one of them"
-    )
-
-
-# Each returns what is wrong, from the field's name on, or an empty text.
-RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
-    _modalities,
-    _protocols,
-    _stretch,
-    _heard,
-    _warmup,
-    _decay,
-    _bands,
-    _frames,
-    _start,
-)

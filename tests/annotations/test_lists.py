@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tfav import files, registry
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 
 
 @pytest.fixture
@@ -167,13 +167,13 @@ def test_lists_of_a_tag_come_in_a_fixed_order(write, tmp_path):
     ]
     for name in sorted(names) + ["match_v2f_2_val.txt", "list.csv", "README.txt"]:
         write(name, "a b c\n")
-    assert [path.name for _, path in lists.find(tmp_path, "test")] == names
+    assert [path.name for _, path in list_folder.find(tmp_path, "test")] == names
 
 
 def test_without_a_tag_all_lists_are_found_side_by_side(write, tmp_path):
     for name in ("verify_v2f_val.txt", "verify_v2f_test.txt.gz", "match_f2v_2_val.txt"):
         write(name, "a b c\n")
-    found = [path.name for _, path in lists.find(tmp_path)]
+    found = [path.name for _, path in list_folder.find(tmp_path)]
     assert found == ["match_f2v_2_val.txt", "verify_v2f_test.txt.gz", "verify_v2f_val.txt"]
 
 
@@ -181,15 +181,15 @@ def test_a_folder_without_lists_is_told_how_they_are_called(write, tmp_path):
     write("notes.txt", "a b\n")
     for tag in (None, "test"):
         with pytest.raises(registry.UserError, match="no query list: they are called match_v2f"):
-            lists.find(tmp_path, tag)
+            list_folder.find(tmp_path, tag)
 
 
 def test_a_tag_without_lists_names_the_tags_there_are(write, tmp_path):
     write("verify_v2f_val.txt", "a b\n")
     with pytest.raises(registry.UserError, match="no query list of tag 'test'; tags there: val"):
-        lists.find(tmp_path, "test")
+        list_folder.find(tmp_path, "test")
     with pytest.raises(registry.UserError, match="is no folder"):
-        lists.find(tmp_path / "absent", "test")
+        list_folder.find(tmp_path / "absent", "test")
 
 
 @pytest.mark.parametrize("other", ["reterival_v2f_test.txt", "retrieval_v2f_test.txt.gz"])
@@ -197,14 +197,14 @@ def test_two_lists_for_one_question_are_refused(write, tmp_path, other):
     write("retrieval_v2f_test.txt", "a\nb\n")
     write(other, "a\nb\n")
     with pytest.raises(registry.UserError, match="answer the same question"):
-        lists.find(tmp_path, "test")
+        list_folder.find(tmp_path, "test")
 
 
 def test_the_items_of_lists_come_once_under_their_modality(write, tmp_path):
     write("match_v2f_2_test.txt", "a.wav A.jpg B.jpg\na.wav A.jpg C.jpg\n")
     write("verify_f2v_test.txt", "D.jpg a.wav\nA.jpg b.wav\n")
     write("reterival_f2v_test.txt.gz", gzip.compress(b"E.jpg\nc.wav a.wav\n"))
-    assert lists.items(lists.find(tmp_path, "test")) == {
+    assert list_folder.items(list_folder.find(tmp_path, "test")) == {
         "audio": ["a.wav", "b.wav", "c.wav"],
         "image": ["A.jpg", "B.jpg", "C.jpg", "D.jpg", "E.jpg"],
     }
@@ -228,22 +228,22 @@ def hashed(write, tmp_path):
 
 def test_lists_that_have_their_hashes_are_found_and_so_is_one_that_has_none(hashed, write):
     write("verify_f2v_test.txt", "mine yours\n")
-    assert len(lists.find(hashed)) == 3
+    assert len(list_folder.find(hashed)) == 3
 
 
 @pytest.mark.parametrize("tag", ["test", None])
 def test_a_list_that_is_not_the_one_of_its_hash_is_refused(hashed, tag):
     (hashed / "verify_v2f_test.txt").write_text("verify_v2f_test.txt c\n")
     with pytest.raises(registry.UserError, match="v2f_test.txt is not the list whose SHA-256 is"):
-        lists.find(hashed, tag)
-    assert len(lists.find(hashed, "val")) == 1  # a question that the change does not touch
+        list_folder.find(hashed, tag)
+    assert len(list_folder.find(hashed, "val")) == 1  # a question that the change does not touch
 
 
 def test_a_list_that_has_a_hash_and_is_gone_is_missed(hashed, write):
     write("verify_f2v_test.txt", "mine yours\n")
     (hashed / "verify_v2f_test.txt").unlink()
     with pytest.raises(registry.UserError, match="v2f_test.txt is missing, and lists.json beside"):
-        lists.find(hashed, "test")
+        list_folder.find(hashed, "test")
 
 
 @pytest.mark.parametrize(
@@ -261,4 +261,4 @@ def test_a_list_that_has_a_hash_and_is_gone_is_missed(hashed, write):
 def test_damaged_hashes_are_a_sentence(hashed, text, sentence):
     (hashed / "lists.json").write_text(text)
     with pytest.raises(registry.UserError, match=sentence):
-        lists.find(hashed, "test")
+        list_folder.find(hashed, "test")

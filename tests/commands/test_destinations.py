@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tfav import config, files, registry
+from tfav import config_file, files, registry
 from tfav.commands import destinations
 from tfav.experiment import evaluations
 from tfav.export import publish
@@ -34,7 +34,7 @@ def test_every_kind_of_folder_is_tried():
 
 def test_the_marks_are_the_files_that_are_written():
     marks = {kind: list(its.marks) for kind, its in destinations.FOLDERS.items()}
-    assert marks["run"] == [config.FILE] and marks["figures"] == [evaluations.OWN]
+    assert marks["run"] == [config_file.FILE] and marks["figures"] == [evaluations.OWN]
     assert marks["export"] == [artefacts.PARITY_FILE, artefacts.JOURNAL_FILE]
     written = {publish.LABELS_FILE, publish.GOLDEN_FILE, publish.DRIFT_FILE}
     written |= {deployment.MODELS_FILE, deployment.BATCHING_FILE}

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests import showcases, small
-from tfav import config, files, registry
+from tfav import config_file, files, registry
 from tfav.commands import report
 from tfav.data import shards
 from tfav.experiment import models
-from tfav.training import checkpoints, environment
+from tfav.training import environment, weights_file
 
 
 def make(*arguments, **options):
@@ -42,11 +42,11 @@ def run(tmp_path_factory):
     workdir = str(folder / "run")
     os.makedirs(workdir)
     c = small.config(data)
-    files.write_text(os.path.join(workdir, "config.json"), config.to_json(c))
+    files.write_text(os.path.join(workdir, "config.json"), config_file.to_json(c))
     environment.record(workdir, environment.facts(step=0, labels=["a", "b", "c"], data_sha256=""))
     recipe = models.model(c, 3)
-    checkpoints.save_weights(
-        os.path.join(workdir, checkpoints.WEIGHTS_FILE), recipe.named_weights(), write=True, step=7
+    weights_file.save(
+        os.path.join(workdir, weights_file.FILE), recipe.named_weights(), write=True, step=7
     )
     return workdir
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests import small
 from tests.serving import loopback
 from tests.serving.loaded import Loaded
-from tfav import config, hearing, registry
+from tfav import config_file, hearing, registry
 from tfav.clients import client
 from tfav.commands import embed, export, train
 from tfav.commands.protocols import by_lists, protocol
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
         soundfile.write(folder / "files" / name, wave, 16_000, subtype="PCM_16")
     shutil.copytree(folder / "whole", folder / "windowed")
     c.eval.window_seconds = 0.4
-    config.save(c, str(folder / "windowed"))
+    config_file.save(c, str(folder / "windowed"))
     return folder
 
 

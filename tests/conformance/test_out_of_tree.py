@@ -27,7 +27,7 @@ from tfav.export import servable
 from tfav.export.lite import conversion
 from tfav.inference import recipe_embedder
 from tfav.recipes import outputs
-from tfav.training import checkpoints
+from tfav.training import weights_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 HERE = out_of_tree.__name__
@@ -136,8 +136,8 @@ def on_the_way(monkeypatch, owner, name, crossed):
 def test_a_precision_is_exported_and_every_artefact_embeds_files_of_the_modality(
     folder, monkeypatch
 ):
-    crossed = {"tfav.bin.export", checkpoints.__name__, conversion.__name__}
-    on_the_way(monkeypatch, checkpoints, "load_weights", crossed)
+    crossed = {"tfav.bin.export", weights_file.__name__, conversion.__name__}
+    on_the_way(monkeypatch, weights_file, "load", crossed)
     on_the_way(monkeypatch, conversion, "convert", crossed)
     export.export(f"{folder}/run", f"{folder}/model", precisions=("float32", f"{HERE}.half.HALF"))
     # Who holds the weights in between is on no stack.

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.evaluation import query_lists
 from tfav.evaluation import space as spaces
 
@@ -21,7 +21,7 @@ def identities(rows) -> dict[str, str]:
 
 def made_up(folder: pathlib.Path, tag: str, names: dict[str, str], signal: float):
     """A space of every item the lists name: identity times signal, plus noise."""
-    items = lists.items(lists.find(folder, tag))
+    items = list_folder.items(list_folder.find(folder, tag))
     rng = np.random.default_rng(0)
     centre = {name: rng.normal(size=32) for name in sorted(set(names.values()))}
     labels = {x: names[x.split("/")[0]] for x in sorted([*items["audio"], *items["image"]])}

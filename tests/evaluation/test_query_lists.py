@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.evaluation import list_tasks, query_lists, result
 from tfav.evaluation import space as spaces
 from tfav.evaluation.metric import Metric
@@ -284,8 +284,8 @@ def test_a_task_of_ones_own_is_one_object_and_its_lists_are_found_by_their_name(
     assert matched.protocol == "matching"  # each list by the task of its name
     assert (own.protocol, own.n, own.value, own.list_name) == ("odd", 2, 0.5, "odd_v2f_2_test.txt")
     assert own.name == "odd one out of 2" and isinstance(own, result.Result)
-    found = lists.find(tmp_path, "test", query_lists.forms(tasks))
-    assert lists.items(found, query_lists.forms(tasks)) == {
+    found = list_folder.find(tmp_path, "test", query_lists.forms(tasks))
+    assert list_folder.items(found, query_lists.forms(tasks)) == {
         "audio": ["a.wav", "b.wav"],
         "image": ["A.jpg", "B.jpg"],
     }

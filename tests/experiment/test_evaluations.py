@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests import untrained
-from tfav import config, files, registry
+from tfav import config_file, files, registry
 from tfav.commands import plans
 from tfav.evaluation import catalogue, result
 from tfav.evaluation.metric import Metric
@@ -206,9 +206,9 @@ def change_weights(workdir):
 
 
 def change_settings(workdir):
-    c = config.load(str(workdir)).unlock()
+    c = config_file.load(str(workdir)).unlock()
     c.eval.num_bootstrap = 9
-    config.save(c, str(workdir))
+    config_file.save(c, str(workdir))
 
 
 def change_data(workdir):

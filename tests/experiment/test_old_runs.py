@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfav import compat, config, scalars
+from tfav import compat, config_file, scalars
 from tfav.data import shards
 from tfav.experiment import models
 from tfav.training import checkpoints, environment
@@ -55,7 +55,7 @@ def _run(binary, *flags):
 
 
 def test_what_the_old_files_hold_is_read_with_its_old_meaning(old):
-    c = config.load("run")
+    c = config_file.load("run")
     assert "instance_norm" not in c.audio.frontend and "sha256" not in json.loads(
         (old / "run" / "config.json").read_text()
     )
@@ -112,7 +112,7 @@ def test_the_old_run_goes_on_where_it_stopped(mine):
     assert lines[-1]["loss"] == pytest.approx(answers["next_loss"], rel=1e-4)
     assert checkpoints.saved_steps("run") == [11]
     assert [start["step"] for start in environment.starts("run")] == [0, 10]
-    assert config.load("run").audio.frontend.instance_norm is True
+    assert config_file.load("run").audio.frontend.instance_norm is True
 
 
 def test_the_old_run_is_exported(mine):

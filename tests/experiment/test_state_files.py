@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from tests import forked, small
-from tfav import config, files, registry, scalars, states
-from tfav.annotations import lists
+from tfav import config_file, files, registry, scalars, states
+from tfav.annotations import list_folder, lists
 from tfav.commands import evaluate, train
 from tfav.data import shards
-from tfav.training import checkpoints, environment, lock
+from tfav.training import checkpoints, environment, lock, weights_file
 
 LIST = "data/lists/match_v2f_2_test.txt"
 
@@ -52,17 +52,17 @@ def _index(folder):
 
 
 def _weights(folder):
-    arrays, facts = checkpoints.read_weights(str(folder / "run" / "weights.npz"))
+    arrays, facts = weights_file.read(str(folder / "run" / "weights.npz"))
     return {name: value.tolist() for name, value in arrays.items()}, facts
 
 
 def _lists(folder):
-    found = lists.find(folder / "data" / "lists", "test")
+    found = list_folder.find(folder / "data" / "lists", "test")
     return {path.name: lists.read_matching(path) for _, path in found}
 
 
 READERS = {
-    "run/config.json": lambda folder: config.load(str(folder / "run")).to_dict(),
+    "run/config.json": lambda folder: config_file.load(str(folder / "run")).to_dict(),
     "run/environment.json": lambda folder: environment.starts(str(folder / "run")),
     "run/weights.npz": _weights,
     "run/scalars.jsonl": lambda folder: scalars.read(folder / "run", whole=True),
@@ -294,7 +294,7 @@ def test_another_run_that_is_training_is_named_before_anything_is_said_of_the_wo
 ):
     c = experiment(whole)
     (tmp_path / "run").mkdir()
-    config.save(c, str(tmp_path / "run"))
+    config_file.save(c, str(tmp_path / "run"))
     shutil.copy(whole / "run" / "environment.json", tmp_path / "run")
     (tmp_path / "run" / "scalars.jsonl").write_text(scalars.line(5, {"loss": 1.0}))
     named = pytest.raises(registry.UserError, match="run is being trained by process")
@@ -331,7 +331,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path, whole, 
     c.train.checkpoint_every = 10
     workdir = tmp_path / "run"
     workdir.mkdir()
-    config.save(c, str(workdir))
+    config_file.save(c, str(workdir))
     for name in ("environment.json", "weights.npz"):  # of the best validation so far, at step 5
         shutil.copy(whole / "run" / name, workdir)
     (workdir / "scalars.jsonl").write_text(scalars.line(5, {"loss": 1.0}))

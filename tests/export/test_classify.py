@@ -183,7 +183,7 @@ def test_mmcosine_classifies_on_servers_and_phones(head, fusion, blending, tmp_p
     signatures = servable.fixed_signatures(8_000)
     saved_model.save(servable, str(tmp_path / "fixed"), signatures)
     content = conversion.convert(str(tmp_path / "fixed"), ["classify"])
-    conversion.check(content, ["classify"], servable_lib.kernel_bytes(signatures["classify"], 4))
+    conversion.check(content, ["classify"], conversion.kernel_bytes(signatures["classify"], 4))
     random = np.random.default_rng(0)
     batch = {
         "audio": random.uniform(-0.3, 0.3, [1, 8_000]).astype(np.float32),
@@ -269,7 +269,7 @@ def test_the_files_of_a_classifying_recipe(classified):
 def test_the_classifier_holds_its_weights_and_builtin_ops_alone(classified, servable, classifying):
     path = os.path.join(classified.directory, "classifier_float32.tflite")
     content = pathlib.Path(path).read_bytes()
-    needed = servable_lib.kernel_bytes(servable.fixed_signatures(8_000)["classify"], 4)
+    needed = conversion.kernel_bytes(servable.fixed_signatures(8_000)["classify"], 4)
     unused = ("training_only/kernel",)
     used = [v for n, v in classifying.named_weights().items() if n not in unused]
     assert needed == sum(4 * v.shape.num_elements() for v in used if len(v.shape) > 1)

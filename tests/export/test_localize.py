@@ -14,7 +14,7 @@ from tfav import recipes, registry
 from tfav.encoders import audio, image
 from tfav.export import servable as servable_lib
 from tfav.export.options import ExportOptions, Inputs
-from tfav.export.parity import agreement
+from tfav.export.parity import agreement, gates
 from tfav.export.parity import certificate as parity
 from tfav.export.parity import reference as reference_lib
 from tfav.export.serving import saved_model
@@ -243,11 +243,11 @@ def test_a_map_that_is_off_anywhere_publishes_nothing(error, passes):
     found = agreement.compare_maps(["a", "b"], reference_lib, artefact)
     certificate = {"artefacts": {"1": {"precision": "float32", "parity": {"localize": found}}}}
     if passes:
-        parity.check(certificate, OPTIONS)
+        gates.check(certificate, OPTIONS)
         return
     assert found["max_error_item"] == "b"
     with pytest.raises(registry.UserError, match="nothing was published: localize of 1 "):
-        parity.check(certificate, OPTIONS)
+        gates.check(certificate, OPTIONS)
 
 
 def test_parity_of_the_map_is_measured_on_the_rows(located):
@@ -269,7 +269,7 @@ def test_a_model_that_answers_another_map_is_refused(localizing, rows, located, 
     inputs = {m: [(name, row[m]) for name, row in rows] for m in ("audio", "image")}
     found = parity.certificate(localizing, inputs, located.directory, {"1": "float32"}, rows)
     with pytest.raises(registry.UserError, match="localize of 1 is 1.0e-03 away .* row"):
-        parity.check(found, OPTIONS)
+        gates.check(found, OPTIONS)
 
 
 def test_without_rows_no_maps_are_compared_and_nothing_published(localizing, tmp_path):

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -131,28 +130,3 @@ def test_a_depthwise_kernel_starts_with_the_deviation_of_one_channels_kernel():
     conv = blocks.DepthwiseConv((5, 5), seed=0)
     conv(np.zeros([1, 5, 5, 400], np.float32))
     assert abs(np.std(conv.kernel) / np.sqrt(2 / 25) - 1) < 0.03  # 10 000 draws
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_prelu_in_training_is_kerass_with_its_gradients(dtype):
-    keras.mixed_precision.set_global_policy(dtype)
-    try:
-        own, theirs = blocks.PReLU(), keras.layers.PReLU(shared_axes=[1, 2])
-        x = tf.constant(normal(4, 3, 5, 2), dtype)
-        for layer in (own, theirs):
-            layer.build((None, 3, 5, 2))
-            layer.alpha.assign([[[0.25, -1.5]]])
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-    upstream = tf.constant(normal(4, 3, 5, 2, seed=1), dtype)
-    results = []
-    for call in (lambda: own(x, training=True), lambda: theirs(x), lambda: own(x)):
-        layer = theirs if len(results) == 1 else own
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = call()
-            loss = tf.reduce_sum(upstream * y)
-        results.append((y, *tape.gradient(loss, [x, compat.raw(layer.alpha)])))
-    for found, expected, outside in zip(*results):
-        np.testing.assert_allclose(found, expected, atol=1e-6 if dtype == "float32" else 1e-13)
-        np.testing.assert_allclose(outside, expected, atol=1e-6 if dtype == "float32" else 1e-13)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfav import weights
-from tfav.layers import residual
+from tfav.layers import residual, resnet_body
 
 
 def normal(*shape, seed=0):
@@ -63,7 +63,7 @@ def test_the_voice_block_is_conv_relu_norm_conv_norm_gate_sum_relu(channels, str
 @pytest.mark.parametrize("channels, stride", [(8, 1), (8, 2), (4, 1)])
 def test_the_basic_block_is_conv_norm_relu_conv_norm_sum_relu(channels, stride):
     x = normal(2, 5, 3, channels)
-    layer = residual.BasicBlock(channels, 8, stride, itertools.count())
+    layer = resnet_body.BasicBlock(channels, 8, stride, itertools.count())
     w = randomized(layer, x)
     shortcut = x
     if (channels, stride) != (8, 1):
@@ -74,7 +74,7 @@ def test_the_basic_block_is_conv_norm_relu_conv_norm_sum_relu(channels, stride):
 
 
 def test_the_gains_of_a_basic_block_start_around_one():
-    layer = residual.BasicBlock(256, 512, 2, itertools.count())
+    layer = resnet_body.BasicBlock(256, 512, 2, itertools.count())
     layer(normal(1, 2, 2, 256))
     gains = [norm.gamma.numpy() for norm in (layer.bn1, layer.bn2, layer.downsample[1])]
     assert np.std(gains) == pytest.approx(0.02, rel=0.1)  # 1536 draws: standard error 1.8 %
@@ -98,7 +98,7 @@ def test_the_face_block_is_norm_conv_prelu_conv_norm_gate_sum(channels, stride, 
     np.testing.assert_allclose(layer(x), y + shortcut, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("block", [residual.SEBasicBlock, residual.BasicBlock])
+@pytest.mark.parametrize("block", [residual.SEBasicBlock, resnet_body.BasicBlock])
 @pytest.mark.parametrize("length", [1, 2, 5, 6])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_what_pads_a_clip_never_enters_a_block_of_sound(block, length, stride):

@@ -18,7 +18,7 @@ from tests import small
 from tests.training import toy
 from tfav import compat, files, registry
 from tfav.experiment import models
-from tfav.training import checkpoints, environment
+from tfav.training import checkpoints, environment, weights_file
 
 
 def _line(kernel=(3.0, 1.0)):
@@ -259,24 +259,24 @@ def test_names_of_weights_are_structural_and_those_released_files_have(tmp_path)
     shapes = {"audio/convs/0/kernel": (5, 1, 40, 64), "image/tail/dense/kernel": (256, 8)}
     assert {name: tuple(names[name].shape) for name in shapes} == shapes
     path = str(tmp_path / "weights.npz")
-    checkpoints.save_weights(path, names, write=True, step=3)
+    weights_file.save(path, names, write=True, step=3)
     with np.load(path) as file:
         assert sorted(file.files) == sorted([*expected, "fact:step", "sha256"])
 
 
 def test_weights_and_facts_come_back_from_the_file_or_its_workdir(tmp_path):
     names = _line().recipe.named_weights()
-    checkpoints.save_weights(str(tmp_path / "weights.npz"), names, write=True, step=40, metric=0.75)
+    weights_file.save(str(tmp_path / "weights.npz"), names, write=True, step=40, metric=0.75)
     for path in (tmp_path, tmp_path / "weights.npz"):
         other = _line(kernel=(0.0, 0.0))
-        facts = checkpoints.load_weights(str(path), other.recipe.named_weights())
+        facts = weights_file.load(str(path), other.recipe.named_weights())
         assert facts == {"step": 40.0, "metric": 0.75}
         assert _kernel(other) == [3.0, 1.0]
 
 
 def test_a_worker_that_only_takes_part_writes_nothing(tmp_path):
     path = tmp_path / "weights.npz"
-    checkpoints.save_weights(str(path), _line().recipe.named_weights(), write=False)
+    weights_file.save(str(path), _line().recipe.named_weights(), write=False)
     assert not path.exists()
 
 
@@ -298,7 +298,7 @@ def _damage(folder, kind):
         np.savez(path, **{"line/kernel": np.array([{}, {}], object)})
     elif kind in ("another value", "another name"):
         names = _line().recipe.named_weights()
-        checkpoints.save_weights(str(path), names, write=True, step=1)
+        weights_file.save(str(path), names, write=True, step=1)
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
         if kind == "another value":
@@ -342,7 +342,7 @@ def test_a_weights_file_that_does_not_fit_is_named_and_nothing_is_assigned(
     _damage(tmp_path, kind)
     loop = _line()
     with pytest.raises(registry.UserError, match=sentence):
-        checkpoints.load_weights(str(tmp_path), loop.recipe.named_weights())
+        weights_file.load(str(tmp_path), loop.recipe.named_weights())
     assert _kernel(loop) == [3.0, 1.0]
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tests import small
 from tfav import registry
-from tfav.training import checkpoints, environment, strategy
+from tfav.training import environment, strategy, weights_file
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TWO = {"worker": ["a:1", "b:1"]}
@@ -262,7 +262,7 @@ def test_restarted_workers_continue_and_finish(two_workers):
 
 def test_two_workers_end_where_one_device_does(two_workers):
     (one, facts), (two, other) = (
-        checkpoints.read_weights(str(two_workers[name] / "weights.npz")) for name in ("one", "two")
+        weights_file.read(str(two_workers[name] / "weights.npz")) for name in ("one", "two")
     )
     assert sorted(one) == sorted(two) and len(one) > 50 and facts["step"] == other["step"]
     for name, value in one.items():

@@ -16,7 +16,7 @@ from tests.training import toy
 from tfav import compat, registry, scalars
 from tfav.commands import train
 from tfav.experiment import models
-from tfav.training import checkpoints, trainer, writer
+from tfav.training import checkpoints, fitting, writer
 
 # Rows [1, 0] and [0, 4/3], kernel [3, 1], bias 2: predictions 5 and 10/3. With targets 2 and 19/3
 # the errors are 3 and -3, the loss (9 + 9) / 2 = 9, and its gradient 2 error x / 2 summed over
@@ -151,7 +151,7 @@ class Fit:
 
     def fit(self, **options):
         periods = {"steps_per_call": 3, "checkpoint_every": 5, "validate_every": 0} | options
-        trainer.fit(
+        fitting.fit(
             self.loop,
             self._batches,
             self.checkpoints,

@@ -9,20 +9,17 @@ An item is a path-like id without white space. The formats (`data/list_wav` of t
 
 `_g` marks lists whose candidates share the probe's gender. Blank lines, CRLF and a UTF-8 mark are
 tolerated. Any of them may be gzipped (`.txt.gz`). A task of one's own brings a `Form` of its own.
-Where a `lists.json` lies beside the lists, those that it names must be there and have the SHA-256
-that it says.
 """
 
 import collections
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from tfav import files, registry, states
+from tfav import files, registry
 
-HASHES = "lists.json"
 STRATA = ("unrestricted", "same_gender")
 DIRECTIONS = ("v2f", "f2v")
 # The modality of the probes, then of the candidates.
@@ -126,85 +123,6 @@ def parse_name(filename: str | os.PathLike, forms: Mapping[str, Form] | None = N
     )
 
 
-def find(
-    folder: str | os.PathLike, tag: str | None = None, forms: Mapping[str, Form] | None = None
-) -> list[tuple[ListName, pathlib.Path]]:
-    """Returns the lists of a tag in the order protocol, stratum, n, direction, tag.
-
-    Args:
-      folder: what to look through; other files in it do not matter.
-      tag: which lists; None: those of all tags.
-      forms: the kinds of lists to find, by protocol; None: `FORMS`.
-
-    Raises:
-      UserError: no such folder, no list of the tag, two lists for one question, a misnamed list, or
-        a list that is missing or is not the one that `lists.json` names.
-    """
-    folder, forms = pathlib.Path(folder), forms or FORMS
-    if not folder.is_dir():
-        raise registry.UserError(f"{folder} is no folder: give the one that holds the query lists.")
-    paths = [path for path in sorted(folder.iterdir()) if is_list(path, forms)]
-    named = [(parse_name(path, forms), path) for path in paths]
-    found: dict[ListName, pathlib.Path] = {}
-    for name, path in named:
-        if tag not in (None, name.tag):
-            continue
-        if name in found:
-            raise registry.UserError(
-                f"{found[name]} and {path.name} answer the same question: remove one of them."
-            )
-        found[name] = path
-    if not named:
-        raise registry.UserError(
-            f"{folder} holds no query list: they are called match_v2f_2_test.txt, "
-            "verify_g_f2v_test.txt, retrieval_v2f_test.txt, ..."
-        )
-    if not found:
-        tags = ", ".join(sorted({name.tag for name, _ in named}))
-        raise registry.UserError(
-            f"{folder} holds no query list of tag {tag!r}; tags there: {tags}."
-        )
-    _check_hashes(folder, found, tag)
-    protocols = list(forms)
-
-    def place(item: tuple[ListName, pathlib.Path]) -> tuple[int | str, ...]:
-        name = item[0]
-        keys = protocols.index(name.protocol), STRATA.index(name.stratum), name.n or 0
-        return *keys, DIRECTIONS.index(name.direction), name.tag
-
-    return sorted(found.items(), key=place)
-
-
-def _check_hashes(
-    folder: pathlib.Path, found: Mapping[ListName, pathlib.Path], tag: str | None
-) -> None:
-    """Raises UserError where a list of the tag is not what `lists.json`, if any, says of it."""
-    path = folder / HASHES
-    if not path.exists():
-        return
-    fix = "restore it from where the lists come from, or make the data set again"
-    form = {"*": {"sha256": str, "*": object}}
-    for file, entry in states.read(path, form, fix).items():
-        try:
-            name = parse_name(file)
-        except registry.UserError as error:
-            raise registry.UserError(
-                f"{path} is damaged ({file} is not the name of a query list): {fix}."
-            ) from error
-        if tag not in (None, name.tag):
-            continue
-        if name not in found:
-            raise registry.UserError(
-                f"{folder / file} is missing, and {HASHES} beside it names it: restore it, or "
-                f"remove its entry from {HASHES}."
-            )
-        if files.sha256(found[name]) != entry["sha256"]:
-            raise registry.UserError(
-                f"{found[name]} is not the list whose SHA-256 is in {HASHES}: restore it, or "
-                f"remove its entry from {HASHES} if you changed it on purpose."
-            )
-
-
 def read_matching(path: str | os.PathLike) -> list[list[str]]:
     """Returns `[probe, positive, negative_1, .., negative_{N-1}]` of every trial; N is in the name.
 
@@ -253,27 +171,6 @@ def read_retrieval(path: str | os.PathLike) -> list[Gallery]:
             "items after every line of probes."
         )
     return [Gallery(probes, gallery) for (_, probes), (_, gallery) in zip(lines[::2], lines[1::2])]
-
-
-def items(
-    found: Sequence[tuple[ListName, pathlib.Path]], forms: Mapping[str, Form] | None = None
-) -> dict[str, list[str]]:
-    """Returns the ids that lists name, by modality, each once and in order of appearance.
-
-    Args:
-      found: lists, as `find` returns them.
-      forms: their kinds, by protocol; None: `FORMS`.
-
-    Raises:
-      UserError: a list cannot be read or is malformed.
-    """
-    ids: dict[str, dict[str, None]] = {"audio": {}, "image": {}}
-    for name, path in found:
-        probe, candidate = (ids[modality] for modality in MODALITIES[name.direction])
-        for probes, candidates in (forms or FORMS)[name.protocol].read(path):
-            probe.update(dict.fromkeys(probes))
-            candidate.update(dict.fromkeys(candidates))
-    return {modality: list(names) for modality, names in ids.items() if names}
 
 
 def _lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 
 import tqdm
 
-from tfav import config as config_lib
-from tfav import files, registry, states
+from tfav import config_file, files, registry, states
 from tfav.commands import destinations, plans, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
@@ -160,7 +159,7 @@ def _plan(
     experiment = runpy.run_path(config)["get_config"](row.variant)
     experiment.update_from_flattened_dict(fields)
     stamp = {
-        "experiment": json.loads(config_lib.to_json(experiment)),
+        "experiment": json.loads(config_file.to_json(experiment)),
         "data": files.sha256(os.path.join(data, "index.csv")),
     }
     return Run(row.name, seed, workdir, train, stamp)

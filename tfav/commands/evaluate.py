@@ -12,7 +12,7 @@ from tfav.commands.protocols import table
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations, models
 from tfav.experiment.evaluations import Evaluation
-from tfav.interop import pytorch
+from tfav.interop import pytorch, released_networks
 from tfav.recipes import recipe as base
 from tfav.reports import tables
 
@@ -103,7 +103,9 @@ def evaluate_released(
     destinations.check_folder("output", output, "figures")
     c = config.base()  # images of 112 pixels and ten seconds of audio, as they evaluate
     c.eval.min_seconds = c.eval.audio_seconds  # they repeat what is shorter
-    encoders = {m: pytorch.load_released(released, m, whole=True) for m in pytorch.RELEASED}
+    encoders = {
+        m: pytorch.load_released(released, m, whole=True) for m in released_networks.NETWORKS
+    }
     facts = {"released": released, "sha256": files.sha256(released)}
     run = models.Trained(c, base.Recipe(encoders, heads={}), facts)
     run.recipe.hearing = models.hearing(c)

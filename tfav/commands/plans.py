@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from tfav import config
+from tfav import config_file
 from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.experiment import evaluations, measurement, models
@@ -83,7 +83,7 @@ def plan(
     Raises:
       UserError: no finished run, an unknown protocol or one that does not fit its recipe.
     """
-    c = config.load(workdir)
+    c = config_file.load(workdir)
     names = list(dict.fromkeys(protocols or c.eval.protocols))
     recipe = models.recipe_class(c)
     for name in names:

@@ -7,7 +7,7 @@ import ml_collections
 import tensorflow as tf
 from absl import logging
 
-from tfav import compat, config, registry, scalars
+from tfav import compat, config, config_file, registry, scalars
 from tfav.commands import destinations, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
@@ -16,7 +16,7 @@ from tfav.experiment import inputs, models, workdirs
 from tfav.interop import pytorch, torch_file
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import environment, lock, optimizers, strategy, trainer, writer
+from tfav.training import environment, fitting, lock, strategy, trainer, weights_file, writer
 
 
 def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto") -> None:
@@ -99,17 +99,7 @@ def _train(
     readiness.count_unheard(c, index)
     with replicas.scope():
         recipe = models.model(c, len(labels))
-        optimizer = optimizers.create(
-            c.train.optimizer,
-            c.train.learning_rate,
-            schedule=c.train.schedule,
-            num_steps=c.train.num_steps,
-            warmup_steps=c.train.warmup_steps,
-            boundaries=c.train.decay_steps,
-            factor=c.train.decay_factor,
-            momentum=c.train.momentum,
-        )
-        compat.build_optimizer(optimizer, recipe.trainable_weights)
+        optimizer = models.optimizer(c, recipe)
         checkpoints = checkpoints_lib.Checkpoints(
             recipe, optimizer, workdir, replicas, keep=c.train.keep_checkpoints
         )
@@ -122,7 +112,7 @@ def _train(
         clip_norm=c.train.clip_norm,
         jit_compile=c.train.jit_compile,
     )
-    weights_path = os.path.join(workdir, checkpoints_lib.WEIGHTS_FILE)
+    weights_path = os.path.join(workdir, weights_file.FILE)
     if checkpoints.restore():
         logging.info("resume: step %d of %s", loop.step, workdir)
         if checkpoints.best.numpy() > float("-inf"):
@@ -135,7 +125,7 @@ def _train(
     batches = inputs.training_batches(c, loop.step)
     if chief:
         os.makedirs(workdir, exist_ok=True)
-        config.save(c, workdir)
+        config_file.save(c, workdir)
         facts = environment.facts(
             step=loop.step,
             replicas=replicas.num_replicas_in_sync,
@@ -147,12 +137,10 @@ def _train(
 
     def keep_best(metric: float | None, step: int) -> None:
         facts = {} if metric is None else {"metric": metric}
-        checkpoints_lib.save_weights(
-            weights_path, recipe.named_weights(), write=chief, step=step, **facts
-        )
+        weights_file.save(weights_path, recipe.named_weights(), write=chief, step=step, **facts)
 
     with inputs.whole(c.data.directory):
-        trainer.fit(
+        fitting.fit(
             loop,
             iter(replicas.distribute_datasets_from_function(batches)),
             checkpoints,
@@ -174,7 +162,7 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
     """Gives a run that has no checkpoint what it starts from."""
     readiness.check_frontend(recipe)
     if c.train.init_from:
-        checkpoints_lib.load_weights(c.train.init_from, recipe.encoder_weights())
+        weights_file.load(c.train.init_from, recipe.encoder_weights())
     logging.info(
         "start: %s", f"encoders of {c.train.init_from}" if c.train.init_from else "scratch"
     )
@@ -195,7 +183,7 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
                 "and --config.train.tables_from names none: name that run's workdir, or give the "
                 "config a first_phase that finds them."
             )
-        checkpoints_lib.load_weights(source, recipe.table_weights())
+        weights_file.load(source, recipe.table_weights())
         logging.info("start: tables of %s", source)
         if _reads_log(c):
             recipe.read_log(scalars.read(source, whole=True), source)

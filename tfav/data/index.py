@@ -1,39 +1,16 @@
 """The index of a data set on disk: which records there are and where each of them lies.
 
-Reached as `shards.Index`. Everything that `dataset.json` and `index.csv` say is checked when they
-are read, as a wrong label or byte range would train without a word.
+Reached as `shards.Index`. Its files are read and checked in `index_files`.
 """
 
-import csv
 import dataclasses
-import hashlib
-import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
-from tfav import registry, states, tensors
-
-FORMAT = 2
-NUMBERS = ("offset", "length", "num_samples", "height", "width")
-COLUMNS = ("id", "split", "label", "shard", *NUMBERS)
-FRAMES = "num_frames"  # the column of `image`; a further modality M has num_frames_M
-HEADER_BYTES = 12  # of a TFRecord: payload length (8), its checksum (4); the payload follows
-FOOTER_BYTES = 4  # checksum of the payload
-
-_INFO = {
-    "format": int,
-    "sample_rate_hz": int,
-    "source": str,
-    "splits": {"*": {"labels": [str], "*": int}},  # rows in all, and of each modality
-    "shards": [{"file": str, "bytes": int, "records": int}],
-    "columns": [str],
-    "modalities": [str],
-    "kinds?": {"*": str},  # of those that are no images
-    "index_sha256?": str,  # data sets of older versions have none
-}
+from tfav import registry
+from tfav.data import index_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,19 +79,18 @@ class Index:
             is missing, cut short or damaged, or `index.csv` is not the one that was written.
         """
         directory = os.fspath(directory)
-        info = _read_info(directory)
-        for shard in info["shards"]:
-            _check_shard(os.path.join(directory, shard["file"]), shard["bytes"], directory)
-        table = _read_table(directory, info)
-        fixed = {name: table.pop(name) for name in COLUMNS}
-        columns = frame_columns(info["modalities"])
+        info = index_files.read_info(directory)
+        index_files.check_shards(directory, info)
+        table = index_files.read_table(directory, info)
+        fixed = {name: table.pop(name) for name in index_files.COLUMNS}
+        columns = index_files.frame_columns(info["modalities"])
         frames = {name: table.pop(column) for name, column in columns.items()}
         index = cls(directory=directory, frames=frames, extra=table, info=info, **fixed)
         wrong = index._contradiction()
         if wrong:
             path = os.path.join(directory, "index.csv")
             raise registry.UserError(
-                f"{path} and dataset.json differ ({wrong}): {_fix(directory)}."
+                f"{path} and dataset.json differ ({wrong}): {index_files.fix_of(directory)}."
             )
         return index
 
@@ -125,7 +101,7 @@ class Index:
 
     def take(self, rows: np.ndarray) -> "Index":
         """Returns the rows at positions `rows` [n] int."""
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        columns = {name: getattr(self, name)[rows] for name in index_files.COLUMNS}
         extra = {name: values[rows] for name, values in self.extra.items()}
         frames = {name: values[rows] for name, values in self.frames.items()}
         return dataclasses.replace(self, frames=frames, extra=extra, **columns)
@@ -159,103 +135,9 @@ class Index:
         size = self.shard_bytes
         names, place = np.unique(self.shard, return_inverse=True)
         end = np.array([size.get(name, -1) for name in names.tolist()], np.int64)[place]
-        outside = self.offset < HEADER_BYTES
-        outside |= self.offset + self.length + FOOTER_BYTES > end
+        outside = self.offset < index_files.HEADER_BYTES
+        outside |= self.offset + self.length + index_files.FOOTER_BYTES > end
         if outside.any():
             row = np.flatnonzero(outside)[0]
             return f"{self.id[row]} lies outside its shard {self.shard[row]!s}"
         return ""
-
-
-def frame_columns(further: Iterable[str]) -> dict[str, str]:
-    """Returns the column of the index of `image` and of each further modality."""
-    return {"image": FRAMES} | {name: f"{FRAMES}_{name}" for name in further}
-
-
-def _fix(directory: str) -> str:
-    return (
-        "copy the data set again, or make it again with "
-        f"tfav-prepare --output={directory} --overwrite"
-    )
-
-
-def _content(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()
-
-
-def _read_info(directory: str) -> dict:
-    path = os.path.join(directory, "dataset.json")
-    if not tf.io.gfile.exists(path):
-        raise registry.UserError(
-            f"{directory} is not a prepared data set (it has no dataset.json): "
-            f"make one with tfav-prepare --output={directory}."
-        )
-    content, fix = _content(path), _fix(directory)
-    found = states.parse(content, path, {"format": int, "*": object}, fix)["format"]
-    if found != FORMAT:
-        raise registry.UserError(
-            f"{path} has format {found!r} and this version reads {FORMAT}: run tfav-prepare again."
-        )
-    info = states.parse(content, path, _INFO, fix)
-    if info["sample_rate_hz"] != tensors.SAMPLE_RATE_HZ:
-        raise registry.UserError(
-            f"{path} speaks of {info['sample_rate_hz']} Hz and this version reads "
-            f"{tensors.SAMPLE_RATE_HZ}: {fix}."
-        )
-    return info
-
-
-def _read_table(directory: str, info: dict) -> dict[str, np.ndarray]:
-    """Returns the columns of `index.csv` by name; notes its hash in `info`."""
-    path, fix = os.path.join(directory, "index.csv"), _fix(directory)
-    if not tf.io.gfile.exists(path):
-        raise registry.UserError(f"{path} does not exist: {fix}.")
-    content = _content(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if info.setdefault("index_sha256", sha256) != sha256:
-        raise registry.UserError(
-            f"{path} is not what was written, its SHA-256 is not that in dataset.json: {fix}."
-        )
-    frames = frame_columns(info["modalities"]).values()
-    header = [*COLUMNS, *frames, *info["columns"]]
-    try:
-        found, *lines = csv.reader(io.StringIO(content.decode(), newline=""))
-    except (ValueError, csv.Error) as error:
-        raise registry.UserError(f"{path} is not a readable table ({error}): {fix}.") from error
-    if found != header:
-        raise registry.UserError(
-            f"{path} has the columns {','.join(found)[:200]} instead of {','.join(header)}: {fix}."
-        )
-    odd = [number for number, line in enumerate(lines) if len(line) != len(header)]
-    if odd:
-        raise registry.UserError(
-            f"{path} row {odd[0] + 1} has {len(lines[odd[0]])} fields instead of {len(header)}: "
-            f"{fix}."
-        )
-    columns = list(zip(*lines)) if lines else [()] * len(header)
-    numbers = {*NUMBERS, *frames}
-    return {
-        name: _numbers(name, values, path, fix) if name in numbers else np.array(values, np.str_)
-        for name, values in zip(header, columns)
-    }
-
-
-def _numbers(name: str, values: Sequence[str], path: str, fix: str) -> np.ndarray:
-    odd = [(number, text) for number, text in enumerate(values) if not _is_count(text)]
-    if odd:
-        raise registry.UserError(
-            f"{path} row {odd[0][0] + 1}: {name} is {odd[0][1]!r}, which is no count: {fix}."
-        )
-    return np.array(values, dtype=np.int64)
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19  # what int64 holds
-
-
-def _check_shard(path: str, size: int, directory: str) -> None:
-    found = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
-    if found != size:
-        what = "is missing" if found is None else f"has {found} bytes instead of {size}"
-        raise registry.UserError(f"{path} {what}: {_fix(directory)}.")

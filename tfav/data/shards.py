@@ -21,13 +21,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import files, states, tensors
-from tfav.data.index import (
+from tfav.data.index import Index
+from tfav.data.index_files import (
     COLUMNS,
     FOOTER_BYTES,
     FORMAT,
     FRAMES,
     HEADER_BYTES,
-    Index,
     frame_columns,
 )
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav.encoders import base, encoder, mobile, resnet, vgg
-from tfav.layers import blocks, normalization, residual, tail
+from tfav.layers import blocks, normalization, prelu, residual, tail
 from tfav.layers import dropout as dropout_lib
 from tfav.ops import precision
 
@@ -157,7 +157,7 @@ class IR50(base.ImageEncoder):
         seeds = self.new_seeds(seed)
         self.conv1 = blocks.Conv(64, (3, 3), seed=next(seeds))
         self.bn1 = normalization.BatchNorm()
-        self.prelu = blocks.PReLU()
+        self.prelu = prelu.PReLU()
         self.body = []
         channels = 64
         for filters, num_blocks in ((64, 3), (128, 4), (256, 14), (512, 3)):

@@ -8,7 +8,15 @@ import keras
 import tensorflow as tf
 
 from tfav.encoders import base
-from tfav.layers import blocks, layer, normalization, pooling, residual, spectrograms
+from tfav.layers import (
+    blocks,
+    layer,
+    normalization,
+    pooling,
+    residual,
+    resnet_body,
+    spectrograms,
+)
 from tfav.ops import precision
 
 FEATURE_SIZE = 512
@@ -42,7 +50,7 @@ class AudioResNet18(base.AudioEncoder):
         super().__init__(embedding_size, frontend, name)
         self.remember(embedding_size=embedding_size, frontend=frontend, seed=seed)
         seeds = self.new_seeds(seed)
-        self.resnet = residual.ResNet((2, 2, 2, 2), seeds)
+        self.resnet = resnet_body.ResNet((2, 2, 2, 2), seeds)
         self.projection = self.new_projection(FEATURE_SIZE, seeds)
         self.create_weights()
 
@@ -96,7 +104,7 @@ class ImageResNet(base.ImageEncoder):
             seed=seed,
         )
         seeds = self.new_seeds(seed)
-        self.resnet = residual.ResNet(num_blocks, seeds)
+        self.resnet = resnet_body.ResNet(num_blocks, seeds)
         self.projection = self.new_projection(FEATURE_SIZE, seeds)
         self.create_weights()
 

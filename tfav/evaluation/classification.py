@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from tfav import registry
 from tfav.evaluation import bootstrap
@@ -78,8 +79,7 @@ def confusion_matrix(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
 
 def probability(logits: ArrayLike) -> np.ndarray:
     """Returns softmax(logits), [..., C] float64."""
-    logits = np.asarray(logits, np.float64)
-    return np.exp(_log_softmax(logits.reshape(-1, logits.shape[-1]))).reshape(logits.shape)
+    return np.exp(special.log_softmax(np.asarray(logits, np.float64), axis=-1))
 
 
 def predict(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
@@ -172,8 +172,7 @@ def _figures(
     """Returns (metric, value, chance, replicates) of each."""
     right = (predict(logits, label) == label).astype(np.float64)
     surprise = _surprise(logits, label)
-    share = np.bincount(label) / len(label)
-    share = share[share > 0]
+    share = np.unique(label, return_counts=True)[1] / len(label)
     sampled = code, num_bootstrap, seed
     entropy = -(share @ np.log(share))
     return [
@@ -236,22 +235,16 @@ def _check(
             )
 
 
-def _log_softmax(logits: ArrayLike) -> np.ndarray:
-    logits = np.asarray(logits, np.float64)
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-
-
 def _surprise(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
-    label = np.asarray(label)
-    return -_log_softmax(logits)[np.arange(len(label)), label]
+    log_p = special.log_softmax(np.asarray(logits, np.float64), axis=1)
+    return -np.take_along_axis(log_p, np.asarray(label)[:, np.newaxis], axis=1)[:, 0]
 
 
 def calibration(
     logits: ArrayLike, label: ArrayLike, num_bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns right [N] float64, confidence - right [N], and the bin of each row [N] int."""
-    confidence = np.exp(_log_softmax(logits).max(axis=1))
+    confidence = probability(logits).max(axis=1)
     right = (predict(logits, label) == np.asarray(label)).astype(np.float64)
     bin_of = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
     return right, confidence - right, bin_of

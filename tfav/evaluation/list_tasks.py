@@ -136,24 +136,15 @@ def verification(query: Query) -> list[results.Result]:
     score, label, code, notes = verification_pairs(query)
     equal_error_rate, threshold = metrics.equal_error(score, label)
     sampled = score, label, code, query.num_bootstrap, query.seed
+    auc = {"value": metrics.roc_auc(score, label), "replicates": bootstrap.roc_auc(*sampled)}
+    eer = {
+        "value": equal_error_rate,
+        "replicates": bootstrap.equal_error_rate(*sampled),
+        "threshold": threshold,
+    }
     return [
-        query.result(
-            AUC,
-            code,
-            value=metrics.roc_auc(score, label),
-            chance=0.5,
-            replicates=bootstrap.roc_auc(*sampled),
-            notes=notes,
-        ),
-        query.result(
-            EER,
-            code,
-            value=equal_error_rate,
-            chance=0.5,
-            replicates=bootstrap.equal_error_rate(*sampled),
-            threshold=threshold,
-            notes=notes,
-        ),
+        query.result(metric, code, chance=0.5, notes=notes, **measured)
+        for metric, measured in ((AUC, auc), (EER, eer))
     ]
 
 

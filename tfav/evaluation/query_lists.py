@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from tfav import files
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.evaluation import list_tasks
 from tfav.evaluation import space as spaces
 from tfav.evaluation.result import Result
@@ -80,5 +80,5 @@ def _queries(
     seed: int,
     tasks: Tasks,
 ) -> Iterator[tuple[list_tasks.ListTask, list_tasks.Query]]:
-    for name, path in lists.find(lists_dir, tag, forms(tasks)):
+    for name, path in list_folder.find(lists_dir, tag, forms(tasks)):
         yield tasks[name.protocol], list_tasks.Query(name, path, space, num_bootstrap, seed)

@@ -18,15 +18,14 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
-from tfav import config as config_lib
-from tfav import files, registry, states
+from tfav import config_file, files, registry, states
 from tfav.evaluation import catalogue
 from tfav.evaluation import result as results_lib
 from tfav.evaluation.metric import Metric
 from tfav.evaluation.result import Result
 from tfav.experiment import measurement
 from tfav.experiment.measurement import Measured
-from tfav.training import checkpoints, environment
+from tfav.training import environment, weights_file
 
 FOLDER = "evaluations"
 OWN = "metrics.json"
@@ -207,7 +206,7 @@ def own(workdir: str) -> Evaluation | None:
     if not os.path.exists(path):
         return None
     found = read(path)
-    c = config_lib.load(workdir)
+    c = config_file.load(workdir)
     other = _other_terms(found, workdir, c) if found.measured else _before(found, workdir, c)
     if other:
         raise registry.UserError(
@@ -239,7 +238,7 @@ def _before(found: Evaluation, workdir: str, c: ml_collections.ConfigDict) -> st
         return f"the data {about.get('data')}"
     if os.path.abspath(str(about.get("lists"))) != os.path.join(directory, "lists"):
         return f"the lists {about.get('lists')}"
-    with np.load(os.path.join(workdir, checkpoints.WEIGHTS_FILE)) as arrays:
+    with np.load(os.path.join(workdir, weights_file.FILE)) as arrays:
         facts = {name[5:]: float(arrays[name]) for name in arrays.files if name[:5] == "fact:"}
     if about.get("weights") != facts:
         return f"the weights {about.get('weights')}"

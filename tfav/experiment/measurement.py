@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from tfav import config as config_lib
-from tfav import files, registry
-from tfav.training import checkpoints
+from tfav import config_file, files, registry
+from tfav.training import weights_file
 
 # Of a config's `eval`, what changes no figure: which protocols, and how many rows at a time.
 _NO_SETTING = ("protocols", "batch_size")
@@ -77,7 +76,7 @@ def measured(
 
 def settings(c: ml_collections.ConfigDict) -> dict[str, Any]:
     """Returns the fields of a config's `eval` that change figures."""
-    its = json.loads(config_lib.to_json(c))["eval"]
+    its = json.loads(config_file.to_json(c))["eval"]
     return {name: value for name, value in its.items() if name not in _NO_SETTING}
 
 
@@ -87,7 +86,7 @@ def weights_sha256(workdir: str) -> str:
     Raises:
       UserError: it has kept none.
     """
-    path = os.path.join(workdir, checkpoints.WEIGHTS_FILE)
+    path = os.path.join(workdir, weights_file.FILE)
     if not os.path.exists(path):
         raise registry.UserError(f"{path} does not exist: train first, or name a workdir that was.")
     return files.sha256(path)

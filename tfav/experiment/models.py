@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 import keras
 import ml_collections
 
-from tfav import config as config_lib
-from tfav import fields, recipes, registry, values
+from tfav import compat, config_file, fields, recipes, registry, values
 from tfav import hearing as hearing_lib
 from tfav import items as items_lib
 from tfav.data import kinds
 from tfav.encoders import by_kind, encoder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
-from tfav.training import checkpoints, environment
+from tfav.training import environment, optimizers, weights_file
 
 
 class Trained(NamedTuple):
@@ -188,13 +187,33 @@ def model(c: ml_collections.ConfigDict, num_classes: int) -> base.Recipe:
     return recipe
 
 
+def optimizer(c: ml_collections.ConfigDict, recipe: base.Recipe) -> Any:
+    """Returns the config's optimizer for a built recipe, with all its slots created.
+
+    Raises:
+      UserError: an unknown optimizer or schedule.
+    """
+    made = optimizers.create(
+        c.train.optimizer,
+        c.train.learning_rate,
+        schedule=c.train.schedule,
+        num_steps=c.train.num_steps,
+        warmup_steps=c.train.warmup_steps,
+        boundaries=c.train.decay_steps,
+        factor=c.train.decay_factor,
+        momentum=c.train.momentum,
+    )
+    compat.build_optimizer(made, recipe.trainable_weights)
+    return made
+
+
 def trained(workdir: str) -> Trained:
     """Returns a finished run.
 
     Raises:
       UserError: no finished run there.
     """
-    c = config_lib.load(workdir)
+    c = config_file.load(workdir)
     with c.unlocked():
         c.dtype = "float32"
     starts = environment.starts(workdir)
@@ -202,5 +221,5 @@ def trained(workdir: str) -> Trained:
         raise registry.UserError(f"{workdir} has no environment.json: restore it, or train again.")
     labels = tuple(starts[-1]["labels"])
     recipe = model(c, len(labels))
-    facts = checkpoints.load_weights(workdir, recipe.named_weights())
+    facts = weights_file.load(workdir, recipe.named_weights())
     return Trained(c, recipe, facts, labels)

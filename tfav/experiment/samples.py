@@ -7,7 +7,7 @@ import ml_collections
 import numpy as np
 
 from tfav import files, registry
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.data import shards
 from tfav.experiment import inputs as reading
 from tfav.export.lite import calibration as calibration_lib
@@ -78,7 +78,7 @@ def trials(c: ml_collections.ConfigDict, index: shards.Index) -> verification.Tr
         return None
     found = [
         (name, path)
-        for name, path in lists.find(folder)
+        for name, path in list_folder.find(folder)
         if (name.protocol, name.stratum, name.tag) == ("verification", "unrestricted", tag)
     ]
     if not found:

@@ -5,8 +5,8 @@ import os
 import ml_collections
 from absl import logging
 
-from tfav import config, registry, scalars
-from tfav.training import checkpoints, environment
+from tfav import config_file, registry, scalars
+from tfav.training import checkpoints, environment, weights_file
 
 _EVALUATED = ("metrics.json", "evaluations")
 # What a run leaves in its workdir beside what it goes on from.
@@ -29,13 +29,13 @@ def check(c: ml_collections.ConfigDict, workdir: str) -> None:
         a damaged one.
     """
     steps = checkpoints.saved_steps(workdir)
-    weights = os.path.join(workdir, checkpoints.WEIGHTS_FILE)
+    weights = os.path.join(workdir, weights_file.FILE)
     logged = scalars.last_step(workdir)
     traces = [f"ckpt-{step}" for step in steps[-1:]]
-    traces += [checkpoints.WEIGHTS_FILE] if os.path.exists(weights) else []
+    traces += [weights_file.FILE] if os.path.exists(weights) else []
     traces += [f"scalars up to step {logged}"] if logged else []
-    config_path = os.path.join(workdir, config.FILE)
-    for name in (config.FILE, environment.FILE) if traces else ():
+    config_path = os.path.join(workdir, config_file.FILE)
+    for name in (config_file.FILE, environment.FILE) if traces else ():
         if not os.path.exists(os.path.join(workdir, name)):
             raise registry.UserError(
                 f"{workdir} holds {' and '.join(traces)} and no {name}: restore that file from a "
@@ -44,21 +44,21 @@ def check(c: ml_collections.ConfigDict, workdir: str) -> None:
     results = [name for name in _RESULTS if os.path.exists(os.path.join(workdir, name))]
     if results and not os.path.exists(config_path):
         raise registry.UserError(
-            f"{workdir} holds results of a run ({', '.join(results)}) and no {config.FILE}: "
+            f"{workdir} holds results of a run ({', '.join(results)}) and no {config_file.FILE}: "
             "restore that file and the checkpoints from a copy, or train into a new --workdir."
         )
     environment.starts(workdir)
     if not os.path.exists(config_path):
         return
-    before = config.load(workdir)
-    config.check_resumable(before, c, workdir)
+    before = config_file.load(workdir)
+    config_file.check_resumable(before, c, workdir)
     # A run is evaluated once it has weights.
     traces = traces or [name for name in _EVALUATED if name in results]
     if steps or not traces:
         return
     reached = logged
     if os.path.exists(weights):
-        reached = max(reached, int(checkpoints.read_weights(weights)[1].get("step", 0)))
+        reached = max(reached, int(weights_file.read(weights)[1].get("step", 0)))
     first = min(before.train.checkpoint_every, before.train.num_steps)
     if reached > first or reached >= before.train.num_steps or not logged:
         raise registry.UserError(
@@ -76,10 +76,10 @@ def check_kept(workdir: str) -> None:
     Raises:
       UserError: `weights.npz` is missing or damaged.
     """
-    path = os.path.join(workdir, checkpoints.WEIGHTS_FILE)
+    path = os.path.join(workdir, weights_file.FILE)
     if not os.path.exists(path):
         raise registry.UserError(
             f"{path} is missing, and the run has kept weights there by validation: restore it from "
             "a copy, or train into a new --workdir."
         )
-    checkpoints.read_weights(path)
+    weights_file.read(path)

@@ -13,7 +13,7 @@ from tfav import files, registry, states, tensors
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
-from tfav.export.parity import certificate, golden, reference
+from tfav.export.parity import certificate, gates, golden, reference
 from tfav.export.serving import deployment, saved_model
 from tfav.inference import artefacts as artefacts_lib
 from tfav.recipes import recipe as base
@@ -79,7 +79,7 @@ def publish(
             **options.about,
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
-        certificate.check(found, options)
+        gates.check(found, options)
         texts = {
             **deployment.config_files(name),
             GOLDEN_FILE: json.dumps(golden.vectors(recipe, options.num_frames)) + "\n",

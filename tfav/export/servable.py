@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, registry, tensors
-from tfav.export.serving import examples, image_file, requests, wav_file
+from tfav.export.serving import examples, image_file, requests, served_scores, wav_file
 from tfav.inference import artefacts
 from tfav.ops import similarity
 from tfav.recipes import outputs
@@ -155,10 +155,10 @@ class Servable(tf.Module):
         if self.scores:
             size = next(iter(self.embedding_size.values()))
             rows = tf.TensorSpec([None, size], tf.float32)
-            add("score", self._score, {f"{m}_embedding": rows for m in self.modalities})
+            add("score", served_scores.score, {f"{m}_embedding": rows for m in self.modalities})
             # As many rows in every input: a server that batches joins the rows of its callers.
             lists = tf.TensorSpec([None, None, size], tf.float32)
-            add("match", self._match, {"probe": rows, "candidates": lists})
+            add("match", served_scores.match, {"probe": rows, "candidates": lists})
         # For clients that know no names (OpenVINO's among them).
         return {**found, "serving_default": found[self.default]}
 
@@ -230,30 +230,6 @@ class Servable(tf.Module):
     def _answering(self, name: str) -> Callable[..., _Tensors]:
         answer = outputs.joint(self._recipe)[name]
         return lambda **inputs: answer(outputs.hear(self._recipe, self._batch(inputs)))
-
-    def _score(self, **given: tf.Tensor) -> _Tensors:
-        one, other = requests.rows("score", requests.embeddings("score", given)).values()
-        product = similarity.normalize(one) * similarity.normalize(other)
-        return {"score": tf.reduce_sum(product, axis=-1)}
-
-    def _match(self, probe: tf.Tensor, candidates: tf.Tensor) -> _Tensors:
-        given = requests.rows("match", requests.candidates("match", probe, candidates))
-        probe, candidates = requests.embeddings("match", given).values()
-        scores = tf.linalg.matvec(similarity.normalize(candidates), similarity.normalize(probe))
-        return {"scores": scores, "best": tf.argmax(scores, axis=1, output_type=tf.int32)}
-
-
-def kernel_bytes(
-    signature: tf.types.experimental.ConcreteFunction, bytes_per_value: float
-) -> float:
-    """Returns the bytes of the kernels that a signature reads: what no converter can fold away.
-
-    Args:
-      signature: one of a `Servable`.
-      bytes_per_value: 4 for float32, 2 for float16.
-    """
-    shapes = [v.shape for v in signature.variables if len(v.shape) >= 2]
-    return sum(bytes_per_value * shape.num_elements() for shape in shapes)
 
 
 def trace(

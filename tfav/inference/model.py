@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfav import items, registry, tensors
-from tfav.inference import embedders, file_embedding, input_files
-from tfav.media import bad_file, mono
+from tfav import registry, tensors
+from tfav.inference import embedders, file_embedding, given_arrays, input_files
 
 _BATCH_SIZE = 32
 
@@ -189,10 +188,13 @@ class Model:
         return next(iter(given.vectors.values()))
 
     def _embed_arrays(self, arrays: list[np.ndarray], modality: str) -> Embeddings:
-        modality = modality or self._modality_of(arrays[0])
+        modality = modality or given_arrays.modality_of(self._embedder, arrays[0])
         self._require(modality)
         spec = self._embedder.items[modality]
-        checked = [self._checked(modality, place, one) for place, one in enumerate(arrays)]
+        checked = [
+            given_arrays.checked(self._embedder, modality, place, one)
+            for place, one in enumerate(arrays)
+        ]
         chunks = [checked[at : at + _BATCH_SIZE] for at in range(0, len(checked), _BATCH_SIZE)]
         vectors = [self._embedder.embed(modality, spec.stack(modality, chunk)) for chunk in chunks]
         unheard = {
@@ -211,40 +213,6 @@ class Model:
                 f"this model embeds {' and '.join(self.modalities) or 'nothing'} and not "
                 f"{modality}: name one of those."
             )
-
-    def _modality_of(self, array: np.ndarray) -> str:
-        fits = [m for m in self.modalities if _fits(self._embedder.items[m], array)]
-        if len(fits) != 1:
-            raise registry.UserError(
-                f"an array of {array.dtype} {list(array.shape)} is not one item of "
-                f"{' or '.join(fits or self.modalities)} alone: give clips as float32 [T] and "
-                "images as uint8 [H, W, 3], or name the modality."
-            )
-        return fits[0]
-
-    def _checked(self, modality: str, place: int, item: np.ndarray) -> np.ndarray:
-        """Returns an array as its modality takes it; refuses what the reader of files refuses."""
-        spec = self._embedder.items[modality]
-        if not _fits(spec, item):
-            shape = ["any" if size is None else size for size in spec.served_shape]
-            raise registry.UserError(
-                f"item {place} is {item.dtype} {list(item.shape)}: give {modality} as {spec.dtype} "
-                f"{shape}."
-            )
-        item = item.astype(spec.dtype, copy=False)
-        try:
-            if spec.clip:
-                item = mono.checked(item)
-        except bad_file.BadFile as error:
-            raise registry.UserError(f"item {place} {error.reason}: give another.") from error
-        refusal = self._embedder.refuses(modality, item)
-        if refusal:
-            raise registry.UserError(f"item {place} {refusal}.")
-        if spec.fitted:
-            item = embedders.fitted(item, spec.side)
-            if len(spec.shape) == 4:  # one image stands for all frames
-                item = np.broadcast_to(item, (spec.num_frames, *item.shape[-3:]))
-        return item
 
     def _rows(self, inputs: Mapping[str, Given]) -> dict[str, np.ndarray]:
         """Returns rows of all modalities as a batch."""
@@ -267,14 +235,8 @@ class Model:
 
     def _item(self, modality: str, place: int, given: Any) -> np.ndarray:
         if isinstance(given, np.ndarray):
-            return self._checked(modality, place, given)
+            return given_arrays.checked(self._embedder, modality, place, given)
         return file_embedding.load(self._embedder, modality, os.fspath(given))
-
-
-def _fits(spec: items.ItemSpec, array: np.ndarray) -> bool:
-    """Says whether an array has the axes and the kind of values of one item."""
-    axes = {len(spec.shape), 3} if spec.fitted else {len(spec.shape)}
-    return array.ndim in axes and array.dtype.kind == np.dtype(spec.dtype).kind
 
 
 def _listed(given: Given) -> list[Any]:

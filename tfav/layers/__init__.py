@@ -5,7 +5,7 @@ last three are tables of state that no gradient moves.
 """
 
 from tfav.layers.blending import BlendingWeights
-from tfav.layers.blocks import Conv, DepthwiseConv, PReLU
+from tfav.layers.blocks import Conv, DepthwiseConv
 from tfav.layers.classifiers import ConcatClassifier, CosineClassifier, SharedClassifier
 from tfav.layers.clustering import MovingMean, SoftClustering
 from tfav.layers.dropout import SeededDropout
@@ -13,7 +13,9 @@ from tfav.layers.fusion import Concat, FiLM, Gated
 from tfav.layers.identity import IdentityWeights
 from tfav.layers.normalization import BatchNorm
 from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
-from tfav.layers.residual import BasicBlock, IRBlock, ResNet, SEBasicBlock, SqueezeExcite
+from tfav.layers.prelu import PReLU
+from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
+from tfav.layers.resnet_body import BasicBlock, ResNet
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
 

@@ -39,12 +39,19 @@ def explicit(voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, m: float = 5.4
     Raises:
       UserError: `m` is not positive.
     """
-    if not m > 0:
-        raise registry.UserError(
-            f"m={m} of the explicit loss must be positive: the default is 5.4."
-        )
+    _check_positive("explicit", m=m)
     voice, face = negatives.by_cosine(voice, label), negatives.by_cosine(face, label)
     return _soft_floor(voice, face, m)
+
+
+def _check_positive(loss: str, **argument: float) -> None:
+    """Raises UserError unless the argument of a row of `ALIGNMENT` is positive."""
+    ((name, value),) = argument.items()
+    if not value > 0:
+        default = inspect.signature(ALIGNMENT[loss]).parameters[name].default
+        raise registry.UserError(
+            f"{name}={value} of the {loss} loss must be positive: the default is {default}."
+        )
 
 
 def _same_label(label: tf.Tensor) -> tf.Tensor:
@@ -59,17 +66,6 @@ def _soft_floor(one: negatives.Side, other: negatives.Side, m: float) -> tf.Tens
     floor = math.log(m)
     ways = [tf.math.softplus(total - own - floor) for total, own in zip(sums, owns)]
     return 0.5 * tf.add_n(ways) + floor
-
-
-def _excess(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-    """Returns how much closer than the own each candidate of the global batch is, [b, N * b].
-
-    Args:
-      anchor: Anchors of this replica, [b, D].
-      own: Candidates of this replica, [b, D]; row i is the anchor's own.
-    """
-    products = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
-    return products - tf.reduce_sum(anchor * own, axis=1, keepdims=True)
 
 
 def contrastive(
@@ -96,10 +92,7 @@ def contrastive(
     Raises:
       UserError: `temperature` is not positive.
     """
-    if not temperature > 0:
-        raise registry.UserError(
-            f"temperature={temperature} of the contrastive loss must be positive: default 0.1."
-        )
+    _check_positive("contrastive", temperature=temperature)
     positive = _same_label(label)
     rows = _noise_contrast(audio, image, positive, temperature)
     if symmetric:
@@ -176,15 +169,13 @@ def triplet(audio: tf.Tensor, image: tf.Tensor, label: tf.Tensor, margin: float 
     Raises:
       UserError: `margin` is not positive.
     """
-    if not margin > 0:
-        raise registry.UserError(
-            f"margin={margin} of the triplet loss must be positive: the default is 0.2."
-        )
+    _check_positive("triplet", margin=margin)
     negative = ~_same_label(label)
     audio, image = similarity.normalize(audio), similarity.normalize(image)
 
     def one_direction(anchor: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        hinge = margin + _excess(anchor, own)
+        products = tf.matmul(anchor, distributed.gather(own), transpose_b=True)
+        hinge = margin + (products - tf.reduce_sum(anchor * own, axis=1, keepdims=True))
         return _masked_mean(hinge, negative & (hinge > 0))
 
     return 0.5 * (one_direction(audio, image) + one_direction(image, audio))
@@ -207,11 +198,7 @@ def supervised_contrastive(
     Raises:
       UserError: `temperature` is not positive.
     """
-    if not temperature > 0:
-        raise registry.UserError(
-            f"temperature={temperature} of the supervised contrastive loss must be positive: "
-            "default 0.1."
-        )
+    _check_positive("supervised_contrastive", temperature=temperature)
     positive = _same_label(label)
 
     def one_direction(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

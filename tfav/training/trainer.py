@@ -1,20 +1,15 @@
-"""The only training loop of the house. It knows no paper."""
+"""The step of training, and many of them in one call. It knows no paper."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
-import tqdm
-from absl import logging
 
 from tfav import compat, registry, tensors
 from tfav.ops import precision
 from tfav.recipes import recipe as base
-from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import flat, stopping
+from tfav.training import flat
 from tfav.training import strategy as strategies
-from tfav.training import writer as writer_lib
 
 
 class Trainer:
@@ -172,102 +167,3 @@ class Trainer:
 
 def _norm_name(encoder: str) -> str:
     return f"gradient_norm_{encoder}" if encoder else "gradient_norm"
-
-
-def _next_stop(step: int, num_steps: int, *periods: int) -> int:
-    """Returns where the next call ends: at the nearest multiple of a period, where work is due."""
-    return min([num_steps, *((step // p + 1) * p for p in periods if p)])
-
-
-def fit(
-    trainer: Trainer,
-    batches: Iterator,
-    checkpoints: checkpoints_lib.Checkpoints,
-    writer: writer_lib.Writer | None,
-    validate: Callable[[], Mapping[str, float]] | None,
-    keep_best: Callable[[float | None, int], None],
-    *,
-    num_steps: int,
-    steps_per_call: int,
-    checkpoint_every: int,
-    validate_every: int,
-) -> None:
-    """Trains to `num_steps` from wherever the trainer stands: log, save and validate between calls.
-
-    Args:
-      trainer: the inner loop.
-      batches: distributed, from the trainer's step on.
-      checkpoints: where the run is kept.
-      writer: where scalars go; None on workers that do not write.
-      validate: returns scalars, of which `val/metric` picks the weights, larger is better; None
-        without validation.
-      keep_best: called with metric and step when validation beats all before; at the end with None
-        when there is no validation.
-      num_steps: Steps of the whole run.
-      steps_per_call: steps between two looks of the host.
-      checkpoint_every: steps between two checkpoints.
-      validate_every: steps between two validations; 0 keeps the last weights.
-
-    Raises:
-      UserError: the loss is not finite; names the step and what to try.
-      SystemExit: SIGTERM or Ctrl-C came; the run is saved first.
-    """
-    if trainer.workers_mean(trainer.step) != trainer.step:
-        raise registry.UserError(
-            f"the workers do not stand at the same step (this one at {trainer.step}): give all of "
-            "them one --workdir, in a folder that they share."
-        )
-    bar = tqdm.tqdm(
-        total=num_steps,
-        initial=trainer.step,
-        unit="step",
-        desc="train",
-        disable=writer is None,
-        mininterval=0.5,
-    )
-    with bar, stopping.Stopping() as told:
-        while trainer.step < num_steps:
-            start = trainer.step
-            stop = _next_stop(
-                start,
-                num_steps,
-                steps_per_call,
-                checkpoint_every,
-                validate_every,
-                trainer.recipe.host_every,
-            )
-            try:
-                scalars = trainer.run(batches, stop - start)
-            except FloatingPointError as error:
-                raise registry.UserError(
-                    f"{error}: train into a new --workdir with a lower "
-                    "--config.train.learning_rate or with --config.train.clip_norm=5."
-                ) from error
-            bar.update(stop - start)
-            bar.set_postfix(loss=f"{scalars['loss']:.3f}")
-            trainer.recipe.between_calls(stop)
-            last = stop == num_steps
-            # An averaging optimizer's averages are what is evaluated and kept.
-            with compat.averaged(trainer.optimizer, trainer.recipe.trainable_weights):
-                if validate_every and (stop % validate_every == 0 or last):
-                    assert validate is not None, "`validate_every` asks for it"
-                    scalars.update(validate())
-                    metric = trainer.workers_mean(scalars["val/metric"])
-                    if metric > float(checkpoints.best.numpy()):
-                        checkpoints.best.assign(metric)
-                        keep_best(metric, stop)
-                elif last and not validate_every:
-                    keep_best(None, stop)
-            if writer is not None:
-                writer.write(stop, scalars)
-            ending = trainer.workers_mean(float(told.number > 0)) > 0
-            if stop % checkpoint_every == 0 or last or ending:
-                checkpoints.save(stop)
-            if ending:
-                number = told.number or signal.SIGTERM  # another worker was told
-                logging.warning(
-                    "%s: saved step %d; the same command continues from there",
-                    signal.Signals(number).name,
-                    stop,
-                )
-                raise SystemExit(128 + number)

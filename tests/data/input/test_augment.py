@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfav import compat, registry
-from tfav.data.input import augment, crops
+from tfav.data.input import audio_augmentations, augment, crops, image_augmentations
 
 ADDONS_ONLY = ("cutout", "blur")
 addons_line = pytest.mark.skipif(compat.KERAS_3, reason="tensorflow-addons")
@@ -49,7 +49,7 @@ def test_fit_takes_any_shape(shape):
 
 def test_flip_mirrors_half_of_the_images():
     image = photograph()
-    flips = [augment.flip(image, seed(n)).numpy() for n in range(100)]
+    flips = [image_augmentations.flip(image, seed(n)).numpy() for n in range(100)]
     mirrored = [np.array_equal(flipped, image[:, ::-1]) for flipped in flips]
     same = [np.array_equal(flipped, image) for flipped in flips]
     assert all(a != b for a, b in zip(mirrored, same))
@@ -59,8 +59,8 @@ def test_flip_mirrors_half_of_the_images():
 def test_flip_flow_mirrors_with_flip_and_turns_the_horizontal_motion_around():
     flow = photograph()
     for number in range(40):
-        turned = augment.flip_flow(flow, seed(number)).numpy()
-        if np.array_equal(augment.flip(flow, seed(number)), flow):
+        turned = image_augmentations.flip_flow(flow, seed(number)).numpy()
+        if np.array_equal(image_augmentations.flip(flow, seed(number)), flow):
             np.testing.assert_array_equal(turned, flow)
             continue
         np.testing.assert_array_equal(turned[..., 1:], flow[:, ::-1, 1:])
@@ -115,33 +115,39 @@ def test_a_strip_gives_its_central_part(shape, region):
 
 def test_picture_fits_the_photograph_unless_the_first_function_makes_the_square():
     wide = np.full((20, 40, 3), 200, np.uint8)
-    fitted = augment.picture([augment.flip], tf.constant(wide), 8, seed(0)).numpy()
+    fitted = augment.picture([image_augmentations.flip], tf.constant(wide), 8, seed(0)).numpy()
     assert fitted.dtype == np.uint8 and (fitted[0] == 127).all()  # grey above
-    cropped = augment.picture([crops.resized_crop, augment.flip], tf.constant(wide), 8, seed(0))
+    cropped = augment.picture(
+        [crops.resized_crop, image_augmentations.flip], tf.constant(wide), 8, seed(0)
+    )
     assert cropped.dtype == tf.uint8 and cropped.shape == (8, 8, 3)
     np.testing.assert_array_equal(cropped, 200)  # no grey: cut from the photograph itself
-    late = augment.picture([augment.flip, crops.resized_crop], tf.constant(wide), 8, seed(1))
+    late = augment.picture(
+        [image_augmentations.flip, crops.resized_crop], tf.constant(wide), 8, seed(1)
+    )
     assert late.dtype == tf.uint8 and late.shape == (8, 8, 3)
 
 
 def test_rotate_by_a_quarter_is_a_quarter_counterclockwise():
     image = photograph(9).astype(np.float32)
-    rotated = augment.rotate_by(tf.constant(image), tf.constant(math.pi / 2))
+    rotated = image_augmentations.rotate_by(tf.constant(image), tf.constant(math.pi / 2))
     np.testing.assert_allclose(rotated, np.rot90(image), atol=0.01)
 
 
 def test_rotate_by_fills_the_corners_with_grey():
-    rotated = augment.rotate_by(tf.fill([32, 32, 3], 10.0), tf.constant(0.2)).numpy()
+    rotated = image_augmentations.rotate_by(tf.fill([32, 32, 3], 10.0), tf.constant(0.2)).numpy()
     np.testing.assert_array_equal(rotated[[0, 0, -1, -1], [0, -1, 0, -1]], 127)
     np.testing.assert_allclose(rotated[16, 16], 10, atol=1e-4)
 
 
 def test_rotate_turns_half_of_the_images_by_whole_degrees_from_minus_15_to_14():
     image = tf.constant(photograph(24), tf.float32)
-    turns = {d: augment.rotate_by(image, d * (math.pi / 180)).numpy() for d in range(-15, 15)}
+    turns = {
+        d: image_augmentations.rotate_by(image, d * (math.pi / 180)).numpy() for d in range(-15, 15)
+    }
     found = []
     for number in range(120):
-        rotated = augment.rotate(image, seed(number)).numpy()
+        rotated = image_augmentations.rotate(image, seed(number)).numpy()
         degrees = min(turns, key=lambda d: np.abs(turns[d] - rotated).max())
         np.testing.assert_allclose(rotated, turns[degrees], atol=0.05)
         found.append(degrees)
@@ -156,7 +162,9 @@ def test_the_addons_rotation_equals_the_core_one():
     theirs = compat.addons("rotate").image.rotate(
         image, 0.2, interpolation="bilinear", fill_mode="constant", fill_value=127.0
     )
-    np.testing.assert_allclose(theirs, augment.rotate_by(image, tf.constant(0.2)), atol=1e-3)
+    np.testing.assert_allclose(
+        theirs, image_augmentations.rotate_by(image, tf.constant(0.2)), atol=1e-3
+    )
 
 
 def test_crop_shifts_by_up_to_an_eighth_and_fills_grey():
@@ -164,7 +172,7 @@ def test_crop_shifts_by_up_to_an_eighth_and_fills_grey():
     image[8, 8] = 255
     where = set()
     for number in range(200):
-        cropped = augment.crop(image, seed(number)).numpy()
+        cropped = image_augmentations.crop(image, seed(number)).numpy()
         (y,), (x,) = np.nonzero(cropped[:, :, 0] == 255)
         where.add((int(y) - 8, int(x) - 8))
         if y > 8:
@@ -175,7 +183,9 @@ def test_crop_shifts_by_up_to_an_eighth_and_fills_grey():
 
 def test_brightness_scales_every_pixel_by_one_factor():
     image = np.array([[[10, 20, 40]]], np.uint8)
-    factors = np.stack([augment.brightness(image, seed(n)).numpy()[0, 0] for n in range(100)])
+    factors = np.stack(
+        [image_augmentations.brightness(image, seed(n)).numpy()[0, 0] for n in range(100)]
+    )
     np.testing.assert_allclose(factors[:, 1], 2 * factors[:, 0], rtol=1e-5)
     factors = factors[:, 0] / 10
     assert 0.8 <= factors.min() < 0.85 and 1.15 < factors.max() <= 1.2
@@ -184,7 +194,7 @@ def test_brightness_scales_every_pixel_by_one_factor():
 def test_color_keeps_the_mean_grey_and_leaves_a_grey_image_grey():
     image = np.repeat(np.random.default_rng(1).integers(60, 190, (8, 8, 1)), 3, axis=2)
     for number in range(10):
-        output = augment.color(image.astype(np.uint8), seed(number)).numpy()
+        output = image_augmentations.color(image.astype(np.uint8), seed(number)).numpy()
         np.testing.assert_allclose(output[..., 0], output[..., 2], atol=0.1)
         np.testing.assert_allclose(output.mean(), image.mean(), atol=0.2)
 
@@ -192,7 +202,10 @@ def test_color_keeps_the_mean_grey_and_leaves_a_grey_image_grey():
 @addons_line
 def test_cutout_greys_one_square_in_half_of_the_images():
     image = np.zeros((16, 16, 3), np.uint8)
-    holes = [int((augment.cutout(image, seed(n)).numpy()[..., 0] == 127).sum()) for n in range(100)]
+    holes = [
+        int((image_augmentations.cutout(image, seed(n)).numpy()[..., 0] == 127).sum())
+        for n in range(100)
+    ]
     assert 30 <= holes.count(0) <= 70
     assert max(holes) == 16  # a side of 16 // 8 * 2 = 4, whole when it does not touch the edge
 
@@ -206,7 +219,9 @@ def test_blur_spreads_a_point_by_one_of_three_gaussians_in_half_of_the_images():
         kernel = np.exp(-(np.arange(-2.0, 3) ** 2) / (2 * sigma**2))
         return 100 * (1 / kernel.sum()) ** 2
 
-    peaks = np.array([augment.blur(image, seed(n)).numpy()[4, 4, 0] for n in range(100)])
+    peaks = np.array(
+        [image_augmentations.blur(image, seed(n)).numpy()[4, 4, 0] for n in range(100)]
+    )
     levels = [100.0, middle(0.5), middle(1.0), middle(1.5)]
     nearest = np.abs(peaks[:, None] - levels).argmin(axis=1)
     np.testing.assert_allclose(peaks, np.array(levels)[nearest], rtol=1e-4)
@@ -227,7 +242,7 @@ def waveform(size=1600):
 
 def test_gain_is_between_minus_6_and_6_db():
     gains_db = [
-        20 * math.log10(augment.gain(waveform(), seed(n)).numpy()[7] / waveform()[7])
+        20 * math.log10(audio_augmentations.gain(waveform(), seed(n)).numpy()[7] / waveform()[7])
         for n in range(100)
     ]
     assert -6.001 <= min(gains_db) < -5 and 5 < max(gains_db) <= 6.001
@@ -235,13 +250,18 @@ def test_gain_is_between_minus_6_and_6_db():
 
 def test_gain_never_leaves_the_range():
     loud = waveform() * 3  # peak 0.9: 6 dB would make it 1.8
-    assert max(np.abs(augment.gain(loud, seed(n)).numpy()).max() for n in range(30)) <= 1.0
+    assert (
+        max(np.abs(audio_augmentations.gain(loud, seed(n)).numpy()).max() for n in range(30)) <= 1.0
+    )
 
 
 def test_noise_lies_20_to_40_db_below_the_sound():
     power = np.mean(waveform() ** 2)
     snr_db = [
-        10 * math.log10(power / np.mean((augment.noise(waveform(), seed(n)) - waveform()) ** 2))
+        10
+        * math.log10(
+            power / np.mean((audio_augmentations.noise(waveform(), seed(n)) - waveform()) ** 2)
+        )
         for n in range(60)
     ]
     # The power of 1600 samples of noise is known to 10 * log10(1 + 4 * sqrt(2 / 1600)) = 0.6 dB.
@@ -251,8 +271,8 @@ def test_noise_lies_20_to_40_db_below_the_sound():
 def test_resolve_sorts_names_by_modality_and_keeps_their_order():
     found = augment.resolve(["noise", "crop", "gain", "flip"])
     assert found == {
-        "image": [augment.crop, augment.flip],
-        "waveform": [augment.noise, augment.gain],
+        "image": [image_augmentations.crop, image_augmentations.flip],
+        "waveform": [audio_augmentations.noise, audio_augmentations.gain],
     }
 
 
@@ -280,10 +300,14 @@ def test_resolve_refuses_a_function_whose_first_argument_says_nothing():
 
 def test_apply_rounds_once_and_gives_each_function_its_own_seed():
     image = photograph()
-    twice = augment.apply([augment.brightness, augment.brightness], image, seed(0)).numpy()
+    twice = augment.apply(
+        [image_augmentations.brightness, image_augmentations.brightness], image, seed(0)
+    ).numpy()
     assert twice.dtype == np.uint8
     # The same seed twice would square the factor of the first; it does not.
-    first = augment.apply([augment.brightness], image, seed(0)).numpy() / np.maximum(image, 1.0)
+    first = augment.apply([image_augmentations.brightness], image, seed(0)).numpy() / np.maximum(
+        image, 1.0
+    )
     factor = np.median(first)
     assert abs(np.median(twice / np.maximum(image, 1.0)) - factor**2) > 0.01
 

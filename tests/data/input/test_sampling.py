@@ -4,7 +4,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav.data import shards
-from tfav.data.input import sampling
+from tfav.data.input import identity_pool, sampling
 
 
 def make_index(label, num_samples, height):
@@ -40,7 +40,7 @@ def draw(seed, step, num_identities=10, batch_size=3):
 
 
 def test_a_pool_groups_rows_by_identity_and_leaves_out_who_has_one_modality():
-    pool = sampling.make_pool(INDEX, LABELS)
+    pool = identity_pool.make_pool(INDEX, LABELS)
     assert len(pool) == 2
     np.testing.assert_array_equal(pool.label, [0, 1])
     rows = [pool.audio_rows[f : f + n].tolist() for f, n in zip(pool.audio_first, pool.audio_count)]
@@ -52,14 +52,14 @@ def test_a_pool_groups_rows_by_identity_and_leaves_out_who_has_one_modality():
 def test_the_log_counts_the_identities_that_are_ignored(monkeypatch):
     said = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: said.append(text % values))
-    sampling.make_pool(INDEX, LABELS)
+    identity_pool.make_pool(INDEX, LABELS)
     assert len(said) == 1
     assert "1 of 3 identities" in said[0] and "first: c" in said[0]
 
 
 def test_an_identitys_class_keeps_its_rank_when_an_earlier_one_is_ignored():
     # `a` is the first label and has no face, so the only identity left has class 1, not 0.
-    pool = sampling.make_pool(make_index(["a", "b", "b"], [5, 5, 0], [0, 0, 8]), ["a", "b"])
+    pool = identity_pool.make_pool(make_index(["a", "b", "b"], [5, 5, 0], [0, 0, 8]), ["a", "b"])
     np.testing.assert_array_equal(pool.label, [1])
 
 
@@ -92,7 +92,7 @@ def plan(seed, step, low=10, high=20, batch_size=2):
         for name, value in sampling.draw_identities(
             seed,
             tf.constant(step, tf.int64),
-            sampling.make_pool(INDEX, LABELS),
+            identity_pool.make_pool(INDEX, LABELS),
             tf.constant(INDEX.num_samples),
             batch_size=batch_size,
             length_samples=(low, high),

@@ -12,6 +12,7 @@ from tfav import items, registry
 from tfav.data import kinds, shards
 from tfav.data.input import endless
 from tfav.data.prepare import dataset, manifest
+from tfav.data.prepare.sources import csv_manifest
 from tfav.experiment import inputs, models
 from tfav.inference import input_files
 from tfav.media import bad_file, limits
@@ -38,7 +39,7 @@ def folder(tmp_path_factory):
         np.save(folder / f"{row}v.npy", np.arange(3) + row)  # whole numbers become float32
         lines.append(f"r{row},train,class{row % 2},{row}.npy,{row}v.npy")
     (folder / "mine.csv").write_text("\n".join(lines) + "\n")
-    rows = manifest.read(folder / "mine.csv", modalities=["imu=array", "face=array"])
+    rows = csv_manifest.read(folder / "mine.csv", modalities=["imu=array", "face=array"])
     dataset.prepare(rows, dataset.Settings(output=str(folder / "set"), draw_lists=False))
     return folder
 
@@ -135,7 +136,7 @@ def test_a_config_that_does_not_fit_the_data_is_told_in_a_sentence(folder):
 )
 def test_columns_that_cannot_hold_arrays_are_refused(folder, modalities, message):
     with pytest.raises(registry.UserError, match=message):
-        manifest.read(folder / "mine.csv", modalities=modalities)
+        csv_manifest.read(folder / "mine.csv", modalities=modalities)
 
 
 def test_rows_of_a_source_that_disagree_on_a_kind_are_refused(tmp_path):
@@ -155,7 +156,7 @@ def test_identities_are_drawn_of_audio_and_image_alone(folder):
 
 
 def test_a_bad_file_is_a_bad_row_with_its_column(folder, tmp_path):
-    rows = manifest.read(folder / "mine.csv", modalities=["imu=array"])
+    rows = csv_manifest.read(folder / "mine.csv", modalities=["imu=array"])
     (tmp_path / "no.npy").write_bytes(b"x")
     further = {"imu": (str(tmp_path / "no.npy"),)}
     rows.append(manifest.Row("bad", "train", "class0", further=further, kinds={"imu": "array"}))

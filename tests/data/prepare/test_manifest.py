@@ -6,6 +6,7 @@ import pytest
 
 from tfav import registry
 from tfav.data.prepare import manifest
+from tfav.data.prepare.sources import csv_manifest
 
 HEADER = "id,split,label,audio,image"
 
@@ -18,7 +19,7 @@ def _write(tmp_path, *lines, header=HEADER):
 
 def test_a_row_has_sound_or_an_image_or_both(tmp_path):
     path = _write(tmp_path, "a,train,x,a.wav,", "b,train,x,,/far/b.jpg", "c,val,y,c.wav,c.jpg")
-    rows = manifest.read(path)
+    rows = csv_manifest.read(path)
     assert [(row.id, row.split, row.label) for row in rows] == [
         ("a", "train", "x"),
         ("b", "train", "x"),
@@ -33,18 +34,18 @@ def test_a_row_has_sound_or_an_image_or_both(tmp_path):
 
 def test_further_columns_pass_through_and_can_be_chosen(tmp_path):
     path = _write(tmp_path, "a,train,x,a.wav,,f,3", header=HEADER + ",gender,fold")
-    assert manifest.read(path)[0].extra == {"gender": "f", "fold": "3"}
-    assert manifest.read(path, columns=["fold"])[0].extra == {"fold": "3"}
+    assert csv_manifest.read(path)[0].extra == {"gender": "f", "fold": "3"}
+    assert csv_manifest.read(path, columns=["fold"])[0].extra == {"fold": "3"}
 
 
 def test_a_byte_order_mark_blank_lines_and_quotes_are_accepted(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_bytes(b"\xef\xbb\xbf" + HEADER.encode() + b'\r\n\r\na,train,"x, y",a.wav,\r\n\r\n')
-    assert manifest.read(path)[0].label == "x, y"
+    assert csv_manifest.read(path)[0].label == "x, y"
 
 
 def test_one_modality_needs_one_column_only(tmp_path):
-    rows = manifest.read(_write(tmp_path, "a,train,x,a.wav", header="id,split,label,audio"))
+    rows = csv_manifest.read(_write(tmp_path, "a,train,x,a.wav", header="id,split,label,audio"))
     assert rows[0].image is None
 
 
@@ -76,13 +77,13 @@ def test_one_modality_needs_one_column_only(tmp_path):
 )
 def test_a_bad_manifest_is_answered_with_one_sentence(tmp_path, header, lines, message):
     with pytest.raises(registry.UserError, match=r"mine\.csv.*" + message):
-        manifest.read(_write(tmp_path, *lines, header=header))
+        csv_manifest.read(_write(tmp_path, *lines, header=header))
 
 
 def test_a_column_that_is_not_there_cannot_be_chosen(tmp_path):
     path = _write(tmp_path, "a,train,x,a.wav,,f", header=HEADER + ",gender")
     with pytest.raises(registry.UserError, match="unknown column 'sex' in --columns.*has gender"):
-        manifest.read(path, columns=["sex"])
+        csv_manifest.read(path, columns=["sex"])
 
 
 @pytest.mark.parametrize(
@@ -102,13 +103,13 @@ def test_a_file_that_cannot_be_read_is_answered_with_one_sentence(tmp_path, cont
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(registry.UserError, match=r"mine\.csv " + message):
-        manifest.read(path)
+        csv_manifest.read(path)
 
 
 def test_videos_and_further_modalities_have_columns_of_their_own(tmp_path):
     header = "id,split,label,video,flow,depth,fold"
     lines = ["a,train,x,a.mp4,,,1", "b,train,x,,b.jpg,/far/b,2", "c,val,x,c.mp4,c,c.png,3"]
-    rows = manifest.read(_write(tmp_path, *lines, header=header), modalities=["flow", "depth"])
+    rows = csv_manifest.read(_write(tmp_path, *lines, header=header), modalities=["flow", "depth"])
     here = str(tmp_path)
     assert [(row.video, dict(row.further)) for row in rows] == [
         (f"{here}/a.mp4", {}),
@@ -120,7 +121,7 @@ def test_videos_and_further_modalities_have_columns_of_their_own(tmp_path):
 
 
 def test_a_picture_column_that_is_not_named_passes_through(tmp_path):
-    rows = manifest.read(_write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow"))
+    rows = csv_manifest.read(_write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow"))
     assert rows[0].further == {} and rows[0].extra == {"flow": "f.jpg"}
 
 
@@ -143,7 +144,7 @@ def test_one_image_and_several_are_pictures_alike():
 def test_a_modality_that_cannot_be_is_answered_with_one_sentence(tmp_path, names, message):
     path = _write(tmp_path, "a,train,x,a.wav,,f.jpg", header=HEADER + ",flow")
     with pytest.raises(registry.UserError, match=message):
-        manifest.read(path, modalities=names)
+        csv_manifest.read(path, modalities=names)
 
 
 @pytest.mark.parametrize(("written", "kept"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
@@ -154,11 +155,11 @@ def test_a_file_is_found_in_either_spelling_of_its_accents(tmp_path, written, ke
     path.touch()
     cell = unicodedata.normalize(written, name)
     (tmp_path / "m.csv").write_text(f"id,split,label,audio\nx,train,y,{cell}\n", encoding="utf-8")
-    (row,) = manifest.read(tmp_path / "m.csv")
+    (row,) = csv_manifest.read(tmp_path / "m.csv")
     assert row.audio == str(path)
 
 
 def test_a_file_that_is_in_neither_spelling_keeps_the_one_written(tmp_path):
     (tmp_path / "m.csv").write_text("id,split,label,audio\nx,train,y,é.wav\n", encoding="utf-8")
-    (row,) = manifest.read(tmp_path / "m.csv")
+    (row,) = csv_manifest.read(tmp_path / "m.csv")
     assert row.audio == str(tmp_path / "é.wav")

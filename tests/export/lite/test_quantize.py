@@ -11,7 +11,7 @@ from tests.conformance import encoder_rows
 from tests.export import conftest
 from tfav import compat, registry
 from tfav.export import servable as servable_lib
-from tfav.export.lite import calibration, conversion, quantize, tflite
+from tfav.export.lite import calibration, conversion, inspection, quantize, tflite
 from tfav.export.parity import agreement
 from tfav.export.serving import saved_model
 from tfav.inference import embedders, tflite_metadata
@@ -67,7 +67,7 @@ def whole_and_sound(directory, recipe, rows, precision, least):
         path = os.path.join(directory, f"{modality}_{precision}.tflite")
         with open(path, "rb") as f:
             content = f.read()
-        quantize.check(content)
+        inspection.check_quantized(content)
         for name, types in tensor_types(content):
             if "log_mel" in name:
                 assert INT8 not in types, name
@@ -95,7 +95,10 @@ def tensor_types(content):
     model = flatbuffer_utils.convert_bytearray_to_object(content)
     for graph in model.subgraphs:
         for op in graph.operators:
-            if quantize.op_name(model.operatorCodes[op.opcodeIndex]) in ("QUANTIZE", "DEQUANTIZE"):
+            if inspection.op_name(model.operatorCodes[op.opcodeIndex]) in (
+                "QUANTIZE",
+                "DEQUANTIZE",
+            ):
                 continue  # between the two kinds, where either name may stand
             touched = [graph.tensors[i] for i in (*op.inputs, *op.outputs) if i >= 0]
             own = graph.tensors[op.outputs[0]].name.decode().split(";")[0]
@@ -184,7 +187,7 @@ def test_a_dense_layer_with_a_scale_a_channel_is_refused(model):
     recipe = [quantize._entry(quantize._NETWORK, "*", "CHANNELWISE")]
     hybrid = quantize._with_package(content, recipe, None)
     with pytest.raises(ValueError, match="dense layer .* has a scale a channel"):
-        quantize.check(hybrid)
+        inspection.check_quantized(hybrid)
 
 
 def test_weights_lie_inside_the_tables_of_the_file(model):
@@ -235,7 +238,7 @@ def test_a_front_end_of_8_bits_is_refused(model, rows, servable):
     converter.representative_dataset = lambda: iter(feeds)
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     with pytest.raises(ValueError, match="front-end's .* is of 8 bits"):
-        quantize.check(converter.convert())
+        inspection.check_quantized(converter.convert())
 
 
 @pytest.mark.skipif(not compat.KERAS_3, reason="TensorFlow 2.15 gives them one scale")
@@ -243,12 +246,12 @@ def test_the_converters_own_dense_layers_are_refused(model):
     converter = conversion.converter(model, ["embed_image"])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     with pytest.raises(ValueError, match="has a scale a channel"):
-        quantize.check(converter.convert())
+        inspection.check_quantized(converter.convert())
 
 
 def test_a_file_in_which_nothing_is_of_8_bits_is_refused(model):
     with pytest.raises(ValueError, match="no op of the network is of 8 bits"):
-        quantize.check(conversion.convert(model, ["embed_image"]))
+        inspection.check_quantized(conversion.convert(model, ["embed_image"]))
 
 
 # Scopes -----------------------------------------------------------------------------------------

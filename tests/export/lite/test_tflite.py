@@ -26,7 +26,7 @@ def content(published, name):
 
 
 def kernel_bytes(servable, signature):
-    return servable_lib.kernel_bytes(servable.fixed_signatures(8_000)[signature], 4)
+    return conversion.kernel_bytes(servable.fixed_signatures(8_000)[signature], 4)
 
 
 def test_each_encoder_has_a_file_of_its_own_in_each_precision(published):

@@ -6,7 +6,7 @@ import pytest
 
 from tfav import registry
 from tfav.export.options import ExportOptions
-from tfav.export.parity import agreement
+from tfav.export.parity import agreement, gates
 from tfav.export.parity import certificate as parity
 from tfav.recipes import outputs
 
@@ -18,7 +18,7 @@ def certificate(cosine, precision="float16"):
 
 
 def check(found, min_cosine, **changes):
-    parity.check(found, ExportOptions(audio_seconds=1, min_cosine=min_cosine, **changes))
+    gates.check(found, ExportOptions(audio_seconds=1, min_cosine=min_cosine, **changes))
 
 
 def test_agreement_is_that_of_the_worst_item():

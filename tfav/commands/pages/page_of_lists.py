@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfav import files, registry
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.commands.pages import page_kind, stored
 from tfav.commands.protocols import by_lists, protocol, table
 from tfav.data import shards
@@ -48,7 +48,9 @@ class PageOfLists(page_kind.PageKind):
         found = {tag: _lists_of(listed, context, tag) for tag in context.tags}
         asked = [task for tag in context.tags for task in _retrievals(found[tag], context, tag)]
         every = [item for of_tag in found.values() for item in of_tag]
-        wanted = {m: dict.fromkeys(ids) for m, ids in lists.items(every, listed.forms).items()}
+        wanted = {
+            m: dict.fromkeys(ids) for m, ids in list_folder.items(every, listed.forms).items()
+        }
         for name, _, galleries in asked:
             for modality, ids in zip(lists.MODALITIES[name.direction], zip(*galleries)):
                 wanted.setdefault(modality, {}).update(dict.fromkeys(itertools.chain(*ids)))
@@ -121,7 +123,7 @@ def _lists_of(listed: by_lists.Lists, context: protocol.Context, tag: str) -> by
         return []
     if not any(lists.is_list(name, listed.forms) for name in os.listdir(folder)):
         return []
-    return [item for item in lists.find(folder, None, listed.forms) if item[0].tag == tag]
+    return [item for item in list_folder.find(folder, None, listed.forms) if item[0].tag == tag]
 
 
 def _retrievals(of_tag: by_lists.Found, context: protocol.Context, tag: str) -> list[_Retrieval]:

@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from tfav import registry
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import list_tasks, query_lists
@@ -51,14 +51,14 @@ class Lists(protocol.Protocol):
         """Returns the lists of the tags, in order.
 
         Raises:
-          UserError: see `lists.find`.
+          UserError: see `list_folder.find`.
         """
-        return [item for tag in tags for item in lists.find(lists_dir, tag, self.forms)]
+        return [item for tag in tags for item in list_folder.find(lists_dir, tag, self.forms)]
 
     def evaluate(self, context: protocol.Context) -> protocol.Evaluated:
         """Returns the figures of the lists of the tags, with their curves."""
         found = self.find(context.lists_dir, context.tags)
-        ids = lists.items(found, self.forms)
+        ids = list_folder.items(found, self.forms)
         space = embed(context, ids)
         results, pictures = [], {}
         for tag in context.tags:
@@ -94,7 +94,7 @@ class Lists(protocol.Protocol):
 
         def validate() -> dict[str, float]:
             found = _validation_lists(index.directory)
-            space = _space(c, embedder, index, lists.items(found))
+            space = _space(c, embedder, index, list_folder.items(found))
             queries = [list_tasks.Query(name, path, space) for name, path in found]
             values = {
                 f"val/matching_{query.name.direction}": list_tasks.matching(query)[0].value
@@ -129,7 +129,7 @@ def _validation_lists(directory: str) -> Found:
     some = os.path.isdir(folder) and any(map(lists.is_list, os.listdir(folder)))
     found = [
         (name, path)
-        for name, path in (lists.find(folder) if some else ())
+        for name, path in (list_folder.find(folder) if some else ())
         if name.protocol == "matching"
         and (name.n, name.stratum, name.tag) == (2, "unrestricted", "val")
     ]

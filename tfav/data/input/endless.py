@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfav import registry
 from tfav.data import kinds, shards
 from tfav.data.input import augment as augmentation
-from tfav.data.input import pipeline, sampling
+from tfav.data.input import identity_pool, pipeline, sampling
 from tfav.data.input import reader as reading
 
 # For `strategy.distribute_datasets_from_function`.
@@ -62,7 +62,7 @@ def identity_batches(
     index = shards.Index.read(directory).select(split)
     chains = augmentation.resolve(augment)
     bounds = reading.stretch(audio_seconds)
-    pool = sampling.make_pool(index, index.labels(split))
+    pool = identity_pool.make_pool(index, index.labels(split))
     if batch_size < 1 or len(pool) < batch_size:
         raise registry.UserError(
             f"split {split!r} of {index.directory} has {len(pool)} identities with both modalities "

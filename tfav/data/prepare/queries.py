@@ -15,7 +15,7 @@ import numpy as np
 from absl import logging
 
 from tfav import files
-from tfav.annotations import lists
+from tfav.annotations import list_folder, lists
 from tfav.data import shards
 
 SIZES = tuple(range(2, 11))
@@ -34,11 +34,11 @@ def read_given(folder: str | os.PathLike) -> dict[str, Given]:
     """Returns every list in `folder` by the one spelling of its file name, checked line by line.
 
     Raises:
-      UserError: see `lists.find` and `lists.items`.
+      UserError: see `list_folder.find` and `list_folder.items`.
     """
     given = {}
-    for name, path in lists.find(folder):
-        ids = lists.items([(name, path)])
+    for name, path in list_folder.find(folder):
+        ids = list_folder.items([(name, path)])
         given[name.file] = Given(files.content(path), list(itertools.chain(*ids.values())))
     return given
 
@@ -99,7 +99,7 @@ def write(
         with open(path, "wb") as file:
             file.write(content)
         made[name] = {"sha256": files.sha256(path)} | made[name]
-    with open(os.path.join(folder, "lists.json"), "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, list_folder.HASHES), "w", encoding="utf-8") as file:
         file.write(json.dumps(made, indent=1) + "\n")
     return dict(collections.Counter(entry["origin"] for entry in made.values()))
 

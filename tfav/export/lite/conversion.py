@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfav import registry
-from tfav.export.lite import console, quantize
+from tfav.export.lite import console, inspection
 from tfav.inference import interpreter as interpreters
 from tfav.inference import tflite_metadata
 
@@ -52,13 +52,26 @@ def converter(saved_model_dir: str, signature_keys: list[str]) -> tf.lite.TFLite
     return made
 
 
-def check(content: bytes, signature_keys: list[str], kernel_bytes: float) -> None:
+def kernel_bytes(
+    signature: tf.types.experimental.ConcreteFunction, bytes_per_value: float
+) -> float:
+    """Returns the bytes of the kernels that a signature reads: what no converter can fold away.
+
+    Args:
+      signature: one of a `servable.Servable`.
+      bytes_per_value: 4 for float32, 2 for float16.
+    """
+    shapes = [v.shape for v in signature.variables if len(v.shape) >= 2]
+    return sum(bytes_per_value * shape.num_elements() for shape in shapes)
+
+
+def check(content: bytes, signature_keys: list[str], needed: float) -> None:
     """Refuses a file that would load and answer nonsense.
 
     Args:
       content: Content of a `.tflite`.
       signature_keys: names it must offer.
-      kernel_bytes: what its kernels need at this precision.
+      needed: bytes of its kernels at this precision, see `kernel_bytes`.
 
     Raises:
       ValueError: weights left outside (of which the converter says nothing), an op that a plain
@@ -68,10 +81,10 @@ def check(content: bytes, signature_keys: list[str], kernel_bytes: float) -> Non
     outside = [
         op for op in found["ops"] if op in ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
     ]
-    if outside or len(content) < _SIZE_SHARE * kernel_bytes:
+    if outside or len(content) < _SIZE_SHARE * needed:
         raise ValueError(
             f"the .tflite of {signature_keys} holds {len(content)} bytes and its kernels need "
-            f"{kernel_bytes} ({', '.join(outside) or 'no variable ops'}): weights are not tracked"
+            f"{needed} ({', '.join(outside) or 'no variable ops'}): weights are not tracked"
         )
     extra = [op for op in found["ops"] if op.startswith("Flex") or op != op.upper()]
     if extra:
@@ -103,7 +116,7 @@ def describe(content: bytes) -> dict[str, Any]:
     model = flatbuffer_utils.convert_bytearray_to_object(content)
     asked: dict[str, int] = collections.defaultdict(int)
     for code in model.operatorCodes:
-        name = quantize.op_name(code)
+        name = inspection.op_name(code)
         asked[name] = max(asked[name], code.version)
     runtime = tflite_metadata.metadata(model, "min_runtime_version") or b""
     return {

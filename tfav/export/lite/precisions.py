@@ -50,8 +50,8 @@ class Precision(NamedTuple):
       gate: the least cosine.
       tie_share: two classes are tied where the checkpoint's logits of both differ by less than this
         share of the row's spread: rounding decides between them.
-      quantised: whether the file is checked as `quantize.check` does, and its converter's word on
-        the oldest runtime is not believed.
+      quantised: whether the file is checked as `inspection.check_quantized` does, and its
+        converter's word on the oldest runtime is not believed.
       calibrated: whether `convert` reads real inputs, `Source.rows`.
       require: raises UserError where a package that it needs is missing.
     """

@@ -6,7 +6,6 @@ one scale per tensor: runtimes of 2023 read a dense layer with one per channel w
 wrongly.
 """
 
-import collections
 import inspect
 import re
 import types
@@ -16,21 +15,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import convert
-from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfav import registry
 from tfav.encoders import encoder
-from tfav.export.lite import console
+from tfav.export.lite import console, inspection
 
 # Whether a tensor's first name, the op's own, lies in the scope; the others are what was fused.
 _MAP = rf"^[^;]*/{encoder.NETWORK}(_\d+)?/"
 _NETWORK = rf"^[^;]*/({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
-
-_OPS = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
-# None of what these read may be of 8 bits: they belong to front-ends.
-_SPECTRAL = ("RFFT2D", "REAL", "IMAG", "COMPLEX_ABS", "LOG")
-_INT8 = schema.TensorType.INT8
 
 # Signature to inputs of it, by name.
 Feeds = Mapping[str, Iterable[dict[str, np.ndarray]]]
@@ -113,7 +106,7 @@ def static_by_converter(
         # What tf.lite.experimental.QuantizationDebugger does, which has no such switch.
         measured = converter.convert()
         # Not the float file's names, of which some differ: a name that is not found denies nothing.
-        found = [(name, op, _is_static(name, op)) for name, op in _ops(measured)]
+        found = [(name, op, _is_static(name, op)) for name, op in inspection.ops(measured)]
         kept = {op for _, op, static in found if static}
         return convert.mlir_quantize(
             measured,
@@ -122,39 +115,6 @@ def static_by_converter(
             denylisted_ops=sorted({op for _, op, _ in found} - kept),
             **options,
         )
-
-
-def check(content: bytes) -> None:
-    """Refuses an 8-bit file that answers nonsense on some runtime, or everywhere.
-
-    Raises:
-      ValueError: an 8-bit tensor in the front-end, a dense layer with a scale a channel, or no
-        8-bit weight at all.
-    """
-    model = flatbuffer_utils.convert_bytearray_to_object(content)
-    num_quantized = 0
-    for graph in model.subgraphs:
-        makers = {out: op for op in graph.operators for out in op.outputs}
-        for op in graph.operators:
-            name = op_name(model.operatorCodes[op.opcodeIndex])
-            read = [graph.tensors[i] for i in op.inputs if i >= 0]
-            num_quantized += any(t.type == _INT8 for t in read)
-            if name == "FULLY_CONNECTED" and read[1].type == _INT8 and _num_scales(read[1]) > 1:
-                raise ValueError(
-                    f"the dense layer {_tensor_name(read[1])} has a scale a channel, which old "
-                    "runtimes misread"
-                )
-            if name in _SPECTRAL:
-                for tensor in _behind(graph, makers, op):
-                    if tensor.type == _INT8:
-                        raise ValueError(f"the front-end's {_tensor_name(tensor)} is of 8 bits")
-    if not num_quantized:
-        raise ValueError("no op of the network is of 8 bits: its ops have lost their scopes")
-
-
-def op_name(code: Any) -> str:
-    """Returns the name of an operator code of a file, such as `CONV_2D`."""
-    return _OPS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def _entry(
@@ -215,8 +175,8 @@ def _ranges(worker: Any, feeds: Feeds) -> dict[str, dict[str, np.ndarray]]:
 def _inlined(content: bytes) -> bytes:
     """Returns a file with its weights inside the tables, not behind them at offsets.
 
-    So the package writes them; whoever packs the tables anew, as `facts.stamp` does, would lose
-    them, and runtimes before 2.14 know no offsets.
+    So the package writes them; whoever packs the tables anew, as `tflite_metadata.stamp` does,
+    would lose them, and runtimes before 2.14 know no offsets.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(content)
     for buffer in model.buffers:
@@ -229,34 +189,3 @@ def _inlined(content: bytes) -> bytes:
 
 def _is_static(name: str, op: str) -> bool:
     return bool(re.search(_NETWORK if op == "FULLY_CONNECTED" else _MAP, name))
-
-
-def _ops(content: bytes) -> list[tuple[str, str]]:
-    """Returns (name of its first output, op) of every op of the first subgraph."""
-    model = flatbuffer_utils.convert_bytearray_to_object(content)
-    graph = model.subgraphs[0]
-    return [
-        (_tensor_name(graph.tensors[op.outputs[0]]), op_name(model.operatorCodes[op.opcodeIndex]))
-        for op in graph.operators
-    ]
-
-
-def _behind(graph: Any, makers: Mapping[int, Any], op: Any) -> list[Any]:
-    """Returns every tensor that the op's result comes from."""
-    waiting = collections.deque(op.inputs)
-    seen: set[int] = set()
-    while waiting:
-        number = waiting.popleft()
-        if number >= 0 and number not in seen:
-            seen.add(number)
-            waiting.extend(makers[number].inputs if number in makers else ())
-    return [graph.tensors[number] for number in seen]
-
-
-def _num_scales(tensor: Any) -> int:
-    scale = None if tensor.quantization is None else tensor.quantization.scale
-    return 0 if scale is None else len(scale)
-
-
-def _tensor_name(tensor: Any) -> str:
-    return tensor.name.decode()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfav import tensors
 from tfav.export import servable as servable_lib
 from tfav.export.lite import calibration as calibration_lib
-from tfav.export.lite import conversion, quantize
+from tfav.export.lite import conversion, inspection
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.serving import saved_model
 from tfav.inference import tflite_metadata
@@ -64,10 +64,10 @@ def write(
             for name, precision in wanted.items():
                 content = precision.convert(source)
                 size = precision.bytes_per_weight
-                kernels = max(servable_lib.kernel_bytes(f, size) for f in functions.values())
+                kernels = max(conversion.kernel_bytes(f, size) for f in functions.values())
                 conversion.check(content, keys, kernels)
                 if precision.quantised:
-                    quantize.check(content)
+                    inspection.check_quantized(content)
                 file = f"{stem}_{name.rpartition('.')[2]}.tflite"
                 with open(os.path.join(directory, file), "wb") as f:
                     f.write(tflite_metadata.stamp(content, servable.facts()))

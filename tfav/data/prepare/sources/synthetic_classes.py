@@ -3,7 +3,7 @@
 import os
 
 from tfav.data.prepare import manifest
-from tfav.data.prepare.sources import synthetic_people
+from tfav.data.prepare.sources import csv_manifest, synthetic_people
 from tfav.data.synthetic import classes
 
 
@@ -11,7 +11,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     """Writes the corpus of `options.seed` into `options.corpus` and lists its rows.
 
     Raises:
-      UserError: see `synthetic_people.replace`, `classes.write_corpus` and `manifest.read`.
+      UserError: see `synthetic_people.replace`, `classes.write_corpus` and `csv_manifest.read`.
     """
     root = options.corpus or ""
     path = os.path.join(root, classes.MANIFEST)
@@ -22,4 +22,4 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         marks,
         lambda folder: classes.write_corpus(folder, seed=options.seed),
     )
-    return manifest.read(path, options.columns)
+    return csv_manifest.read(path, options.columns)

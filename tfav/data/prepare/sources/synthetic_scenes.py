@@ -4,7 +4,7 @@ import os
 
 from tfav import registry
 from tfav.data.prepare import manifest
-from tfav.data.prepare.sources import synthetic_people
+from tfav.data.prepare.sources import csv_manifest, synthetic_people
 from tfav.data.synthetic import scenes
 
 
@@ -14,7 +14,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     `options.identities` is how many scenes there are in `test`; the other splits keep their shares.
 
     Raises:
-      UserError: see `synthetic_people.replace`, `scenes.write_corpus` and `manifest.read`.
+      UserError: see `synthetic_people.replace`, `scenes.write_corpus` and `csv_manifest.read`.
     """
     if options.identities < 2:
         raise registry.UserError(
@@ -31,4 +31,4 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         marks,
         lambda folder: scenes.write_corpus(folder, seed=options.seed, num_scenes=num_scenes),
     )
-    return manifest.read(path, options.columns)
+    return csv_manifest.read(path, options.columns)

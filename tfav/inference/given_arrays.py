@@ -1,0 +1,66 @@
+"""Arrays that a caller gives, as items of a modality: which, and whether they can be embedded."""
+
+import numpy as np
+
+from tfav import items, registry
+from tfav.inference import embedders
+from tfav.media import bad_file, mono
+
+
+def modality_of(embedder: embedders.Embedder, array: np.ndarray) -> str:
+    """Returns the modality that an array is one item of, by its axes and its kind of values.
+
+    Raises:
+      UserError: it fits none of the embedder's, or several.
+    """
+    fits = [m for m in embedder.modalities if _fits(embedder.items[m], array)]
+    if len(fits) != 1:
+        raise registry.UserError(
+            f"an array of {array.dtype} {list(array.shape)} is not one item of "
+            f"{' or '.join(fits or embedder.modalities)} alone: give clips as float32 [T] and "
+            "images as uint8 [H, W, 3], or name the modality."
+        )
+    return fits[0]
+
+
+def checked(
+    embedder: embedders.Embedder, modality: str, place: int, item: np.ndarray
+) -> np.ndarray:
+    """Returns an array as its modality takes it; refuses what the reader of files refuses.
+
+    Args:
+      embedder: that takes it.
+      modality: one of the embedder's.
+      place: of the array among those that were given, for messages.
+      item: the array.
+
+    Raises:
+      UserError: another shape or type, or content that cannot be embedded.
+    """
+    spec = embedder.items[modality]
+    if not _fits(spec, item):
+        shape = ["any" if size is None else size for size in spec.served_shape]
+        raise registry.UserError(
+            f"item {place} is {item.dtype} {list(item.shape)}: give {modality} as {spec.dtype} "
+            f"{shape}."
+        )
+    item = item.astype(spec.dtype, copy=False)
+    try:
+        if spec.clip:
+            item = mono.checked(item)
+    except bad_file.BadFile as error:
+        raise registry.UserError(f"item {place} {error.reason}: give another.") from error
+    refusal = embedder.refuses(modality, item)
+    if refusal:
+        raise registry.UserError(f"item {place} {refusal}.")
+    if spec.fitted:
+        item = embedders.fitted(item, spec.side)
+        if len(spec.shape) == 4:  # one image stands for all frames
+            item = np.broadcast_to(item, (spec.num_frames, *item.shape[-3:]))
+    return item
+
+
+def _fits(spec: items.ItemSpec, array: np.ndarray) -> bool:
+    """Says whether an array has the axes and the kind of values of one item."""
+    axes = {len(spec.shape), 3} if spec.fitted else {len(spec.shape)}
+    return array.ndim in axes and array.dtype.kind == np.dtype(spec.dtype).kind
