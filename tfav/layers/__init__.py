@@ -6,14 +6,16 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv, PReLU
-from tfav.layers.classifiers import ConcatClassifier, CosineClassifier, SharedClassifier
+from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
 from tfav.layers.clustering import MovingMean, SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated
 from tfav.layers.identity import IdentityWeights
+from tfav.layers.margins import Margin
 from tfav.layers.normalization import BatchNorm
 from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.residual import BasicBlock, IRBlock, ResNet, SEBasicBlock, SqueezeExcite
+from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
 
@@ -31,6 +33,7 @@ __all__ = [
     "IRBlock",
     "LogMel",
     "LogSpectrogram",
+    "Margin",
     "PReLU",
     "ResNet",
     "SEBasicBlock",
