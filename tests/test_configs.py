@@ -32,6 +32,7 @@ EXPERIMENTS = [
     *[("mmcosine", f"{paper}_vanilla") for paper in ("voxceleb2", "ucf101")],
     ("mmcosine", "crema_d_vanilla_contrastive"),
     *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
+    *[("dmc", f"demo_{mode}") for mode in ("spherical", "euclidean", "capsule")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
 ]
 

@@ -7,11 +7,12 @@ last three are tables of state that no gradient moves.
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv, PReLU
 from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
-from tfav.layers.clustering import MovingMean, SoftClustering
+from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated
 from tfav.layers.identity import IdentityWeights
 from tfav.layers.margins import Margin
+from tfav.layers.moving_mean import MovingMean
 from tfav.layers.normalization import BatchNorm
 from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.residual import BasicBlock, IRBlock, ResNet, SEBasicBlock, SqueezeExcite
