@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks import gradients, memory, timing
 from tfav import compat
-from tfav.layers import classifiers
+from tfav.layers import shared_classifier
 from tfav.losses import bounds, softmax
 from tfav.ops import similarity
 
@@ -63,7 +63,7 @@ def _memory(num_classes: int, *forms: Callable[[int], Callable[[], object]]) -> 
 
 def ours(num_classes: int) -> Callable[[], object]:
     """Returns a call of our head and loss, class weights and embeddings normalised."""
-    layer = classifiers.SharedClassifier(num_classes, embedding_size=SIZE)
+    layer = shared_classifier.SharedClassifier(num_classes, embedding_size=SIZE)
 
     def loss(x: tf.Tensor, kernel: tf.Variable, label: tf.Tensor) -> tf.Tensor:
         del kernel  # the layer reads it
@@ -75,7 +75,7 @@ def ours(num_classes: int) -> Callable[[], object]:
 
 def both(num_classes: int, watched: bool) -> Callable[[], object]:
     """Returns a call of both modalities' losses, with or without the floor of Proposition 1."""
-    layer = classifiers.SharedClassifier(num_classes, embedding_size=SIZE)
+    layer = shared_classifier.SharedClassifier(num_classes, embedding_size=SIZE)
 
     def loss(voice: tf.Tensor, face: tf.Tensor, kernel: tf.Variable, label: tf.Tensor) -> tf.Tensor:
         del kernel

@@ -9,6 +9,8 @@ Variants:
   flickr        the paper's run on Flickr-SoundNet: VGGish and VGG16.
   flickr_80_50  the same with the front-end as released: 80 ms every 50 ms.
   teacher       flickr with a frozen VGG16 of ImageNet that teaches the audio network.
+  demo_spherical, demo_euclidean, demo_capsule
+                demo with each mode of clustering, evaluated by `clusters` too, for `tfav-compare`.
   *_l3          demo, av_digits and flickr with L3 (audio-visual correspondence) in DMC's place;
                 `l3` is flickr_l3.
 """
@@ -17,14 +19,41 @@ import functools
 
 from tfav import config
 
+# What a mode needs besides its name: the constants of its paper or code, untuned. The demo's own
+# are those of `spherical`.
+MODES = {
+    "spherical": {},
+    "euclidean": {
+        "model.num_clusters": {"audio": 3, "image": 4},  # toys that play; and the background
+        "model.num_iterations": 4,
+        "model.sharpness": 30.0,
+        "model.shared_projections": False,
+        "loss.margin": 5.0,
+    },
+    "capsule": {"model.sharpness": 1.0},
+}
+
 
 def get_config(variant: str = "demo"):
     """Returns the experiment called `variant`."""
     variants = {base.__name__: base for base in (demo, av_digits, flickr, flickr_80_50, teacher)}
     for base in (demo, av_digits, flickr):
         variants[f"{base.__name__}_l3"] = functools.partial(l3, base)
+    for mode in MODES:
+        variants[f"demo_{mode}"] = functools.partial(clustered, mode)
     variants["l3"] = variants["flickr_l3"]
     return config.variant(variant, variants)
+
+
+def clustered(mode):
+    """The demo with a mode of clustering, and what the mode alone needs."""
+    c = demo()
+    for field, value in {"model.mode": mode, **MODES[mode]}.items():
+        section, _, name = field.partition(".")
+        del c[section][name]  # it may hold a value of another type
+        c[section][name] = value
+    c.eval.protocols = ("correspondence", "clusters")
+    return c
 
 
 def l3(base):

@@ -14,7 +14,8 @@ Variants:
 
 Each also as `_vanilla`; the first three with every ending of `ROWS`, which changes head and losses
 and nothing else: `_vanilla`, `_contrastive`, `_vanilla_contrastive`, `_gblend`, `_cosine_gblend`,
-`_ogm_ge`, `_cosine_ogm_ge`. So the supplement's tables, on any data set, are
+`_ogm_ge`, `_cosine_ogm_ge`, `_additive_cosine`, `_additive_angular`. So the supplement's tables, on
+any data set, are
 
   1   --sweep=loss.scale:2,5,10,30 of crema_d, beside crema_d_vanilla
   2   ucf101_two_vanilla, ucf101_two, ucf101_vanilla, ucf101
@@ -31,6 +32,9 @@ CONTRASTIVE = {"loss.contrastive_weight": 1.0}
 # the data needs a split `val`.
 GBLEND = {"loss.blending": "estimated", "first_phase.loss": {"blending": "equal"}}
 OGM_GE = {"loss.modulation": "ogm_ge"}
+# Margins of the sizes that their papers use for faces, at scales ten times ours: untuned.
+ADDITIVE_COSINE = {"loss.margin_kind": "additive_cosine", "loss.margin": 0.35}
+ADDITIVE_ANGULAR = {"loss.margin_kind": "additive_angular", "loss.margin": 0.5}
 ROWS = {
     "vanilla": VANILLA,
     "contrastive": CONTRASTIVE,
@@ -39,6 +43,8 @@ ROWS = {
     "cosine_gblend": GBLEND,
     "ogm_ge": VANILLA | OGM_GE,
     "cosine_ogm_ge": OGM_GE,
+    "additive_cosine": ADDITIVE_COSINE,
+    "additive_angular": ADDITIVE_ANGULAR,
 }
 
 
@@ -69,9 +75,13 @@ def _base():
     c.recipe = "mmcosine"
     c.model.head = "cosine"
     c.model.fusion = "concat"
+    c.model.sub_centers = 1
     c.loss.scale = config.optional_float()  # the bound at `posterior`
     c.loss.posterior = 0.99
     c.loss.bound = "paper"
+    c.loss.margin_kind = "none"  # any row of MARGINS, in training alone
+    c.loss.margin = 0.0
+    c.loss.margin_warmup_steps = 0
     c.loss.contrastive = "contrastive"  # any row of ALIGNMENT
     c.loss.contrastive_weight = 0.0
     c.loss.contrastive_args = {"temperature": 0.1, "symmetric": False}

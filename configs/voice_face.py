@@ -63,6 +63,7 @@ def demo():
     c = config.base()
     c.model.normalized = True
     c.model.scale = config.optional_float()  # sqrt(2) ln(M - 1)
+    _without_margin(c)
     c.model.alignment = "explicit"
     c.model.alignment_args = {"m": 5.4}  # the released constant, see losses/alignment.py
     # So few identities are soon told apart by heart, which says nothing of people never seen: the
@@ -166,6 +167,7 @@ def vox1():
     c = config.base()
     c.model.normalized = False
     c.model.scale = config.optional_float()
+    _without_margin(c)
     c.model.alignment = "explicit"
     c.model.alignment_args = {"m": 5.4}
     c.model.implicit_weight = 1.0
@@ -217,6 +219,13 @@ def ablation(row):
     for field, value in ABLATION[row].items():
         c.model[field] = value
     return c
+
+
+def _without_margin(c):
+    c.model.sub_centers = 1
+    c.model.margin_kind = "none"  # any row of MARGINS, on the normalised logits, in training alone
+    c.model.margin = 0.0
+    c.model.margin_warmup_steps = 0
 
 
 def _released_frontend(c):

@@ -235,3 +235,39 @@ def numeric_gradient(function, x, step=1e-6):
         shift[index] = step
         gradient[index] = (function(x + shift) - function(x - shift)) / (2 * step)
     return gradient
+
+
+def none(cosine, margin):
+    """No margin."""
+    del margin
+    return np.asarray(cosine, np.float64)
+
+
+def additive_cosine(cosine, margin):
+    """CosFace: cos(theta) - m."""
+    return np.asarray(cosine, np.float64) - margin
+
+
+def additive_angular(cosine, margin):
+    """ArcFace by its angle: cos(theta + m) up to pi, cos(theta) - m sin(m) past it."""
+    cosine = np.asarray(cosine, np.float64)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    past = cosine - margin * np.sin(margin)
+    return np.where(angle + margin < np.pi, np.cos(angle + margin), past)
+
+
+def with_margin(logits, label, scale, margin, kind):
+    """Logits [B, C] with the margin of the twin `kind` at each row's own class."""
+    logits = np.array(logits, np.float64)
+    for i, y in enumerate(label):
+        logits[i, y] = scale * kind(logits[i, y] / scale, margin)
+    return logits
+
+
+def sub_center_logits(embedding, kernel, sub_centers, scale):
+    """Per class the largest of its centres' cosines, times the scale: [B, C]."""
+    cosine = normalize(embedding) @ normalize(kernel).T
+    groups = range(0, len(kernel), sub_centers)
+    return scale * np.array(
+        [[max(row[k + i] for i in range(sub_centers)) for k in groups] for row in cosine]
+    )

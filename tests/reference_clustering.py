@@ -69,6 +69,30 @@ def euclidean(features, kernel, bias, num_clusters, num_iterations=4, sharpness=
     return centers, shares()
 
 
+def shorten(x):
+    """Sabour et al.'s squash: the direction stays, the length becomes n^2 / (1 + n^2)."""
+    length = np.linalg.norm(x)
+    return length**2 / (1 + length**2) * unit(x)
+
+
+def capsule(features, kernel, num_iterations=3, sharpness=1.0):
+    """Dynamic routing: capsules [K, d] and routing coefficients [P, K] of one map [P, C]."""
+    projected = project(np.asarray(features, np.float64), kernel)
+    b = np.zeros(projected.shape[:2])
+    for _ in range(num_iterations):
+        coefficients = np.array([softmax(row) for row in b])
+        capsules = np.array([shorten(total) for total in update(projected, coefficients)])
+        for p, predictions in enumerate(projected):
+            for k, prediction in enumerate(predictions):
+                b[p, k] += sharpness * prediction @ capsules[k]
+    return capsules, np.array([softmax(row) for row in b])
+
+
+def capsule_agreement(audio, image):
+    """S = sum_k <c^a_k, c^v_k> of all pairs."""
+    return np.array([[sum(x @ y for x, y in zip(a, v)) for v in image] for a in audio])
+
+
 def objective(projected, centers, sharpness):
     """J = (1 / z) sum_p ln sum_k exp(z <u_pk, c_k>)."""
     total = 0.0

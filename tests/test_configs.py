@@ -16,7 +16,7 @@ from tfav.experiment import models
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
 MULTIMODAL = ("", "_vanilla", "_contrastive", "_vanilla_contrastive", "_gblend", "_cosine_gblend")
-MULTIMODAL += ("_ogm_ge", "_cosine_ogm_ge")
+MULTIMODAL += ("_ogm_ge", "_cosine_ogm_ge", "_additive_cosine", "_additive_angular")
 PAPERS = ("av_digits", "crema_d", "ssw60", "voxceleb2", "ucf101", "ucf101_two")
 EXPERIMENTS = [
     ("voice_face", "demo"),
@@ -32,6 +32,7 @@ EXPERIMENTS = [
     *[("mmcosine", f"{paper}_vanilla") for paper in ("voxceleb2", "ucf101")],
     ("mmcosine", "crema_d_vanilla_contrastive"),
     *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
+    *[("dmc", f"demo_{mode}") for mode in ("spherical", "euclidean", "capsule")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
 ]
 
@@ -214,6 +215,11 @@ def _field(c, name):
         ("train.learning_rate", -0.1, "rate=-0.1 is out of range: give a number above 0"),
         ("train.learning_rate", math.nan, "is no finite number"),
         ("train.momentum", "0.9", "momentum='0.9' is of another type: give a number from 0 to"),
+        (
+            "model",
+            {"margin_warmup_steps": 201},
+            "model.margin_warmup_steps=201 is more than the 200 steps of the run",
+        ),
         ("train.warmup_steps", 201, "warmup_steps=201 is more than the 200 steps of the run"),
         ("train.decay_steps", (3, 2), r"decay_steps=\(3, 2\): give each step once, in ascending"),
         ("train.decay_steps", (2, 2), "give each step once"),
@@ -297,6 +303,22 @@ def _arguments(tree, section, field, value):
         ("mmcosine", "loss", {"modulation_args": {"beta": 1}}, "modulation_args: .*'beta'"),
         ("mmcosine", "loss", {"contrastive": "nothing"}, "unknown alignment loss 'nothing'"),
         ("mmcosine", "loss", {"blending": {"fused": -1.0, "audio": 1, "image": 1}}, "not be neg"),
+        ("mmcosine", "loss", {"margin": 0.1}, "margin=0.1 does nothing with margin_kind='none'"),
+        (
+            "mmcosine",
+            "loss",
+            {"margin_kind": "arc"},
+            "unknown margin_kind 'arc': choose one of add",
+        ),
+        ("mmcosine", "loss", {"head": "vanilla", "margin_kind": "additive_cosine"}, "for cosines"),
+        ("mmcosine", "model", {"head": "vanilla", "sub_centers": 2}, "'vanilla' .*'sub_centers'"),
+        ("voice_face", "model", {"normalized": False, "sub_centers": 2}, "needs normalized=True"),
+        (
+            "voice_face",
+            "model",
+            {"normalized": False, "margin_kind": "additive_cosine"},
+            "those of this head are none: choose",
+        ),
         ("mmcosine", "loss", {"posterior": 0.1}, "posterior=0.1 must lie between chance"),
         ("dmc", "model", {"num_clusters": "ten"}, "num_clusters='ten' is of another type"),
     ],
@@ -377,7 +399,9 @@ def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then
     later = ("slopes", "preemphasis", "centered", "instance_norm", "silence_db", "level_norm")
     for name in later:
         del tree["audio"]["frontend"][name]
-    del tree["loss"]["contrastive"]
+    for name in ("contrastive", "margin_kind", "margin", "margin_warmup_steps"):
+        del tree["loss"][name]
+    del tree["model"]["sub_centers"]
     before = config_file.from_json(json.dumps(tree))
     config_file.check_resumable(before, now, "w")
     now.audio.frontend.instance_norm = False

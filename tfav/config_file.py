@@ -34,6 +34,16 @@ _LATER = {
     "audio.frontend.silence_db": 0.0,
     "audio.frontend.level_norm": False,
     "loss.contrastive": "contrastive",
+    **{
+        f"{section}.{field}": value
+        for section in ("model", "loss")
+        for field, value in {
+            "sub_centers": 1,
+            "margin_kind": "none",
+            "margin": 0.0,
+            "margin_warmup_steps": 0,
+        }.items()
+    },
 }
 # Likewise, of sections whose every field must be there.
 _LATER_IN = {

@@ -55,6 +55,19 @@ def _warmup(c: Mapping[str, Any]) -> str:
     )
 
 
+def _margin_warmup(c: Mapping[str, Any]) -> str:
+    steps = c["train"]["num_steps"]
+    for section in ("model", "loss"):
+        warmup = c[section].get("margin_warmup_steps")
+        if isinstance(warmup, int) and warmup > steps:
+            return (
+                f"{section}.margin_warmup_steps={warmup} is more than the {steps} steps of the "
+                "run, which would never reach its margin: lower it, or raise "
+                "--config.train.num_steps"
+            )
+    return ""
+
+
 def _decay(c: Mapping[str, Any]) -> str:
     steps = tuple(c["train"]["decay_steps"])
     if all(a < b for a, b in zip(steps, steps[1:])):
@@ -110,6 +123,7 @@ RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
     _stretch,
     _heard,
     _warmup,
+    _margin_warmup,
     _decay,
     _bands,
     _frames,

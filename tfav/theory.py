@@ -13,6 +13,7 @@ def implicit_floor(
     voice: Array,
     label: Array,
     sample_weight: Array | None = None,
+    drop: Array | None = None,
 ) -> float:
     """Returns the implicit loss's lower bound (Wen et al., CVPR 2021, Prop. 1, Corollary 1).
 
@@ -22,12 +23,16 @@ def implicit_floor(
     count in the sum over j. Both sides are means over the N rows: the supplement's weighted losses
     lack the 1/N that its bound has. It holds for a classifier without bias.
 
+    A margin takes `drop_i` off the logits of row i's own class, both modalities together. The same
+    steps of the proof then give `(M - 1) / M mean_i s_i drop_i` on top, ours.
+
     Args:
       weights: Class weights [M, D].
       face: Face embeddings [N, D] as the classifier sees them.
       voice: Voice embeddings [N, D] as the classifier sees them.
       label: Class of each row, [N] int.
       sample_weight: Weight of each row, [N], not negative; None means all ones (Proposition 1).
+      drop: What a margin takes off, [N]; None means that there is none.
 
     Raises:
       ValueError: A weight is negative, a label lies outside 0..M-1, or there is no row.
@@ -48,6 +53,8 @@ def implicit_floor(
     gap = np.linalg.norm(num_classes * total - total.sum(axis=0), axis=1)
     norm = np.linalg.norm(weights, axis=1).max()
     floor = 2.0 * np.log(num_classes) * s.mean() - norm * gap.sum() / (num_classes * num_rows)
+    if drop is not None:
+        floor += (num_classes - 1) / num_classes * np.mean(s * np.asarray(drop, np.float64))
     return float(floor)
 
 

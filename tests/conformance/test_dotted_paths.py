@@ -16,7 +16,7 @@ from tfav.data.prepare import row_checks, sources
 from tfav.encoders import audio, vgg
 from tfav.experiment import models
 from tfav.export.lite import precisions
-from tfav.layers import blocks, classifiers, fusion, spectrograms
+from tfav.layers import blocks, classifiers, fusion, margins, spectrograms
 from tfav.losses import alignment
 from tfav.recipes import dmc, mmcosine
 from tfav.training import optimizers, strategy
@@ -66,7 +66,7 @@ def _vgg(make):
 DOORS = {
     "training/strategy.py": [strategy.create],
     "training/optimizers.py": [_optimizer],
-    "recipes/mmcosine.py": [
+    "recipes/modal_heads.py": [
         lambda path: _mmcosine(head=path),
         lambda path: _mmcosine(fusion=path),
     ],
@@ -79,6 +79,7 @@ DOORS = {
     ],
     "layers/spectrograms.py": [lambda path: spectrograms.make({"kind": path, "num_mels": 40})],
     "layers/blocks.py": [_kernel],
+    "layers/margins.py": [lambda path: margins.Margin(1.0, kind=path, margin=0.1)],
     "data/kinds/kind.py": [kinds.find],
     "data/input/augment.py": [lambda path: augment.resolve([path]), augment.changes_sound],
     "data/prepare/sources/source.py": [
@@ -120,6 +121,7 @@ def test_a_path_to_something_else_is_a_sentence(name, door, path):
 ROWS = {
     registry.subclass(classifiers.ModalityClassifier): classifiers.HEADS,
     registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **spectrograms.FRONTENDS},
+    registry.function("cosine", "margin"): margins.MARGINS,
     registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,
     registry.function(): strategy.STRATEGIES,
     registry.function("x", "seed"): {

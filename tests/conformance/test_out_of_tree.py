@@ -61,6 +61,7 @@ def folder(tmp_path_factory):
     c.loss.contrastive = f"{HERE}.cosine_gap.cosine_gap"
     c.loss.contrastive_args = {"weight": 0.5}
     c.loss.contrastive_weight = 1.0
+    c.loss.margin_kind, c.loss.margin = f"{HERE}.blunt_margin.blunt_margin", 0.1
     c.modalities = ("audio", "image", "weather")
     c.image.encoder = f"{HERE}.mean_color.MeanColor"
     c.further.weather = config_lib.further_of(
@@ -105,10 +106,11 @@ def test_a_modality_is_read_whole_and_padded_with_its_steps(folder):
     assert not batch["weather"][0, 5:].numpy().any()
 
 
-def test_a_loss_an_encoder_and_a_modality_are_trained(folder):
+def test_a_loss_a_margin_an_encoder_and_a_modality_are_trained(folder):
     lines = [json.loads(x) for x in (folder / "run" / "scalars.jsonl").read_text().splitlines()]
     last = [line for line in lines if "contrastive" in line][-1]
     assert 0 < last["contrastive"] < 1.0  # half of 1 minus a cosine
+    assert last["margin"] == pytest.approx(0.1) and last["scale"] > 0
     assert last["gradient_norm_image"] > 0 and last["gradient_norm_weather"] > 0
     assert any("val/accuracy_weather" in line for line in lines)
 

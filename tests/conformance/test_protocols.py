@@ -119,7 +119,7 @@ def test_unrelated_embeddings_are_at_chance(name, tmp_path):
 FITS = {
     "voice_face": {"lists", "trials", "linear_probe"},
     "mmcosine": {"classification", "trials", "linear_probe"},
-    "dmc": {"correspondence", "localisation", "linear_probe"},
+    "dmc": {"correspondence", "localisation", "clusters", "linear_probe"},
     "l3": {"correspondence", "linear_probe"},
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]

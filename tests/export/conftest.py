@@ -9,7 +9,7 @@ from tfav.encoders import audio, image
 from tfav.export import publish
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import verification
-from tfav.layers import classifiers
+from tfav.layers import shared_classifier
 from tfav.recipes import recipe as base
 
 SIZE = 32
@@ -32,13 +32,13 @@ class Classifying(base.Recipe):
 
     def __init__(self, encoders):
         heads = {
-            f"{name}_head": classifiers.SharedClassifier(
+            f"{name}_head": shared_classifier.SharedClassifier(
                 len(CLASSES), embedding_size=encoder.embedding_size, seed=seed
             )
             for seed, (name, encoder) in enumerate(encoders.items())
         }
         # Of a size that a .tflite without it would seem to have lost weights.
-        heads["training_only"] = classifiers.SharedClassifier(1_000, embedding_size=1_000)
+        heads["training_only"] = shared_classifier.SharedClassifier(1_000, embedding_size=1_000)
         super().__init__(encoders, heads)
         self.num_classes = len(CLASSES)
 

@@ -165,6 +165,8 @@ def test_features_of_equal_sizes_have_no_score_either(name, monkeypatch):
     [
         {"localization": "assignment"},
         {"mode": "euclidean", "num_clusters": {"audio": 1, "image": 2}},
+        {"mode": "capsule"},
+        {"mode": "capsule", "localization": "assignment"},
     ],
 )
 def test_every_way_to_localise_can_be_served_of_several_frames_too(arguments):

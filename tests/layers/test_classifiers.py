@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests import reference
 from tfav import compat, registry, weights
-from tfav.layers import classifiers
+from tfav.layers import classifiers, shared_classifier
 from tfav.losses import softmax
 
 
@@ -18,13 +18,15 @@ def _set(layer, kernel):
 
 def test_normalized_logits_are_scaled_cosines_whatever_the_lengths():
     # cos((3, 4), (1, 0)) = 0.6, cos((3, 4), (0, 2)) = 0.8, times 10.
-    layer = _set(classifiers.SharedClassifier(2, embedding_size=2, scale=10.0), [[1, 0], [0, 2]])
+    layer = _set(
+        shared_classifier.SharedClassifier(2, embedding_size=2, scale=10.0), [[1, 0], [0, 2]]
+    )
     np.testing.assert_allclose(layer(tf.constant([[3.0, 4.0]])), [[6.0, 8.0]], rtol=1e-6)
 
 
 def test_plain_logits_are_the_released_codes_products_without_bias():
     layer = _set(
-        classifiers.SharedClassifier(2, embedding_size=2, normalized=False), [[1, 0], [0, 2]]
+        shared_classifier.SharedClassifier(2, embedding_size=2, normalized=False), [[1, 0], [0, 2]]
     )
     np.testing.assert_allclose(layer(tf.constant([[3.0, 4.0], [0.0, 0.0]])), [[3, 8], [0, 0]])
     assert len(layer.weights) == 1
@@ -32,7 +34,7 @@ def test_plain_logits_are_the_released_codes_products_without_bias():
 
 @pytest.mark.parametrize("normalized", [True, False])
 def test_logits_equal_the_naive_loop(normalized):
-    layer = classifiers.SharedClassifier(7, embedding_size=5, normalized=normalized)
+    layer = shared_classifier.SharedClassifier(7, embedding_size=5, normalized=normalized)
     x = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     expected = reference.shared_classifier(
         x, layer.kernel.numpy(), scale=layer.scale if normalized else None
@@ -43,14 +45,14 @@ def test_logits_equal_the_naive_loop(normalized):
 def test_the_largest_norm_is_that_of_the_weights_as_the_logits_see_them():
     # Lengths 5 and 2 as they stand; brought to unit length and times 10 both are 10.
     kernel = [[3, 4], [0, 2]]
-    plain = classifiers.SharedClassifier(2, embedding_size=2, normalized=False)
+    plain = shared_classifier.SharedClassifier(2, embedding_size=2, normalized=False)
     assert float(_set(plain, kernel).largest_norm()) == 5.0
-    unit = classifiers.SharedClassifier(2, embedding_size=2, scale=10.0)
+    unit = shared_classifier.SharedClassifier(2, embedding_size=2, scale=10.0)
     assert float(_set(unit, kernel).largest_norm()) == 10.0
 
 
 def test_both_modalities_share_one_matrix():
-    layer = classifiers.SharedClassifier(3, embedding_size=4)
+    layer = shared_classifier.SharedClassifier(3, embedding_size=4)
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 4)), tf.float32)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(x)[:, 0] ** 2) + tf.reduce_sum(layer(2 * x + 1)[:, 1] ** 2)
@@ -63,15 +65,15 @@ def test_both_modalities_share_one_matrix():
 
 def test_auto_scale_follows_the_number_of_classes():
     # sqrt(2) * ln(923) = 9.6555; two classes would give ln 1 = 0 and no gradient at all.
-    assert classifiers.SharedClassifier(924, embedding_size=2).scale == pytest.approx(
+    assert shared_classifier.SharedClassifier(924, embedding_size=2).scale == pytest.approx(
         9.6555, abs=1e-3
     )
-    assert classifiers.SharedClassifier(2, embedding_size=2).scale == 1.0
+    assert shared_classifier.SharedClassifier(2, embedding_size=2).scale == 1.0
 
 
 def test_weights_are_xavier_uniform_and_seeded():
     kernels = [
-        classifiers.SharedClassifier(50, embedding_size=30, seed=s).kernel.numpy()
+        shared_classifier.SharedClassifier(50, embedding_size=30, seed=s).kernel.numpy()
         for s in (1, 1, 2)
     ]
     # Glorot limit sqrt(6 / (50 + 30)) = 0.27386.
@@ -85,7 +87,7 @@ def test_the_head_computes_in_float32_under_mixed_bfloat16():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         layer = _set(
-            classifiers.SharedClassifier(2, embedding_size=2, scale=10.0), [[1, 0], [1, 1e-2]]
+            shared_classifier.SharedClassifier(2, embedding_size=2, scale=10.0), [[1, 0], [1, 1e-2]]
         )
         logits = layer(tf.constant([[1.0, 0.0]], tf.bfloat16))
     finally:
@@ -96,7 +98,7 @@ def test_the_head_computes_in_float32_under_mixed_bfloat16():
 
 
 def test_the_kernel_is_found_by_its_structural_name():
-    layer = classifiers.SharedClassifier(3, embedding_size=4)
+    layer = shared_classifier.SharedClassifier(3, embedding_size=4)
     layer(tf.zeros([1, 4]))
     assert list(weights.named_weights(layer, "classifier")) == ["classifier/kernel"]
 
@@ -112,7 +114,7 @@ def test_the_kernel_is_found_by_its_structural_name():
 )
 def test_a_setting_that_makes_no_sense_is_named(arguments, says):
     with pytest.raises(registry.UserError, match=says):
-        classifiers.SharedClassifier(embedding_size=4, **arguments)
+        shared_classifier.SharedClassifier(embedding_size=4, **arguments)
 
 
 # Heads of several modalities --------------------------------------------------------------------

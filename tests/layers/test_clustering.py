@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests import reference, reference_clustering
 from tests.conformance import replicas
 from tfav import compat, registry, weights
-from tfav.layers import clustering
+from tfav.layers import cluster_rounds, clustering, moving_mean
 
 SHARPNESS = (0.1, 1.0, 30.0, 1000.0)
 
@@ -31,7 +31,7 @@ def _twin(layer, features, **arguments):
     kernel = layer.kernel.numpy()
     if layer.mode == "euclidean":
         arguments = {"bias": layer.bias.numpy(), "num_clusters": layer.num_clusters, **arguments}
-    else:
+    elif layer.mode == "spherical":
         arguments = {"squashed": layer.squash, **arguments}
     rows = [
         getattr(reference_clustering, layer.mode)(
@@ -70,7 +70,9 @@ def test_the_assignments_follow_from_the_centres_that_are_returned():
 
 @pytest.mark.parametrize("num_iterations", [1, 2, 5])
 @pytest.mark.parametrize(
-    "arguments", [{}, {"squash": True}, {"mode": "euclidean"}], ids=["plain", "squash", "euclidean"]
+    "arguments",
+    [{}, {"squash": True}, {"mode": "euclidean"}, {"mode": "capsule"}],
+    ids=["plain", "squash", "euclidean", "capsule"],
 )
 @pytest.mark.parametrize("sharpness", [0.3, 3.0])
 def test_centres_and_assignments_equal_the_naive_loop(num_iterations, arguments, sharpness):
@@ -175,10 +177,11 @@ def test_value_and_gradient_are_finite(mode, sharpness, features):
     np.testing.assert_allclose(tf.reduce_sum(assignments, axis=2), 1.0, rtol=1e-5)
 
 
-def test_zero_features_have_zero_centres_uniform_shares_and_no_gradient():
+@pytest.mark.parametrize("mode", ["spherical", "capsule"])
+def test_zero_features_have_zero_centres_uniform_shares_and_no_gradient(mode):
     # l2_normalize would give them gradients of 1e12, which ruins Adam's memory in one step.
     x = tf.zeros([1, 6, 5])
-    layer = _layer(x)
+    layer = _layer(x, mode=mode)
     with tf.GradientTape() as tape:
         tape.watch(x)
         centers, assignments = layer(x)
@@ -202,12 +205,14 @@ def test_centres_start_at_evenly_spaced_positions_that_count():
     # As the authors start: positions 0, 2, 4 of 6. Of the four at 1, 2, 4, 5: ranks 0, 1, 2.
     valid = tf.constant([[[1]] * 6, [[0], [1], [1], [0], [1], [1]]]) > 0
     valid = tf.reshape(valid, [2, 6, 1])
-    np.testing.assert_array_equal(clustering.evenly_spaced(valid, 3), [[0, 2, 4], [1, 2, 4]])
+    np.testing.assert_array_equal(cluster_rounds.evenly_spaced(valid, 3), [[0, 2, 4], [1, 2, 4]])
     # Five centres on two positions: floor(2 k / 5) = 0, 0, 0, 1, 1. None at all: the last one.
     np.testing.assert_array_equal(
-        clustering.evenly_spaced(tf.ones([1, 2, 1]) > 0, 5), [[0, 0, 0, 1, 1]]
+        cluster_rounds.evenly_spaced(tf.ones([1, 2, 1]) > 0, 5), [[0, 0, 0, 1, 1]]
     )
-    np.testing.assert_array_equal(clustering.evenly_spaced(tf.zeros([1, 3, 1]) > 0, 2), [[2, 2]])
+    np.testing.assert_array_equal(
+        cluster_rounds.evenly_spaced(tf.zeros([1, 3, 1]) > 0, 2), [[2, 2]]
+    )
 
 
 def test_euclidean_finds_two_heaps():
@@ -219,11 +224,40 @@ def test_euclidean_finds_two_heaps():
     np.testing.assert_allclose(assignments, [[[1, 0], [1, 0], [0, 1], [0, 1]]], atol=1e-6)
 
 
+def test_one_round_of_routing_by_hand():
+    # W_1 = 1, W_2 = 2, one position u = 1: coefficients 1 / 2, sums 0.5 and 1, capsules
+    # 0.25 / 1.25 = 0.2 and 1 / 2. Agreement 1 * 0.2 and 2 * 0.5: softmax(0.2, 1.0).
+    layer = _layer(np.zeros([1, 1, 1], np.float32), 2, 1, num_iterations=1, mode="capsule")
+    compat.raw(layer.kernel).assign([[[1.0]], [[2.0]]])
+    capsules, coefficients = layer(tf.ones([1, 1, 1]))
+    np.testing.assert_allclose(capsules, [[[0.2], [0.5]]], rtol=1e-6)
+    share = 1 / (1 + math.exp(0.8))
+    np.testing.assert_allclose(coefficients, [[[share, 1 - share]]], rtol=1e-6)
+
+
+def test_the_second_round_of_routing_adds_to_the_agreement_of_the_first():
+    # From there: sums 0.310026 and 2 * 0.689974 = 1.379949, capsules 0.087683 and 0.655686;
+    # agreement 0.2 + 0.087683 and 1 + 2 * 0.655686: softmax(0.287683, 2.311372).
+    layer = _layer(np.zeros([1, 1, 1], np.float32), 2, 1, num_iterations=2, mode="capsule")
+    compat.raw(layer.kernel).assign([[[1.0]], [[2.0]]])
+    capsules, coefficients = layer(tf.ones([1, 1, 1]))
+    np.testing.assert_allclose(capsules, [[[0.087683], [0.655686]]], rtol=1e-4)
+    share = 1 / (1 + math.exp(2.311372 - 0.287683))
+    np.testing.assert_allclose(coefficients, [[[share, 1 - share]]], rtol=1e-4)
+
+
+def test_a_capsule_keeps_its_direction_and_is_shorter_than_1():
+    # (3, 4) is 5 long: 25 / 26 of the direction (0.6, 0.8); 0.1 becomes 0.01 / 1.01; zero stays.
+    x = tf.constant([[3.0, 4.0], [0.0, 0.1], [0.0, 0.0]])
+    expected = [[0.6 * 25 / 26, 0.8 * 25 / 26], [0, 0.01 / 1.01], [0, 0]]
+    np.testing.assert_allclose(cluster_rounds.shorten(x), expected, rtol=1e-5)
+
+
 def test_a_squashed_vector_has_almost_unit_length_from_a_third_on():
     # tanh(10 * 0.3) = 0.99505; a vector of 0.03 becomes tanh(0.3) = 0.29131 long; zero stays.
     x = tf.constant([[0.3, 0.0], [0.0, 0.03], [0.0, 0.0]])
     np.testing.assert_allclose(
-        clustering.squash(x), [[0.99505, 0], [0, 0.29131], [0, 0]], rtol=1e-4
+        cluster_rounds.squash(x), [[0.99505, 0], [0, 0.29131], [0, 0]], rtol=1e-4
     )
 
 
@@ -256,12 +290,12 @@ def test_weights_have_structural_names():
         mode: list(weights.named_weights(_layer(_map(), mode=mode), "clustering"))
         for mode in clustering.MODES
     }
-    assert names["spherical"] == ["clustering/kernel"]
+    assert names["spherical"] == names["capsule"] == ["clustering/kernel"]
     assert names["euclidean"] == ["clustering/kernel", "clustering/bias"]
 
 
 def test_a_moving_mean_is_a_mean_from_the_first_step_on():
-    mean = clustering.MovingMean((2,), momentum=0.5)
+    mean = moving_mean.MovingMean((2,), momentum=0.5)
     np.testing.assert_array_equal(mean.value(), [0.0, 0.0])
     mean.observe(tf.constant([[1.0, 0.0], [3.0, 0.0]]))
     np.testing.assert_allclose(mean.value(), [2.0, 0.0])
@@ -273,7 +307,7 @@ def test_a_moving_mean_is_a_mean_from_the_first_step_on():
 def test_two_replicas_have_the_moving_mean_of_one(mirrored):
     rows = np.arange(8, dtype=np.float32).reshape(4, 2)
     with mirrored.scope():
-        mean = clustering.MovingMean((2,))
+        mean = moving_mean.MovingMean((2,))
     mirrored.run(mean.observe, args=(replicas.halves(mirrored, rows),))
     np.testing.assert_allclose(mean.value(), [3.0, 4.0], rtol=1e-5)
 
@@ -281,7 +315,8 @@ def test_two_replicas_have_the_moving_mean_of_one(mirrored):
 @pytest.mark.parametrize("mode", clustering.MODES)
 def test_nearness_to_its_own_centres_is_what_the_assignments_are_made_of(mode):
     features = _map()
-    layer = _layer(features, sharpness=2.0, mode=mode)
+    rounds = 1 if mode == "capsule" else 3  # routing adds up the nearness of every round
+    layer = _layer(features, num_iterations=rounds, sharpness=2.0, mode=mode)
     centers, assignments = layer(features)
     near = layer.nearness(features, centers)
     np.testing.assert_allclose(tf.nn.softmax(2.0 * near), assignments, rtol=1e-4, atol=1e-6)
@@ -296,7 +331,8 @@ def test_nearness_to_its_own_centres_is_what_the_assignments_are_made_of(mode):
         ({"sharpness": 0.0}, "sharpness=0.0.*positive"),
         ({"sharpness": math.nan}, "sharpness=nan"),
         ({"sharpness": math.inf}, "sharpness=inf"),
-        ({"mode": "hyperbolic"}, "'hyperbolic': choose one of spherical, euclidean"),
+        ({"mode": "hyperbolic"}, "'hyperbolic': choose one of spherical, euclidean, capsule"),
+        ({"mode": "capsule", "squash": True}, "squash=True.*'capsule'"),
         ({"mode": "euclidean", "squash": True}, "squash=True.*'euclidean'"),
     ],
 )

@@ -61,7 +61,10 @@ EXAMPLES = {
         },
         MAP,
     ),
-    "CosineClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": 7.0, "seed": 1}, FEATURES),
+    "CosineClassifier": (
+        {"num_classes": 4, "sizes": SIZES, "scale": 7.0, "sub_centers": 2, "seed": 1},
+        FEATURES,
+    ),
     "DepthwiseConv": ({"kernel_size": (3, 1), "stride": 2, "seed": 1, "padded": False}, MAP),
     "FiLM": ({"sizes": SIZES, "seed": 1}, FEATURES),
     "Gated": ({"sizes": SIZES, "seed": 1}, FEATURES),
@@ -105,6 +108,10 @@ EXAMPLES = {
         },
         _normal(2, 900),
     ),
+    "Margin": (
+        {"scale": 7.0, "kind": "additive_angular", "margin": 0.4, "warmup_steps": 3},
+        FEATURES,
+    ),
     "ResNet": ({"num_blocks": (1, 1, 2, 1), "seeds": range(99)}, MAP),
     "SEBasicBlock": (
         {
@@ -119,7 +126,14 @@ EXAMPLES = {
     "SeededDropout": ({"rate": 0.5, "seed": 3, "dtype": "float32"}, VECTORS),
     "SelfAttentivePooling": ({"size": 4, "seeds": range(2)}, FRAMES),
     "SharedClassifier": (
-        {"num_classes": 4, "embedding_size": 3, "normalized": True, "scale": 7.0, "seed": 1},
+        {
+            "num_classes": 4,
+            "embedding_size": 3,
+            "normalized": True,
+            "scale": 7.0,
+            "sub_centers": 2,
+            "seed": 1,
+        },
         VECTORS,
     ),
     "SoftClustering": (
@@ -171,8 +185,9 @@ def _make(name):
 
 
 def _outputs(made, x, training=False):
-    takes = "training" in inspect.signature(made.call).parameters
-    return tf.nest.flatten(made(x, training=training) if takes else made(x))
+    taken = inspect.signature(made.call).parameters
+    given = {"training": training, "label": np.array([0, 2])}
+    return tf.nest.flatten(made(x, **{k: v for k, v in given.items() if k in taken}))
 
 
 def test_every_layer_is_registered_and_has_an_example():

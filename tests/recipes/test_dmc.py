@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests import reference_clustering
+from tests.conformance import replicas
 from tfav import compat, items, recipes, registry, weights
 from tfav.encoders import audio as audio_encoders
 from tfav.encoders import image as image_encoders
@@ -86,6 +87,7 @@ def test_the_rows_are_there():
     [
         ("dmc", {"num_clusters": 4, "negatives": "all", "margin": 1.0}),
         ("dmc", {"num_clusters": {"audio": 1, "image": 2}, "mode": "euclidean"}),
+        ("dmc", {"num_clusters": 4, "negatives": "all", "margin": 1.0, "mode": "capsule"}),
         ("l3", {}),
     ],
 )
@@ -107,6 +109,27 @@ def test_matched_pairs_beat_mismatched_ones_after_a_few_steps_without_labels(nam
     kind = np.arange(16) % 4
     matched, other = scores.diagonal(), scores[kind[:, None] != kind]
     assert np.mean(matched[:, None] > other) > 0.75
+
+
+@pytest.mark.parametrize("mode", clustering.MODES)
+def test_two_replicas_have_the_scalars_and_gradients_of_one_in_every_mode(mode, mirrored, float64):
+    given = _moments(4)
+
+    def loop(strategy):
+        with strategy.scope():
+            recipe = _recipe(mode=mode, num_clusters=4)
+        return trainer.Trainer(recipe, None, strategy, batch_size=4)
+
+    one = tf.distribute.OneDeviceStrategy("CPU:0")
+    expected, gradients = one.run(loop(one).gradients, args=(given,))
+    halves = {key: replicas.halves(mirrored, x) for key, x in given.items()}
+    scalars, copies = mirrored.run(loop(mirrored).gradients, args=(halves,))
+    for scalar, value in expected.items():
+        found = replicas.summed(mirrored, scalars[scalar])
+        np.testing.assert_allclose(found, value, rtol=1e-9, atol=1e-12, err_msg=scalar)
+    for whole, copy in zip(gradients, copies):
+        for gradient in mirrored.experimental_local_results(copy):
+            assert np.linalg.norm(gradient - whole) <= 1e-9 * np.linalg.norm(whole) + 1e-12
 
 
 def test_labels_are_not_read():
@@ -134,6 +157,25 @@ def test_the_loss_is_the_margin_of_the_clusters_that_the_layer_finds():
     np.testing.assert_allclose(found["similarity_matched"], np.diag(scores), atol=1e-3)
     other = (scores.sum(axis=0) - np.diag(scores)) / 2
     np.testing.assert_allclose(found["similarity_mismatched"], other, atol=1e-3)
+
+
+def test_the_loss_of_capsules_is_the_margin_of_their_inner_products():
+    recipe = _recipe(negatives="all", margin=2.0, shared_projections=False, mode="capsule")
+    batch, capsules = _moments(3), {}
+    for m in ("audio", "image"):
+        features, _ = recipe.positions(m, batch, training=True)
+        kernel = recipe.heads[f"clustering_{m}"].kernel.numpy()
+        capsules[m] = [reference_clustering.capsule(x, kernel)[0] for x in features.numpy()]
+    scores = reference_clustering.capsule_agreement(capsules["audio"], capsules["image"])
+    others = [[1, 2], [0, 2], [0, 1]]
+    expected = [
+        np.mean([max(2.0 + scores[j, i] - scores[i, i], 0) for j in others[i]]) for i in range(3)
+    ]
+    found = recipe.compute_losses(batch, training=True)
+    np.testing.assert_allclose(found["loss"], expected, atol=1e-3)
+    np.testing.assert_allclose(found["similarity_matched"], np.diag(scores), atol=1e-3)
+    sides = [recipe.represent(m, batch, training=True) for m in ("audio", "image")]
+    np.testing.assert_allclose(recipe.pair_scores(*sides), scores, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["dmc", "l3"])
@@ -203,10 +245,14 @@ def test_the_defaults_are_those_of_the_two_released_codes():
     assert [layer.num_clusters for layer in layers] == [1, 2]
     assert {(layer.num_iterations, layer.sharpness) for layer in layers} == {(4, 30.0)}
     assert second.margin == 5.0
+    routed = _recipe(mode="capsule")
+    layer = routed.heads["clustering_both"]  # Sabour et al.: three iterations, agreement as it is
+    assert (layer.num_iterations, layer.sharpness, routed.margin) == (3, 1.0, 10.0)
 
 
-def test_padded_sound_changes_nothing():
-    recipe, batch = _recipe(), _moments(2)
+@pytest.mark.parametrize("mode", ["spherical", "capsule"])
+def test_padded_sound_changes_nothing(mode):
+    recipe, batch = _recipe(mode=mode), _moments(2)
     padded = np.concatenate([batch["audio"], np.full([2, 800], 0.7, np.float32)], axis=1)
     short = {"audio": batch["audio"], "num_samples": np.array([1600, 1600], np.int32)}
     long = {"audio": padded, "num_samples": np.array([1600, 1600], np.int32)}
@@ -452,7 +498,7 @@ def test_l3_counts_both_kinds_of_pairs():
         ("dmc", {"negatives": "some"}, "negatives='some': choose one of derangement, all"),
         ("dmc", {"pooling": "sum"}, "pooling='sum': choose one of max, mean"),
         ("dmc", {"frozen": ("video",)}, "frozen='video': choose one of audio, image"),
-        ("dmc", {"mode": "cubic"}, "mode of clustering 'cubic'.*euclidean, spherical"),
+        ("dmc", {"mode": "cubic"}, "mode of clustering 'cubic'.*capsule, euclidean, spherical"),
         ("dmc", {"margin": -1.0}, "margin=-1.0"),
         ("dmc", {"num_iterations": 0}, "num_iterations=0"),
         ("dmc", {"localization": "box"}, "localization='box': choose one of agreement"),

@@ -2,6 +2,7 @@
 
 from tfav.evaluation import (
     classification,
+    cluster_use,
     correspondence,
     linear_probe,
     list_tasks,
@@ -15,7 +16,14 @@ METRICS = {
         *((name, task.metrics) for name, task in list_tasks.TASKS.items()),
         *(
             (module.PROTOCOL, module.METRICS)
-            for module in (classification, trials, correspondence, localisation, linear_probe)
+            for module in (
+                classification,
+                trials,
+                correspondence,
+                localisation,
+                cluster_use,
+                linear_probe,
+            )
         ),
     )
 }

@@ -6,16 +6,19 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv
-from tfav.layers.classifiers import ConcatClassifier, CosineClassifier, SharedClassifier
-from tfav.layers.clustering import MovingMean, SoftClustering
+from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
+from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated
 from tfav.layers.identity import IdentityWeights
+from tfav.layers.margins import Margin
+from tfav.layers.moving_mean import MovingMean
 from tfav.layers.normalization import BatchNorm
 from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.prelu import PReLU
 from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
 from tfav.layers.resnet_body import BasicBlock, ResNet
+from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
 
@@ -33,6 +36,7 @@ __all__ = [
     "IRBlock",
     "LogMel",
     "LogSpectrogram",
+    "Margin",
     "PReLU",
     "ResNet",
     "SEBasicBlock",

@@ -1,4 +1,4 @@
-"""Heads that classify: embeddings of one modality at a time, or features of several at once."""
+"""Heads that classify by the features of several modalities at once."""
 
 import math
 from collections.abc import Mapping
@@ -7,93 +7,8 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import layer
+from tfav.layers import layer, subcenters
 from tfav.ops import precision, similarity
-
-
-def auto_scale(num_classes: int) -> float:
-    """Returns AdaCos's fixed scale, `sqrt(2) * ln(num_classes - 1)`, and at least 1."""
-    return max(1.0, math.sqrt(2.0) * math.log(max(num_classes - 1, 1)))
-
-
-@keras.saving.register_keras_serializable("tfav")
-class SharedClassifier(layer.Layer):
-    """One float32 weight matrix, no bias, for every modality (Wen et al., CVPR 2021).
-
-    Normalised, logits are `scale * cos(w_j, x)`: the default here. The released code multiplies
-    plain vectors: `normalized=False`. Without a bias Proposition 1 (`theory.implicit_floor`) holds.
-
-    Args:
-      num_classes: Number M of training identities, at least 2.
-      embedding_size: Size D of the embeddings.
-      normalized: Whether class weights and embeddings are brought to unit length.
-      scale: Factor of the cosines; "auto" is `auto_scale(num_classes)`.
-      seed: Random seed of the Xavier-uniform weights.
-      name: Name of the layer.
-
-    Raises:
-      UserError: There are fewer than two classes; the scale is neither "auto" nor positive; or a
-        scale is given for plain vectors.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        *,
-        embedding_size: int,
-        normalized: bool = True,
-        scale: float | str = "auto",
-        seed: int = 0,
-        name: str = "classifier",
-    ):
-        super().__init__(name=name, dtype=precision.full_dtype())
-        if num_classes < 2:
-            raise registry.UserError(
-                f"num_classes={num_classes}: a classifier needs at least two identities in the "
-                "training split, add recordings of more people."
-            )
-        if scale != "auto" and (isinstance(scale, str) or not scale > 0):
-            raise registry.UserError(f"scale={scale!r} must be 'auto' or a positive number.")
-        if scale != "auto" and not normalized:
-            raise registry.UserError(
-                f"scale={scale!r} needs normalized=True: plain vectors take scale='auto' only."
-            )
-        self.remember(
-            num_classes=num_classes,
-            embedding_size=embedding_size,
-            normalized=normalized,
-            scale=scale,
-            seed=seed,
-        )
-        self.num_classes = num_classes
-        self.embedding_size = embedding_size
-        self.normalized = normalized
-        self.scale = auto_scale(num_classes) if scale == "auto" else float(scale)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(num_classes, embedding_size),
-            initializer=keras.initializers.GlorotUniform(seed=seed),
-            trainable=True,
-            dtype=precision.full_dtype(),
-        )
-
-    def call(self, embedding: tf.Tensor) -> tf.Tensor:
-        """Returns logits, float32 [B, M].
-
-        Args:
-          embedding: [B, D] of any float dtype, not normalised.
-        """
-        kernel = tf.convert_to_tensor(self.kernel)
-        if self.normalized:
-            return similarity.cosine_matrix(embedding, kernel, self.scale)
-        return tf.matmul(precision.full(embedding), kernel, transpose_b=True)
-
-    def largest_norm(self) -> tf.Tensor:
-        """Returns the largest length of a class's weights as the logits see them, float32 []."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        if self.normalized:
-            return tf.constant(self.scale, kernel.dtype)
-        return tf.reduce_max(tf.norm(kernel, axis=1))
 
 
 class ModalityClassifier(layer.Layer):
@@ -108,13 +23,20 @@ class ModalityClassifier(layer.Layer):
       scale: Factor of the logits; None where the subclass has none.
       seed: Random seed of the Xavier-uniform weights.
       name: Name of the layer.
+      sub_centers: Number K of rows of W per class, which stand below each other.
 
     Raises:
       UserError: There are fewer than two classes.
     """
 
     def __init__(
-        self, num_classes: int, sizes: Mapping[str, int], scale: float | None, seed: int, name: str
+        self,
+        num_classes: int,
+        sizes: Mapping[str, int],
+        scale: float | None,
+        seed: int,
+        name: str,
+        sub_centers: int = 1,
     ):
         super().__init__(name=name, dtype=precision.full_dtype())
         if num_classes < 2:
@@ -128,14 +50,14 @@ class ModalityClassifier(layer.Layer):
         self._columns = tuple(sizes.values())
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(num_classes, sum(self._columns)),
+            shape=(num_classes * sub_centers, sum(self._columns)),
             initializer=keras.initializers.GlorotUniform(seed=seed),
             trainable=True,
             dtype=precision.full_dtype(),
         )
 
     def kernels(self) -> dict[str, tf.Tensor]:
-        """Returns each modality's columns [C, D_m]."""
+        """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class."""
         parts = tf.split(tf.convert_to_tensor(self.kernel), self._columns, axis=1)
         return dict(zip(self.modalities, parts))
 
@@ -156,11 +78,12 @@ class CosineClassifier(ModalityClassifier):
       num_classes: Number C of classes, at least 2.
       sizes: Size D_m of each modality's features, in the order of the columns.
       scale: Factor of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
+      sub_centers: Number K of centres per class and modality, the nearest of which counts.
       seed: Random seed of the weights.
       name: Name of the layer.
 
     Raises:
-      UserError: There are fewer than two classes, or the scale is not positive.
+      UserError: There are fewer than two classes, the scale is not positive, or there is no centre.
     """
 
     def __init__(
@@ -169,16 +92,26 @@ class CosineClassifier(ModalityClassifier):
         sizes: Mapping[str, int],
         *,
         scale: float | None,
+        sub_centers: int = 1,
         seed: int = 0,
         name: str = "classifier",
     ):
-        super().__init__(num_classes, sizes, scale, seed, name)
+        subcenters.check(sub_centers)
+        super().__init__(num_classes, sizes, scale, seed, name, sub_centers)
+        self.remember(
+            num_classes=num_classes,
+            sizes=dict(sizes),
+            scale=scale,
+            sub_centers=sub_centers,
+            seed=seed,
+        )
         if isinstance(scale, str) or scale is None or not 0 < scale < math.inf:
             raise registry.UserError(
                 f"scale={scale!r} of the cosine head must be a positive number; without one the "
                 "bound of the paper is taken."
             )
         self.scale = float(scale)
+        self.sub_centers = sub_centers
 
     def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns logits [B, C] float32 of each modality in `features`.
@@ -187,11 +120,12 @@ class CosineClassifier(ModalityClassifier):
           features: Features [B, D_m] of each modality, of any float dtype; a zero row gives zero
             logits.
         """
-        return {
+        logits = {
             m: similarity.cosine_matrix(features[m], w, self.scale)
             for m, w in self.kernels().items()
             if m in features
         }
+        return {m: subcenters.nearest(z, self.sub_centers) for m, z in logits.items()}
 
 
 @keras.saving.register_keras_serializable("tfav")

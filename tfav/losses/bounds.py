@@ -18,6 +18,7 @@ def implicit_floor(
     face: tf.Tensor,
     label: tf.Tensor,
     weight: tf.Tensor | None = None,
+    drop: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns the floor of the implicit loss (Proposition 1; Corollary 1 with weights), float32 [].
 
@@ -25,7 +26,8 @@ def implicit_floor(
     `D_j = |(M - 1) sum_{y_i = j} s_i (x_i + v_i) - sum_{y_i != j} s_i (x_i + v_i)|`. With the sum T
     over all rows and S_j over identity j that is `|M S_j - T|`, and `|T|` for each identity that is
     absent from the batch: what it costs hangs on the batch and not on M. It holds for a classifier
-    without bias, logits `w_j . x_i`, whose loss is weighted row by row.
+    without bias, logits `w_j . x_i`, whose loss is weighted row by row. A margin lifts it, see
+    `theory.implicit_floor`.
 
     Args:
       largest_norm: Largest length C of a class's weights as the logits see them, [].
@@ -34,9 +36,14 @@ def implicit_floor(
       face: Face embeddings [b, D] as the logits see them.
       label: Identity of each row, [b] int.
       weight: Weight of each row, [b]; None means ones.
+      drop: What a margin takes off the logits of each row's own class, both modalities together,
+        [b]; None means that there is none.
     """
     both = tf.stop_gradient(voice + face)
     weight = tf.ones_like(both[:, 0]) if weight is None else tf.stop_gradient(weight)
+    lift = 0.0
+    if drop is not None:
+        lift = tf.reduce_mean(distributed.gather(weight * tf.stop_gradient(drop)))
     weight, label = distributed.gather(weight), distributed.gather(label)
     weighted = weight[:, tf.newaxis] * distributed.gather(both)
     total = tf.reduce_sum(weighted, axis=0)
@@ -45,8 +52,9 @@ def implicit_floor(
     distances = tf.reduce_sum(tf.where(present, distance, 0.0))
     absent = num_classes - tf.math.count_nonzero(present, dtype=distance.dtype)
     distances += absent * tf.norm(total)
-    drop = tf.stop_gradient(largest_norm) / tf.cast(tf.size(weight), weight.dtype) / num_classes
-    return 2.0 * math.log(num_classes) * tf.reduce_mean(weight) - drop * distances
+    share = tf.stop_gradient(largest_norm) / tf.cast(tf.size(weight), weight.dtype) / num_classes
+    floor = 2.0 * math.log(num_classes) * tf.reduce_mean(weight) - share * distances
+    return floor + (num_classes - 1) / num_classes * lift
 
 
 def _sums_of_labels(rows: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

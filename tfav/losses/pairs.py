@@ -93,6 +93,19 @@ def pair_similarity(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Te
     return tf.einsum("bkd,nkd->bn", audio, image)
 
 
+def capsule_agreement(audio_capsules: tf.Tensor, image_capsules: tf.Tensor) -> tf.Tensor:
+    """Returns `S = sum_k <c^a_k, c^v_k>` of all pairs, float32 [B, N], in (-K, K).
+
+    A capsule that is short in one of the two says that its thing is not there, and adds little.
+
+    Args:
+      audio_capsules: Audio capsules [B, K, d], shorter than 1.
+      image_capsules: Image capsules [N, K, d].
+    """
+    audio, image = precision.full(audio_capsules), precision.full(image_capsules)
+    return tf.einsum("bkd,nkd->bn", audio, image)
+
+
 def cluster_similarity(audio_centers: tf.Tensor, image_centers: tf.Tensor) -> tf.Tensor:
     """Returns `cos(c^a_k, c^v_k)` of each row's own pair, float32 [B, K], of twice [B, K, d]."""
     audio, image = similarity.normalize(audio_centers), similarity.normalize(image_centers)

@@ -1,6 +1,7 @@
 """Rows of the tables of arguments that several recipes have; see `Recipe.arguments`."""
 
 from tfav import values
+from tfav.layers import margins
 
 _LARGE = 1e6
 
@@ -18,6 +19,18 @@ def share(of: str) -> values.Value:
 def scale(why: str) -> values.Value:
     """Returns the row of what cosines are multiplied by, or None where it is worked out."""
     return values.number(0.0, 10_000.0, why, above=True, or_none=True)
+
+
+def margin() -> dict[str, values.Value]:
+    """Returns the rows of a margin on the cosines of a head."""
+    return {
+        "margin_kind": values.text("a row of MARGINS or a dotted path"),
+        "margin": values.number(0.0, margins.LARGEST, "in cosines or radians; 0: none"),
+        "margin_warmup_steps": values.whole(0, 10**10, "steps in which it grows; 0: none"),
+    }
+
+
+SUB_CENTERS = values.whole(1, 1024, "centres per class, the nearest of which counts")
 
 
 def alignment(prefix: str) -> dict[str, values.Value]:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import blocks, clustering
+from tfav.layers import blocks, clustering, moving_mean
 from tfav.losses import pairs
 from tfav.ops import distributed, precision
 from tfav.recipes import grids, paired
@@ -15,6 +15,7 @@ from tfav.recipes import grids, paired
 DEFAULTS = {
     "spherical": {"num_iterations": 3, "sharpness": 1.0},
     "euclidean": {"num_iterations": 4, "sharpness": 30.0},
+    "capsule": {"num_iterations": 3, "sharpness": 1.0},
 }
 
 LOCALIZATIONS = ("agreement", "assignment")
@@ -24,7 +25,9 @@ class DMC(paired.Correspondence):
     """Clusters of audio and clusters of images that must agree when they are of one moment.
 
     `spherical`: loss_i = [margin + S(a_n(i), v_i) - S(a_i, v_i)]_+, `S = sum_k cos(c^a_k, c^v_k)`.
-    `euclidean` (the authors' later code): the contrastive loss of `clustering.pair_distance`.
+    `euclidean` (the authors' later code): the contrastive loss of `pairs.pair_distance`.
+    `capsule`: the first loss of `S = sum_k <c^a_k, c^v_k>`: a capsule counts for as much as its
+    length says that it is there.
 
     Two modalities of unlike feature sizes that share projections are first brought to one size by a
     dense layer each. Labels are never read.
@@ -95,9 +98,9 @@ class DMC(paired.Correspondence):
                 f"localization={localization!r}: choose one of {', '.join(LOCALIZATIONS)}."
             )
         defaults = registry.lookup(DEFAULTS, mode, "mode of clustering", registry.instance(dict))
-        spherical = mode == "spherical"
-        shared = spherical if shared_projections is None else shared_projections
-        counts = _counts(num_clusters, one=shared or spherical)
+        by_cluster = mode != "euclidean"  # cluster k of both modalities is one thing
+        shared = by_cluster if shared_projections is None else shared_projections
+        counts = _counts(num_clusters, one=shared or by_cluster)
         arguments = {
             "cluster_size": cluster_size,
             "mode": mode,
@@ -107,7 +110,7 @@ class DMC(paired.Correspondence):
         given = {"num_iterations": num_iterations, "sharpness": sharpness}
         arguments |= {field: value for field, value in given.items() if value is not None}
         if margin is None:
-            margin = float(counts["audio"]) if spherical else 5.0
+            margin = float(counts["audio"]) if by_cluster else 5.0
         if not margin >= 0:
             raise registry.UserError(f"margin={margin} must not be negative: leave it out for K.")
         heads = {}
@@ -128,9 +131,10 @@ class DMC(paired.Correspondence):
         self.localization = localization
         self._add_projections(projection_size, seed)
         for modality, shape in self.map_shape.items():  # gives the heads their weights
-            self._cluster(modality, tf.zeros([1, 1, shape[3]]), tf.ones([1, 1]))
-        usual = (counts["audio"] if spherical else 1, cluster_size)
-        self.tables["usual_sound"] = clustering.MovingMean(usual, name="usual_sound")
+            nothing = tf.zeros([1, 1, shape[3]], precision.full_dtype())
+            self._cluster(modality, nothing, tf.ones([1, 1]))
+        usual = (counts["audio"] if by_cluster else 1, cluster_size)
+        self.tables["usual_sound"] = moving_mean.MovingMean(usual, name="usual_sound")
         usage = [f"{kind}_{m}" for kind in ("usage_entropy", "dead_clusters") for m in encoders]
         self.scalars = ("loss", "similarity_matched", "similarity_mismatched", "matched_wins")
         self.scalars += tuple(usage)
@@ -176,10 +180,10 @@ class DMC(paired.Correspondence):
         if training:
             self.tables["usual_sound"].observe(self._sound(centers["audio"]))
         matched, mismatched = self.compare(centers["audio"], centers["image"], training)
-        if self.mode == "spherical":
-            loss = pairs.hinge(matched, mismatched, self.margin)
-        else:
+        if self.mode == "euclidean":
             loss = pairs.contrast(-matched, -mismatched, self.margin)
+        else:
+            loss = pairs.hinge(matched, mismatched, self.margin)
         ones = tf.ones_like(loss)
         losses = {"loss": loss, **paired.matches(matched, mismatched)}
         for modality, share in usage.items():
@@ -205,15 +209,17 @@ class DMC(paired.Correspondence):
         return self._cluster(modality, *self.positions(modality, batch, training))[0]
 
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        """Returns `S` of all pairs [B, N], or minus their squared distance (`euclidean`).
+        """Returns `S` of all pairs [B, N]; `euclidean`: minus their squared distance.
 
         Args:
           audio: centres [B, K, d].
           image: centres [N, K, d].
         """
-        if self.mode == "spherical":
-            return pairs.pair_similarity(audio, image)
-        return -pairs.pair_distance(audio, image)
+        if self.mode == "euclidean":
+            return -pairs.pair_distance(audio, image)
+        if self.mode == "capsule":
+            return pairs.capsule_agreement(audio, image)
+        return pairs.pair_similarity(audio, image)
 
     def heat(self, batch: tensors.Batch) -> tf.Tensor:
         """Returns how much each position of a row's image sounds, [B, P], in no fixed range.
@@ -226,7 +232,7 @@ class DMC(paired.Correspondence):
 
         `assignment`: `s_pk*` of the one cluster whose centres agree best,
         `k* = argmax_k cos(c^a_k, c^v_k)`; (`euclidean`: that comes nearest to a centre of the
-        sound).
+        sound; `capsule`: `argmax_k <c^a_k, c^v_k>`).
         """
         audio = self.represent("audio", batch)
         features, valid = self.positions("image", batch)
@@ -242,6 +248,8 @@ class DMC(paired.Correspondence):
             return tf.reduce_sum(assignments * near(features, audio - usual), axis=2)
         if self.mode == "euclidean":
             best = tf.argmin(pairs.cluster_distance(audio, image), axis=1)
+        elif self.mode == "capsule":
+            best = tf.argmax(tf.reduce_sum(audio * image, axis=2), axis=1)
         else:
             best = tf.argmax(pairs.cluster_similarity(audio, image), axis=1)
         return tf.gather(assignments, best, axis=2, batch_dims=1)

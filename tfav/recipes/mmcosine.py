@@ -1,7 +1,6 @@
 """MMCosine (Xu et al., ICASSP 2023): balanced classification with two, three or more modalities."""
 
 import itertools
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +9,8 @@ from absl import logging
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import classifiers, layer
-from tfav.layers import fusion as fusions
 from tfav.losses import alignment, multimodal, softmax
-from tfav.recipes import argument_rows, gblend, recipe, scales
+from tfav.recipes import argument_rows, gblend, modal_heads, modality_scalars, recipe, scales
 from tfav.recipes import modulation as modulations
 
 FUSED = "fused"
@@ -39,6 +36,11 @@ class MMCosine(recipe.Recipe):
       head: a row of `classifiers.HEADS` or a dotted path: `cosine`, or `vanilla` to compare with.
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None takes the bound below.
+      sub_centers: Number of centres per class and modality, the nearest of which counts.
+      margin_kind: Kind of margin on every modality's cosine in training: a row of `margins.MARGINS`
+        or a dotted path. Read-outs and what is logged besides `loss` are without it.
+      margin: Margin, in cosines or radians.
+      margin_warmup_steps: Number of steps in which the margin grows from 0.
       posterior: that every class must be able to reach, which bounds the scale from below.
       bound: `paper` or `tight`, see `theory.cosine_scale_bound`.
       contrastive: a row of `alignment.ALIGNMENT` or a dotted path: the term between fused features.
@@ -62,6 +64,8 @@ class MMCosine(recipe.Recipe):
         "head": values.text("a row of HEADS or a dotted path"),
         "fusion": values.text("a row of FUSIONS or a dotted path"),
         "scale": argument_rows.scale("of the cosines; None: the bound at `posterior`"),
+        "sub_centers": argument_rows.SUB_CENTERS,
+        **argument_rows.margin(),
         "posterior": values.number(0.0, 1.0, "above chance and below 1", above=True),
         "bound": values.choice(*scales.BOUNDS),
         "contrastive": values.text("a row of ALIGNMENT or a dotted path"),
@@ -85,6 +89,10 @@ class MMCosine(recipe.Recipe):
         head: str = "cosine",
         fusion: str = "concat",
         scale: float | None = None,
+        sub_centers: int = 1,
+        margin_kind: str = "none",
+        margin: float = 0.0,
+        margin_warmup_steps: int = 0,
         posterior: float = 0.99,
         bound: str = "paper",
         contrastive: str = "contrastive",
@@ -97,33 +105,30 @@ class MMCosine(recipe.Recipe):
         seed: int = 0,
     ):
         sizes = {m: encoder.embedding_size for m, encoder in encoders.items()}
-        wanted = registry.subclass(classifiers.ModalityClassifier)
-        make_head = registry.lookup(classifiers.HEADS, head, "head", wanted)
-        make_fusion = registry.lookup(
-            fusions.FUSIONS, fusion, "fusion", registry.subclass(layer.Layer)
-        )
         if head == "cosine":
             scale = scales.cosine_scale(scale, num_classes, len(sizes), posterior, bound)
-        heads = {
-            "fusion": make_fusion(sizes, seed=seed),
-            "classifier": make_head(num_classes, sizes, scale=scale, seed=seed),
-        }
+        heads = modal_heads.make(
+            num_classes,
+            sizes,
+            head=head,
+            fusion=fusion,
+            scale=scale,
+            sub_centers=sub_centers,
+            margin={"kind": margin_kind, "margin": margin, "warmup_steps": margin_warmup_steps},
+            own=blending != "off",
+            seed=seed,
+        )
         tables = {}
         if blending != "off":
-            # An own head sees one modality: n times the scale gives its logits the same range.
-            own_scale = None if scale is None else scale * len(sizes)
-            for m, size in sizes.items():
-                own_seed = zlib.crc32(f"own/{m}/{seed}".encode()) % 2**30
-                heads[f"own_{m}"] = make_head(
-                    num_classes, {m: size}, scale=own_scale, seed=own_seed, name=f"own_{m}"
-                )
             tables["blending"] = gblend.table(blending, (FUSED, *sizes))
         super().__init__(encoders, heads=heads, tables=tables)
         self.num_classes = num_classes
         self.fusion = fusion
         self.needs_tables = blending == "estimated"
-        self.contrastive_weight = _weight("contrastive_weight", contrastive_weight, sizes)
-        self.agreement_weight = _weight("agreement_weight", agreement_weight, sizes)
+        self.contrastive_weight = modal_heads.pair_weight(
+            "contrastive_weight", contrastive_weight, sizes
+        )
+        self.agreement_weight = modal_heads.pair_weight("agreement_weight", agreement_weight, sizes)
         self.contrastive = alignment.resolve(contrastive, **(contrastive_args or {}))
         self.modulation = registry.call(
             modulations.Modulation,
@@ -141,9 +146,9 @@ class MMCosine(recipe.Recipe):
             names += [f"{kind}_{k}" for kind in ("loss", "blend") for k in (FUSED, *self.encoders)]
         names += ["contrastive"] if self.contrastive_weight else []
         names += ["agreement"] if self.agreement_weight else []
+        names += ["margin", "scale"] if "margin" in self.heads else []
         names += ["accuracy"]
-        kinds = ["accuracy", "share", "weight_norm", *(["score"] if self.modulation else [])]
-        return (*names, *(f"{kind}_{m}" for kind in kinds for m in self.encoders))
+        return (*names, *modality_scalars.names(tuple(self.encoders), bool(self.modulation)))
 
     @classmethod
     def reads_log(cls, arguments: Mapping[str, Any]) -> bool:
@@ -209,11 +214,17 @@ class MMCosine(recipe.Recipe):
         fused = self._fused(features)
         logits = self._read_out(fused)
         unimodal = {m: logits[m] for m in self.encoders}
-        losses = {"loss": softmax.cross_entropy(logits[FUSED], label)}
-        ones = tf.ones_like(losses["loss"])
+        losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
+        harder = modal_heads.harder(self.heads, "margin", unimodal, label, training)
+        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), label)
         if self.tables:
-            own = {m: softmax.cross_entropy(z, label) for m, z in self._own(features).items()}
-            losses |= gblend.blend({FUSED: losses["loss"], **own}, self.tables["blending"])
+            own = self._own(features)
+            harder = modal_heads.harder(self.heads, "own_margin", own, label, training)
+            parts = {m: softmax.cross_entropy(z, label) for m, z in harder.items()}
+            losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
+            if "margin" in self.heads:  # what blending estimates is compared with validations
+                for m, z in {FUSED: logits[FUSED], **own}.items():
+                    losses[f"loss_{m}"] = softmax.cross_entropy(z, label)
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
             terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
@@ -223,17 +234,10 @@ class MMCosine(recipe.Recipe):
             terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
             losses["agreement"] = tf.add_n(terms) / len(pairs)
             losses["loss"] += self.agreement_weight * losses["agreement"]
-        losses["accuracy"] = _hits(logits[FUSED], label)
-        shares = multimodal.margin_shares(unimodal, label)
+        losses["accuracy"] = modality_scalars.hits(logits[FUSED], label)
         norms = self.heads["classifier"].weight_norms()
-        for m, z in unimodal.items():
-            losses[f"accuracy_{m}"] = _hits(z, label)
-            losses[f"share_{m}"] = shares[m]
-            losses[f"weight_norm_{m}"] = norms[m] * ones
-            if self.modulation:
-                true = tf.gather(tf.nn.softmax(z), label, axis=1, batch_dims=1)
-                losses[f"score_{m}"] = true
-        return losses
+        scored = bool(self.modulation)
+        return losses | modality_scalars.measure(unimodal, label, norms, scored)
 
     def adjust_gradients(
         self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
@@ -243,19 +247,3 @@ class MMCosine(recipe.Recipe):
             return gradients
         scores = {m: scalars[f"score_{m}"] for m in self.encoders}
         return self.modulation(gradients, self.encoder_positions(), scores, step)
-
-
-def _weight(field: str, value: float, sizes: Mapping[str, int]) -> float:
-    if not value >= 0:
-        raise registry.UserError(f"{field}={value} must not be negative: 0 leaves the term out.")
-    if value and (len(sizes) < 2 or len(set(sizes.values())) > 1):
-        raise registry.UserError(
-            f"{field}={value} compares modalities and was given embeddings {dict(sizes)}: it needs "
-            "two or more of one size; set it to 0."
-        )
-    return float(value)
-
-
-def _hits(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    hits = tf.equal(tf.argmax(logits, -1, tf.int32), tf.cast(label, tf.int32))
-    return tf.cast(hits, logits.dtype)

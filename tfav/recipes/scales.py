@@ -1,8 +1,9 @@
-"""The scale of a cosine head: as configured, or the least that lets a class be certain."""
+"""Scale and margin of a cosine head: the scale as configured, or the least that can be certain."""
 
 from absl import logging
 
 from tfav import registry, theory
+from tfav.layers import margins
 
 BOUNDS = ("paper", "tight")
 
@@ -52,3 +53,35 @@ def cosine_scale(
     else:
         logging.info("scale %s, as configured; %.4g is %s", scale, least, why)
     return scale
+
+
+def margin(
+    kind: str, margin: float, warmup_steps: int, scale: float | None
+) -> margins.Margin | None:
+    """Returns the layer that puts a margin on a head's logits in training, None without one.
+
+    Args:
+      kind: a row of `margins.MARGINS` or a dotted path.
+      margin: Margin after the warm-up.
+      warmup_steps: Number of steps in which it grows.
+      scale: Factor by which the head's logits are cosines; None where they are none.
+
+    Raises:
+      UserError: a margin without a kind, logits that are no cosines, or what the layer refuses.
+    """
+    if kind == "none":
+        for field, value in {"margin": margin, "margin_warmup_steps": warmup_steps}.items():
+            if value:
+                raise registry.UserError(
+                    f"{field}={value} does nothing with margin_kind='none': name a kind, one of "
+                    f"{', '.join(margins.MARGINS)}, or set it to 0."
+                )
+        return None
+    if scale is None:
+        raise registry.UserError(
+            f"margin_kind={kind!r} takes the logits for cosines, and those of this head are none: "
+            "choose the cosine head (model.head='cosine', or model.normalized=True), or set it to "
+            "'none'."
+        )
+    logging.info("margin %g (%s) at scale %.4g, %d steps to it", margin, kind, scale, warmup_steps)
+    return margins.Margin(scale, kind=kind, margin=margin, warmup_steps=warmup_steps)

@@ -1,16 +1,18 @@
 """Seeking the Shape of Sound (Wen et al., CVPR 2021): voice-face association."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder
-from tfav.layers import classifiers, identity
+from tfav.layers import identity, shared_classifier
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds, softmax
 from tfav.ops import distributed, similarity
-from tfav.recipes import argument_rows, recipe
+from tfav.recipes import argument_rows, recipe, scales
 
 REWEIGHTING = ("off", "grow", "frozen")
 
@@ -26,6 +28,11 @@ class VoiceFace(recipe.Recipe):
       normalized: unit class weights and embeddings, logits = scale * cosine. False: the released
         code's plain inner products.
       scale: Scale of the normalised logits; None: sqrt(2) ln(M - 1).
+      sub_centers: Number of centres per identity, the nearest of which counts.
+      margin_kind: Kind of margin on the normalised logits in training: a row of `margins.MARGINS`
+        or a dotted path. Accuracy and the hardness of identities are without it.
+      margin: Margin, in cosines or radians.
+      margin_warmup_steps: Number of steps in which the margin grows from 0.
       alignment: a row of `alignment.ALIGNMENT`.
       alignment_args: arguments of that loss, such as `{"m": 5.4}`.
       implicit_weight: factor of the two classification terms.
@@ -47,6 +54,8 @@ class VoiceFace(recipe.Recipe):
     arguments = {
         "normalized": values.FLAG,
         "scale": argument_rows.scale("of the normalised logits; None: sqrt(2) ln(M - 1)"),
+        "sub_centers": argument_rows.SUB_CENTERS,
+        **argument_rows.margin(),
         "alignment": values.text("a row of ALIGNMENT or a dotted path"),
         **argument_rows.alignment("alignment_args"),
         "implicit_weight": argument_rows.weight("the two classification terms"),
@@ -72,6 +81,10 @@ class VoiceFace(recipe.Recipe):
         *,
         normalized: bool = True,
         scale: float | None = None,
+        sub_centers: int = 1,
+        margin_kind: str = "none",
+        margin: float = 0.0,
+        margin_warmup_steps: int = 0,
         alignment: str = "explicit",
         alignment_args: dict[str, Any] | None = None,
         implicit_weight: float = 1.0,
@@ -83,13 +96,20 @@ class VoiceFace(recipe.Recipe):
         legacy_weighting: bool = False,
         seed: int = 0,
     ):
-        classifier = classifiers.SharedClassifier(
+        classifier = shared_classifier.SharedClassifier(
             num_classes,
             embedding_size=encoders["audio"].embedding_size,
             normalized=normalized,
             scale="auto" if scale is None else scale,
+            sub_centers=sub_centers,
             seed=seed,
         )
+        heads: dict[str, keras.layers.Layer] = {"classifier": classifier}
+        made = scales.margin(
+            margin_kind, margin, margin_warmup_steps, classifier.scale if normalized else None
+        )
+        if made is not None:
+            heads["margin"] = made
         if reweighting not in REWEIGHTING:
             raise registry.UserError(
                 f"reweighting={reweighting!r}: choose one of {', '.join(REWEIGHTING)}."
@@ -106,7 +126,7 @@ class VoiceFace(recipe.Recipe):
                 reweighting_args or {},
                 num_identities=num_classes,
             )
-        super().__init__(encoders, heads={"classifier": classifier}, tables=tables)
+        super().__init__(encoders, heads=heads, tables=tables)
         self.alignment = alignments.resolve(alignment, **(alignment_args or {}))
         self.hinge_m = (alignment_args or {}).get("m", 5.4) if alignment == "explicit" else None
         self.implicit_weight = implicit_weight
@@ -117,9 +137,13 @@ class VoiceFace(recipe.Recipe):
         self.grow_from = grow_from
         if reweighting == "grow":
             self.host_every = grow_every
-        self.scalars = ("loss", "implicit", "implicit_floor", "explicit")
+        # The proposition's logits are linear in the embedding, the largest of several is not.
+        self.has_floor = sub_centers == 1
+        self.scalars = ("loss", "implicit", *(("implicit_floor",) if self.has_floor else ()))
+        self.scalars += ("explicit",)
         self.scalars += ("explicit_hinge",) if self.hinge_m else ()
         self.scalars += ("accuracy",) + (("active",) if tables else ())
+        self.scalars += ("margin", "scale") if "margin" in heads else ()
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; `implicit` and `explicit` weighted, as in `loss`."""
@@ -127,24 +151,38 @@ class VoiceFace(recipe.Recipe):
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
         classifier = self.heads["classifier"]
-        logits = [classifier(voice), classifier(face)]  # one weight matrix, two modalities
-        implicit = tf.add_n([softmax.cross_entropy(x, label) for x in logits])
+        # One weight matrix, two modalities.
+        logits = {"audio": classifier(voice), "image": classifier(face)}
+        hardness = implicit = _cross_entropy(logits, label)
+        drop = margin = None
+        if "margin" in self.heads:
+            margin = self.heads["margin"].current()
+            harder = self.heads["margin"](logits, label, training=training)
+            implicit = _cross_entropy(harder, label)
+            drop = tf.add_n([_own(logits[m] - z, label) for m, z in harder.items()])
         explicit = self.alignment(voice, face, label)
         weight = tf.ones_like(implicit)
         if self.tables:
-            weight = self.tables["identity"].observe(label, hardness=implicit)
+            weight = self.tables["identity"].observe(label, hardness=hardness)
         if self.legacy_weighting:
             mean = tf.reduce_mean(distributed.gather(implicit))
             implicit = tf.fill(tf.shape(implicit), mean)
         implicit, explicit = weight * implicit, weight * explicit
-        hits = [tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), x.dtype) for x in logits]
+        hits = [
+            tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), x.dtype) for x in logits.values()
+        ]
         losses = {
             "loss": self.implicit_weight * implicit + self.explicit_weight * explicit,
             "implicit": implicit,
-            "implicit_floor": tf.ones_like(weight) * self._floor(voice, face, label, weight),
             "explicit": explicit,
             "accuracy": tf.add_n(hits) / len(hits),
         }
+        if self.has_floor:
+            floor = self._floor(voice, face, label, weight, drop)
+            losses["implicit_floor"] = tf.ones_like(weight) * floor
+        if margin is not None:
+            losses["margin"] = margin * tf.ones_like(weight)
+            losses["scale"] = classifier.scale * tf.ones_like(weight)
         if self.hinge_m:
             losses["explicit_hinge"] = weight * bounds.explicit_hinge(
                 voice, face, label, self.hinge_m
@@ -154,7 +192,12 @@ class VoiceFace(recipe.Recipe):
         return losses
 
     def _floor(
-        self, voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, weight: tf.Tensor
+        self,
+        voice: tf.Tensor,
+        face: tf.Tensor,
+        label: tf.Tensor,
+        weight: tf.Tensor,
+        drop: tf.Tensor | None,
     ) -> tf.Tensor:
         """Returns the floor of the implicit loss (Proposition 1, Corollary 1), []."""
         classifier = self.heads["classifier"]
@@ -164,10 +207,18 @@ class VoiceFace(recipe.Recipe):
         if self.legacy_weighting:
             # Its loss is the mean weight times the mean loss, which Corollary 1 says nothing of.
             mean = tf.reduce_mean(distributed.gather(tf.stop_gradient(weight)))
-            return mean * bounds.implicit_floor(*classes, voice, face, label)
-        return bounds.implicit_floor(*classes, voice, face, label, weight)
+            return mean * bounds.implicit_floor(*classes, voice, face, label, drop=drop)
+        return bounds.implicit_floor(*classes, voice, face, label, weight, drop)
 
     def between_calls(self, step: int) -> None:
         """Grows the set of active identities where it is due, before iteration `step`."""
         if self.reweighting == "grow" and step >= self.grow_from and step % self.host_every == 0:
             self.tables["identity"].update()
+
+
+def _cross_entropy(logits: Mapping[str, tf.Tensor], label: tf.Tensor) -> tf.Tensor:
+    return tf.add_n([softmax.cross_entropy(z, label) for z in logits.values()])
+
+
+def _own(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    return tf.gather(logits, label, axis=1, batch_dims=1)

@@ -8,6 +8,7 @@ import ml_collections
 from tfav import registry
 from tfav.commands.protocols import (
     by_classes,
+    by_clusters,
     by_lists,
     by_maps,
     by_pairs,
@@ -25,6 +26,7 @@ PROTOCOLS: dict[str, protocol.Protocol] = {
     "trials": by_trials.Trials(),
     "correspondence": by_pairs.Correspondence(),
     "localisation": by_maps.Localisation(),
+    "clusters": by_clusters.Clusters(),
     "linear_probe": by_probe.LinearProbe(),
 }
 

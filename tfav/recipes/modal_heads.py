@@ -1,0 +1,119 @@
+"""The heads of a recipe that classifies by several modalities: fusion, classifiers, margins."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfav import registry
+from tfav.layers import classifiers, layer
+from tfav.layers import fusion as fusions
+from tfav.recipes import scales
+
+
+def make(
+    num_classes: int,
+    sizes: Mapping[str, int],
+    *,
+    head: str,
+    fusion: str,
+    scale: float | None,
+    sub_centers: int,
+    margin: Mapping[str, Any],
+    own: bool,
+    seed: int,
+) -> dict[str, keras.layers.Layer]:
+    """Returns `fusion`, `classifier`, and where there is a margin `margin`, by name.
+
+    With heads of their own, also `own_MODALITY` and `own_margin`.
+
+    Args:
+      num_classes: C.
+      sizes: Size D_m of each modality's features, in the order of the columns.
+      head: a row of `classifiers.HEADS` or a dotted path.
+      fusion: a row of `fusion.FUSIONS` or a dotted path.
+      scale: Scale of the cosines; None of a head without one.
+      sub_centers: Number of centres per class and modality.
+      margin: `kind`, `margin` and `warmup_steps` of `scales.margin`.
+      own: Whether each modality has a head of its own besides.
+      seed: Random seed of the weights.
+
+    Raises:
+      UserError: an unknown row, or what a head or the margin refuses.
+    """
+    wanted = registry.subclass(classifiers.ModalityClassifier)
+    make_head = registry.lookup(classifiers.HEADS, head, "head", wanted)
+    make_fusion = registry.lookup(fusions.FUSIONS, fusion, "fusion", registry.subclass(layer.Layer))
+    further = {} if sub_centers == 1 else {"sub_centers": sub_centers}
+    heads: dict[str, keras.layers.Layer] = {"fusion": make_fusion(sizes, seed=seed)}
+    heads["classifier"] = registry.call(
+        make_head,
+        f"the head {head!r} in --config.model.head",
+        further,
+        num_classes=num_classes,
+        sizes=sizes,
+        scale=scale,
+        seed=seed,
+    )
+    _add_margin(heads, "margin", margin, heads["classifier"])
+    if own:
+        # An own head sees one modality: n times the scale gives its logits the same range.
+        own_scale = None if scale is None else scale * len(sizes)
+        for m, size in sizes.items():
+            own_seed = zlib.crc32(f"own/{m}/{seed}".encode()) % 2**30
+            heads[f"own_{m}"] = make_head(
+                num_classes, {m: size}, scale=own_scale, seed=own_seed, name=f"own_{m}", **further
+            )
+            last = heads[f"own_{m}"]
+        _add_margin(heads, "own_margin", margin, last)
+    return heads
+
+
+def _add_margin(
+    heads: dict[str, keras.layers.Layer],
+    name: str,
+    margin: Mapping[str, Any],
+    head: keras.layers.Layer,
+) -> None:
+    made = scales.margin(scale=getattr(head, "scale", None), **margin)
+    if made is not None:
+        heads[name] = made
+
+
+def harder(
+    heads: Mapping[str, keras.layers.Layer],
+    name: str,
+    logits: Mapping[str, tf.Tensor],
+    label: tf.Tensor,
+    training: bool,
+) -> Mapping[str, tf.Tensor]:
+    """Returns the logits that a loss is of: in training with the margin `name`, if there is one."""
+    return heads[name](logits, label, training=training) if name in heads else logits
+
+
+def margin_scalars(
+    heads: Mapping[str, keras.layers.Layer], logits: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns `margin`, that of the next step, and `scale`, [b] of logits [b, C]; or nothing."""
+    if "margin" not in heads:
+        return {}
+    ones = tf.ones_like(logits[:, 0])
+    return {"margin": heads["margin"].current() * ones, "scale": heads["margin"].scale * ones}
+
+
+def pair_weight(field: str, value: float, sizes: Mapping[str, int]) -> float:
+    """Returns the weight of a term that compares modalities of these sizes.
+
+    Raises:
+      UserError: it is negative, or there is nothing to compare.
+    """
+    if not value >= 0:
+        raise registry.UserError(f"{field}={value} must not be negative: 0 leaves the term out.")
+    if value and (len(sizes) < 2 or len(set(sizes.values())) > 1):
+        raise registry.UserError(
+            f"{field}={value} compares modalities and was given embeddings {dict(sizes)}: it needs "
+            "two or more of one size; set it to 0."
+        )
+    return float(value)
