@@ -25,10 +25,10 @@ def write_data(directory: str | os.PathLike, num_rows: int = 24) -> str:
     rows = []
     for row in small.paired_records(num_rows):
         number = int(row.id.split("/")[1].split(".")[0])
-        extra = {**row.extra, "boxes": boxes.write([(0.0, 0.0, 0.5, 1.0)])}
+        extra = {**row.extra, "objects": boxes.write([(0.0, 0.0, 0.5, 1.0)])}
         extra |= {"fold": str(1 + number // 3 % 2), "recording": row.id}
         rows.append(dataclasses.replace(row, extra=extra, further={}))
-    shards.write(directory, rows, columns=["speaker", "boxes", "fold", "recording"])
+    shards.write(directory, rows, columns=["speaker", "objects", "fold", "recording"])
     folder = directory / "lists"
     folder.mkdir()
     test = [row for row in rows if row.split == "test"]

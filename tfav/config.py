@@ -28,6 +28,7 @@ RESUMABLE = (
     "data.directory",
     "eval.groups",
     "eval.num_bootstrap",
+    "eval.binarise",
     "export",
 )
 
@@ -45,7 +46,7 @@ _LATER = {
 _LATER_IN = {
     "data": {"num_lengths": 0},
     "train": {"jit_compile": False},
-    "eval": {"min_seconds": 0.0, "window_seconds": 0.0},
+    "eval": {"min_seconds": 0.0, "window_seconds": 0.0, "binarise": "threshold"},
 }
 
 # What a config's file must hold beside the fields that `fields.check` looks for.
@@ -152,6 +153,8 @@ def base() -> ml_collections.ConfigDict:
     c.eval.min_seconds = 0.0  # shorter clips repeat up to it
     c.eval.window_seconds = 0.0  # in windows, whose embeddings are averaged; 0: whole
     c.eval.num_bootstrap = 1000
+    # localisation: a map says where it is at least half way up; or top_half, of its pixels.
+    c.eval.binarise = "threshold"
 
     c.export = ml_collections.ConfigDict()
     c.export.audio_seconds = 3.0  # fixed clip length of the .tflite; shorter ones pass num_samples
