@@ -31,8 +31,8 @@ _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data o
 _PROTOCOLS = flags.DEFINE_list(
     "protocols",
     [],
-    "How to evaluate: lists, classification, trials, correspondence, localisation, linear_probe or "
-    "the dotted path of your own; default: what the run's config says.",
+    "How to evaluate: lists, classification, trials, correspondence, pair_retrieval, localisation, "
+    "linear_probe or the dotted path of your own; default: what the run's config says.",
 )
 _BINARISE = flags.DEFINE_enum(
     "binarise",

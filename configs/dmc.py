@@ -11,6 +11,7 @@ Variants:
   teacher       flickr with a frozen VGG16 of ImageNet that teaches the audio network.
   *_l3          demo, av_digits and flickr with L3 (audio-visual correspondence) in DMC's place;
                 `l3` is flickr_l3.
+  *_infonce     demo and av_digits with InfoNCE in DMC's place.
 """
 
 import functools
@@ -24,6 +25,8 @@ def get_config(variant: str = "demo"):
     for base in (demo, av_digits, flickr):
         variants[f"{base.__name__}_l3"] = functools.partial(l3, base)
     variants["l3"] = variants["flickr_l3"]
+    for base in (demo, av_digits):
+        variants[f"{base.__name__}_infonce"] = functools.partial(infonce, base)
     return config.variant(variant, variants)
 
 
@@ -34,6 +37,19 @@ def l3(base):
     c.model = {"hidden_size": 128, "pooling": "max"}
     c.loss = {"negatives": c.loss.negatives}
     c.eval.protocols = ("correspondence",)  # it says of no place that it sounds
+    return c
+
+
+def infonce(base):
+    """The experiment `base` with InfoNCE instead: same encoders, data and batches.
+
+    The encoders' embeddings are compared, which DMC and L3 do not train.
+    """
+    c = base()
+    c.recipe = "infonce"
+    c.model = {}
+    c.loss = {"temperature": 0.07, "max_scale": 100.0}
+    c.eval.protocols = ("correspondence", "pair_retrieval")
     return c
 
 

@@ -33,6 +33,7 @@ EXPERIMENTS = [
     ("mmcosine", "crema_d_vanilla_contrastive"),
     *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
+    *[("dmc", row) for row in ("demo_infonce", "av_digits_infonce")],
 ]
 
 

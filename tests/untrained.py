@@ -15,6 +15,7 @@ RECIPES = {
     "voice_face": {},
     "mmcosine": {"model": {"head": "cosine", "fusion": "concat"}, "loss": {"scale": 5.0}},
     "dmc": {"model": {"num_clusters": 3, "cluster_size": 4}, "loss": {"negatives": "all"}},
+    "infonce": {"model": {}, "loss": {"temperature": 0.2}},
     "l3": {"model": {"hidden_size": 4}, "loss": {"negatives": "all"}},
 }
 

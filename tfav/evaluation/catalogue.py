@@ -6,6 +6,7 @@ from tfav.evaluation import (
     linear_probe,
     list_tasks,
     localisation,
+    pair_retrieval,
     trials,
 )
 
@@ -15,7 +16,14 @@ METRICS = {
         *((name, task.metrics) for name, task in list_tasks.TASKS.items()),
         *(
             (module.PROTOCOL, module.METRICS)
-            for module in (classification, trials, correspondence, localisation, linear_probe)
+            for module in (
+                classification,
+                trials,
+                correspondence,
+                pair_retrieval,
+                localisation,
+                linear_probe,
+            )
         ),
     )
 }

@@ -16,6 +16,7 @@ from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.residual import BasicBlock, IRBlock, ResNet, SEBasicBlock, SqueezeExcite
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
+from tfav.layers.temperature import Temperature
 
 __all__ = [
     "BasicBlock",
@@ -40,6 +41,7 @@ __all__ = [
     "SoftClustering",
     "SqueezeExcite",
     "Tail",
+    "Temperature",
     "BlendingWeights",
     "IdentityWeights",
     "MovingMean",

@@ -10,7 +10,7 @@ from tfav import tensors
 from tfav.commands.pages import page_kind
 from tfav.commands.protocols import by_maps, by_pairs, protocol
 from tfav.data import shards
-from tfav.evaluation import correspondence
+from tfav.evaluation import correspondence, pair_retrieval
 from tfav.experiment import inputs, models
 from tfav.inference import recipe_embedder
 from tfav.recipes import grids, outputs
@@ -55,6 +55,7 @@ class PageOfPairs(page_kind.PageKind):
             pairs = by_pairs.paired(c, context.index.select(tag))
             score = scorer.score(pairs)
             results += correspondence.evaluate(score, pairs.label, tag=tag, **sampled)
+            results += pair_retrieval.evaluate(score, tag=tag, **sampled)
             part = by_pairs.paired(c, context.index.select(tag), negatives=True)
             grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
             marked = np.flatnonzero(by_maps.marked(c, part)) if len(grids) else []

@@ -10,6 +10,7 @@ from tfav.commands.protocols import (
     by_classes,
     by_lists,
     by_maps,
+    by_pair_retrieval,
     by_pairs,
     by_probe,
     by_trials,
@@ -24,6 +25,7 @@ PROTOCOLS: dict[str, protocol.Protocol] = {
     "classification": by_classes.Classification(),
     "trials": by_trials.Trials(),
     "correspondence": by_pairs.Correspondence(),
+    "pair_retrieval": by_pair_retrieval.PairRetrieval(),
     "localisation": by_maps.Localisation(),
     "linear_probe": by_probe.LinearProbe(),
 }
