@@ -94,19 +94,24 @@ def main(argv: list[str]) -> None:
 
 
 def _with_variant(argv: list[str]) -> list[str]:
-    """Returns the arguments with the first of --variants in a --config that names none.
+    """Returns the arguments with the first of --variants in --config, whatever it named.
 
-    So it is that variant, and not the file's default one, that says which --config. flags there
-    are; `compare` asks the others.
+    So it is a variant that is compared, and not the file's default one, that says which --config.
+    flags there are; `compare` asks the others.
     """
     words = [word for argument in argv for word in _split(argument)]
     given = dict(zip(words, words[1:]))
-    file, first = given.get("--config", ""), given.get("--variants", "").split(",")[0].strip()
-    if not file or ":" in file or not first:
+    config, first = given.get("--config", ""), given.get("--variants", "").split(",")[0].strip()
+    if not config or not first:
         return argv
-    return [
-        f"{a}:{first}" if a in (file, f"--config={file}", f"-config={file}") else a for a in argv
-    ]
+    file = config.partition(":")[0]
+    named = {x: f"{x[: -len(config)]}{file}:{first}" for x in _spellings(config)}
+    return [named.get(argument, argument) for argument in argv]
+
+
+def _spellings(config: str) -> tuple[str, ...]:
+    """Returns how an argument may name a config: as a word after --config, or with it."""
+    return config, f"--config={config}", f"-config={config}"
 
 
 def _split(argument: str) -> list[str]:

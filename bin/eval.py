@@ -31,8 +31,15 @@ _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data o
 _PROTOCOLS = flags.DEFINE_list(
     "protocols",
     [],
-    "How to evaluate: lists, classification, trials, correspondence, localisation, linear_probe or "
-    "the dotted path of your own; default: what the run's config says.",
+    "How to evaluate: lists, classification, trials, correspondence, pair_retrieval, localisation, "
+    "linear_probe or the dotted path of your own; default: what the run's config says.",
+)
+_BINARISE = flags.DEFINE_enum(
+    "binarise",
+    None,
+    ["threshold", "top_half"],
+    "Where localisation takes a map to say that it sounds: from half its maximum on, or in the "
+    "upper half of its pixels; default: what the run's config says.",
 )
 _RELEASED = flags.DEFINE_string(
     "released", None, "The authors' PyTorch checkpoint, evaluated like a run; needs extra torch."
@@ -59,7 +66,9 @@ def main(argv: list[str]) -> None:
     if _RELEASED.value is None:
         assert _WORKDIR.value is not None, "one of them is given"
         workdirs = cli.split_paths("workdir", ",".join(_WORKDIR.value))
-        lines = evaluate.evaluate(workdirs, *rest, output=_OUTPUT.value)
+        lines = evaluate.evaluate(
+            workdirs, *rest, output=_OUTPUT.value, binarise=_BINARISE.value or ""
+        )
     else:
         lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
     for line in lines:

@@ -25,6 +25,7 @@ TESTS = {
     "voice_face": ["tests/recipes/test_voice_face.py", CONFORMANCE],
     "mmcosine": ["tests/recipes/test_mmcosine.py", CONFORMANCE],
     "dmc": ["tests/recipes/test_dmc.py", CONFORMANCE],
+    "infonce": ["tests/recipes/test_dmc.py", CONFORMANCE],
     "l3": ["tests/recipes/test_dmc.py", CONFORMANCE],
     "correspondence": ["tests/recipes/test_dmc.py", CONFORMANCE],
 }

@@ -148,3 +148,14 @@ def correspondence(matched, mismatched):
     right = -np.log(1 / (1 + np.exp(-matched)))
     wrong = -np.log(1 - 1 / (1 + np.exp(-mismatched)))
     return (right + wrong.mean(axis=1)) / 2
+
+
+def info_nce(audio, image, scale):
+    """InfoNCE in both directions, by one softmax per row and one per column."""
+    cosine = np.array([[unit(a) @ unit(v) for v in image] for a in audio])
+    return np.array(
+        [
+            -(np.log(softmax(scale * cosine[i])[i]) + np.log(softmax(scale * cosine[:, i])[i])) / 2
+            for i in range(len(cosine))
+        ]
+    )

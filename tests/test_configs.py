@@ -34,6 +34,7 @@ EXPERIMENTS = [
     *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
     *[("dmc", f"demo_{mode}") for mode in ("spherical", "euclidean", "capsule")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
+    *[("dmc", row) for row in ("demo_infonce", "av_digits_infonce")],
 ]
 
 

@@ -17,6 +17,7 @@ RECIPES = {
     "voice_face": {},
     "mmcosine": {"model": {"head": "cosine", "fusion": "concat"}, "loss": {"scale": 5.0}},
     "dmc": {"model": {"num_clusters": 3, "cluster_size": 4}, "loss": {"negatives": "all"}},
+    "infonce": {"model": {}, "loss": {"temperature": 0.2}},
     "l3": {"model": {"hidden_size": 4}, "loss": {"negatives": "all"}},
 }
 
@@ -27,10 +28,10 @@ def write_data(directory: str | os.PathLike, num_rows: int = 24) -> str:
     rows = []
     for row in small.paired_records(num_rows):
         number = int(row.id.split("/")[1].split(".")[0])
-        extra = {**row.extra, "boxes": boxes.write([(0.0, 0.0, 0.5, 1.0)])}
+        extra = {**row.extra, "objects": boxes.write([(0.0, 0.0, 0.5, 1.0)])}
         extra |= {"fold": str(1 + number // 3 % 2), "recording": row.id}
         rows.append(dataclasses.replace(row, extra=extra, further={}))
-    shards.write(directory, rows, columns=["speaker", "boxes", "fold", "recording"])
+    shards.write(directory, rows, columns=["speaker", "objects", "fold", "recording"])
     folder = directory / "lists"
     folder.mkdir()
     test = [row for row in rows if row.split == "test"]

@@ -108,6 +108,8 @@ def base() -> ml_collections.ConfigDict:
     c.eval.min_seconds = 0.0  # shorter clips repeat up to it
     c.eval.window_seconds = 0.0  # in windows, whose embeddings are averaged; 0: whole
     c.eval.num_bootstrap = 1000
+    # localisation: a map says where it is at least half way up; or top_half, of its pixels.
+    c.eval.binarise = "threshold"
 
     c.export = ml_collections.ConfigDict()
     c.export.audio_seconds = 3.0  # fixed clip length of the .tflite; shorter ones pass num_samples

@@ -22,6 +22,7 @@ RESUMABLE = (
     "data.directory",
     "eval.groups",
     "eval.num_bootstrap",
+    "eval.binarise",
     "export",
 )
 
@@ -49,7 +50,7 @@ _LATER = {
 _LATER_IN = {
     "data": {"num_lengths": 0},
     "train": {"jit_compile": False},
-    "eval": {"min_seconds": 0.0, "window_seconds": 0.0},
+    "eval": {"min_seconds": 0.0, "window_seconds": 0.0, "binarise": "threshold"},
 }
 
 # What a config's file must hold beside the fields that `fields.check` looks for.

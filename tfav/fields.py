@@ -93,6 +93,7 @@ FIELDS: dict[str, values.Value] = {
     "eval.audio_seconds": number(0.01, 3600.0, _SECONDS),
     "eval.min_seconds": number(0.0, 3600.0, "shorter clips repeat up to it; 0: none does"),
     "eval.window_seconds": number(0.0, 3600.0, "clips are heard in such windows; 0: whole"),
+    "eval.binarise": choice("threshold", "top_half"),
     "eval.num_bootstrap": whole(0, 10**7, "resamplings behind each interval; 0: no interval"),
     "export.audio_seconds": number(0.01, 3600.0, _SECONDS),
     "export.min_cosine": number(0.0, 1.0, "a cosine; 0 would publish anything", above=True),

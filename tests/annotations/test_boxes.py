@@ -11,6 +11,40 @@ def test_boxes_survive_their_column():
     assert boxes.read(boxes.write(drawn), "x") == drawn
 
 
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [("none", ""), ("none off-screen", "off-screen"), ("", None), ("0 0 1 1", None)],
+)
+def test_a_cell_may_say_that_nothing_sounds_and_what_is_heard_instead(text, heard):
+    assert boxes.absent(text) == heard
+    assert (boxes.read(text, "x") == []) == (text != "0 0 1 1")
+
+
+@pytest.mark.parametrize(
+    ("columns", "source", "found"),
+    [
+        ([], "manifest", ""),
+        (["gender", "objects"], "manifest", "objects"),
+        (["annotations", "boxes"], "manifest", "annotations"),
+        (["boxes"], "synthetic_scenes", "boxes"),
+    ],
+)
+def test_one_column_of_a_data_set_holds_boxes(columns, source, found):
+    assert boxes.column(columns, source, "data") == found
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (["annotations", "objects"], "data has the columns annotations and objects"),
+        (["boxes"], "data has a column 'boxes', which does not say whether"),
+    ],
+)
+def test_columns_that_can_be_read_in_two_ways_are_refused(columns, sentence):
+    with pytest.raises(registry.UserError, match=sentence):
+        boxes.column(columns, "manifest", "data")
+
+
 @pytest.mark.parametrize("text", ["0 0 1", "0.5 0 0.2 1", "0 0 2 1", "a b c d"])
 def test_a_wrong_box_is_named(text):
     with pytest.raises(registry.UserError, match="row 7: the box"):

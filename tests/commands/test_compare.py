@@ -228,9 +228,12 @@ def get_config(variant="plain"):
         ("plain,rich", "--config has no such field"),
     ],
 )
-def test_the_variants_that_are_compared_say_which_fields_there_are(tmp_path, variants, sentence):
+@pytest.mark.parametrize("named", ["", ":plain", ":rich"])
+def test_the_variants_that_are_compared_say_which_fields_there_are(
+    tmp_path, variants, sentence, named
+):
     (tmp_path / "fields.py").write_text(FIELDS)
-    command = [sys.executable, "-m", "tfav.bin.compare", f"--config={tmp_path}/fields.py"]
+    command = [sys.executable, "-m", "tfav.bin.compare", f"--config={tmp_path}/fields.py{named}"]
     command += [f"--variants={variants}", f"--output={tmp_path}/out", f"--data={tmp_path}/none"]
     done = subprocess.run(
         [*command, "--config.loss.own_weight=3", "--seeds=7"],

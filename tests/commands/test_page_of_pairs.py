@@ -16,10 +16,10 @@ def write(directory, boxes=True):
     """The left half of every other picture is marked; one name is hostile."""
     rows = []
     for number, row in enumerate(small.paired_records(48)):
-        extra = {"boxes": "0 0 0.5 1"} if boxes and number % 2 else {}
+        extra = {"objects": "0 0 0.5 1"} if boxes and number % 2 else {}
         label = showcases.HOSTILE if row.label == "class0" else row.label
         rows.append(dataclasses.replace(row, extra=extra, further={}, label=label))
-    shards.write(directory, rows, columns=["boxes"] if boxes else [])
+    shards.write(directory, rows, columns=["objects"] if boxes else [])
     return str(directory)
 
 
@@ -63,13 +63,13 @@ def test_the_table_has_correspondence_and_where_boxes_are_localisation(pages):
 def test_every_scene_has_a_map_a_verdict_in_words_and_its_sound(pages):
     folder, found = pages
     part = shards.Index.read(str(folder / "data")).select("test")
-    marked = int((part.extra["boxes"] != "").sum())
+    marked = int((part.extra["objects"] != "").sum())
     (scenes,) = re.findall(r'id="scenes-0"(.*?)</section>', found["dmc"], re.S)
     assert scenes.count('<li class="card') == scenes.count("<audio controls") == len(part) == 12
     assert 0 < marked < len(part)
-    verdicts = re.findall(r"<p>(The maximum lies [a-z ]*\.|Nobody marked[a-z ]*\.)</p>", scenes)
+    verdicts = re.findall(r"<p>(The maximum lies [a-z ]*\.|No box is marked[a-z ]*\.)</p>", scenes)
     assert len(verdicts) == len(part)
-    assert verdicts.count("Nobody marked this image.") == len(part) - marked
+    assert verdicts.count("No box is marked in this image.") == len(part) - marked
     inside = verdicts.count("The maximum lies inside a box.")
     said = f"inside a box in {inside} of the {marked} marked images of the split"
     assert said in found["dmc"] and scenes.count('class="map"') == 12
@@ -126,7 +126,7 @@ def test_data_without_boxes_has_maps_and_no_verdict(pages, tmp_path):
     list(report.make_report(str(folder / "dmc"), ["val"], str(output), directory=data))
     text = output.read_text()
     assert "maximum inside a box" not in text and "annotators marked" not in text
-    assert text.count("<p>Nobody marked this image.</p>") == 12
+    assert text.count("<p>No box is marked in this image.</p>") == 12
 
 
 def test_a_page_that_cannot_be_so_small_is_a_sentence(pages, tmp_path):

@@ -119,8 +119,9 @@ def test_unrelated_embeddings_are_at_chance(name, tmp_path):
 FITS = {
     "voice_face": {"lists", "trials", "linear_probe"},
     "mmcosine": {"classification", "trials", "linear_probe"},
-    "dmc": {"correspondence", "localisation", "clusters", "linear_probe"},
-    "l3": {"correspondence", "linear_probe"},
+    "dmc": {"correspondence", "pair_retrieval", "localisation", "clusters", "linear_probe"},
+    "l3": {"correspondence", "pair_retrieval", "linear_probe"},
+    "infonce": {"lists", "trials", "correspondence", "pair_retrieval", "linear_probe"},
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
 

@@ -34,6 +34,7 @@ SETTINGS = {
         "loss": {"margin": 0.5, "negatives": "all"},
     },
     "l3": {"model": {"hidden_size": 32}},
+    "infonce": {"model": {}, "loss": {"temperature": 0.2, "max_scale": 20.0}},
 }
 ROWS = walk.rows(recipes.RECIPES, SETTINGS)
 

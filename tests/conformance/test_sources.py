@@ -1,5 +1,6 @@
 """Every row of `SOURCES` keeps the promises of a source."""
 
+import json
 import os
 
 import numpy as np
@@ -86,6 +87,21 @@ def _flickr_soundnet(folder):
     return manifest.Options(root=str(folder))
 
 
+def _vggss(folder):
+    _files(folder, "frames/a_1.jpg", "audio/a_1.wav")
+    entry = {"file": "a_1", "class": "dog barking", "bbox": [[0.1, 0.2, 0.5, 1]]}
+    (folder / "vggss.json").write_text(json.dumps([entry]))
+    return manifest.Options(root=str(folder))
+
+
+def _is3(folder):
+    _files(folder, "images/cat_dog_1_dog.jpg", "audio_wav/cat_dog_1_dog.wav")
+    entry = {"image": "x/cat_dog_1_dog.jpg", "audio": "x/cat_dog_1_dog.wav"}
+    entry["gt_box"] = [0.0, 10.0, 224.0, 100.0]
+    (folder / "IS3_annotation.json").write_text(json.dumps([entry]))
+    return manifest.Options(root=str(folder))
+
+
 def _videos(folder):
     for name in ("a.mp4", "b/c.mov"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -134,17 +150,19 @@ EXAMPLES = {
     "dcase2014": _dcase2014,
     "esc50": _esc50,
     "flickr_soundnet": _flickr_soundnet,
+    "is3": _is3,
     "manifest": _manifest,
     "ssw60": _ssw60,
     "synthetic": _synthetic,
     "synthetic_classes": _synthetic_classes,
     "synthetic_scenes": _synthetic_scenes,
     "ucf101": _ucf101,
+    "vggss": _vggss,
     "videos": _videos,
     "voxceleb1": _voxceleb1,
     "voxceleb2": _voxceleb2,
 }
-TEST_ONLY = ("flickr_soundnet",)
+TEST_ONLY = ("flickr_soundnet", "is3", "vggss")
 ROWS = walk.rows(sources.SOURCES, EXAMPLES)
 
 

@@ -84,11 +84,16 @@ def test_a_figure_is_found_under_all_it_was_measured_on_and_under_nothing_else(t
 
 def test_the_settings_of_a_measurement_are_those_that_change_figures(made):
     c = untrained.config(str(made / "data"), "voice_face")
-    before = measurement.settings(c)
+    before = measurement.settings(c, "lists")
     c.eval.batch_size, c.eval.protocols = 7, ("trials",)
-    assert measurement.settings(c) == before
+    assert measurement.settings(c, "lists") == before
+    # What localisation alone reads leaves the figures of others where they are found.
+    maps = measurement.settings(c, "localisation")
+    c.eval.binarise = "top_half"
+    assert measurement.settings(c, "lists") == before
+    assert measurement.settings(c, "localisation") != maps
     c.eval.num_bootstrap = 3
-    assert measurement.settings(c) != before
+    assert measurement.settings(c, "lists") != before
 
 
 def test_a_metric_of_ones_own_comes_back_from_its_file(tmp_path):

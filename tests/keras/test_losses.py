@@ -63,6 +63,11 @@ EXAMPLES = {
     "ClusterContrastive": _clusters(
         losses.cluster_contrastive, margin=3.0, negatives="derangement", seed=7
     ),
+    "InfoNCE": (
+        {"scale": 3.0},
+        EMBEDDINGS,
+        lambda: losses.info_nce(*np.split(EMBEDDINGS, 2, axis=1), 3.0),
+    ),
     "PairHinge": _pairs(losses.hinge, margin=0.5),
     "PairContrast": _pairs(losses.contrast, margin=3.0),
     "PairCorrespondence": _pairs(losses.correspondence),

@@ -149,6 +149,7 @@ EXAMPLES = {
         FRAMES,
     ),
     "SqueezeExcite": ({"channels": 4, "reduction": 2, "use_bias": True, "seeds": range(2)}, MAP),
+    "Temperature": ({"temperature": 0.5, "max_scale": 3.0}, VECTORS),
     "Tail": ({"embedding_size": 2, "dropout": 0.5, "seeds": range(2)}, VECTORS),
     # Of the encoders' packages; the encoders themselves: conformance/test_initial_weights.py.
     "Bottleneck": (

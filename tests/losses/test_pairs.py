@@ -212,3 +212,67 @@ def test_value_and_gradient_are_finite_where_nothing_is_to_be_told_apart(name, n
 def test_an_unknown_choice_of_negatives_names_the_choices():
     with pytest.raises(registry.UserError, match="'some': choose one of derangement, all"):
         pairs.max_margin(*_centers(), 1.0, "some")
+
+
+# InfoNCE -----------------------------------------------------------------------------------------
+
+
+def _embeddings(rows=4, size=3, seed=0):
+    audio, image = np.random.default_rng(seed).normal(size=(2, rows, size))
+    return audio.astype(np.float32), image.astype(np.float32)
+
+
+def test_infonce_by_hand():
+    # Audio at 0 and 90 degrees, images at 0 and 0: cosines (1, 1), (0, 0). By row each image is as
+    # likely: ln 2. By column, at a scale of ln 3, softmax (3, 1) / 4: -ln 3/4 and -ln 1/4.
+    audio, image = tf.constant([[2.0, 0.0], [0.0, 1.0]]), tf.constant([[1.0, 0.0], [5.0, 0.0]])
+    expected = [(math.log(2) - math.log(3 / 4)) / 2, (math.log(2) - math.log(1 / 4)) / 2]
+    np.testing.assert_allclose(pairs.info_nce(audio, image, math.log(3)), expected, rtol=1e-6)
+    # A model that knows nothing has ln N.
+    same = tf.ones([5, 2])
+    np.testing.assert_allclose(pairs.info_nce(same, same, 10.0), [math.log(5)] * 5, rtol=1e-6)
+
+
+def _infonce(audio, image, scale, num_rows):
+    audio, image, scale = map(tf.convert_to_tensor, (audio, image, scale))
+    with tf.GradientTape() as tape:
+        tape.watch([audio, image, scale])
+        rows = pairs.info_nce(audio, image, scale)
+        total = tf.reduce_sum(rows) / num_rows
+    return [rows, *tape.gradient(total, [audio, image, scale])]
+
+
+def test_infonce_equals_its_twin_in_value_and_gradient():
+    audio, image = _embeddings()
+    twin = reference_clustering.info_nce
+    rows, *found = _infonce(audio, image, 7.0, 4)
+    assert rows.shape == [4] and rows.dtype == tf.float32
+    np.testing.assert_allclose(rows, twin(audio, image, 7.0), rtol=1e-5, atol=1e-5)
+    by_audio = reference.numeric_gradient(lambda x: np.mean(twin(x, image, 7.0)), audio)
+    by_image = reference.numeric_gradient(lambda x: np.mean(twin(audio, x, 7.0)), image)
+    by_scale = reference.numeric_gradient(
+        lambda x: np.mean(twin(audio, image, x[0])), np.array([7.0])
+    )
+    for value, expected in zip(found, (by_audio, by_image, by_scale[0])):
+        assert np.abs(expected).max() > 1e-3
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_infonce_of_two_replicas_equals_that_of_one(mirrored):
+    audio, image = _embeddings(6)
+    expected = _infonce(audio, image, 7.0, 6)
+    halves = [replicas.halves(mirrored, x) for x in (audio, image)]
+    step = tf.function(lambda *x: mirrored.run(lambda a, v: _infonce(a, v, 7.0, 6), args=x))
+    *rows, by_scale = step(*halves)
+    for one, two in zip(expected, rows):
+        np.testing.assert_allclose(replicas.joined(mirrored, two), one, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(replicas.summed(mirrored, by_scale), expected[-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", [0.0, 1e-20, 1e6])
+def test_infonce_is_finite_for_any_norm_and_refuses_one_pair(norm):
+    audio, image = _embeddings()
+    for x in _infonce(norm * audio, image, 100.0, 4):
+        assert np.isfinite(x).all()
+    with pytest.raises(registry.UserError, match="one pair has no mismatch"):
+        pairs.info_nce(audio[:1], image[:1], 1.0)

@@ -89,6 +89,7 @@ def test_the_rows_are_there():
         ("dmc", {"num_clusters": {"audio": 1, "image": 2}, "mode": "euclidean"}),
         ("dmc", {"num_clusters": 4, "negatives": "all", "margin": 1.0, "mode": "capsule"}),
         ("l3", {}),
+        ("infonce", {}),
     ],
 )
 def test_matched_pairs_beat_mismatched_ones_after_a_few_steps_without_labels(name, arguments):
@@ -447,7 +448,7 @@ def test_ties_between_matched_and_mismatched_are_half_a_win():
     np.testing.assert_allclose(losses["loss"], [0.7] * 3, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["dmc", "l3"])
+@pytest.mark.parametrize("name", ["dmc", "l3", "infonce"])
 def test_silent_and_uniform_batches_stay_finite(name):
     recipe = _recipe(name)
     batch = {"audio": np.zeros([4, 1600], np.float32), "image": np.zeros([4, 32, 32, 3], np.uint8)}
@@ -458,7 +459,7 @@ def test_silent_and_uniform_batches_stay_finite(name):
         assert np.isfinite(value).all()
 
 
-@pytest.mark.parametrize("name", ["dmc", "l3"])
+@pytest.mark.parametrize("name", ["dmc", "l3", "infonce"])
 def test_one_pair_alone_cannot_be_learnt_from_and_can_be_judged(name):
     recipe, batch = _recipe(name), _moments(1)
     with pytest.raises(registry.UserError, match="one pair has no mismatch"):
@@ -504,6 +505,8 @@ def test_l3_counts_both_kinds_of_pairs():
         ("dmc", {"localization": "box"}, "localization='box': choose one of agreement"),
         ("dmc", {"num_clusters": {"audio": 1, "image": 2}}, "num_clusters=.*one number"),
         ("dmc", {"num_clusters": {"audio": 1}, "mode": "euclidean"}, "'image': K"),
+        ("infonce", {"temperature": -1.0}, "temperature=-1.0 must be positive"),
+        ("infonce", {"max_scale": 1.0}, "max_scale=1.0 is below 1 / temperature"),
         ("l3", {"hidden_size": 0}, "hidden_size=0"),
         ("l3", {"negatives": "few"}, "negatives='few'"),
     ],
@@ -513,10 +516,38 @@ def test_a_setting_that_makes_no_sense_is_named(name, arguments, says):
         recipes.RECIPES[name]({"audio": Given(1, 1, 3), "image": Given(2, 2, 3)}, **arguments)
 
 
-@pytest.mark.parametrize("name", ["dmc", "l3"])
+@pytest.mark.parametrize("name", ["dmc", "l3", "infonce"])
 def test_other_modalities_are_refused(name):
     with pytest.raises(registry.UserError, match=r"pairs audio and image.*\('audio',\)"):
         recipes.RECIPES[name]({"audio": Given(1, 1, 3)})
+
+
+def test_infonce_compares_the_embeddings_and_reads_no_label():
+    recipe, batch = _recipe("infonce", temperature=0.5, max_scale=4.0), _moments(4)
+    audio, image = (recipe.embed(m, batch).numpy() for m in ("audio", "image"))
+    losses = recipe.compute_losses({**batch, "label": np.zeros(4, np.int32)}, training=False)
+    expected = reference_clustering.info_nce(audio, image, 2.0)
+    np.testing.assert_allclose(losses["loss"], expected, rtol=1e-4)
+    np.testing.assert_allclose(losses["scale"], [2.0] * 4, rtol=1e-6)
+    sides = [recipe.represent(m, batch) for m in ("audio", "image")]
+    cosine = recipe.pair_scores(*sides).numpy()
+    np.testing.assert_allclose(losses["similarity_matched"], np.diag(cosine), atol=1e-6)
+    assert recipe.facts() == {"temperature": pytest.approx(0.5)}
+    assert recipe.shares_space
+
+
+def test_the_temperature_is_learnt_up_to_its_ceiling():
+    recipe = _recipe("infonce", temperature=0.5, max_scale=3.0)
+    one = tf.distribute.OneDeviceStrategy("CPU:0")
+    optimizer = optimizers.create("adam", 0.02, schedule="constant", num_steps=40)
+    compat.build_optimizer(optimizer, recipe.trainable_weights)
+    loop = trainer.Trainer(recipe, optimizer, one, batch_size=4)
+    batches = tf.data.Dataset.from_tensors(_moments(4)).repeat()
+    assert loop.run(iter(batches), 1)["scale"] == pytest.approx(2.0)
+    loop.run(iter(batches), 60)
+    assert loop.run(iter(batches), 1)["scale"] == pytest.approx(3.0)
+    # Adam's momentum carries it a little beyond and no further.
+    assert 0 <= float(recipe.heads["temperature"].log_scale) - math.log(3.0) < 0.2
 
 
 def test_every_mode_has_defaults():

@@ -46,7 +46,7 @@ def scene(heat=CORNER, boxes=(), name="a", label="bell"):
     [
         (CORNER, [LEFT], "The maximum lies inside a box."),
         (CORNER[:, ::-1], [LEFT], "The maximum lies outside every box."),
-        (CORNER, [], "Nobody marked this image."),
+        (CORNER, [], "No box is marked in this image."),
         (np.ones([2, 2]), [LEFT], "The map is the same everywhere: it points nowhere."),
     ],
 )

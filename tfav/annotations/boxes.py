@@ -1,10 +1,13 @@
-"""Boxes that annotators draw: the text of the column `boxes`, and Flickr-SoundNet's XML.
+"""Boxes around what sounds in an image: the text of a column, and Flickr-SoundNet's XML.
 
-A box is (left, top, right, bottom) in fractions of the image. NumPy and the standard library only.
+A box is (left, top, right, bottom) in fractions of the image. Two columns hold boxes:
+`annotations`, where several annotators each marked the same source, and `objects`, where each box
+is a source of its own. Either says `none` of an image in which nothing sounds. NumPy and the
+standard library only.
 """
 
 import xml.etree.ElementTree
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -12,14 +15,59 @@ from tfav import registry
 
 ANNOTATED_SIZE = 256  # pixels of the images that Flickr-SoundNet's annotators saw
 Box = tuple[float, float, float, float]
+COLUMNS = ANNOTATIONS, OBJECTS = ("annotations", "objects")
+# Of an image in which nothing sounds; a word may follow that says what is heard instead.
+NOTHING = "none"
+# A column of before there were two, and what the sources that wrote it meant by it.
+UNDIVIDED = "boxes"
+_MEANT = {"flickr_soundnet": ANNOTATIONS, "synthetic_scenes": OBJECTS}
+
+
+def column(columns: Collection[str], source: str, where: str) -> str:
+    """Returns which column of a data set holds boxes; empty where none does.
+
+    Args:
+      columns: further columns of the data set.
+      source: source it was prepared from.
+      where: the data set, for the message.
+
+    Raises:
+      UserError: both columns are there, or one that does not say whose boxes it holds.
+    """
+    found = [name for name in COLUMNS if name in columns]
+    if len(found) > 1:
+        raise registry.UserError(
+            f"{where} has the columns {ANNOTATIONS} and {OBJECTS}, which are two ways to read "
+            "boxes: prepare it with one of them."
+        )
+    if not found and UNDIVIDED in columns and source not in _MEANT:
+        raise registry.UserError(
+            f"{where} has a column {UNDIVIDED!r}, which does not say whether several boxes are of "
+            f"several annotators or of several objects: name it {ANNOTATIONS!r} or {OBJECTS!r} in "
+            "the manifest, and prepare the data again."
+        )
+    return found[0] if found else UNDIVIDED if UNDIVIDED in columns else ""
+
+
+def meaning(name: str, source: str) -> str:
+    """Returns which of `COLUMNS` a column that `column` returned stands for."""
+    return _MEANT[source] if name == UNDIVIDED else name
+
+
+def absent(text: str) -> str | None:
+    """Returns what is heard where nothing in the image sounds, `""` if unsaid; None of boxes."""
+    first, _, rest = text.strip().partition(" ")
+    return rest.strip() if first == NOTHING else None
 
 
 def read(text: str, where: str) -> list[Box]:
-    """Reads the column `boxes`: `left top right bottom` in [0, 1], several separated by `;`.
+    """Reads a cell: `left top right bottom` in [0, 1], several separated by `;`; `none`: no box.
 
     Raises:
       UserError: not four numbers in order; names `where`.
     """
+    if absent(text) is not None:
+        return []
     boxes = []
     for part in filter(None, (p.strip() for p in text.split(";"))):
         try:
@@ -29,7 +77,7 @@ def read(text: str, where: str) -> list[Box]:
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise registry.UserError(
                 f"{where}: the box {part!r} is not left top right bottom in fractions of the "
-                "image (0 to 1, left < right, top < bottom): correct it."
+                f"image (0 to 1, left < right, top < bottom), nor {NOTHING!r}: correct it."
             )
         boxes.append((left, top, right, bottom))
     return boxes

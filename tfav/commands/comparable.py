@@ -61,7 +61,8 @@ def check(workdirs: Sequence[str], planned: Sequence[plans.Plan]) -> bool:
 
 def _settings(its: plans.Plan) -> dict[str, Any]:
     """Returns what a run's config says of its evaluation, as far as it changes a figure's value."""
-    found = measurement.settings(its.config)
+    each = [measurement.settings(its.config, protocol) for protocol in its.protocols]
+    found = {name: value for settings in each for name, value in settings.items()}
     return {name: value for name, value in found.items() if name != "num_bootstrap"}
 
 

@@ -38,6 +38,7 @@ def evaluate(
     seed: int = evaluations.OWN_SEED,
     protocols: Sequence[str] = (),
     output: str = "",
+    binarise: str = "",
 ) -> Iterator[str]:
     """Evaluates runs, keeps each measurement in the run's folder, yields text to print.
 
@@ -52,6 +53,7 @@ def evaluate(
       seed: Random seed of the bootstrap resampling.
       protocols: rows of `table.PROTOCOLS` or dotted paths; none: those of the run's config.
       output: folder for `metrics.json` and plots, instead of the run's; empty: the run's.
+      binarise: how localisation makes a map say where, instead of the run's `eval.binarise`.
 
     Raises:
       UserError: a protocol that does not fit; several runs of unlike data, lists or protocols.
@@ -63,11 +65,14 @@ def evaluate(
         )
     if output:
         destinations.check_folder("output", output, "figures")
-    planned = [plans.plan(w, tags, lists_dir, directory, seed, protocols) for w in workdirs]
+    planned = [
+        plans.plan(w, tags, lists_dir, directory, seed, protocols, binarise) for w in workdirs
+    ]
     same = comparable.check(workdirs, planned)
     found = []
     for workdir, its in zip(workdirs, planned):
         run = models.trained(workdir)
+        run.config.eval.binarise = its.config.eval.binarise
         evaluated = _evaluate(run, its)
         yield tables.text_table(evaluated.results)
         yield from _write(workdir, output, its, evaluated)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ml_collections
 
-from tfav import config_file
+from tfav import config_file, registry
 from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.experiment import evaluations, measurement, models
@@ -69,6 +69,7 @@ def plan(
     directory: str = "",
     seed: int = evaluations.OWN_SEED,
     protocols: Sequence[str] = (),
+    binarise: str = "",
 ) -> Plan:
     """Returns what a run is to be evaluated on.
 
@@ -79,15 +80,23 @@ def plan(
       directory: the data; empty: that of the run.
       seed: Random seed of the bootstrap resampling.
       protocols: rows of `table.PROTOCOLS` or dotted paths; none: those of the run's config.
+      binarise: value of the config's `eval.binarise`; empty: that of the run.
 
     Raises:
-      UserError: no finished run, an unknown protocol or one that does not fit its recipe.
+      UserError: no finished run, an unknown protocol or one that does not fit its recipe, or a rule
+        that no protocol follows.
     """
     c = config_file.load(workdir)
+    c.eval.binarise = binarise or c.eval.binarise
     names = list(dict.fromkeys(protocols or c.eval.protocols))
     recipe = models.recipe_class(c)
     for name in names:
         table.fitting(name, recipe, c)
+    if binarise and "localisation" not in names:
+        raise registry.UserError(
+            f"--binarise={binarise} means nothing to {' and '.join(names)}, which draw no maps: "
+            "leave it out, or add localisation to --protocols."
+        )
     weights = measurement.weights_sha256(workdir)
     return make(c, names, tags, directory or c.data.directory, lists_dir, weights, seed)
 
@@ -120,6 +129,8 @@ def own(workdir: str, its: Plan) -> list[measurement.Measured]:
       its: the plan.
     """
     c, directory = its.config, its.index.directory
+    if c.eval.binarise != config_file.load(workdir).eval.binarise:
+        return []
     terms = dataclasses.replace(its, protocols=c.eval.protocols, tags=[evaluations.OWN_TAG])
     if its.seed != evaluations.OWN_SEED or not _same_folder(directory, c.data.directory):
         return []

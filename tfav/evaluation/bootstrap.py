@@ -71,6 +71,20 @@ def mean(value: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int) -
     return _replicates(means, len(count), 1, num_resamples, seed)
 
 
+def rows(
+    statistic: Callable[[np.ndarray], np.ndarray], num_rows: int, num_resamples: int, seed: int
+) -> np.ndarray:
+    """Returns the replicates of a figure of rows, each of which is a group of its own.
+
+    Args:
+      statistic: function of how often each row is drawn, [<= R, N] int, to the figures [<= R].
+      num_rows: N.
+      num_resamples: R; 0 gives none, as one row does.
+      seed: Random seed of the resamples.
+    """
+    return _replicates(statistic, num_rows, num_rows, num_resamples, seed)
+
+
 def roc_auc(
     score: ArrayLike, label: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ from tfav.evaluation import (
     linear_probe,
     list_tasks,
     localisation,
+    pair_retrieval,
     trials,
 )
 
@@ -20,6 +21,7 @@ METRICS = {
                 classification,
                 trials,
                 correspondence,
+                pair_retrieval,
                 localisation,
                 cluster_use,
                 linear_probe,

@@ -219,14 +219,14 @@ def own(workdir: str) -> Evaluation | None:
 def _other_terms(found: Evaluation, workdir: str, c: ml_collections.ConfigDict) -> str:
     """Returns in what the figures differ from the run's own terms; empty if in nothing."""
     starts = environment.starts(workdir)
-    wanted = {
-        "other data": ("data", starts[-1]["data_sha256"] if starts else None),
-        "other weights": ("weights", measurement.weights_sha256(workdir)),
-        "other settings (config.eval)": ("settings", measurement.settings(c)),
-    }
-    for words, (field, value) in wanted.items():
-        if any(getattr(m, field) != value for m in found.measured):
-            return words
+    data = starts[-1]["data_sha256"] if starts else None
+    weights = measurement.weights_sha256(workdir)
+    if any(m.data != data for m in found.measured):
+        return "other data"
+    if any(m.weights != weights for m in found.measured):
+        return "other weights"
+    if any(m.settings != measurement.settings(c, m.protocol) for m in found.measured):
+        return "other settings (config.eval)"
     return ""
 
 

@@ -13,6 +13,8 @@ from tfav.training import weights_file
 
 # Of a config's `eval`, what changes no figure: which protocols, and how many rows at a time.
 _NO_SETTING = ("protocols", "batch_size")
+# What changes the figures of one protocol alone: those of others stay what they were before it.
+_OF_ONE = {"binarise": "localisation"}
 
 
 class Measured(NamedTuple):
@@ -71,13 +73,17 @@ def measured(
       seed: Random seed.
     """
     hashes = {name: files.sha256(path) for name, path in lists.items()}
-    return Measured(protocol, tuple(tags), data, hashes, weights, settings(c), seed)
+    return Measured(protocol, tuple(tags), data, hashes, weights, settings(c, protocol), seed)
 
 
-def settings(c: ml_collections.ConfigDict) -> dict[str, Any]:
-    """Returns the fields of a config's `eval` that change figures."""
+def settings(c: ml_collections.ConfigDict, protocol: str) -> dict[str, Any]:
+    """Returns the fields of a config's `eval` that change the figures of a protocol."""
     its = json.loads(config_file.to_json(c))["eval"]
-    return {name: value for name, value in its.items() if name not in _NO_SETTING}
+    return {
+        name: value
+        for name, value in its.items()
+        if name not in _NO_SETTING and _OF_ONE.get(name, protocol) == protocol
+    }
 
 
 def weights_sha256(workdir: str) -> str:

@@ -13,6 +13,7 @@ What `y_true` and `y_pred` are, B rows each:
 | `Agreement` | any [B], not read | logits of two modalities, concatenated: [B, 2 C] |
 | `Cluster...` | any [B], not read | audio and image centres, concatenated: [B, K, 2 d] |
 | `Pair...` | any [B], not read | score of the matched pair, then of M mismatched ones: [B, 1 + M] |
+| `InfoNCE` | any [B], not read | audio and image embeddings, concatenated: [B, 2 D] |
 
 `keras.layers.Concatenate()` joins what has to be concatenated. All rows of a batch are held against
 each other, so an epoch's last, smaller batch has fewer negatives. Keras 3 hands labels over as
@@ -35,6 +36,7 @@ from tfav.keras.label_losses import Agreement, CrossEntropy
 from tfav.keras.pair_losses import (
     ClusterContrastive,
     ClusterMaxMargin,
+    InfoNCE,
     PairContrast,
     PairCorrespondence,
     PairHinge,
@@ -47,6 +49,7 @@ __all__ = [
     "ContrastiveAlignment",
     "CrossEntropy",
     "ExplicitAlignment",
+    "InfoNCE",
     "LiftedStructAlignment",
     "NPairAlignment",
     "NpairsAlignment",

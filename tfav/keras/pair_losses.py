@@ -109,3 +109,22 @@ class PairCorrespondence(Pair):
 
     def __init__(self, **options: Any):
         super().__init__({}, **options)
+
+
+@keras.saving.register_keras_serializable("tfav")
+class InfoNCE(loss.Loss):
+    """InfoNCE in both directions, all other rows being negatives: `losses.info_nce`.
+
+    Args:
+      scale: Factor of the cosines, one over the temperature.
+      **options: `reduction`, `name` and `dtype`.
+    """
+
+    function = staticmethod(pairs.info_nce)
+
+    def __init__(self, scale: float, **options: Any):
+        super().__init__({"scale": scale}, **options)
+
+    def rows(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each row, [B], of embeddings [B, 2 D]."""
+        return pairs.info_nce(*self.halves(y_pred, "embeddings"), **self.arguments)

@@ -21,6 +21,7 @@ from tfav.layers.resnet_body import BasicBlock, ResNet
 from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
+from tfav.layers.temperature import Temperature
 
 __all__ = [
     "BasicBlock",
@@ -46,6 +47,7 @@ __all__ = [
     "SoftClustering",
     "SqueezeExcite",
     "Tail",
+    "Temperature",
     "BlendingWeights",
     "IdentityWeights",
     "MovingMean",

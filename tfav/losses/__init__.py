@@ -7,7 +7,14 @@ they prepare pairs, or say what a run should watch.
 from tfav.losses.addons import lifted_struct, npairs, triplet_semihard
 from tfav.losses.alignment import contrastive, explicit, n_pair, supervised_contrastive, triplet
 from tfav.losses.multimodal import agreement
-from tfav.losses.pairs import cluster_contrastive, contrast, correspondence, hinge, max_margin
+from tfav.losses.pairs import (
+    cluster_contrastive,
+    contrast,
+    correspondence,
+    hinge,
+    info_nce,
+    max_margin,
+)
 from tfav.losses.softmax import cross_entropy
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "cross_entropy",
     "explicit",
     "hinge",
+    "info_nce",
     "lifted_struct",
     "max_margin",
     "n_pair",

@@ -1,4 +1,6 @@
-"""Losses of audio and images that belong together or do not, without any label (DMC, L3).
+"""Losses of audio and images that belong together or do not, without any label.
+
+DMC's, L3's, and InfoNCE.
 
 Row i is a matched pair. A mismatched pair keeps the image and takes the audio of another row of the
 global batch. Losses return one value per row of this replica; the caller sums them and divides by
@@ -10,6 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfav import registry
+from tfav.losses import softmax
 from tfav.ops import distributed, precision, similarity
 
 NEGATIVES = ("derangement", "all")
@@ -45,17 +48,22 @@ def mismatches(
     """
     if negatives not in NEGATIVES:
         raise registry.UserError(f"negatives={negatives!r}: choose one of {', '.join(NEGATIVES)}.")
+    total, own = num_rows * distributed.num_replicas(), _own(num_rows)
+    if negatives == "all":
+        return (own[:, tf.newaxis] + tf.range(1, total)) % total
+    other = derangement(total, tf.zeros([2], tf.int32) if seed is None else seed)
+    return tf.gather(other, own)[:, tf.newaxis]
+
+
+def _own(num_rows: tf.Tensor | int) -> tf.Tensor:
+    """Returns the places in the global batch of this replica's rows, [b], checked to be several."""
     total = num_rows * distributed.num_replicas()
     alone = "a batch of one pair has no mismatch: give --config.train.batch_size=2 or more."
     if tf.get_static_value(total) == 1:
         raise registry.UserError(alone)
     check = tf.debugging.assert_greater(total, 1, message=alone)
     with tf.control_dependencies([] if check is None else [check]):
-        own = distributed.replica_id() * num_rows + tf.range(num_rows)
-    if negatives == "all":
-        return (own[:, tf.newaxis] + tf.range(1, total)) % total
-    other = derangement(total, tf.zeros([2], tf.int32) if seed is None else seed)
-    return tf.gather(other, own)[:, tf.newaxis]
+        return distributed.replica_id() * num_rows + tf.range(num_rows)
 
 
 def compare(
@@ -171,6 +179,31 @@ def correspondence(matched: tf.Tensor, mismatched: tf.Tensor) -> tf.Tensor:
       mismatched: Logits of the mismatched pairs, [b, M].
     """
     return 0.5 * (tf.nn.softplus(-matched) + tf.reduce_mean(tf.nn.softplus(mismatched), axis=1))
+
+
+def info_nce(audio: tf.Tensor, image: tf.Tensor, scale: tf.Tensor | float) -> tf.Tensor:
+    """Returns InfoNCE in both directions, their mean, float32 [b] (van den Oord et al., 2018).
+
+    `l_i = 1/2 (lse_j(s c_ij) - s c_ii) + 1/2 (lse_j(s c_ji) - s c_ii)` with the cosine `c_ij` of
+    audio i and image j, j over the global batch. A model that knows nothing has ln N.
+
+    Args:
+      audio: Audio embeddings [b, D] of any norm; row i belongs to row i of the images.
+      image: Image embeddings [b, D] of any norm.
+      scale: Factor s of the cosines, one over the temperature, [].
+
+    Raises:
+      UserError: The batch has one row.
+    """
+    audio, image = similarity.normalize(audio), similarity.normalize(image)
+    own = _own(image.shape[0] or tf.shape(image)[0])
+    rows = [
+        softmax.cross_entropy(
+            tf.matmul(scale * one, distributed.gather(other), transpose_b=True), own
+        )
+        for one, other in ((audio, image), (image, audio))
+    ]
+    return 0.5 * tf.add_n(rows)
 
 
 def max_margin(

@@ -1,7 +1,7 @@
 """What recipes share that learn from audio and images of the same moment, without labels."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import keras
 import tensorflow as tf
@@ -76,11 +76,7 @@ class Correspondence(recipe.Recipe):
         seed: int,
     ):
         super().__init__(encoders, heads, tables={"mismatches": Steps()})
-        if set(encoders) != set(MODALITIES):
-            raise registry.UserError(
-                f"this recipe pairs audio and image, and --config.modalities={tuple(encoders)}: "
-                "give ('audio', 'image')."
-            )
+        check_modalities(encoders)
         for field, value, choices in (
             ("negatives", negatives, pairs.NEGATIVES),
             ("pooling", pooling, POOLINGS),
@@ -149,6 +145,15 @@ class Correspondence(recipe.Recipe):
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         """Returns how well each audio fits each image, [B, N]: larger is closer."""
         raise NotImplementedError(f"{type(self).__name__} does not say how pairs score")
+
+
+def check_modalities(encoders: Collection[str]) -> None:
+    """Raises UserError unless the encoders are of audio and image."""
+    if set(encoders) != set(MODALITIES):
+        raise registry.UserError(
+            f"this recipe pairs audio and image, and --config.modalities={tuple(encoders)}: give "
+            "('audio', 'image')."
+        )
 
 
 def matches(matched: tf.Tensor, mismatched: tf.Tensor) -> dict[str, tf.Tensor]:

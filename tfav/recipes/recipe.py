@@ -101,6 +101,13 @@ class Recipe:
             return encoder(batch[modality], batch.get(length), training=training)
         return encoder(batch[modality], training=training)
 
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what an artefact says of what was learnt beside its weights; by default nothing.
+
+        Numbers and texts, by names that `artefacts.Facts` has.
+        """
+        return {}
+
     @property
     def embedding_size(self) -> dict[str, int]:
         """Returns D of what `embed` returns for each modality."""

@@ -91,4 +91,4 @@ class Clusters(NamedTuple):
 
 def is_hit(heat: np.ndarray, boxes: Sequence[boxes_lib.Box]) -> bool | None:
     """Says whether the maximum of a map [H, W] lies inside a box; None without a box."""
-    return localisation.points_inside(heat, localisation.consensus(boxes)) if boxes else None
+    return localisation.points_inside(heat, localisation.union(boxes)) if boxes else None

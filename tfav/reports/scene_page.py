@@ -79,7 +79,7 @@ def verdict(scene: Scene) -> str:
     if scene.heat.max() == scene.heat.min():
         return "The map is the same everywhere: it points nowhere."
     if scene.hit is None:
-        return "Nobody marked this image."
+        return "No box is marked in this image."
     return f"The maximum lies {'inside a box' if scene.hit else 'outside every box'}."
 
 

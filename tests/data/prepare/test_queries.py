@@ -41,7 +41,7 @@ def test_all_lists_of_both_directions_and_strata_are_drawn(tmp_path):
     expected = {f"match_{d}_{n}_val.txt" for d in ("v2f", "f2v") for n in range(2, 9)}
     expected |= {f"match_g_{d}_{n}_val.txt" for d in ("v2f", "f2v") for n in range(2, 5)}
     expected |= {f"verify{g}_{d}_val.txt" for d in ("v2f", "f2v") for g in ("", "_g")}
-    expected |= {f"retrieval_{d}_val.txt" for d in ("v2f", "f2v")}
+    expected |= {f"retrieval{g}_{d}_val.txt" for d in ("v2f", "f2v") for g in ("", "_g")}
     # 8 identities: no 1:9 and 1:10; 4 of each gender: no same-gender 1:5 and above.
     assert set(found) == expected
 
@@ -100,6 +100,23 @@ def test_retrieval_names_all_probes_and_the_whole_gallery(tmp_path):
     assert "p9/" not in found["match_v2f_2_val.txt"]
 
 
+def test_same_gender_retrieval_has_a_gallery_per_gender_with_all_who_are_of_it(tmp_path):
+    # p8 and p9 have faces only: they stand in the gallery of their gender, and p9, whose gender is
+    # not known, in none. p0, p2, p4, p6 are f with 2, 4, 3, 2 voices; the others m with 3, 2, 4, 3.
+    people = [*PEOPLE, ("p8", "m", 0, 2), ("p9", "", 0, 2)]
+    lines = _lines(_lists(_index(tmp_path, people))["retrieval_g_v2f_val.txt"])
+    names = [sorted({item.split("/")[0] for item in line}) for line in lines]
+    women, men = ["p0", "p2", "p4", "p6"], ["p1", "p3", "p5", "p7"]
+    assert names == [women, women, men, [*men, "p8"]]
+    # Faces: 1, 3, 1, 3 of the women; 2, 4, 2, 4 of the men and 2 of p8.
+    assert [len(line) for line in lines] == [11, 8, 12, 14]
+
+
+def test_one_identity_of_a_gender_gives_no_same_gender_retrieval(tmp_path):
+    found = _lists(_index(tmp_path, PEOPLE[:3]))  # f, m, f: every item of m would be right
+    assert "retrieval_v2f_val.txt" in found and "retrieval_g_v2f_val.txt" not in found
+
+
 def test_a_list_depends_on_seed_and_name_only(tmp_path):
     index = _index(tmp_path, PEOPLE)
     everything, two = _lists(index), _lists(index, sizes=(2,), match_only=True)
@@ -111,7 +128,9 @@ def test_a_list_depends_on_seed_and_name_only(tmp_path):
 
 def test_lists_are_the_same_on_every_machine(tmp_path):
     found = _lists(_index(tmp_path, PEOPLE), sizes=(2, 3))
-    text = "".join(found[name] for name in sorted(found))
+    # The bytes of before there were lists of retrieval within a gender; those follow of the data.
+    drawn = sorted(name for name in found if not name.startswith("retrieval_g"))
+    text = "".join(found[name] for name in drawn)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "adc65ab31111d3b8"
 
 

@@ -1,6 +1,7 @@
 """Sources of sounds and of videos without labels: ESC-50, acoustic scenes, Flickr-SoundNet."""
 
 import collections
+import json
 
 import numpy as np
 import pytest
@@ -13,7 +14,15 @@ from tfav import registry
 from tfav.annotations import boxes
 from tfav.data import shards
 from tfav.data.prepare import dataset, manifest
-from tfav.data.prepare.sources import dcase2014, esc50, flickr_soundnet, videos
+from tfav.data.prepare.sources import (
+    dcase2014,
+    esc50,
+    extended,
+    flickr_soundnet,
+    is3,
+    vggss,
+    videos,
+)
 
 
 def sound(path, seconds=0.2):
@@ -284,7 +293,7 @@ def test_annotated_pairs_have_their_boxes(tmp_path, place):
         ("11", "test", "11"),
         ("12", "test", "12"),
     ]
-    drawn = boxes.read(rows[0].extra["boxes"], "11")
+    drawn = boxes.read(rows[0].extra["annotations"], "11")
     assert drawn == [(0, 0.25, 0.5, 1), (0.25, 0, 1, 0.5)]
     sight, heard = (str(tmp_path / part) for part in place.format("11", "11").split())
     assert (rows[0].image, rows[0].audio) == (sight, heard)
@@ -293,3 +302,134 @@ def test_annotated_pairs_have_their_boxes(tmp_path, place):
     write(tmp_path / "flickr_test.csv", "13")
     with pytest.raises(registry.UserError, match="no 13.xml, which --split_csv lists"):
         flickr_soundnet.rows(manifest.Options(root=str(tmp_path), split_csv=[listed]))
+
+
+# --- Images in which nothing sounds, VGG-SS, IS3: in the format of the official files
+
+EXTENDED = "video,audio,label"
+
+
+def test_the_list_of_extended_flickr_soundnet_adds_pairs_in_which_nothing_sounds(tmp_path):
+    for name in ("11", "12"):
+        annotate(tmp_path / "Annotations" / f"{name}.xml", (0, 64, 128, 256))
+        touch(tmp_path, f"frames/{name}.jpg", f"audio/{name}.wav")
+    silent = write(tmp_path / "flickr_test_plus_silent.csv", EXTENDED, "11,12,non-sounding")
+    rows = flickr_soundnet.rows(manifest.Options(root=str(tmp_path), split_csv=[silent]))
+    assert [row.id for row in rows] == ["11", "12", "11+12"]
+    last = rows[-1]
+    assert (last.image, last.audio) == (
+        str(tmp_path / "frames/11.jpg"),
+        str(tmp_path / "audio/12.wav"),
+    )
+    assert last.extra == {"annotations": "none"} and boxes.absent("none") == ""
+    kept = write(tmp_path / "flickr_test.csv", "12")
+    both = manifest.Options(root=str(tmp_path), split_csv=[kept, silent])
+    assert [row.id for row in flickr_soundnet.rows(both)] == ["12", "11+12"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("11,,non-sounding", "line 2 names no video or no audio"),
+        ("11,12,non-sounding\n11,12,non-sounding", "line 3 names the pair 11, 12 again"),
+        ("11,12", "line 2 has 2 cells and the header has 3"),
+    ],
+)
+def test_an_extended_list_that_cannot_be_is_named_with_its_line(tmp_path, line, sentence):
+    with pytest.raises(registry.UserError, match=sentence):
+        extended.read([write(tmp_path / "silent.csv", EXTENDED, line)])
+
+
+def test_a_line_of_an_extended_list_that_is_not_silent_keeps_its_video(tmp_path):
+    path = write(tmp_path / "all.csv", EXTENDED, "11,11,sounding", "12,13,non-sounding")
+    assert extended.read([path]) == ({"11"}, [("12", "13")])
+
+
+def vggss_folder(folder, *entries):
+    write(folder / "vggss.json", json.dumps(entries))
+    touch(folder, "frames/a_000030.jpg", "audio/a_000030.wav", "frames/b_000001.jpg")
+    return manifest.Options(root=str(folder))
+
+
+COWS = {
+    "file": "a_000030",
+    "class": "cow lowing",
+    # Two cows, one that reaches over the edge, and what the official file has, too: a point.
+    "bbox": [[0.1, 0.25, 0.5, 1.0], [0.5, -0.01, 1.01, 0.5], [0.00625, 0.0156, 0.00625, 0.0156]],
+}
+
+
+def test_vggss_has_a_box_per_thing_that_sounds(tmp_path, caplog):
+    options = vggss_folder(tmp_path, COWS)
+    (row,) = vggss.rows(options)
+    assert (row.id, row.split, row.label) == ("a_000030", "test", "cow lowing")
+    assert boxes.read(row.extra["objects"], "x") == [(0.1, 0.25, 0.5, 1.0), (0.5, 0.0, 1.0, 0.5)]
+    assert row.image == str(tmp_path / "frames/a_000030.jpg")
+    assert "1 boxes of" in caplog.text and "have no area and are left out" in caplog.text
+    silent = write(
+        tmp_path / "vggss_test_plus_silent.csv", EXTENDED, "b_000001,b_000001,non-sounding"
+    )
+    listed = write(tmp_path / "vggss_test.csv", "a_000030")
+    rows = vggss.rows(changed(options, split_csv=[listed, silent]))
+    assert [(row.id, row.label) for row in rows[1:]] == [("b_000001+b_000001", "non-sounding")]
+    assert rows[1].extra["objects"] == "none" and not rows[1].problem
+
+
+def test_a_frame_without_a_box_of_any_area_is_a_bad_row_and_counted(tmp_path):
+    flat = {"file": "b_000001", "class": "dog", "bbox": [[0.2, 1.0, 0.7, 1.0]]}
+    options = vggss_folder(tmp_path, COWS, flat)
+    rows = vggss.rows(options)
+    assert [row.problem for row in rows] == ["", "has no box with an area"]
+    for name in ("a_000030", "b_000001"):
+        sound(tmp_path / "audio" / f"{name}.wav")
+        Image.new("RGB", (24, 20), (9, 99, 200)).save(tmp_path / "frames" / f"{name}.jpg")
+    settings = dataset.Settings(output=str(tmp_path / "out"), source="vggss", max_bad_fraction=0.5)
+    report = dataset.prepare(rows, settings)
+    assert list(shards.Index.read(tmp_path / "out").id) == ["a_000030"]
+    assert "has no box with an area" in (tmp_path / "out" / "bad_rows.csv").read_text(), report
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[", "vggss.json cannot be read as JSON"),
+        ("{}", "vggss.json is no list of annotations"),
+        ('[{"file": "a", "class": "b"}]', "entry 0 has no 'bbox'"),
+        (
+            '[{"file": "a", "class": "b", "bbox": [[1, 2, 3]]}]',
+            r"a: the box \[1, 2, 3\] is not left, top, right and bottom",
+        ),
+        (
+            '[{"file": "a", "class": "b", "bbox": [["x", 0, 1, 1]]}]',
+            r"the box \['x', 0, 1, 1\] is not",
+        ),
+    ],
+)
+def test_a_file_of_vggss_that_is_another_is_a_sentence(tmp_path, text, sentence):
+    touch(tmp_path, "frames/a.jpg")
+    write(tmp_path / "vggss.json", text)
+    with pytest.raises(registry.UserError, match=sentence):
+        vggss.rows(manifest.Options(root=str(tmp_path)))
+
+
+def test_a_list_that_names_a_frame_which_is_not_annotated_is_refused(tmp_path):
+    options = vggss_folder(tmp_path, COWS)
+    listed = write(tmp_path / "vggss_test.csv", "c_000001")
+    with pytest.raises(registry.UserError, match="has no c_000001, which --split_csv lists"):
+        vggss.rows(changed(options, split_csv=[listed]))
+
+
+def test_is3_has_a_row_per_source_with_a_box_in_pixels_of_224(tmp_path):
+    names = ("accordion_female_10438_accordion", "accordion_female_10438_female")
+    touch(tmp_path, *(f"images/{n}.jpg" for n in names), *(f"audio_wav/{n}.wav" for n in names))
+    corners = ([56.0, 112.0, 168.0, 224.0], [0.0, 0.0, 224.0, 0.0])
+    entries = [
+        {"image": f"/x/visual_frames/{n}.jpg", "audio": f"/x/audio_wav/{n}.wav", "gt_box": box}
+        for n, box in zip(names, corners)
+    ]
+    write(tmp_path / "IS3_annotation.json", json.dumps(entries))
+    first, second = is3.rows(manifest.Options(root=str(tmp_path)))
+    assert (first.id, first.label, first.split) == (names[0], "accordion", "test")
+    assert boxes.read(first.extra["objects"], "x") == [(0.25, 0.5, 0.75, 1.0)]
+    assert first.audio == str(tmp_path / "audio_wav" / f"{names[0]}.wav")
+    assert (second.label, second.problem) == ("female", "has no box with an area")

@@ -12,6 +12,7 @@ from tfav import registry
 from tfav.annotations import boxes as boxes_lib
 from tfav.data.prepare import manifest, sources
 from tfav.data.synthetic import scenes
+from tfav.data.synthetic import toys as toys_lib
 
 SMALL = {"train": 5, "val": 2, "test": 3, "solo": 4}
 NUM_KINDS = len(scenes.KINDS)
@@ -52,7 +53,7 @@ def test_a_file_does_not_depend_on_how_many_others_there_are(corpus, tmp_path):
 def test_the_manifest_says_which_toys_play_and_where_they_are(corpus):
     with open(corpus / "manifest.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == ("id", "split", "label", "audio", "image", "boxes", "kinds")
+    assert tuple(rows[0]) == ("id", "split", "label", "audio", "image", "objects", "kinds")
     assert collections.Counter(row["split"] for row in rows) == SMALL
     for row in rows:
         split, number = row["id"].split("_")
@@ -62,8 +63,36 @@ def test_the_manifest_says_which_toys_play_and_where_they_are(corpus):
         playing = 1 if split == "solo" else len(names)
         assert row["label"] == "+".join(sorted(names[:playing]))
         assert row["kinds"] == "+".join(sorted(names))
-        boxes = boxes_lib.read(row["boxes"], row["id"])
+        boxes = boxes_lib.read(row["objects"], row["id"])
         assert boxes == [tuple(edge / 64 for edge in box) for box in scene.boxes[:playing]]
+
+
+def test_every_other_scene_of_mixed_has_a_sound_that_nothing_in_it_makes(tmp_path):
+    rows = scenes.write_corpus(tmp_path, seed=3, num_scenes={"mixed": 8})
+    absent = [boxes_lib.absent(row["objects"]) for row in rows]
+    assert absent == [None, "silence", None, "noise", None, "off-screen", None, "silence"]
+    for number, row in enumerate(rows):
+        scene, _, _ = scenes.scene(3, "mixed", number)
+        wave, _ = soundfile.read(tmp_path / row["audio"])
+        level = 20 * np.log10(np.sqrt(np.mean(wave**2)))
+        if absent[number] is None:
+            assert row["label"] == scenes.KINDS[scene.kinds[0]].name
+            assert len(boxes_lib.read(row["objects"], "x")) == 1
+        else:
+            assert row["label"] == absent[number] == scene.absent and scene.num_playing == 0
+            assert boxes_lib.read(row["objects"], "x") == []
+        # Quiet rooms lie at -66 to -60 dB, all else at -26 to -18.
+        assert (level < -59) if absent[number] == "silence" else (-27 < level < -17)
+
+
+def test_what_plays_off_screen_is_no_toy_of_the_picture(monkeypatch):
+    played = []
+    monkeypatch.setattr(toys_lib, "play", lambda kinds, rng: played.append(list(kinds)))
+    for number in range(5, 600, 6):
+        scene, _, _ = scenes.scene(3, "mixed", number)
+        (kind,) = played[-1]
+        assert scene.absent == "off-screen" and kind not in scene.kinds
+    assert len({kind for (kind,) in played}) == NUM_KINDS
 
 
 def test_every_file_decodes_at_its_rate_and_size(corpus):
@@ -99,8 +128,9 @@ def test_the_source_draws_as_many_scenes_as_asked_and_refuses_one(tmp_path):
         "val": 3,
         "test": 4,
         "solo": 4,
+        "mixed": 4,
     }
-    assert all(row.extra["boxes"] for row in found)
+    assert all(row.extra["objects"] for row in found)
 
 
 def test_the_source_replaces_a_corpus_only_when_asked_and_nothing_else_ever(corpus, tmp_path):
@@ -178,14 +208,16 @@ def bands(wave):
 
 def test_timbre_tells_every_kind():
     rng = np.random.default_rng(5)
-    clips = np.array([[bands(scenes.play([k], rng)) for _ in range(12)] for k in range(NUM_KINDS)])
+    clips = np.array(
+        [[bands(toys_lib.play([k], rng)) for _ in range(12)] for k in range(NUM_KINDS)]
+    )
     known, new = clips[:, :6].mean(axis=1), clips[:, 6:]
     distance = np.linalg.norm(new[:, :, None] - known, axis=3)
     assert np.mean(distance.argmin(axis=2) == np.arange(NUM_KINDS)[:, None]) > 0.95
 
 
 def test_several_toys_sound_in_turns_each_as_often_as_the_others():
-    wave = scenes.play([2, 4], np.random.default_rng(1)).astype(np.float64)
+    wave = toys_lib.play([2, 4], np.random.default_rng(1)).astype(np.float64)
     # A whistle (2270 .. 2540 Hz) and a siren (610 .. 1380 Hz and, weaker, three times that) have
     # three of six turns each.
     spectrum = np.abs(np.fft.rfft(wave.reshape(6, 4800) * np.hanning(4800))) ** 2

@@ -10,7 +10,7 @@ from tfav import tensors
 from tfav.commands.pages import page_kind
 from tfav.commands.protocols import by_maps, by_pairs, protocol
 from tfav.data import shards
-from tfav.evaluation import correspondence
+from tfav.evaluation import correspondence, pair_retrieval
 from tfav.experiment import inputs, models
 from tfav.inference import recipe_embedder
 from tfav.recipes import grids, outputs
@@ -52,12 +52,14 @@ class PageOfPairs(page_kind.PageKind):
         scorer = by_pairs.Scorer(c, run.recipe)
         sampled = {"num_bootstrap": context.num_bootstrap, "seed": context.seed}
         for tag in context.tags:
-            part = by_pairs.paired(c, context.index.select(tag))
-            score = scorer.score(part)
-            results += correspondence.evaluate(score, part.label, tag=tag, **sampled)
+            pairs = by_pairs.paired(c, context.index.select(tag))
+            score = scorer.score(pairs)
+            results += correspondence.evaluate(score, pairs.label, tag=tag, **sampled)
+            results += pair_retrieval.evaluate(score, tag=tag, **sampled)
+            part = by_pairs.paired(c, context.index.select(tag), negatives=True)
             grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
-            marked = np.flatnonzero(by_maps.marked(c, part))
-            if len(grids) and len(marked) and models.items(c)["image"].num_frames == 1:
+            marked = np.flatnonzero(by_maps.marked(c, part)) if len(grids) else []
+            if len(marked) and models.items(c)["image"].num_frames == 1:
                 of_marked = [grids[row] for row in marked]
                 results += by_maps.figures(context, tag, part.take(marked), of_marked)
             kept[tag] = _Split(part, grids)
@@ -96,7 +98,7 @@ def _scenes(run: models.Trained, split: _Split, count: int, seed: int) -> scene_
     They are drawn at random among each; rows that nobody marked come where none is marked.
     """
     part, grids = split.part, [_first_frame(grid, 2) for grid in split.grids]
-    boxes = by_maps.boxes(part) if by_maps.COLUMN in part.extra else [[]] * len(part)
+    boxes = [marks.boxes for marks in by_maps.marks(part)]
     hit = [scene_examples.is_hit(grid, of_row) for grid, of_row in zip(grids, boxes)]
     draw = np.random.default_rng(seed).permutation(len(part)).tolist()
     kinds = {kind: [row for row in draw if hit[row] is kind] for kind in (True, False, None)}

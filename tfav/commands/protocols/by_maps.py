@@ -1,4 +1,6 @@
-"""Evaluates a run by where it says a sound comes from, against annotators' boxes."""
+"""Evaluates a run by where it says a sound comes from, against boxes of what sounds."""
+
+from typing import NamedTuple
 
 import ml_collections
 import numpy as np
@@ -7,7 +9,7 @@ import tqdm
 
 from tfav import registry
 from tfav.annotations import boxes as boxes_lib
-from tfav.commands.protocols import protocol
+from tfav.commands.protocols import by_pairs, protocol
 from tfav.data import shards
 from tfav.evaluation import localisation
 from tfav.evaluation.result import Result
@@ -15,7 +17,17 @@ from tfav.experiment import inputs, models
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
-COLUMN = "boxes"
+
+class Marks(NamedTuple):
+    """What is marked in the image of a row.
+
+    Attributes:
+      boxes: in fractions of the square that the image is fitted into; none of a negative.
+      absent: what is heard where nothing in the image sounds, empty if unsaid; None of boxes.
+    """
+
+    boxes: list[boxes_lib.Box]
+    absent: str | None
 
 
 class Localisation(protocol.Protocol):
@@ -51,16 +63,40 @@ class Localisation(protocol.Protocol):
 def figures(
     context: protocol.Context, tag: str, part: shards.Index, grids: list[np.ndarray]
 ) -> list[Result]:
-    """Returns the figures of the maps of rows with boxes."""
+    """Returns the figures of the maps of rows with boxes.
+
+    A map is as sure as the recipe, where it scores pairs, is of the row's own pair.
+    """
+    marked = marks(part)
+    confidence = None
+    if outputs.scores_pairs(context.run.recipe) and any(m.absent is not None for m in marked):
+        confidence = by_pairs.Scorer(context.config, context.run.recipe).own(part)
     return localisation.evaluate(
-        grids, boxes(part), tag=tag, num_bootstrap=context.num_bootstrap, seed=context.seed
+        grids,
+        [m.boxes for m in marked],
+        tag=tag,
+        truth=localisation.TRUTH[boxes_lib.meaning(column(part), part.info["source"])],
+        rule=context.config.eval.binarise,
+        confidence=confidence,
+        absent=[m.absent or "" for m in marked],
+        num_bootstrap=context.num_bootstrap,
+        seed=context.seed,
     )
 
 
+def column(part: shards.Index) -> str:
+    """Returns which column of the data holds boxes; empty where none does.
+
+    Raises:
+      UserError: the data does not say how to read it.
+    """
+    return boxes_lib.column(part.extra, part.info["source"], part.directory)
+
+
 def marked(c: ml_collections.ConfigDict, part: shards.Index) -> np.ndarray:
-    """Returns [N] bool: which rows hold audio, image and boxes."""
+    """Returns [N] bool: which rows hold audio, image and a cell of boxes, or of their absence."""
     both = np.all([part.held(m) for m in c.modalities], axis=0)
-    return both & (part.extra.get(COLUMN, np.full(len(part), "")) != "")
+    return both & (part.extra.get(column(part), np.full(len(part), "")) != "")
 
 
 def with_boxes(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index:
@@ -73,26 +109,27 @@ def with_boxes(c: ml_collections.ConfigDict, part: shards.Index) -> shards.Index
     if not len(rows):
         raise registry.UserError(
             f"no row of split {part.split[0]} in {part.directory} has audio, image and a column "
-            f"{COLUMN}, which localisation is evaluated on: give annotated rows, see "
-            "docs/datasets.md."
+            f"{' or '.join(boxes_lib.COLUMNS)}, which localisation is evaluated on: give annotated "
+            "rows, see docs/datasets.md."
         )
     return part.take(rows)
 
 
-def boxes(part: shards.Index) -> list[list[boxes_lib.Box]]:
-    """Returns each row's boxes in fractions of the square that its image is fitted into."""
+def marks(part: shards.Index) -> list[Marks]:
+    """Returns what is marked in each row's image; nothing where nobody marked anything."""
+    name = column(part)
+    cells = part.extra[name] if name else [""] * len(part)
     found = []
-    for row, text in enumerate(part.extra[COLUMN]):
+    for row, text in enumerate(cells):
         width, height = int(part.width[row]), int(part.height[row])
         side = max(width, height)
         x, y = (side - width) / 2 / side, (side - height) / 2 / side
         across, down = width / side, height / side
-        found.append(
-            [
-                (x + left * across, y + top * down, x + right * across, y + bottom * down)
-                for left, top, right, bottom in boxes_lib.read(text, part.id[row])
-            ]
-        )
+        boxes = [
+            (x + left * across, y + top * down, x + right * across, y + bottom * down)
+            for left, top, right, bottom in boxes_lib.read(text, part.id[row])
+        ]
+        found.append(Marks(boxes, boxes_lib.absent(text)))
     return found
 
 

@@ -6,6 +6,7 @@ import ml_collections
 import numpy as np
 
 from tfav import registry
+from tfav.annotations import boxes
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import correspondence
@@ -62,18 +63,27 @@ class Correspondence(protocol.Protocol):
         return validate
 
 
-def paired(c: ml_collections.ConfigDict, part: shards.Index, otherwise: str = "") -> shards.Index:
+def paired(
+    c: ml_collections.ConfigDict,
+    part: shards.Index,
+    otherwise: str = "",
+    negatives: bool = False,
+) -> shards.Index:
     """Returns the rows of a split that hold both modalities, at least two.
 
     Args:
       c: Config of the run.
       part: rows of one split.
       otherwise: what else a user may do, for the sentence.
+      negatives: whether rows also count of which the data says that nothing in the image sounds.
 
     Raises:
       UserError: there are fewer.
     """
     both = np.all([part.held(m) for m in c.modalities], axis=0)
+    for column in () if negatives else boxes.COLUMNS:
+        cells = part.extra.get(column, [""] * len(part))
+        both &= np.array([boxes.absent(text) is None for text in cells], bool)
     if np.count_nonzero(both) < 2:
         raise registry.UserError(
             f"{part.directory} has {np.count_nonzero(both)} rows with audio and image in its split "
@@ -97,15 +107,32 @@ class Scorer:
 
     def score(self, part: shards.Index) -> np.ndarray:
         """Returns [N, N]: how well the audio of row i fits the image of row j."""
+        sides = self._sides(part)
+        blocks = [
+            np.asarray(self._pair_scores(sides["audio"][rows], sides["image"]))
+            for rows in _blocks(len(part))
+        ]
+        return np.concatenate(blocks)
+
+    def own(self, part: shards.Index) -> np.ndarray:
+        """Returns [N]: how well the audio of each row fits its own image."""
+        sides = self._sides(part)
+        blocks = [
+            np.diag(self._pair_scores(sides["audio"][rows], sides["image"][rows]))
+            for rows in _blocks(len(part))
+        ]
+        return np.concatenate(blocks)
+
+    def _sides(self, part: shards.Index) -> dict[str, np.ndarray]:
+        """Returns what each row is represented by, [N, ...] of each modality."""
         ids = dict.fromkeys(self._config.modalities, part.id.tolist())
         found = inputs.embeddings(self._config, self._represent.embed, part.directory, ids)
         sides = {}
         for modality, vectors in found.items():
             flat = np.stack([vectors[name] for name in part.id])
             sides[modality] = flat.reshape([len(part), *self._shapes[modality]])
-        rows = range(0, len(part), _BLOCK_ROWS)
-        blocks = [
-            np.asarray(self._pair_scores(sides["audio"][i : i + _BLOCK_ROWS], sides["image"]))
-            for i in rows
-        ]
-        return np.concatenate(blocks)
+        return sides
+
+
+def _blocks(num_rows: int) -> list[slice]:
+    return [slice(i, i + _BLOCK_ROWS) for i in range(0, num_rows, _BLOCK_ROWS)]

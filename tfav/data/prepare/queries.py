@@ -17,6 +17,7 @@ from absl import logging
 from tfav import files
 from tfav.annotations import list_folder, lists
 from tfav.data import shards
+from tfav.data.prepare import candidates
 
 SIZES = tuple(range(2, 11))
 GALLERIES_PER_PROBE = 3
@@ -119,7 +120,8 @@ def seeded(
     identity and N - 1 random other identities' items. Other identities come up as often as they
     have probes (as in the official lists), so that a candidate's identity does not tell whether it
     is the right one. Verification: one of the two candidates of every 1:2 query. Retrieval: all
-    probes, and the whole other modality. `_g` lists: all candidates share the probe's gender.
+    probes, and the whole other modality. `_g` lists: all candidates share the probe's gender; of
+    retrieval there is one gallery per gender.
 
     Args:
       index: of the prepared data; gender is its column `gender`.
@@ -134,10 +136,10 @@ def seeded(
     """
     rows = index.take(np.flatnonzero(index.split == split))
     for direction, (probe, gallery) in lists.MODALITIES.items():
-        pool = _Pool(_items(rows, probe), _items(rows, gallery))
+        pool = candidates.Pool(rows, probe, gallery)
         for stratum in lists.STRATA:
             same_gender = stratum == "same_gender"
-            groups, obstacle = pool.groups(rows if same_gender else None)
+            groups, obstacle = pool.groups(same_gender)
             fewest = min((len(group) for group in groups), default=0)
             drawn = [n for n in sizes if n <= fewest]
             if len(drawn) < len(sizes):
@@ -161,74 +163,12 @@ def seeded(
                         queries[:, 0].tolist(), queries[np.arange(len(kept)), kept].tolist()
                     )
                     yield verify.file, "".join(f"{a} {b}\n" for a, b in pairs)
-        if not match_only and len(pool.probe_id):
-            name = lists.ListName("retrieval", "unrestricted", direction, None, split)
-            yield name.file, " ".join(pool.probe_id) + "\n" + " ".join(pool.whole_gallery) + "\n"
+            name = lists.ListName("retrieval", stratum, direction, None, split)
+            if not match_only and fewest >= (2 if same_gender else 1):
+                galleries = pool.galleries(groups, same_gender)
+                yield name.file, "".join(" ".join(line) + "\n" for line in galleries)
 
 
 def _generator(seed: int, file: str) -> np.random.Generator:
     words = np.frombuffer(hashlib.sha256(file.encode()).digest(), dtype="<u4")
     return np.random.default_rng([seed, *words.tolist()])
-
-
-def _items(rows: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns id and label of the rows that have `modality`."""
-    has = rows.held(modality)
-    return rows.id[has], rows.label[has]
-
-
-class _Pool:
-    """Probes and candidates of the identities that have both, as integer arrays."""
-
-    def __init__(self, probes: tuple[np.ndarray, ...], gallery: tuple[np.ndarray, ...]):
-        self.labels = np.intersect1d(probes[1], gallery[1])
-        self.whole_gallery = gallery[0].tolist()
-        kept = np.isin(probes[1], self.labels)
-        self.probe_id = probes[0][kept]
-        self.probe_person = np.searchsorted(self.labels, probes[1][kept])
-        kept = np.isin(gallery[1], self.labels)
-        person = np.searchsorted(self.labels, gallery[1][kept])
-        order = np.argsort(person, kind="stable")
-        self.gallery_id = gallery[0][kept][order]
-        self.count = np.bincount(person, minlength=len(self.labels))
-        self.start = np.cumsum(self.count) - self.count
-
-    def groups(self, gendered: shards.Index | None) -> tuple[list[np.ndarray], str | None]:
-        """Returns the sets of people who may meet, or what stands in the way."""
-        if gendered is None:
-            return [np.arange(len(self.labels))], None
-        if "gender" not in gendered.extra:
-            return [], "the data has no column 'gender'"
-        genders = collections.defaultdict(set)
-        for label, gender in zip(gendered.label.tolist(), gendered.extra["gender"].tolist()):
-            genders[label].add(gender)
-        names = []
-        for label in self.labels.tolist():
-            if len(genders[label]) != 1 or not max(genders[label]):
-                found = " and ".join(sorted(map(repr, genders[label])))
-                return [], f"the gender of {label!r} is {found}"
-            names.append(max(genders[label]))
-        if len(set(names)) < 2:
-            return [], f"all its identities have the gender {', '.join(set(names))!r}"
-        of_person = np.array(names)
-        return [np.flatnonzero(of_person == gender) for gender in np.unique(of_person)], None
-
-    def match(
-        self, rng: np.random.Generator, groups: Sequence[np.ndarray], n: int, repeats: int
-    ) -> np.ndarray:
-        """Returns [queries, 1 + n] ids: probe, right one, wrong ones; in the probes' order."""
-        probe = np.repeat(np.arange(len(self.probe_id)), repeats)
-        people = np.empty((len(probe), n), dtype=np.int64)
-        people[:, 0] = self.probe_person[probe]
-        for group in groups:
-            urn = self.probe_person[np.isin(self.probe_person, group)]
-            rows = np.flatnonzero(np.isin(people[:, 0], group))
-            for slot in range(1, n):
-                open_rows = rows
-                while len(open_rows):  # draw again where the identity is in the query already
-                    drawn = urn[rng.integers(len(urn), size=len(open_rows))]
-                    people[open_rows, slot] = drawn
-                    again = (people[open_rows, :slot] == drawn[:, None]).any(axis=1)
-                    open_rows = open_rows[again]
-        candidate = self.start[people] + rng.integers(self.count[people])
-        return np.concatenate([self.probe_id[probe][:, None], self.gallery_id[candidate]], axis=1)

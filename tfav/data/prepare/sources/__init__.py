@@ -74,6 +74,12 @@ SOURCES = {
         ("root", "split_csv", "columns"),
         CLIPS,
     ),
+    "is3": Source(
+        _HERE + "is3.rows",
+        "IS3: made-up images of two sources that sound in turn",
+        ("root", "columns"),
+        CLASSES,
+    ),
     "ssw60": Source(
         _HERE + "ssw60.rows",
         "Sapsucker Woods: videos of sixty birds",
@@ -84,6 +90,12 @@ SOURCES = {
         _HERE + "ucf101.rows",
         "UCF-101: videos of human actions",
         ("root", "split_csv", "split_number", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "vggss": Source(
+        _HERE + "vggss.rows",
+        "VGG-SS: frames of VGGSound with boxes of what sounds",
+        ("root", "split_csv", "columns"),
         CLASSES,
     ),
     "videos": Source(

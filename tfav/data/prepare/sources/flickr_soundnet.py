@@ -1,8 +1,10 @@
 """The test of sound localisation on Flickr-SoundNet: 250 pairs, boxes of three annotators.
 
 `--root` holds `Annotations/<id>.xml` and, in `frames/<id>.jpg` and `audio/<id>.wav` or in
-`Data/<id>/<id>.jpg` and `.wav`, what they annotate. A list of ids (one a line; what follows a comma
-does not count) in `--split_csv` keeps those only. Every row is `test`, and its label is its id.
+`Data/<id>/<id>.jpg` and `.wav`, what they annotate. A list of ids (one per line; what follows a
+comma does not count) in `--split_csv` keeps those only. The list of Extended Flickr-SoundNet in
+`--split_csv` (see `extended`) adds its pairs of image and audio in which nothing sounds. Every row
+is `test`, and its label is its id.
 """
 
 import os
@@ -10,24 +12,23 @@ import os
 from tfav import registry
 from tfav.annotations import boxes
 from tfav.data.prepare import manifest
-from tfav.data.prepare.sources import parts
+from tfav.data.prepare.sources import extended, parts
 
 NAME = "flickr_soundnet"
 _PLACES = (("frames", "audio"), (os.path.join("Data", "{0}"),) * 2)
 
 
 def rows(options: manifest.Options) -> list[manifest.Row]:
-    """Returns one row a pair; the further column is `boxes` (see `tfav.annotations.boxes`).
+    """Returns one row per pair; the further column is `annotations` (see `annotations.boxes`).
 
     Raises:
       UserError: a folder, list or annotation does not fit.
     """
     root = parts.folder(options.root, NAME, "root", ["Annotations"])
-    carried = parts.columns(options, ("boxes",), NAME)
+    carried = parts.columns(options, (boxes.ANNOTATIONS,), NAME)
     folder = os.path.join(root, "Annotations")
     there = sorted(n[: -len(".xml")] for n in os.listdir(folder) if n.endswith(".xml"))
-    lines = [line for path in options.split_csv for _, line in parts.read_lines(path)]
-    listed = {line.split(",")[0].strip() for line in lines}
+    listed, negatives = extended.read(options.split_csv)
     missing = sorted(listed - set(there))
     if missing or not there:
         what = f"no {missing[0]}.xml, which --split_csv lists" if missing else "no annotation"
@@ -37,14 +38,26 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         if listed and name not in listed:
             continue
         sight, sound = _place(root, name)
-        extra = {"boxes": boxes.write(boxes.read_annotation(os.path.join(folder, f"{name}.xml")))}
+        drawn = boxes.write(boxes.read_annotation(os.path.join(folder, f"{name}.xml")))
         row = manifest.Row(
             id=name,
             split="test",
             label=name,
             audio=parts.file(os.path.join(sound, name), "audio", ".wav"),
             image=parts.file(os.path.join(sight, name), "image", ".jpg"),
-            extra={column: extra[column] for column in carried},
+            extra=dict.fromkeys(carried, drawn),
+        )
+        manifest.check_words(row, folder)
+        found.append(row)
+    for image, audio in negatives:
+        name = extended.name(image, audio)
+        row = manifest.Row(
+            id=name,
+            split="test",
+            label=name,
+            audio=parts.file(os.path.join(_place(root, audio)[1], audio), "audio", ".wav"),
+            image=parts.file(os.path.join(_place(root, image)[0], image), "image", ".jpg"),
+            extra=dict.fromkeys(carried, boxes.NOTHING),
         )
         manifest.check_words(row, folder)
         found.append(row)

@@ -1,0 +1,98 @@
+"""Who may meet in a query list that is drawn: the probes and candidates of one split."""
+
+import collections
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tfav.data import shards
+
+
+class Pool:
+    """Probes and candidates of the identities that have both, as integer arrays.
+
+    Args:
+      rows: of one split; gender is the column `gender`.
+      probe: modality of the probes.
+      gallery: modality of the candidates.
+    """
+
+    def __init__(self, rows: shards.Index, probe: str, gallery: str):
+        self._rows = rows
+        probe_id, probe_label = _items(rows, probe)
+        self._whole_gallery = gallery_id, gallery_label = _items(rows, gallery)
+        self.labels = np.intersect1d(probe_label, gallery_label)
+        kept = np.isin(probe_label, self.labels)
+        self.probe_id = probe_id[kept]
+        self.probe_person = np.searchsorted(self.labels, probe_label[kept])
+        kept = np.isin(gallery_label, self.labels)
+        person = np.searchsorted(self.labels, gallery_label[kept])
+        self.gallery_id = gallery_id[kept][np.argsort(person, kind="stable")]
+        self.count = np.bincount(person, minlength=len(self.labels))
+        self.start = np.cumsum(self.count) - self.count
+
+    def groups(self, same_gender: bool) -> tuple[list[np.ndarray], str | None]:
+        """Returns the sets of people who may meet, or what stands in the way."""
+        if not same_gender:
+            return [np.arange(len(self.labels))], None
+        if "gender" not in self._rows.extra:
+            return [], "the data has no column 'gender'"
+        genders = _genders(self._rows)
+        names = []
+        for label in self.labels.tolist():
+            if len(genders[label]) != 1 or not max(genders[label]):
+                found = " and ".join(sorted(map(repr, genders[label])))
+                return [], f"the gender of {label!r} is {found}"
+            names.append(max(genders[label]))
+        if len(set(names)) < 2:
+            return [], f"all its identities have the gender {', '.join(set(names))!r}"
+        of_person = np.array(names)
+        return [np.flatnonzero(of_person == gender) for gender in np.unique(of_person)], None
+
+    def galleries(self, groups: Sequence[np.ndarray], same_gender: bool) -> Iterator[list[str]]:
+        """Yields the probes of each group, and then its gallery.
+
+        A gallery holds the items of all identities, also of those without a probe: of the gender of
+        the group where it has one.
+        """
+        ids, labels = self._whole_gallery
+        genders = _genders(self._rows) if same_gender else {}
+        of_item = [genders.get(label) for label in labels.tolist()]
+        for group in groups:
+            yield self.probe_id[np.isin(self.probe_person, group)].tolist()
+            own = genders.get(self.labels[group[0]].item())
+            yield [item for item, gender in zip(ids.tolist(), of_item) if gender == own]
+
+    def match(
+        self, rng: np.random.Generator, groups: Sequence[np.ndarray], n: int, repeats: int
+    ) -> np.ndarray:
+        """Returns [queries, 1 + n] ids: probe, right one, wrong ones; in the probes' order."""
+        probe = np.repeat(np.arange(len(self.probe_id)), repeats)
+        people = np.empty((len(probe), n), dtype=np.int64)
+        people[:, 0] = self.probe_person[probe]
+        for group in groups:
+            urn = self.probe_person[np.isin(self.probe_person, group)]
+            rows = np.flatnonzero(np.isin(people[:, 0], group))
+            for slot in range(1, n):
+                open_rows = rows
+                while len(open_rows):  # draw again where the identity is in the query already
+                    drawn = urn[rng.integers(len(urn), size=len(open_rows))]
+                    people[open_rows, slot] = drawn
+                    again = (people[open_rows, :slot] == drawn[:, None]).any(axis=1)
+                    open_rows = open_rows[again]
+        candidate = self.start[people] + rng.integers(self.count[people])
+        return np.concatenate([self.probe_id[probe][:, None], self.gallery_id[candidate]], axis=1)
+
+
+def _items(rows: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns id and label of the rows that have `modality`."""
+    has = rows.held(modality)
+    return rows.id[has], rows.label[has]
+
+
+def _genders(rows: shards.Index) -> dict[str, set[str]]:
+    """Returns the genders that the rows of each identity name."""
+    found = collections.defaultdict(set)
+    for label, gender in zip(rows.label.tolist(), rows.extra["gender"].tolist()):
+        found[label].add(gender)
+    return found
