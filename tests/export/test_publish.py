@@ -152,7 +152,7 @@ def test_an_interrupt_leaves_nothing(recipe, inputs, tmp_path, quick, monkeypatc
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publish.certificate, "check", interrupt)
+    monkeypatch.setattr(publish.gates, "check", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, inputs, tmp_path / "demo")
     assert os.listdir(tmp_path) == []

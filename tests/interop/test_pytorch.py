@@ -261,7 +261,7 @@ def test_a_fresh_start_loads_what_init_names_and_a_resumed_one_does_not(
         kept.append(loop.recipe.encoders["audio"])
         checkpoints.save(0)
 
-    monkeypatch.setattr(train.trainer, "fit", fit)
+    monkeypatch.setattr(train.fitting, "fit", fit)
     train.train(c, str(tmp_path / "run"), "one_device")
     pytorch.assign(encoder, voice, "arrays")
     expected = values(encoder)
