@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import forked
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
@@ -22,6 +24,14 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 def golden():
     """Loads `tests/golden/NAME`: numbers that the authors' released code gave."""
     return lambda name: dict(np.load(GOLDEN / name))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory) -> forked.Server:
+    """Runs commands in forks of a process that has imported TensorFlow."""
+    server = forked.Server(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
