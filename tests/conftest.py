@@ -19,6 +19,32 @@ tf.config.set_logical_device_configuration(
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
+# Those that take longest begin, so that no worker is left with one at the end.
+LONGEST = (
+    "test_readme.py",
+    "test_resume.py",
+    "test_binaries.py",
+    "test_integrity.py",
+    "test_replicas.py",
+    "test_strategy.py",
+    "test_quantize.py",
+    "test_out_of_tree.py",
+    "test_encoders.py",
+    "test_compare.py",
+    "test_cases.py",
+    "test_classify.py",
+    "test_localize.py",
+    "test_model.py",
+    "test_hearing.py",
+    "test_encoder_formats.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Orders files for `--dist loadfile --no-loadscope-reorder`."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture
 def golden():
