@@ -113,6 +113,16 @@ def tensor_types(content):
             yield own, {t.type for t in touched}
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_a_float_file_is_what_tensorflows_own_call_converts(model, half):
+    converter = tf.lite.TFLiteConverter.from_saved_model(model, signature_keys=["embed_image"])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    assert conversion.convert(model, ["embed_image"], half) == converter.convert()
+
+
 # By the package ---------------------------------------------------------------------------------
 
 

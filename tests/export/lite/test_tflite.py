@@ -1,3 +1,4 @@
+import gc
 import os
 
 import numpy as np
@@ -114,6 +115,7 @@ def test_an_op_without_a_builtin_form_ends_in_a_sentence(recipe, tmp_path):
     resizing = Resizing(base.Recipe({"image": recipe.encoders["image"]}, heads={}))
     with pytest.raises(registry.UserError, match="embed_image does not convert .*ScaleAndTransl"):
         tflite.write(resizing, str(tmp_path), audio_samples=8_000)
+    assert gc.get_freeze_count() == 0  # garbage is collected again
 
 
 def test_a_conversion_is_quiet_unless_it_fails(capfd):
