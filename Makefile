@@ -31,7 +31,7 @@ demo: $(READY)
 	  "$$(cat $(EXPORT)/audio_float16.tflite $(EXPORT)/image_float16.tflite | wc -c) bytes together"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

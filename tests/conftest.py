@@ -11,17 +11,53 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import forked
+
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
+# Those that take longest begin, so that no worker is left with one at the end.
+LONGEST = (
+    "test_readme.py",
+    "test_resume.py",
+    "test_binaries.py",
+    "test_integrity.py",
+    "test_replicas.py",
+    "test_strategy.py",
+    "test_quantize.py",
+    "test_out_of_tree.py",
+    "test_encoders.py",
+    "test_compare.py",
+    "test_cases.py",
+    "test_classify.py",
+    "test_localize.py",
+    "test_model.py",
+    "test_hearing.py",
+    "test_encoder_formats.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Orders files for `--dist loadfile --no-loadscope-reorder`."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture
 def golden():
     """Loads `tests/golden/NAME`: numbers that the authors' released code gave."""
     return lambda name: dict(np.load(GOLDEN / name))
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory) -> forked.Server:
+    """Runs commands in forks of a process that has imported TensorFlow."""
+    server = forked.Server(tmp_path_factory.mktemp("forks"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

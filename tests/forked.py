@@ -1,19 +1,26 @@
 """Runs binaries in processes forked from one that has imported TensorFlow, which takes seconds.
 
-Called as `python -m tests.forked`: reads one JSON line a command, `{"argv": [...], "stdout": PATH,
-"stderr": PATH}`, and answers each with the exit code. A fork is a process of its own: flags, device
-settings and the end of one command do not reach the next.
+Called as `python -m tests.forked`: reads one JSON line per request. `{"argv": [...], "stdout":
+PATH, "stderr": PATH, "cwd": PATH, "env": {...}}` starts a command and is answered with the number
+of its process, `{"pid": N, "block": BOOL}` with its exit code, or with `null` while it runs. A fork
+is a process of its own: flags, device settings and the end of one command do not reach the next.
+What forks share is the seed of Python's hashes and the places of the libraries in memory; a test of
+what must not hang on them runs one side of it in a process from scratch.
 """
 
 import json
 import os
+import pathlib
 import runpy
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -26,8 +33,55 @@ class Done(NamedTuple):
     stderr: str
 
 
+class Process:
+    """A command that was started, with what `subprocess.Popen` offers of it.
+
+    Attributes:
+      pid: Number of its process.
+      stdout: the file of its standard output.
+      stderr: the file of its standard error.
+      returncode: how it ended; None: it runs, as far as is known.
+    """
+
+    def __init__(self, ask: Callable[[dict], int | None], pid: int, stdout: str, stderr: str):
+        self._ask = ask
+        self.pid, self.stdout, self.stderr = pid, stdout, stderr
+        self.returncode: int | None = None
+
+    def poll(self, block: bool = False) -> int | None:
+        """Returns how it ended, None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._ask({"pid": self.pid, "block": block})
+        return self.returncode
+
+    def wait(self, timeout: float = float("inf")) -> int:
+        """Returns how it ended, once it has."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("a forked command", timeout)
+            time.sleep(0.02)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to it."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kills it."""
+        self.send_signal(signal.SIGKILL)
+
+    def done(self) -> Done:
+        """Waits for its end, and returns that with what it has written."""
+        code = self.poll(block=True)
+        assert code is not None
+        texts = [pathlib.Path(path).read_text("utf-8") for path in (self.stdout, self.stderr)]
+        return Done(code, *texts)
+
+
 class Server:
-    """The parent of the forks; `run` gives it one command after the other.
+    """The parent of the forks.
 
     Args:
       folder: where outputs pass through.
@@ -47,35 +101,67 @@ class Server:
         )
         self.pid = self._process.pid
 
-    def run(self, binary: str, *flags: object) -> Done:
-        """Runs `bin/BINARY.py FLAGS` to its end."""
-        paths = {name: os.path.join(self._folder, name) for name in ("stdout", "stderr")}
-        argv = [os.path.join(ROOT, "bin", f"{binary}.py"), *map(str, flags)]
-        self._process.stdin.write(json.dumps({"argv": argv, **paths}) + "\n")
+    def start(
+        self,
+        argv: Sequence[object],
+        *,
+        stdout: str | os.PathLike = "",
+        stderr: str | os.PathLike = "",
+        cwd: str | os.PathLike = ROOT,
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Starts `python ARGV`, whose outputs go to files.
+
+        Args:
+          argv: a file, or `-m` and a module, and arguments.
+          stdout: the file of the standard output; empty: one of the folder.
+          stderr: that of the standard error; empty: one of the folder. It may be the same one.
+          cwd: the working directory.
+          env: what is set in its environment.
+        """
+        outputs = {"stdout": os.fspath(stdout), "stderr": os.fspath(stderr)}
+        paths = {n: path or os.path.join(self._folder, n) for n, path in outputs.items()}
+        request = {"argv": list(map(str, argv)), "cwd": os.fspath(cwd), "env": dict(env or {})}
+        pid = self._ask({**request, **paths})
+        assert pid is not None
+        return Process(self._ask, pid, **paths)
+
+    def run(self, binary: str, *flags: object, **where: Any) -> Done:
+        """Runs `bin/BINARY.py FLAGS` to its end, see `start`."""
+        return self.start([os.path.join(ROOT, "bin", f"{binary}.py"), *flags], **where).done()
+
+    def _ask(self, request: dict) -> int | None:
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
-        texts = []
-        for path in paths.values():
-            with open(path, encoding="utf-8") as f:
-                texts.append(f.read())
-        return Done(code, *texts)
+        return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         """Ends the parent."""
         self._process.communicate(timeout=60)
 
 
-def _child(argv: list[str], stdout: str, stderr: str, temporary: str) -> int:
+def _child(
+    argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
+) -> int:
     # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
     os.environ["TMPDIR"] = tempfile.tempdir = temporary
+    os.environ.update(env)
+    os.chdir(cwd)
     for number, path in ((1, stdout), (2, stderr)):
+        if number == 2 and stderr == stdout:
+            os.dup2(1, 2)
+            continue
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
         os.close(file)
-    sys.argv = argv
-    sys.path.insert(0, os.path.dirname(argv[0]))  # as Python does for a file that it runs
     try:
-        runpy.run_path(argv[0], run_name="__main__")
+        if argv[0] == "-m":
+            sys.argv = argv[1:]
+            runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = argv
+            sys.path.insert(0, os.path.dirname(argv[0]))  # as Python does for a file that it runs
+            runpy.run_path(argv[0], run_name="__main__")
         code = 0
     except SystemExit as end:
         code = end.code or 0
@@ -85,6 +171,13 @@ def _child(argv: list[str], stdout: str, stderr: str, temporary: str) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _start(request: dict, temporary: str) -> int:
+    child = os.fork()
+    if not child:
+        os._exit(_child(**request, temporary=temporary))
+    return child
 
 
 def main() -> None:
@@ -102,14 +195,20 @@ def main() -> None:
     )
     from tfav.data.prepare import dataset, sources  # noqa: F401
 
+    folders: dict[int, str] = {}
     for line in sys.stdin:
-        command = json.loads(line)
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-            child = os.fork()
-            if not child:
-                os._exit(_child(**command, temporary=temporary))
-            _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        request = json.loads(line)
+        answer: int | None = None
+        if "argv" in request:
+            folder = tempfile.mkdtemp()
+            answer = _start(request, folder)
+            folders[answer] = folder
+        else:
+            child, status = os.waitpid(request["pid"], 0 if request["block"] else os.WNOHANG)
+            if child:
+                answer = os.waitstatus_to_exitcode(status)
+                shutil.rmtree(folders.pop(child), ignore_errors=True)
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

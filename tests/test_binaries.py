@@ -31,9 +31,9 @@ STEPS = 60
 class Job:
     """Where the job's files lie, and the parent of the processes that run it."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, server: forked.Server):
         self.folder = folder
-        self.server = forked.Server(folder)
+        self.server = server
         self.data, self.run, self.exports = (folder / n for n in ("data", "run", "exports"))
         self.media = folder / "media"
         self.train_flags = (
@@ -53,20 +53,19 @@ class Job:
         return stdout
 
     def tree(self) -> dict[str, tuple[int, int]]:
-        """Returns size and time of change of every file, but for what the processes print."""
-        found = [p for p in self.folder.rglob("*") if p.name not in ("stdout", "stderr")]
-        return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in found if p.is_file()}
+        """Returns size and time of change of every file."""
+        found = [p for p in self.folder.rglob("*") if p.is_file()]
+        return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in found}
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory) -> Job:
+def job(tmp_path_factory, forks) -> Job:
     """A prepared data set of 40 invented people, 8 of them for the test."""
-    made = Job(tmp_path_factory.mktemp("job"))
+    made = Job(tmp_path_factory.mktemp("job"), forks)
     flags = ("--source=synthetic", "--identities=40", "--galleries_per_probe=1")
     text = made.done("prepare", *flags, f"--output={made.data}")
     assert re.search(r"train +280 +28 +140 .* 140\n", text) and f"written: {made.data}/" in text
-    yield made
-    made.server.close()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +334,12 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
         ("export", ["--workdir={0}/run", "--output={0}/exports", "--version=1"], "1 exists: leave"),
         (
             "export",
-            ["--workdir={0}/run", "--output={0}/exports", "--min_cosine=1.1"],
+            [
+                "--workdir={0}/run",
+                "--output={0}/exports",
+                "--min_cosine=1.1",
+                "--precisions=float32",
+            ],
             "parity failed and nothing was published: embed_audio .* below 1.1",
         ),
         ("embed", ["--model={0}/none", "--output={0}/x.npz"], "none does not exist: name a"),

@@ -83,13 +83,14 @@ FILES = {
 class Cases:
     """A run and its export; every file prepared and embedded once."""
 
-    def __init__(self, folder: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, server: forked.Server):
         self.folder = folder
-        self.server = forked.Server(folder)
+        self.server = server
         self.data = untrained.write_data(folder / "data")
         self.run = untrained.write(folder / "run", self.data, "voice_face")
         self.export = folder / "export"
-        self.done("export", f"--workdir={self.run}", f"--output={self.export}")
+        flags = (f"--output={self.export}", "--precisions=float32")
+        self.done("export", f"--workdir={self.run}", *flags)
         self.media = folder / "media"
         self.media.mkdir()
         waves.write(self.media)
@@ -131,10 +132,8 @@ def one_sentence(done: forked.Done) -> str:
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    made = Cases(tmp_path_factory.mktemp("cases"))
-    yield made
-    made.server.close()
+def cases(tmp_path_factory, forks):
+    return Cases(tmp_path_factory.mktemp("cases"), forks)
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,12 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-from tests import small
+from tests import forked, small
 from tfav import files, registry
 from tfav.commands import compare, plans
 from tfav.evaluation import list_tasks, result
@@ -36,13 +34,11 @@ SMALL = {
 NO_SIZE = {"embedding_size": None}  # given by a sweep
 
 
-def _start(folder, *flags: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tfav.bin.compare", "--config=configs/voice_face.py"]
+def _start(forks, folder, *flags: str) -> forked.Process:
+    command = [os.path.join(ROOT, "bin", "compare.py"), "--config=configs/voice_face.py"]
     command += [f"--output={folder / 'out'}", f"--data={folder}/data{{seed}}"]
     command += [*(f"--config.{name}={value}" for name, value in SMALL.items()), *flags]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return forks.start(command)
 
 
 def _compare(folder, variants=VARIANTS, seeds=(7, 8), overrides=None, **more) -> str:
@@ -105,10 +101,11 @@ def _evaluated(run, tags):
         yield evaluations.Evaluation([place], [figure], {})
 
 
-def test_two_variants_are_trained_evaluated_and_set_side_by_side(folder):
-    process = _start(folder, f"--variants={','.join(VARIANTS)}", "--seeds=7")
-    text, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors[-3000:]
+def test_two_variants_are_trained_evaluated_and_set_side_by_side(folder, forks):
+    code, text, errors = _start(
+        forks, folder, f"--variants={','.join(VARIANTS)}", "--seeds=7"
+    ).done()
+    assert code == 0, errors[-3000:]
     assert (folder / "out" / "table.md").read_text() == text
     assert text.startswith("| test, %, 1 seed: mean [least, greatest] | 1:2 V->F U | 1:2 F->V U |")
     assert "| test, %, 1 seed: difference to ablation_implicit |" in text
@@ -230,18 +227,13 @@ def get_config(variant="plain"):
 )
 @pytest.mark.parametrize("named", ["", ":plain", ":rich"])
 def test_the_variants_that_are_compared_say_which_fields_there_are(
-    tmp_path, variants, sentence, named
+    tmp_path, forks, variants, sentence, named
 ):
     (tmp_path / "fields.py").write_text(FIELDS)
-    command = [sys.executable, "-m", "tfav.bin.compare", f"--config={tmp_path}/fields.py{named}"]
-    command += [f"--variants={variants}", f"--output={tmp_path}/out", f"--data={tmp_path}/none"]
-    done = subprocess.run(
-        [*command, "--config.loss.own_weight=3", "--seeds=7"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2, done.stderr
+    flags = [f"--variants={variants}", f"--output={tmp_path}/out", f"--data={tmp_path}/none"]
+    flags += [f"--config={tmp_path}/fields.py{named}", "--config.loss.own_weight=3", "--seeds=7"]
+    done = forks.run("compare", *flags)
+    assert done.code == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert re.search(sentence, line), line
 
@@ -256,18 +248,17 @@ def test_a_failing_run_ends_in_one_sentence_that_names_its_log(folder):
     assert "split 'train' of" in log.read_text()
 
 
-def test_a_stopped_command_stops_its_run_which_saves_itself(folder):
+def test_a_stopped_command_stops_its_run_which_saves_itself(folder, forks):
     flags = ("--variants=ablation_both", "--seeds=7", "--config.train.num_steps=100000")
-    process = _start(folder, *flags)
+    process = _start(forks, folder, *flags)
     scalars = folder / "out" / "ablation_both" / "seed7" / "scalars.jsonl"
     deadline = time.time() + 120
     while not (scalars.exists() and scalars.stat().st_size):
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.done()
         assert time.time() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
     log = (folder / "out" / "ablation_both" / "seed7.log").read_text()
     assert "SIGTERM: saved step" in log
 
@@ -364,25 +355,21 @@ def test_a_sweep_that_cannot_be_is_a_sentence_before_anything_runs(folder, calls
     assert not calls
 
 
-def test_a_sweep_takes_the_variant_of_the_config_and_says_what_is_missing(folder):
-    command = [sys.executable, "-m", "tfav.bin.compare", f"--output={folder / 'out'}"]
-    command += [f"--data={folder}/data{{seed}}", "--seeds=7"]
+def test_a_sweep_takes_the_variant_of_the_config_and_says_what_is_missing(folder, forks):
+    flags = [f"--output={folder / 'out'}", f"--data={folder}/data{{seed}}", "--seeds=7"]
     for config, more, sentence in (
         (CONFIG, "--sweep=model.scale:5", "--variants is missing: give --variants=NAME,NAME, or"),
         (f"{CONFIG}:demo", "--baseline=", "--variants is missing"),
         (f"{CONFIG}:demo", "--sweep=model.scale:x", "'x' is no value of model.scale"),
     ):
-        done = subprocess.run(
-            [*command, f"--config={config}", more], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 2 and not done.stdout
+        done = forks.run("compare", *flags, f"--config={config}", more)
+        assert done.code == 2 and not done.stdout
         (line,) = done.stderr.strip().splitlines()
         assert re.search(sentence, line)
 
 
-def test_a_seed_that_is_no_number_is_a_sentence(folder):
-    process = _start(folder, "--variants=ablation_both", "--seeds=1,x")
-    text, errors = process.communicate(timeout=60)
-    assert process.returncode == 2 and not text
+def test_a_seed_that_is_no_number_is_a_sentence(folder, forks):
+    code, text, errors = _start(forks, folder, "--variants=ablation_both", "--seeds=1,x").done()
+    assert code == 2 and not text
     (sentence,) = errors.strip().splitlines()
     assert "--seeds=1,x" in sentence and "whole numbers" in sentence

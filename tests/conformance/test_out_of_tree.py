@@ -4,8 +4,6 @@ import inspect
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -41,7 +39,7 @@ def weather(day):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, forks):
     """Files of the station, a data set that `tfav-prepare` made of them, and a trained run."""
     folder = tmp_path_factory.mktemp("out_of_tree")
     (folder / "station").mkdir()
@@ -51,12 +49,10 @@ def folder(tmp_path_factory):
         soundfile.write(f"{stem}.wav", 0.3 * np.sin(2 * np.pi * (300 + day) * time), 16_000)
         Image.new("RGB", (24, 20), (200 * (day % 2), 10 * day, 99)).save(f"{stem}.png")
         np.savetxt(f"{stem}.txt", weather(day))
-    command = [sys.executable, "-m", "tfav.bin.prepare", f"--source={HERE}.weather_station.SOURCE"]
-    command += [f"--root={folder}/station", f"--source_option=days={DAYS}"]
-    done = subprocess.run(
-        [*command, f"--output={folder}/data"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    flags = [f"--source={HERE}.weather_station.SOURCE", f"--root={folder}/station"]
+    flags += [f"--source_option=days={DAYS}", f"--output={folder}/data"]
+    done = forks.run("prepare", *flags)
+    assert done.code == 0, done.stderr
     c = untrained.config(f"{folder}/data", "mmcosine")
     c.loss.contrastive = f"{HERE}.cosine_gap.cosine_gap"
     c.loss.contrastive_args = {"weight": 0.5}

@@ -6,8 +6,6 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import tarfile
 
 import numpy as np
@@ -21,7 +19,7 @@ from tfav.training import checkpoints, environment
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SET = "current" if compat.KERAS_3 else "addons"
-GO_ON = """
+GO_ON = """\
 from tests.golden import make_old_run
 from tfav.commands import train
 c = make_old_run.experiment(num_steps=11)
@@ -48,10 +46,9 @@ def mine(old, request) -> pathlib.Path:
     return old
 
 
-def _run(binary, *flags):
-    command = [sys.executable, ROOT / "bin" / f"{binary}.py", *flags]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+def _run(forks, binary, *flags):
+    done = forks.run(binary, *flags, cwd=os.getcwd())
+    assert done.code == 0, done.stderr[-3000:]
 
 
 def test_what_the_old_files_hold_is_read_with_its_old_meaning(old):
@@ -87,10 +84,10 @@ def test_the_old_weights_embed_as_they_did(old):
         np.testing.assert_allclose(found, answers[modality], rtol=1e-3, atol=1e-7)
 
 
-def test_the_old_run_is_evaluated_to_its_old_figures(old):
+def test_the_old_run_is_evaluated_to_its_old_figures(old, forks):
     before = json.loads((old / "run" / "metrics.json").read_text())["results"]
     (old / "run" / "metrics.json").unlink()
-    _run("eval", "--workdir=run")
+    _run(forks, "eval", "--workdir=run")
     (path,) = (old / "run").rglob("metrics.json")
     after = json.loads(path.read_text())["results"]
     kept = ("protocol", "direction", "metric", "value", "chance", "num_trials", "sha256")
@@ -99,13 +96,13 @@ def test_the_old_run_is_evaluated_to_its_old_figures(old):
     ]
 
 
-def test_the_old_run_goes_on_where_it_stopped(mine):
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    commands = [[sys.executable, "-c", GO_ON.format(num_lengths=n)] for n in (8, 0)]
-    done = subprocess.run(commands[0], capture_output=True, text=True, env=environ)
-    assert "run with data.num_lengths=0 and this one has 8: give the old value" in done.stderr
-    done = subprocess.run(commands[1], capture_output=True, text=True, env=environ)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_the_old_run_goes_on_where_it_stopped(mine, forks):
+    done = {}
+    for num_lengths in (8, 0):
+        (mine / "go_on.py").write_text(GO_ON.format(num_lengths=num_lengths))
+        done[num_lengths] = forks.start([mine / "go_on.py"], cwd=mine).done()
+    assert "run with data.num_lengths=0 and this one has 8: give the old value" in done[8].stderr
+    assert done[0].code == 0, done[0].stderr[-3000:]
     lines = scalars.read("run", whole=True)
     assert [line["step"] for line in lines] == [5, 10, 11]
     answers = json.loads((mine / "answers.json").read_text())
@@ -115,7 +112,7 @@ def test_the_old_run_goes_on_where_it_stopped(mine):
     assert config_file.load("run").audio.frontend.instance_norm is True
 
 
-def test_the_old_run_is_exported(mine):
-    _run("export", "--workdir=run", "--output=exports")
+def test_the_old_run_is_exported(mine, forks):
+    _run(forks, "export", "--workdir=run", "--output=exports", "--precisions=float32")
     assert (mine / "exports" / "1" / "saved_model.pb").exists()
     assert json.loads((mine / "exports" / "parity.json").read_text())["artefacts"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests import forked, small
+from tests import small
 from tfav import config_file, files, registry, scalars, states
 from tfav.annotations import list_folder, lists
 from tfav.commands import evaluate, train
@@ -373,13 +373,6 @@ def test_an_old_data_set_without_hashes_is_read_and_held_to_what_it_says(copy):
             shards.Index.read(copy / "data")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = forked.Server(tmp_path_factory.mktemp("outputs"))
-    yield made
-    made.close()
-
-
 BINARIES = {
     "eval": ["--workdir={0}/run", "--data={0}/data"],
     "report": ["--workdir={0}/run", "--data={0}/data", "--output={0}/x.html"],
@@ -395,12 +388,12 @@ DOORS += [(binary, "data/index.csv") for binary in ("report", "export")]
 
 
 @pytest.mark.parametrize(("binary", "name"), DOORS)
-def test_every_command_ends_in_the_sentence_and_writes_nothing(server, copy, binary, name):
+def test_every_command_ends_in_the_sentence_and_writes_nothing(forks, copy, binary, name):
     (copy / "sounds").mkdir()
     soundfile.write(copy / "sounds" / "tone.wav", np.sin(np.arange(16_000) / 9), 16_000)
     _damage(copy, name, "another bit at 0.4" if name.endswith(".npz") else "cut short")
     before = _tree(copy)
-    done = server.run(binary, *(flag.format(copy) for flag in BINARIES[binary]))
+    done = forks.run(binary, *(flag.format(copy) for flag in BINARIES[binary]))
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.code == 2 and len(lines) == 1, done.stderr[-3000:]
     assert os.path.basename(name) in lines[0] and "Traceback" not in done.stderr

@@ -1,12 +1,14 @@
 """Two small recipes, each published once for all tests of this folder."""
 
-import collections
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from tests import once
 from tfav.encoders import audio, image
-from tfav.export import publish
+from tfav.export import publish, servable
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import verification
 from tfav.layers import shared_classifier
@@ -24,7 +26,35 @@ def export(recipe, inputs, directory, **changes):
     return publish.publish(recipe, inputs, str(directory), options)
 
 
-Published = collections.namedtuple("Published", "directory certificate")
+class Published(NamedTuple):
+    """What `publish` wrote, to be read only.
+
+    Attributes:
+      directory: where.
+      certificate: what it returned.
+      traced: the inputs of every signature that it traced.
+    """
+
+    directory: str
+    certificate: dict
+    traced: list[tuple[str, ...]]
+
+
+def export_once(factory, name, model, recipe, inputs, **changes) -> Published:
+    """Publishes a recipe as `model`, in one of the processes of a test run for all of them."""
+
+    def make(folder):
+        traced, trace = [], servable.trace
+
+        def noted(function, specs):
+            traced.append(tuple(sorted(specs)))
+            return trace(function, specs)
+
+        with mock.patch.object(servable, "trace", noted):
+            return export(recipe, inputs, folder / model, **changes), traced
+
+    folder, made = once.once(factory, name, make)
+    return Published(str(folder / model), *made)
 
 
 class Classifying(base.Recipe):
@@ -98,9 +128,7 @@ def inputs() -> dict:
 @pytest.fixture(scope="session")
 def published(recipe, inputs, tmp_path_factory) -> Published:
     """What `publish` writes and returns; read only."""
-    directory = str(tmp_path_factory.mktemp("exports") / "demo")
-    certificate = export(recipe, Inputs(inputs), directory)
-    return Published(directory, certificate)
+    return export_once(tmp_path_factory, "published", "demo", recipe, Inputs(inputs))
 
 
 @pytest.fixture(scope="session")
@@ -120,15 +148,9 @@ def rows(inputs) -> list:
 @pytest.fixture(scope="session")
 def classified(classifying, rows, tmp_path_factory) -> Published:
     """What `publish` writes and returns of a recipe that classifies; read only."""
-    directory = str(tmp_path_factory.mktemp("exports") / "classes")
-    certificate = export(
-        classifying,
-        Inputs({}, rows=rows),
-        directory,
-        num_frames={"flow": FRAMES},
-        classes=CLASSES,
-    )
-    return Published(directory, certificate)
+    options = {"num_frames": {"flow": FRAMES}, "classes": CLASSES}
+    inputs = Inputs({}, rows=rows)
+    return export_once(tmp_path_factory, "classified", "classes", classifying, inputs, **options)
 
 
 @pytest.fixture(scope="session")
@@ -141,13 +163,6 @@ def verified(recipe, inputs, tmp_path_factory) -> Published:
     found = verification.Trials(
         "verify_v2f_test.txt", "0" * 64, pairs, {m: dict(items) for m, items in inputs.items()}
     )
-    directory = str(tmp_path_factory.mktemp("exports") / "verified")
-    certificate = export(
-        recipe,
-        Inputs(inputs, trials=found),
-        directory,
-        durations=(0.25, 0.5),
-        precisions=("float32",),
-        about={"license": "CC0"},
-    )
-    return Published(directory, certificate)
+    options = {"durations": (0.25, 0.5), "precisions": ("float32",), "about": {"license": "CC0"}}
+    inputs = Inputs(inputs, trials=found)
+    return export_once(tmp_path_factory, "verified", "verified", recipe, inputs, **options)

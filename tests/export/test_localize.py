@@ -80,9 +80,8 @@ def rows():
 @pytest.fixture(scope="module")
 def located(localizing, rows, tmp_path_factory):
     """What `publish` writes and returns of a recipe that localises; read only."""
-    directory = str(tmp_path_factory.mktemp("exports") / "scenes")
-    certificate = conftest.export(localizing, Inputs({}, rows=rows), directory)
-    return conftest.Published(directory, certificate)
+    inputs = Inputs({}, rows=rows)
+    return conftest.export_once(tmp_path_factory, "located", "scenes", localizing, inputs)
 
 
 def tensor(dtype, *shape):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.export import conftest
 from tfav import files, registry
-from tfav.export import publish, servable
+from tfav.export import publish
 from tfav.export.options import Inputs
 from tfav.inference import artefacts, embedders
 
@@ -258,15 +258,6 @@ def test_a_plain_path_stays_and_another_is_a_link_for_the_block(tmp_path):
 # Once --------------------------------------------------------------------------------------------
 
 
-def test_an_export_traces_each_signature_once(recipe, inputs, tmp_path, monkeypatch):
-    traced = []
-    trace = servable.trace
-
-    def counted(function, specs):
-        traced.append(tuple(sorted(specs)))
-        return trace(function, specs)
-
-    monkeypatch.setattr(servable, "trace", counted)
-    conftest.export(recipe, Inputs(inputs), tmp_path / "demo")
+def test_an_export_traces_each_signature_once(published):
     # On a server audio, image, a file of each, score and match; on a phone audio and image.
-    assert len(traced) == 6 + 2
+    assert len(published.traced) == 6 + 2

@@ -28,8 +28,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     c = small.config(small.write_dataset(str(folder / "data")))
     c.train.num_steps = 5
-    train.train(c, str(folder / "runs" / "demo" / "run"), "one_device")
-    export.export(str(folder / "runs" / "demo" / "run"), str(folder / "model"))
+    run = str(folder / "runs" / "demo" / "run")
+    train.train(c, run, "one_device")
+    export.export(run, str(folder / "model"), precisions=("float32",))
     random = np.random.default_rng(0)
     for name, samples in (("ann.wav", 9_000), ("bob.wav", 20_000)):
         wave = 0.3 * random.uniform(-1, 1, samples)

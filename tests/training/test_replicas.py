@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -9,26 +10,13 @@ import sys
 import numpy as np
 import pytest
 
-from tests import small
+from tests import forked, small
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def _start(
-    strategy: str, data: str, output: str, recipe: str, tf_config: dict | None = None
-) -> subprocess.Popen:
-    env = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
-    if tf_config:
-        env["TF_CONFIG"] = json.dumps(tf_config)
-    command = [sys.executable, "-m", "tests.training.steps", strategy, data, output, recipe]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+MODULE = "tests.training.steps"
 
 
-def _finish(process: subprocess.Popen) -> None:
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, text[-3000:]
+def _finish(process: subprocess.Popen | forked.Process, output: pathlib.Path) -> None:
+    assert process.wait(timeout=300) == 0, output.read_text()[-3000:]
 
 
 def _free_port() -> int:
@@ -39,24 +27,35 @@ def _free_port() -> int:
 
 # `mmcosine` with all that stacks on it: contrastive, blending, gradients modulated with noise.
 @pytest.fixture(scope="module", params=["voice_face", "mmcosine"])
-def runs(request, tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+def runs(request, tmp_path_factory, forks) -> dict[str, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("replicas")
     data = small.write_dataset(str(folder / "data"))
+
+    def command(strategy, name):
+        return ["-m", MODULE, strategy, data, str(folder / f"{name}.npz"), request.param]
+
+    def fork(strategy, name, env=None):
+        text = folder / f"{name}.txt"
+        return forks.start(command(strategy, name), stdout=text, stderr=text, env=env)
+
     for name in ("one_device", "mirrored"):
-        _finish(_start(name, data, str(folder / f"{name}.npz"), request.param))
+        _finish(fork(name, name), folder / f"{name}.txt")
     workers = [f"localhost:{_free_port()}" for _ in range(2)]
-    processes = [
-        _start(
-            "multi_worker",
-            data,
-            str(folder / f"worker{i}.npz"),
-            request.param,
-            {"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}},
-        )
+    first, second = (
+        json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}})
         for i in range(2)
-    ]
-    for process in processes:
-        _finish(process)
+    )
+    # One of them from scratch: machines share no seed of hashes either.
+    with open(folder / "worker1.txt", "w") as file:
+        process = subprocess.Popen(
+            [sys.executable, *command("multi_worker", "worker1")],
+            cwd=forked.ROOT,
+            env={**os.environ, "TF_CONFIG": second},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    _finish(fork("multi_worker", "worker0", {"TF_CONFIG": first}), folder / "worker0.txt")
+    _finish(process, folder / "worker1.txt")
     names = ("one_device", "mirrored", "worker0", "worker1")
     return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
 

@@ -21,9 +21,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 STEPS = 120
 
 
-def _start(data: str, workdir: str, *flags: str, variant: str = "demo") -> subprocess.Popen:
-    command = [
-        sys.executable,
+def _command(data: str, workdir: str, *flags: str, variant: str = "demo") -> list[str]:
+    return [
         os.path.join(ROOT, "bin", "train.py"),
         f"--config={ROOT}/configs/voice_face.py:{variant}",
         f"--workdir={workdir}",
@@ -39,6 +38,11 @@ def _start(data: str, workdir: str, *flags: str, variant: str = "demo") -> subpr
         "--config.train.validate_every=50",
         *flags,
     ]
+
+
+def _start(*arguments: str, **variant: str) -> subprocess.Popen:
+    """Starts a run in a process from scratch: nothing that decides a sum may hang on a process."""
+    command = [sys.executable, *_command(*arguments, **variant)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
     )
@@ -68,12 +72,12 @@ def data(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(data, tmp_path_factory) -> str:
+def uninterrupted(data, tmp_path_factory, forks) -> str:
     workdir = str(tmp_path_factory.mktemp("resume") / "whole")
-    process = _start(data, workdir)
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, text[-3000:]
+    done = forks.start(_command(data, workdir)).done()
+    assert done.code == 0, done.stderr[-3000:]
     # TensorFlow reports rewritings of the input under determinism as errors.
+    text = done.stdout + done.stderr
     assert not re.search(r"(^|\r|\])[EW]\d{4} ", text, re.MULTILINE), text
     return workdir
 
@@ -109,11 +113,10 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(how, data, uninter
     assert lines == sorted(set(lines)) and lines[-1] == STEPS
 
 
-def test_another_config_in_the_same_workdir_is_refused(data, uninterrupted):
-    process = _start(data, uninterrupted, "--config.train.learning_rate=0.5")
-    text, _ = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert "train.learning_rate=0.002 and this one has 0.5" in text and "Traceback" not in text
+def test_another_config_in_the_same_workdir_is_refused(data, uninterrupted, forks):
+    done = forks.start(_command(data, uninterrupted, "--config.train.learning_rate=0.5")).done()
+    assert done.code == 2 and "Traceback" not in done.stderr
+    assert "train.learning_rate=0.002 and this one has 0.5" in done.stderr
 
 
 PHASES = (
@@ -126,11 +129,10 @@ PHASES = (
 
 
 @pytest.fixture(scope="module")
-def two_phases(data, tmp_path_factory) -> str:
+def two_phases(data, tmp_path_factory, forks) -> str:
     workdir = str(tmp_path_factory.mktemp("phases") / "whole")
-    process = _start(data, workdir, *PHASES, variant="reweighted")
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, text[-3000:]
+    done = forks.start(_command(data, workdir, *PHASES, variant="reweighted")).done()
+    assert done.code == 0, done.stderr[-3000:]
     return workdir
 
 

@@ -141,14 +141,13 @@ def test_the_chief_is_the_one_called_so_or_the_first_worker(cluster, kind, index
 STEPS = 24
 
 
-def _start(data, workdir, output, worker=None, ports=()):
-    env = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"} | {"CUDA_VISIBLE_DEVICES": "-1"}
+def _start(forks, data, workdir, output, worker=None, ports=()):
+    env = {}
     if worker is not None:
         addresses = [f"localhost:{port}" for port in ports]
         task = {"type": "worker", "index": worker}
         env["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     command = [
-        sys.executable,
         os.path.join(ROOT, "bin", "train.py"),
         f"--config={ROOT}/configs/voice_face.py:demo",
         f"--workdir={workdir}",
@@ -165,6 +164,11 @@ def _start(data, workdir, output, worker=None, ports=()):
         "--config.train.checkpoint_every=4",
         "--config.train.validate_every=8",
     ]
+    if worker != 1:
+        return forks.start(command, stdout=output, stderr=output, env=env)
+    # From scratch: machines share no seed of hashes either.
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **env}
+    command = [sys.executable, *command]
     with open(output, "w") as f:
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=f, stderr=subprocess.STDOUT)
 
@@ -172,7 +176,7 @@ def _start(data, workdir, output, worker=None, ports=()):
 class Pair:
     """Two workers that train into one workdir."""
 
-    def __init__(self, folder, data, workdir):
+    def __init__(self, forks, folder, data, workdir):
         self.outputs = [folder / f"worker{i}.txt" for i in range(2)]
         sockets = [socket.socket() for _ in range(2)]
         for s in sockets:
@@ -180,7 +184,7 @@ class Pair:
         ports = [s.getsockname()[1] for s in sockets]
         for s in sockets:
             s.close()
-        self.workers = [_start(data, workdir, self.outputs[i], i, ports) for i in range(2)]
+        self.workers = [_start(forks, data, workdir, self.outputs[i], i, ports) for i in range(2)]
         self._state = workdir / "checkpoints" / "checkpoint"
         self._first = self._latest()
 
@@ -214,24 +218,24 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory):
+def two_workers(tmp_path_factory, forks):
     """What two workers leave that were killed, then told to stop; and one device's run."""
     folder = tmp_path_factory.mktemp("workers")
     data = small.write_dataset(str(folder / "data"))
     workdir = folder / "two"
     seen = {}
-    pair = Pair(folder, data, workdir)
+    pair = Pair(forks, folder, data, workdir)
     pair.wait_for_checkpoint()
     pair.workers[1].kill()
     seen["killed"] = pair.end(seconds=120), pair.text(0)
-    pair = Pair(folder, data, workdir)
+    pair = Pair(forks, folder, data, workdir)
     pair.wait_for_checkpoint()
     pair.workers[1].send_signal(signal.SIGTERM)
     seen["stopped"] = pair.end(), pair.text(0)
-    pair = Pair(folder, data, workdir)
+    pair = Pair(forks, folder, data, workdir)
     seen["finished"] = pair.end(), pair.text(0) + pair.text(1)
     seen["two"] = workdir
-    single = _start(data, folder / "one", folder / "one.txt")
+    single = _start(forks, data, folder / "one", folder / "one.txt")
     assert single.wait(timeout=240) == 0, (folder / "one.txt").read_text()[-3000:]
     seen["one"] = folder / "one"
     return seen

@@ -355,12 +355,11 @@ def test_init_from_takes_the_encoders_and_leaves_the_heads(data, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lookahead", "moving_average"])
-def test_optimizers_that_keep_more_than_slots_resume_bit_for_bit(data, tmp_path, name):
+def test_optimizers_that_keep_more_than_slots_resume_bit_for_bit(data, tmp_path, name, forks):
     if compat.KERAS_3:
         pytest.skip("tensorflow-addons runs on the addons line only")
-    server = forked.Server(tmp_path)
     for workdir, steps in (("whole", 10), ("stopped", 4), ("stopped", 10)):
-        done = server.run(
+        done = forks.run(
             "train",
             f"--config={forked.ROOT}/configs/voice_face.py:demo",
             f"--workdir={tmp_path}/{workdir}",
@@ -375,7 +374,6 @@ def test_optimizers_that_keep_more_than_slots_resume_bit_for_bit(data, tmp_path,
             "--config.data.audio_seconds=(0.5, 0.5)",
         )
         assert done.code == 0, done.stderr[-3000:]
-    server.close()
     readers = [
         tf.train.load_checkpoint(str(tmp_path / workdir / "checkpoints"))
         for workdir in ("whole", "stopped")

@@ -14,7 +14,7 @@ from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import certificate, gates, golden, reference
-from tfav.export.serving import deployment, saved_model
+from tfav.export.serving import deployment, fresh_process, saved_model
 from tfav.inference import artefacts as artefacts_lib
 from tfav.recipes import recipe as base
 
@@ -53,6 +53,7 @@ def publish(
     items = _checked(servable, inputs)
     number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
+        fresh_process.start()  # imports TensorFlow beside what comes until it is asked
         model = os.path.join(stage, str(number))
         saved_model.save(servable, model, servable.signatures())
         name = os.path.basename(os.path.abspath(directory))

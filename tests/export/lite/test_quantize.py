@@ -54,6 +54,17 @@ def unpackaged(monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
 
 
+@pytest.fixture
+def only(monkeypatch):
+    """Leaves out all files but those whose names begin so: each is converted by itself."""
+    every = tflite.signatures
+
+    def leave_out(stem):
+        monkeypatch.setattr(tflite, "signatures", lambda *x: {stem: every(*x)[stem]})
+
+    return leave_out
+
+
 def write(servable, directory, precision, rows=(), **changes):
     precisions = ("float32", precision)
     arguments = {"audio_samples": SAMPLES, "precisions": precisions, "calibration": rows, **changes}
@@ -105,6 +116,16 @@ def tensor_types(content):
             yield own, {t.type for t in touched}
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_a_float_file_is_what_tensorflows_own_call_converts(model, half):
+    converter = tf.lite.TFLiteConverter.from_saved_model(model, signature_keys=["embed_image"])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    assert conversion.convert(model, ["embed_image"], half) == converter.convert()
+
+
 # By the package ---------------------------------------------------------------------------------
 
 
@@ -118,13 +139,13 @@ def test_8_bit_files_are_near_and_float_at_the_front(
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_is_rare_in_the_calibration_is_not_clipped(servable, recipe, tmp_path, first):
+def test_what_is_rare_in_the_calibration_is_not_clipped(servable, recipe, tmp_path, only, first):
     packaged()
+    only("image")
     bright = np.random.default_rng(5).integers(0, 256, [conftest.SIZE, conftest.SIZE, 3], np.uint8)
     dark = [{"image": np.full_like(bright, 120 + i)} for i in range(15)]
     rows = [{"image": bright}, *dark] if first else [*dark, {"image": bright}]
-    sounds = [{"audio": np.zeros([SAMPLES], np.float32)}]
-    path = write(servable, tmp_path, "int8_static", rows + sounds)
+    path = write(servable, tmp_path, "int8_static", rows)
     batch = {"image": bright[np.newaxis]}
     expected = similarity.normalize(recipe.embed("image", batch)).numpy()
     found = embedders.load(os.path.join(path, "image_int8_static.tflite")).embed("image", batch)
@@ -132,7 +153,10 @@ def test_what_is_rare_in_the_calibration_is_not_clipped(servable, recipe, tmp_pa
 
 
 @pytest.mark.parametrize("precision", ["int8", "int8_static"])
-def test_a_classifier_in_8_bits_chooses_the_same_classes(classifying, mixed, tmp_path, precision):
+def test_a_classifier_in_8_bits_chooses_the_same_classes(
+    classifying, mixed, tmp_path, only, precision
+):
+    only("classifier")
     if precision == "int8":
         packaged()
     servable = servable_lib.Servable(classifying, {"flow": conftest.FRAMES}, conftest.CLASSES)
@@ -155,8 +179,9 @@ def mixed(rows):
     return [{**sound, **picture, "flow": frames} for sound, picture, frames in each]
 
 
-def test_lengths_share_their_8_bit_weights(servable, rows, tmp_path, recipe):
+def test_lengths_share_their_8_bit_weights(servable, rows, tmp_path, recipe, only):
     packaged()
+    only("audio")
     one = write(servable, tmp_path, "int8", audio_samples=16_000)
     one = os.path.getsize(os.path.join(one, "audio_int8.tflite"))
     many = write(servable, tmp_path, "int8_static", rows, durations=(0.5, 1.0))
@@ -171,8 +196,9 @@ def test_lengths_share_their_8_bit_weights(servable, rows, tmp_path, recipe):
         assert (phone.embed("audio", batch, signature) * expected).sum() > 0.97
 
 
-def test_any_length_is_embedded_in_8_bits(servable, rows, tmp_path, recipe):
+def test_any_length_is_embedded_in_8_bits(servable, rows, tmp_path, recipe, only):
     packaged()
+    only("audio")
     directory = write(servable, tmp_path, "int8", dynamic_time=True)
     phone = embedders.load(os.path.join(directory, "audio_int8.tflite"))
     for samples in (8_000, 3_001):

@@ -1,10 +1,12 @@
 """From a SavedModel to the bytes of a `.tflite`: builtin ops only, nothing lost."""
 
 import collections
+import gc
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import conversion_metadata_schema_py_generated, lite
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfav import registry
@@ -31,6 +33,8 @@ def convert(saved_model_dir: str, signature_keys: list[str], half: bool = False)
     if half:
         made.optimizations = [tf.lite.Optimize.DEFAULT]
         made.target_spec.supported_types = [tf.float16]
+    # The converter collects garbage each time; what was there before it need not be looked at.
+    gc.freeze()
     try:
         with console.quiet():
             return made.convert()
@@ -43,11 +47,17 @@ def convert(saved_model_dir: str, signature_keys: list[str], half: bool = False)
             f"{', '.join(signature_keys)} does not convert to TFLite with builtin ops ({reason}): "
             "replace that op in the encoder."
         ) from error
+    finally:
+        gc.unfreeze()
 
 
 def converter(saved_model_dir: str, signature_keys: list[str]) -> tf.lite.TFLiteConverter:
     """Returns the converter of signatures of a SavedModel, to builtin ops only."""
-    made = tf.lite.TFLiteConverter.from_saved_model(saved_model_dir, signature_keys=signature_keys)
+    # What `tf.lite.TFLiteConverter.from_saved_model` does, which loads the model once more first.
+    kind = conversion_metadata_schema_py_generated.ModelType.TF_SAVED_MODEL
+    lite.TFLiteConverterBase._set_original_model_type(kind)
+    tags = {tf.saved_model.SERVING}
+    made = lite.TFLiteSavedModelConverterV2(saved_model_dir, tags, signature_keys)
     made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return made
 

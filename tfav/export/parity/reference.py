@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
@@ -16,8 +15,13 @@ Items = Mapping[str, Sequence[tuple[str, np.ndarray]]]
 Rows = Sequence[tuple[str, dict[str, np.ndarray]]]
 
 
+_BATCH_SIZE = 16
+
+
 class Reference:
-    """The checkpoint's own answers: eagerly, one item at a time, no padding.
+    """The checkpoint's own answers: eagerly and without padding.
+
+    Items of one shape are embedded together, rows one at a time.
 
     Clips are heard as `outputs.embedding` hears them.
     """
@@ -63,9 +67,16 @@ class Reference:
 
     def embed(self, modality: str, items: Sequence[np.ndarray]) -> np.ndarray:
         """Returns [N, D] float32 of unit norm for waveforms [T] or images [S, S, 3]."""
-        batches = [self.stack(modality, [item]) for item in items]
-        rows = [outputs.embedding(self._recipe, modality, batch) for batch in batches]
-        return tf.concat(rows, axis=0).numpy()
+        places: dict[tuple[int, ...], list[int]] = {}
+        for place, item in enumerate(items):
+            places.setdefault(item.shape, []).append(place)
+        found: dict[int, np.ndarray] = {}
+        for alike in places.values():
+            for start in range(0, len(alike), _BATCH_SIZE):
+                chunk = alike[start : start + _BATCH_SIZE]
+                batch = self.stack(modality, [items[place] for place in chunk])
+                found |= zip(chunk, outputs.embedding(self._recipe, modality, batch).numpy())
+        return np.stack([found[place] for place in range(len(items))])
 
     def joint(self, max_steps: int | None = None) -> list[dict[str, np.ndarray]]:
         """Returns the rows, cut as `cut` does."""

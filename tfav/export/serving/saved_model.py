@@ -4,8 +4,6 @@ import collections
 import contextlib
 import errno
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-import tfav
 from tfav import files, folders, registry
 from tfav.export import servable as servable_lib
+from tfav.export.serving import fresh_process
 from tfav.inference import artefacts
 
 # Ops of compiled extras: a server without that extra cannot load the graph.
@@ -198,22 +196,14 @@ def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _run_fresh(path: str, inputs: str, outputs: str) -> None:
-    root = os.path.dirname(os.path.dirname(os.path.abspath(tfav.__file__)))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "CUDA_VISIBLE_DEVICES": "-1",  # this process may hold all of the GPU's memory
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    command = [sys.executable, "-m", "tfav.export.serving.session_loader", path, inputs, outputs]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode < 0:
+    status, errors = fresh_process.load(path, inputs, outputs)
+    if status < 0:
         raise registry.UserError(
-            f"the process that checks the SavedModel was killed (signal {-done.returncode}): "
+            f"the process that checks the SavedModel was killed (signal {-status}): "
             "free some memory and export again."
         )
-    if done.returncode:
+    if status:
         raise ValueError(
             "the SavedModel does not run through the C++ Session loader of TensorFlow Serving:\n"
-            + done.stderr[-2000:]
+            + errors[-2000:]
         )

@@ -1,11 +1,16 @@
 """Runs every signature of a SavedModel in a process of its own, loaded as TensorFlow Serving does.
 
-`python -m tfav.export.serving.session_loader MODEL INPUTS.npz OUTPUTS.npz`; arrays are named
-`signature/tensor`. Python's `tf.saved_model.load` finds weights that the C++ loader does not, so
-only this proves a SavedModel. Its warm-up requests are answered too, as that server will.
+Called as `python -m tfav.export.serving.session_loader`, reads one JSON line per request,
+`[MODEL, INPUTS.npz, OUTPUTS.npz, STDERR]`, answers each in a fork, and prints its exit status.
+Arrays are named `signature/tensor`. Python's `tf.saved_model.load` finds weights that the C++
+loader does not, so only this proves a SavedModel. Its warm-up requests are answered too, as that
+server will.
 """
 
+import json
+import os
 import sys
+import traceback
 
 import numpy as np
 import tensorflow as tf
@@ -52,5 +57,28 @@ def run(model: str, inputs: str, outputs: str) -> None:
     files.write_npz(outputs, results)
 
 
+def _child(model: str, inputs: str, outputs: str, errors: str) -> int:
+    file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, sys.stderr.fileno())
+    try:
+        run(model, inputs, outputs)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        return 1
+    return 0
+
+
+def serve() -> None:
+    """Answers every request on the standard input in a fork, until that is closed."""
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os._exit(_child(*json.loads(line)))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    serve()
