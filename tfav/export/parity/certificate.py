@@ -15,9 +15,9 @@ import tfav
 from tfav import registry, tensors
 from tfav.export.lite import conversion, precisions
 from tfav.export.options import ExportOptions
-from tfav.export.parity import agreement, speed, verification
+from tfav.export.parity import agreement, row_answers, speed, verification
 from tfav.export.parity import reference as reference_lib
-from tfav.export.serving import saved_model
+from tfav.export.serving import saved_model, served_pairs
 from tfav.inference import embedders, saved_model_embedder, tflite_embedder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
@@ -69,7 +69,8 @@ def certificate(
       artefact its files with bytes and SHA-256, precision, signatures, ops and, by signature, its
       parity; of a `.tflite` also op versions, the least runtime and its speed. The parity of
       `classify` is of `logits`; `classify:<modality>_logits` stand beside it. That of `localize` is
-      of `map`. `trials` holds by precision what it does to verification.
+      of `map`, that of `score_pairs` of `score`. `trials` holds by precision what it does to
+      verification.
     """
     reference = reference_lib.Reference(recipe, inputs, rows)
     found = {
@@ -92,7 +93,7 @@ def certificate(
 def check(found: dict[str, Any], options: ExportOptions) -> None:
     """Refuses a certificate with an answer too far from the checkpoint's, or of another class.
 
-    A map must also be as near in each of its values.
+    A map and a score must also be as near in each of their values.
 
     Args:
       found: the certificate.
@@ -105,7 +106,8 @@ def check(found: dict[str, Any], options: ExportOptions) -> None:
         gate = precisions.find(artefact["precision"]).gate
         least, switch = getattr(options, gate.option), gate.switch
         for signature, parity in artefact["parity"].items():
-            if not parity["cosine_min"] >= least:  # NaN is no parity either
+            cosine = parity.get("cosine_min", 1.0)  # scores have none
+            if not cosine >= least:  # NaN is no parity either
                 raise registry.UserError(
                     f"parity failed and nothing was published: {signature} of {name} has cosine "
                     f"{parity['cosine_min']:.6f} to the checkpoint on {parity['worst_item']} (mean "
@@ -118,13 +120,13 @@ def check(found: dict[str, Any], options: ExportOptions) -> None:
                     f"{parity['argmax_flips'][0]} for another class than the checkpoint, whose "
                     "logits of the two are no tie: find out what it computes otherwise."
                 )
-            allowed = parity.get("max_error_allowed")  # maps alone have one
+            allowed = parity.get("max_error_allowed")  # of maps and scores
             if allowed is not None and not parity["max_abs_error"] <= allowed:
                 raise registry.UserError(
                     f"parity failed and nothing was published: {signature} of {name} is "
-                    f"{parity['max_abs_error']:.1e} away from the checkpoint's map of "
-                    f"{parity['max_error_item']}, above {allowed}: find out what it computes "
-                    "otherwise."
+                    f"{parity['max_abs_error']:.1e} away from the checkpoint's answer to "
+                    f"{parity['max_error_item']}, above {allowed:g}: find out what it computes "
+                    "otherwise, or leave that precision out."
                 )
 
 
@@ -207,10 +209,11 @@ def _served(
     if "classify" in reference.signatures:
         classified = [embedder.classify(batch) for batch in batches]
         parity |= _classified(reference, classified, None, precision)
-    if "localize" in reference.signatures:
-        maps = np.concatenate([embedder.localize(batch) for batch in batches])
-        expected = reference.answered("localize")["map"]
-        parity["localize"] = agreement.compare_maps(reference.names, expected, maps)
+    for name in reference.signatures:
+        if name in row_answers.COMPARED:
+            parity[name] = row_answers.compared(name, reference, embedder, batches, precision)
+    if served_pairs.PAIRS in reference.signatures:
+        parity |= row_answers.files(reference, embedder, _FILES, precision)
     return parity
 
 
@@ -219,10 +222,13 @@ def _on_phone(
 ) -> dict[str, Any]:
     """Compares item by item, clips cut or padded to the length of each signature."""
     if not embedder.modalities:
-        steps = embedder.lengths["classify"]
+        ((signature, steps),) = embedder.lengths.items()
         rows = [reference.stack_rows([row]) for row in reference.joint(steps)]
-        classified = [embedder.classify(row) for row in rows]
-        return _classified(reference, classified, steps, precision)
+        if signature == "classify":
+            classified = [embedder.classify(row) for row in rows]
+            return _classified(reference, classified, steps, precision)
+        compared = row_answers.compared(signature, reference, embedder, rows, precision, steps)
+        return {signature: compared}
     (modality,) = embedder.modalities
     parity = {}
     for signature, steps in embedder.lengths.items():
