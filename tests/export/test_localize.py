@@ -94,7 +94,8 @@ def tensor(dtype, *shape):
 def test_names_types_and_shapes_on_a_server(located, localizing):
     found = located.certificate["artefacts"]["1"]["signatures"]
     embeds = ["embed_audio", "embed_image", "embed_jpeg", "embed_wav"]
-    assert sorted(found) == [*embeds, "localize", "serving_default"]
+    pairs = ["score_pairs", "score_pairs_files"]
+    assert sorted(found) == [*embeds, "localize", *pairs, "serving_default"]
     assert found["localize"] == found["serving_default"]
     assert found["localize"] == {
         "inputs": {
@@ -253,7 +254,8 @@ def test_a_map_that_is_off_anywhere_publishes_nothing(error, passes):
 
 def test_parity_of_the_map_is_measured_on_the_rows(located):
     parities = located.certificate["artefacts"]["1"]["parity"]
-    assert sorted(parities) == ["embed_audio", "embed_image", "embed_jpeg", "embed_wav", "localize"]
+    embeds = ["embed_audio", "embed_image", "embed_jpeg", "embed_wav"]
+    assert sorted(parities) == [*embeds, "localize", "score_pairs", "score_pairs_files"]
     found = parities["localize"]
     assert found["num_items"] == 3
     assert found["max_abs_error"] < found["max_error_allowed"] == 1e-4
@@ -290,8 +292,10 @@ def test_the_files_and_facts_of_a_recipe_that_localises(located, localizing):
         "drift.csv",
         "golden.json",
         *(f"image_{p}.tflite" for p in ("float16", "float32")),
+        *(f"localize_{p}.tflite" for p in ("float16", "float32")),
         "models.config",
         "parity.json",
+        *(f"score_pairs_{p}.tflite" for p in ("float16", "float32")),
     ]
     path = pathlib.Path(located.directory) / "1" / artefacts.FACTS_FILE
     facts = json.loads(path.read_text())
@@ -308,6 +312,28 @@ def test_a_loaded_export_localises_and_phones_embed_the_pooled_features(located,
     pooled = localizing.embed("image", batch).numpy()
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
     np.testing.assert_allclose(embedding, pooled, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_phone_draws_the_map_that_the_recipe_draws_of_what_fits(
+    located, localizing, rows, precision
+):
+    phone = embedders.load(os.path.join(located.directory, f"localize_{precision}.tflite"))
+    assert phone.modalities == () and list(phone.lengths.values()) == [8_000]
+    parity = located.certificate["artefacts"][f"localize_{precision}.tflite"]["parity"]
+    assert parity["localize"]["max_error_allowed"] == {"float32": 1e-4, "float16": 1e-2}[precision]
+    reference = reference_lib.Reference(localizing, {}, rows)
+    for _, row in rows:  # one of the half second that the file takes, two shorter ones
+        batch = reference.stack_rows([row])
+        found = phone.localize(batch)
+        assert found.shape == (1, SIZE, SIZE)
+        expected = localizing.localize(batch)
+        np.testing.assert_allclose(found, expected, atol=parity["localize"]["max_error_allowed"])
+    with pytest.raises(registry.UserError, match="scores no pairs: name score_pairs_"):
+        phone.score_pairs(batch)
+    batch = moments(1, samples=8_001)
+    with pytest.raises(registry.UserError, match="--config.export.audio_seconds="):
+        phone.localize(batch)
 
 
 def test_an_export_without_maps_says_so(published):

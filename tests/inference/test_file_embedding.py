@@ -201,7 +201,7 @@ def test_what_the_model_has_no_encoder_for_is_left_out_with_a_warning(media, cap
 def test_a_model_that_only_classifies_is_refused(media):
     classifier = OneSided()
     classifier.modalities = ()
-    with pytest.raises(registry.UserError, match="classifies and embeds nothing: name another"):
+    with pytest.raises(registry.UserError, match="to rows and embeds nothing: name another"):
         _embed(classifier, media)
 
 

@@ -190,6 +190,10 @@ def test_a_run_that_localises_gives_maps_and_others_say_so(run, folder):
     batch = moments(2)
     found = model.localize(audio=list(batch["audio"]), image=list(batch["image"]))
     np.testing.assert_allclose(found, recipe.localize(batch), atol=1e-5)
+    pairs = model.score_pairs(audio=list(batch["audio"]), image=list(batch["image"]))
+    sides = [recipe.represent(m, batch) for m in ("audio", "image")]
+    np.testing.assert_allclose(pairs.scores, np.diag(recipe.pair_scores(*sides)), rtol=1e-5)
+    assert pairs.matched is None and model.threshold is None  # an export measures one
     for model in (run, tfav.load(folder / "model")):
         with pytest.raises(tfav.UserError, match="does not say where a sound comes from"):
             model.localize(audio=batch["audio"][0], image=batch["image"][0])

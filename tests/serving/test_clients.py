@@ -12,8 +12,12 @@ import time
 import numpy as np
 import pytest
 
+from tests.export import test_localize
 from tests.serving import loopback, sounds
+from tests.serving.loaded import Loaded
 from tfav.clients import client as client_lib
+from tfav.export import servable
+from tfav.export.serving import saved_model
 
 FILE = pathlib.Path(client_lib.__file__)
 
@@ -307,3 +311,50 @@ def test_the_file_needs_nothing_but_python_3_8():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: http://127.0.0.1:1 did not answer in 1 tries")
+
+
+# Pairs -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "pair"),
+    [
+        ({"score": [1.5], "matched": [True]}, (1.5, True)),
+        ({"score": [-1.5], "matched": [False]}, (-1.5, False)),
+        ([0.25], (0.25, None)),  # of a single output the server sends the value alone
+    ],
+)
+def test_a_pair_is_scored_as_whole_files(answer, pair, clip, jpeg, monkeypatch):
+    sent = {}
+
+    def predict(self, signature, inputs):
+        sent[signature] = inputs
+        return answer
+
+    monkeypatch.setattr(client_lib.Client, "predict", predict)
+    client = client_lib.Client("http://localhost:1", "scenes")
+    assert client.score_pairs(sounds.wav(clip), jpeg) == pair
+    assert sent == {"score_pairs_files": {"wav": [sounds.wav(clip)], "jpeg": [jpeg]}}
+    assert "the file is empty" in str(refused(client.score_pairs, sounds.wav(clip), b""))
+
+
+def test_pairs_of_a_real_export_are_scored_through_the_stand_in(clip, jpeg, tmp_path, capsys):
+    recipe = test_localize.small(num_clusters=4, cluster_size=6)
+    export = servable.Servable(recipe, threshold=-99.0)
+    directory = str(tmp_path / "scenes")
+    saved_model.write(export, directory)
+    (tmp_path / "a.wav").write_bytes(sounds.wav(clip))
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    server = loopback.Server(Loaded(directory, "scenes"))
+    try:
+        command = [f"--url={server.url}", "--model=scenes", "pairs"]
+        files = [str(tmp_path / name) for name in ("a.wav", "a.jpg", "a.jpg")]
+        assert client_lib.main([*command, *files]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(lines) == 2 and lines[0]["image"] == files[1] and lines[0]["matched"] is True
+        direct = export.signatures()["score_pairs_files"](wav=[sounds.wav(clip)], jpeg=[jpeg])[
+            "score"
+        ]
+        assert lines[0]["score"] == pytest.approx(float(direct[0]), abs=1e-4)
+    finally:
+        server.close()

@@ -9,6 +9,7 @@ or, from a shell,
 
     python client.py --url=http://localhost:8501 --model=voice_face embed voice.wav
     python client.py --url=http://localhost:8501 --model=voice_face match voice.wav ann.jpg bob.jpg
+    python client.py --url=http://localhost:8501 --model=scenes pairs bell.wav one.jpg two.jpg
 
 (`tfav-client` where tfav is installed; the file can also be copied alone.)
 
@@ -71,6 +72,18 @@ class Match(NamedTuple):
     best: int
 
 
+class Pair(NamedTuple):
+    """Whether an audio clip and an image belong together.
+
+    Attributes:
+      score: larger for closer; of what unit and range the recipe says.
+      matched: whether the score reaches the model's threshold; None where it has none.
+    """
+
+    score: float
+    matched: bool | None
+
+
 class ServingError(Exception):
     """A call that failed, in one sentence.
 
@@ -131,6 +144,22 @@ class Calls:
             _same_size("the probe", probe, f"candidate {k}", candidate)
         answer = self.predict("match", {"probe": [probe], "candidates": [candidates]})
         return Match(answer["scores"][0], answer["best"][0])
+
+    def score_pairs(
+        self, wav: str | os.PathLike[str] | bytes, jpeg: str | os.PathLike[str] | bytes
+    ) -> Pair:
+        """Returns whether a WAV file and a JPEG or PNG file, by path or as bytes, belong together.
+
+        Of a model that scores pairs, such as an export of a `dmc` run.
+        """
+        name, content = _read(jpeg)
+        if not content:
+            raise ServingError(f"{name} is empty: send the bytes of a JPEG file.")
+        inputs = {"wav": [_wav(wav, self._max_seconds)], "jpeg": [content]}
+        answer = self.predict("score_pairs_files", inputs)
+        if not isinstance(answer, Mapping):  # a model without a threshold gives the score alone
+            return Pair(float(answer[0]), None)
+        return Pair(float(answer["score"][0]), bool(answer["matched"][0]))
 
     def score(self, audio_embedding: Array, image_embedding: Array) -> float:
         """Returns the cosine of two embeddings [D]."""
@@ -471,6 +500,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     match = commands.add_parser("match", help="candidates by their cosine to the probe")
     match.add_argument("probe")
     match.add_argument("candidates", nargs="+")
+    pairs = commands.add_parser("pairs", help="how well a .wav belongs to each .jpg or .png")
+    pairs.add_argument("wav")
+    pairs.add_argument("images", nargs="+")
     options = parser.parse_args(argv)
     try:
         client = Client(
@@ -485,6 +517,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             scores = client.match(probe, candidates).scores
             for score, path in sorted(zip(scores, options.candidates), reverse=True):
                 print(f"{score:.4f} {path}")
+        elif options.command == "pairs":
+            for path in options.images:
+                found = client.score_pairs(options.wav, path)
+                print(json.dumps({"image": path, **found._asdict()}))
         else:
             print(json.dumps(getattr(client, options.command)(), indent=2))
     except ServingError as error:

@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from tfav import registry
 from tfav.commands import destinations
+from tfav.commands.protocols import by_pairs
 from tfav.data import shards
+from tfav.evaluation import correspondence, metrics
 from tfav.experiment import models, provenance, samples
 from tfav.export import publish
 from tfav.export.lite import precisions as precisions_lib
@@ -17,6 +20,8 @@ from tfav.export.serving import deployment
 from tfav.inference import artefacts
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
+
+_MAX_PAIRS = 500  # that a threshold is measured on, spread evenly
 
 
 def export(
@@ -47,6 +52,7 @@ def export(
         on_phone=_in_form(c, recipe, len(labels), frontend),
         num_frames={name: spec.num_frames for name, spec in models.items(c).items() if spec.fitted},
         classes=labels if classifies else (),
+        threshold=_threshold(c, recipe, index),
         about={
             "license": license_text or "not stated",
             "origin": provenance.origin(c, workdir, index),
@@ -69,6 +75,29 @@ def export(
         f"wrote {os.path.join(output, artefacts.PARITY_FILE)}",
         deployment.commands(output),
     ]
+
+
+def _threshold(
+    c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+) -> float | None:
+    """Returns the score from which an export takes a pair for matched; None where it takes none.
+
+    What the recipe was taught; else the score at which as large a share of matched pairs of `val`
+    (or else of the training split) is refused as of mismatched ones is accepted.
+    """
+    if not outputs.scores_pairs(recipe) or outputs.decision(recipe) is not None:
+        return outputs.decision(recipe)
+    for split in ("val", c.data.train_split):
+        if split in index.info["splits"]:
+            part = index.select(split)
+            rows = np.flatnonzero(np.all([part.held(m) for m in c.modalities], axis=0))
+            if len(rows) > 1:
+                some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_PAIRS)).astype(int)]
+                score = by_pairs.Scorer(c, recipe).score(part.take(some))
+                matched, mismatched = correspondence.draw(score, None, seed=0)
+                every = np.concatenate([matched, mismatched.ravel()])
+                return metrics.equal_error(every, np.arange(len(every)) < len(matched))[1]
+    return None
 
 
 def _in_form(
@@ -104,9 +133,11 @@ def _summary(found: Mapping[str, Any], output: str) -> list[str]:
         speeds = artefact.get("speed", {"milliseconds": {}})["milliseconds"]
         for signature, parity in artefact["parity"].items():
             speed = f"  {speeds[signature]:.2f} ms" if signature in speeds else ""
+            cosine = ""  # scores have none
+            if "cosine_min" in parity:
+                cosine = f"cosine >= {parity['cosine_min']:.7f}"
             lines.append(
-                f"{os.path.join(output, name):<48} {signature:<24} cosine >= "
-                f"{parity['cosine_min']:.7f}  max error {parity['max_abs_error']:.1e}  "
-                f"{artefact['bytes'] / 1000:.0f} kB{speed}"
+                f"{os.path.join(output, name):<48} {signature:<24} {cosine:<19}  max error "
+                f"{parity['max_abs_error']:.1e}  {artefact['bytes'] / 1000:.0f} kB{speed}"
             )
     return lines

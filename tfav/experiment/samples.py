@@ -107,7 +107,7 @@ def calibration(
 ) -> calibration_lib.Rows:
     """Returns items of the train split, evenly over identities and, of clips, loudness.
 
-    Of a recipe that classifies, also rows of all modalities together.
+    Of a recipe that answers to rows, also rows of all modalities together.
     """
     if c.data.train_split not in index.info["splits"]:
         return []
@@ -125,6 +125,6 @@ def calibration(
                 items[i] for i in calibration_lib.balanced(some.label, levels, _NUM_CALIBRATION)
             ]
         found += [{modality: item} for item in items]
-    if outputs.classifies(recipe):
+    if outputs.joint(recipe):
         found += [row for _, row in rows(c, index, c.data.train_split, _NUM_CALIBRATION)]
     return found

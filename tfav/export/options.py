@@ -21,7 +21,7 @@ class Inputs(NamedTuple):
       items: modality to (id, item): waveforms [T] float32 in [-1, 1], 16 kHz, and images [S, S, 3]
         uint8 of the encoder's size, or [F, S, S, 3] of several frames. A modality left out is taken
         from `rows`.
-      rows: (id, modality to item) to classify or localise, each with every modality.
+      rows: (id, modality to item) to classify, localise or score, each with every modality.
       trials: Pairs of audio and image to verify before and after.
       calibration: Items of the training data, for `int8_static`.
     """
@@ -48,6 +48,8 @@ class ExportOptions:
         form; it is compared with the recipe itself.
       num_frames: modality to frames of an image input; one where left out.
       classes: their names in the order of the logits, of a recipe that classifies.
+      threshold: Score from which a pair is taken for matched, of a recipe that scores pairs; None:
+        what it was taught, or none.
       keep_versions: so many of the newest version folders stay; 0: all.
       about: further entries of `parity.json`, such as origin and license.
     """
@@ -62,6 +64,7 @@ class ExportOptions:
     on_phone: base.Recipe | None = None
     num_frames: Mapping[str, int] = dataclasses.field(default_factory=dict)
     classes: Sequence[str] = ()
+    threshold: float | None = None
     keep_versions: int = 0
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

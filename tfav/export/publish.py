@@ -29,10 +29,10 @@ def publish(
     """Exports a recipe, compares the artefacts with the recipe, then publishes them.
 
     `directory` gets `<version>/` and configuration files (for TensorFlow Serving),
-    `<modality>_<precision>.tflite`, of a recipe that classifies `classifier_<precision>.tflite` and
-    `labels.txt`, `golden.json`, `drift.csv` (items that an artefact turned, worst first; a header
-    alone: none) and, last of all, `parity.json`, which tells what belongs together. All but the
-    first stand in place of those of an earlier version, which go.
+    the `.tflite` files of `tflite.write`, of a recipe that classifies `labels.txt`, `golden.json`,
+    `drift.csv` (items that an artefact turned, worst first; a header alone: none) and, last of all,
+    `parity.json`, which tells what belongs together. All but the first stand in place of those of
+    an earlier version, which go.
 
     Args:
       recipe: built, float32, with the weights to export.
@@ -49,7 +49,7 @@ def publish(
       ValueError: an artefact that is not whole, or classes that are not the recipe's.
     """
     options.check(recipe.hearing)
-    servable = servable_lib.Servable(recipe, options.num_frames, options.classes)
+    servable = servable_lib.Servable(recipe, options.num_frames, options.classes, options.threshold)
     items = _checked(servable, inputs)
     number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
@@ -60,7 +60,9 @@ def publish(
         deployment.finish(servable, model, name)
         on_phone = servable
         if options.on_phone:
-            on_phone = servable_lib.Servable(options.on_phone, options.num_frames, options.classes)
+            on_phone = servable_lib.Servable(
+                options.on_phone, options.num_frames, options.classes, options.threshold
+            )
         lite = tflite.write(
             on_phone,
             stage,
@@ -77,6 +79,7 @@ def publish(
             "min_cosine": options.min_cosine,
             "min_cosine_int8": options.min_cosine_int8,
             "classes": list(servable.classes),
+            "threshold": servable.threshold,
             **options.about,
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
@@ -110,7 +113,8 @@ def _checked(servable: servable_lib.Servable, inputs: Inputs) -> reference.Items
                 f"the class {name!r} is not one line, as {LABELS_FILE} has them: correct it."
             )
     if servable.joint and not inputs.rows:
-        what = "classes" if servable.classifies else "maps"
+        known = {"classify": "classes", "localize": "maps"}
+        what = known.get(servable.default, "scores")
         raise registry.UserError(
             f"no row with {' and '.join(servable.modalities)} to compare the export's {what} on: "
             "give a data set that holds some."

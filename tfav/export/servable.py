@@ -8,7 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, registry, tensors
-from tfav.export.serving import examples, image_file, requests, served_scores, wav_file
+from tfav.export.serving import (
+    examples,
+    image_file,
+    requests,
+    served_pairs,
+    served_scores,
+    wav_file,
+)
 from tfav.inference import artefacts
 from tfav.ops import similarity
 from tfav.recipes import outputs
@@ -21,22 +28,25 @@ _Specs = dict[str, tf.TensorSpec]
 # Name of a tensor of whole files to what reads them.
 _FILES = {"wav": wav_file.read, "jpeg": image_file.read}
 # Names that a modality cannot have: inputs, outputs, signatures and files are called so.
-_TAKEN = ("classifier", "fused", "jpeg", "num_samples", "waveform", "wav")
+_TAKEN = ("classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs")
+_TAKEN += ("waveform", "wav")
 
 
 class Servable(tf.Module):
     """A recipe as a module that SavedModel and the TFLite converter keep whole.
 
     Embeddings are float32 of unit norm, so that their inner product is their cosine. A recipe with
-    `features` and `logits` also classifies, one with `localize` says where a sound comes from.
+    `features` and `logits` also classifies, one with `localize` says where a sound comes from, and
+    one with `pair_scores` whether audio and image belong together.
 
     Attributes:
       items: modality to what one item of it is.
 
     Args:
-      recipe: built, in float32. Its heads are kept where it classifies or localises.
+      recipe: built, in float32. Its heads are kept where it answers to rows.
       num_frames: modality to frames of an image input; one where left out.
       classes: names of the classes, in the order of the logits; of a recipe that classifies.
+      threshold: Score from which a pair is taken for matched; None: what the recipe was taught.
 
     Raises:
       ValueError: an encoder that computes in another type, two modalities whose inputs are called
@@ -49,6 +59,7 @@ class Servable(tf.Module):
         recipe: base.Recipe,
         num_frames: Mapping[str, int] | None = None,
         classes: Sequence[str] = (),
+        threshold: float | None = None,
     ):
         super().__init__(name="servable")
         for modality, encoder in recipe.encoders.items():
@@ -77,6 +88,10 @@ class Servable(tf.Module):
         if outputs.classifies(recipe) and len(classes) != recipe.num_classes:
             raise ValueError(f"{len(classes)} names for {recipe.num_classes} classes")
         self.classes = tuple(classes) if self.classifies else ()
+        self.scores_pairs = outputs.scores_pairs(recipe)
+        # What a pair can be sent as, as whole files.
+        self.pair_files = served_pairs.files(self.items) if self.scores_pairs else ()
+        self.threshold = outputs.decision(recipe) if threshold is None else threshold
         self.embedding_space = outputs.embedding_space(recipe)
         self._recipe = recipe
         self._traced: Functions | None = None
@@ -111,7 +126,8 @@ class Servable(tf.Module):
     @property
     def default(self) -> str:
         """Returns the signature that `serving_default` is another name of."""
-        return next(iter(self.joint), f"embed_{self.modalities[0]}")
+        whole = (name for name in self.joint if name != served_pairs.PAIRS)
+        return next(whole, f"embed_{self.modalities[0]}")
 
     def facts(self) -> dict[str, Any]:
         """Returns what an artefact says of itself beside its signatures."""
@@ -124,6 +140,9 @@ class Servable(tf.Module):
             sample_rate_hz=tensors.SAMPLE_RATE_HZ,
             classes=self.classes,
             localizes=outputs.localizes(self._recipe),
+            scores_pairs=self.scores_pairs,
+            threshold=self.threshold,
+            **self._recipe.facts(),
         )
 
     def signatures(self) -> Functions:
@@ -152,6 +171,9 @@ class Servable(tf.Module):
                 add(name, self._embed_files(name, spec), one)
         for name in self.joint:
             add(name, self._checked(name, self._answering(name)), self._joined(_served))
+        if self.pair_files:
+            one = tf.TensorSpec([None], tf.string)
+            add(served_pairs.PAIR_FILES, self._score_files, dict.fromkeys(self.pair_files, one))
         if self.scores:
             size = next(iter(self.embedding_size.values()))
             rows = tf.TensorSpec([None, size], tf.float32)
@@ -180,9 +202,8 @@ class Servable(tf.Module):
 
         modalities = [only] if only else self.modalities
         found = {f"embed_{m}": trace(self._encode, fixed(self.items[m])) for m in modalities}
-        if self.classifies and not only:
-            answer = outputs.joint(self._recipe)["classify"]
-            found["classify"] = trace(lambda **x: answer(self._batch(x)), self._joined(fixed))
+        for name in () if only else self.joint:
+            found[name] = trace(self._fixed(name), self._joined(fixed))
         return found
 
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
@@ -190,6 +211,9 @@ class Servable(tf.Module):
         inputs = examples.of_items(self.items)
         rows = {n: x for m in self.modalities for n, x in inputs[f"embed_{m}"].items()}
         inputs |= dict.fromkeys(self.joint, rows)
+        if self.pair_files:
+            files = {name: inputs[f"embed_{name}"][name] for name in self.pair_files}
+            inputs[served_pairs.PAIR_FILES] = files
         if self.scores:
             inputs |= examples.of_embeddings(self.embedding_size)
         return {**inputs, "serving_default": inputs[self.default]}
@@ -228,8 +252,19 @@ class Servable(tf.Module):
         return lambda **files: self._embed(**read(signature, spec, files[spec.file]))
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
+        answer = self._fixed(name)
+        return lambda **inputs: answer(**outputs.hear(self._recipe, self._batch(inputs)))
+
+    def _fixed(self, name: str) -> Callable[..., _Tensors]:
+        """Returns what answers to rows as they are, by the names of inputs or of modalities."""
         answer = outputs.joint(self._recipe)[name]
-        return lambda **inputs: answer(outputs.hear(self._recipe, self._batch(inputs)))
+
+        threshold = self.threshold if name == served_pairs.PAIRS else None
+        return lambda **inputs: served_pairs.decided(answer(self._batch(inputs)), threshold)
+
+    def _score_files(self, **sent: tf.Tensor) -> _Tensors:
+        read = served_pairs.read(self.items, _FILES, sent)
+        return self._answering(served_pairs.PAIRS)(**read)
 
 
 def trace(

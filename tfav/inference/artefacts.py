@@ -41,6 +41,8 @@ class Facts(NamedTuple):
       classes: names in the order of the logits; empty: it does not classify.
       localizes: whether it says where a sound comes from.
       files: path in a SavedModel's folder to its SHA-256; empty where it is not told.
+      threshold: Score from which it takes a pair for matched; None where it does not.
+      temperature: that InfoNCE has learnt; None of all else.
     """
 
     format: int
@@ -50,6 +52,8 @@ class Facts(NamedTuple):
     classes: tuple[str, ...]
     localizes: bool
     files: dict[str, str]
+    threshold: float | None = None
+    temperature: float | None = None
 
 
 def write_facts(**known: Any) -> dict[str, Any]:
@@ -84,6 +88,8 @@ def parse_facts(found: Mapping[str, Any]) -> Facts:
         tuple(found["classes"]),
         found["localizes"],
         found.get("files", {}),
+        found.get("threshold"),
+        found.get("temperature"),
     )
 
 

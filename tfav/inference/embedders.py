@@ -18,9 +18,11 @@ if TYPE_CHECKING:  # who reads a `.tflite` needs no TensorFlow
 class Embedder(Protocol):
     """Embeds batches of the modalities it holds."""
 
-    modalities: tuple[str, ...]  # none: it classifies only
+    modalities: tuple[str, ...]  # none: it answers to rows only
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
+    threshold: float | None  # score from which a pair is taken for matched
+    temperature: float | None  # that InfoNCE has learnt
 
     @property
     def items(self) -> Mapping[str, items.ItemSpec]:
@@ -57,6 +59,15 @@ class Embedder(Protocol):
 
         Raises:
           UserError: it says no such thing.
+        """
+
+    def score_pairs(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """Returns `score` [B] float32 of rows of audio and image, and `matched` [B] bool.
+
+        `matched` is left out where there is no threshold.
+
+        Raises:
+          UserError: it scores no pairs.
         """
 
 

@@ -150,7 +150,7 @@ def embed(
     """
     if not embedder.modalities:
         raise registry.UserError(
-            "this .tflite classifies and embeds nothing: name another file of that export."
+            "this .tflite answers to rows and embeds nothing: name another file of that export."
         )
     for modality, items in found.items():
         if items and modality not in embedder.modalities:

@@ -60,14 +60,28 @@ class Classes(NamedTuple):
     classes: tuple[str, ...]
 
 
+class Pairs(NamedTuple):
+    """How well audio and image belong together, row by row.
+
+    Attributes:
+      scores: [N] float32, larger for closer; of what unit and range the recipe says.
+      matched: [N] bool, whether the score reaches the model's threshold; None where it has none.
+    """
+
+    scores: np.ndarray
+    matched: np.ndarray | None
+
+
 class Model:
     """A trained run, an exported SavedModel or a `.tflite`; made by `tfav.load`.
 
     Attributes:
-      modalities: those it embeds, such as `("audio", "image")`; none: it classifies only.
+      modalities: those it embeds, such as `("audio", "image")`; none: it answers to rows only.
       embedding_space: id of the space it embeds into.
       hearing: how much of a clip is heard, in seconds.
       classes: names; empty: it tells no classes apart.
+      threshold: score from which a pair is taken for matched; None: it takes none.
+      temperature: that InfoNCE has learnt; None of all else.
 
     Args:
       embedder: that holds the encoders.
@@ -79,6 +93,8 @@ class Model:
         self.embedding_space = embedder.embedding_space
         self.hearing = embedder.hearing
         self.classes = tuple(embedder.classes)
+        self.threshold = embedder.threshold
+        self.temperature = embedder.temperature
 
     def embed(
         self, inputs: Given, modality: str = "", *, max_bad_fraction: float = 0.0
@@ -171,6 +187,18 @@ class Model:
           UserError: it says no such thing, or an item is missing or cannot be read.
         """
         return self._embedder.localize(self._rows(inputs))
+
+    def score_pairs(self, **inputs: Given) -> Pairs:
+        """Returns how well the audio and the image of each row belong together.
+
+        Args:
+          **inputs: `audio` and `image`, as many files or arrays of each.
+
+        Raises:
+          UserError: it scores no pairs, or an item is missing or cannot be read.
+        """
+        found = self._embedder.score_pairs(self._rows(inputs))
+        return Pairs(found["score"], found.get("matched"))
 
     def _vectors(self, given: Embeddings | np.ndarray) -> np.ndarray:
         if not isinstance(given, Embeddings):

@@ -35,6 +35,8 @@ class RecipeEmbedder:
         self.items = outputs.item_specs(recipe, num_frames)
         self.hearing = recipe.hearing
         self.classes = tuple(classes) if outputs.classifies(recipe) else ()
+        self.threshold = outputs.decision(recipe)
+        self.temperature = recipe.facts().get("temperature")
         self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
 
     @property
@@ -87,6 +89,13 @@ class RecipeEmbedder:
         """See `embedders.Embedder.localize`."""
         reason = "does not say where a sound comes from: name a dmc run"
         return self._answer("localize", batch, reason)["map"]
+
+    def score_pairs(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """See `embedders.Embedder.score_pairs`."""
+        found = self._answer("score_pairs", batch, "scores no pairs: name a dmc, l3 or infonce run")
+        if self.threshold is not None:
+            found["matched"] = found["score"] >= self.threshold
+        return found
 
     def _answer(self, name: str, batch: tensors.Batch, without: str) -> dict[str, np.ndarray]:
         answer = outputs.joint(self._recipe).get(name)

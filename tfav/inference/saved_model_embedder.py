@@ -50,6 +50,8 @@ class SavedModelEmbedder:
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
         self.classes = facts.classes
+        self.threshold = facts.threshold
+        self.temperature = facts.temperature
         # Before format 3, signatures heard all they were sent.
         self._hears = facts.format >= 3
 
@@ -86,6 +88,15 @@ class SavedModelEmbedder:
                 f"{self.path} does not say where a sound comes from: name the export of a dmc run."
             )
         return self.run("localize", **self._rows(batch))["map"]
+
+    def score_pairs(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """See `embedders.Embedder.score_pairs`."""
+        if "score_pairs" not in self._model.signatures:
+            raise registry.UserError(
+                f"{self.path} scores no pairs: name the export of a dmc, l3 or infonce run, and "
+                "export it again if it was made before exports did."
+            )
+        return self.run("score_pairs", **self._rows(batch))
 
     def run(self, signature: str, **inputs: tf.Tensor) -> dict[str, np.ndarray]:
         """Returns the outputs of a signature by its name.

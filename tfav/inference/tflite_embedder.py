@@ -54,6 +54,8 @@ class TFLiteEmbedder:
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
         self.classes = facts.classes
+        self.threshold = facts.threshold
+        self.temperature = facts.temperature
         self._shapes = {
             name: {key: t["shape_signature"].tolist() for key, t in found.items()}
             for name, found in details.items()
@@ -106,28 +108,36 @@ class TFLiteEmbedder:
         Raises:
           UserError: a clip longer than the file takes, or it tells no classes apart.
         """
-        if "classify" not in self._runners:
-            raise registry.UserError(
-                f"{self.path} tells no classes apart: name the classifier of an mmcosine run."
-            )
+        return self._answer(
+            "classify", batch, "tells no classes apart: name the classifier of an mmcosine run"
+        )
+
+    def localize(self, batch: tensors.Batch) -> np.ndarray:
+        """Returns where the sounds of rows of all modalities come from, [B, H', W'] in [0, 1].
+
+        Raises:
+          UserError: a clip longer than the file takes, or it says no such thing.
+        """
+        reason = "does not say where a sound comes from: name localize_..., or the SavedModel, of a"
+        return self._answer("localize", batch, f"{reason} dmc run")["map"]
+
+    def score_pairs(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """See `embedders.Embedder.score_pairs`; a clip longer than the file takes is refused."""
+        reason = "scores no pairs: name score_pairs_... of a dmc, l3 or infonce run"
+        return self._answer("score_pairs", batch, reason)
+
+    def _answer(self, name: str, batch: tensors.Batch, without: str) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature that takes rows of all modalities."""
+        if name not in self._runners:
+            raise registry.UserError(f"{self.path} {without}.")
         columns = {m: spec.unstack(m, batch) for m, spec in self.items.items()}
         found = []
         for row in range(len(next(iter(columns.values())))):
             inputs: dict[str, np.ndarray] = {}
             for modality, values in columns.items():
-                inputs |= self._feed("classify", modality, self._heard(modality, values[row]))
-            found.append(self._runners["classify"](**inputs))
-        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-
-    def localize(self, batch: tensors.Batch) -> np.ndarray:
-        """Refuses: no `.tflite` says where a sound comes from.
-
-        Raises:
-          UserError: that.
-        """
-        raise registry.UserError(
-            f"{self.path} does not say where a sound comes from: name the SavedModel of a dmc run."
-        )
+                inputs |= self._feed(name, modality, self._heard(modality, values[row]))
+            found.append(self._runners[name](**inputs))
+        return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
 
     def _embed(self, modality: str, item: np.ndarray, signature: str) -> np.ndarray:
         parts = self._parts(modality, item)
@@ -187,7 +197,7 @@ class TFLiteEmbedder:
         heard, most = (n / tensors.SAMPLE_RATE_HZ for n in (steps, length))
         if longer:
             fix = f"use its signature {longer[0]}"
-        elif "classify" in self.lengths:
+        elif not self.modalities:
             fix = f"export with --config.export.audio_seconds={heard:g}"
         else:
             fix = (

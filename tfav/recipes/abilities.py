@@ -38,7 +38,11 @@ class Localizer(Protocol):
 
 
 class PairScorer(Protocol):
-    """Scores pairs of audio and image by what it represents each by."""
+    """Scores pairs of audio and image by what it represents each by.
+
+    One that was taught a score from which a pair is matched says so in an attribute `decision`; of
+    others an export takes the score at which matched and mismatched pairs err alike.
+    """
 
     def represent(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns what `pair_scores` takes of one modality, [B, ...]."""

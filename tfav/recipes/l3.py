@@ -40,6 +40,8 @@ class L3(paired.Correspondence):
         "accuracy",
     )
 
+    decision = 0.0  # the logit at which matched is as likely as mismatched
+
     arguments = {
         "hidden_size": values.whole(1, 65_536, "units of the layer between"),
         **paired.ARGUMENTS,

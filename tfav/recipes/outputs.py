@@ -113,6 +113,8 @@ def joint(
         found["classify"] = functools.partial(classify, recipe)
     if localizes(recipe):
         found["localize"] = functools.partial(localize, recipe)
+    if scores_pairs(recipe):
+        found["score_pairs"] = functools.partial(score_pairs, recipe)
     return found
 
 
@@ -137,6 +139,24 @@ def localize(recipe: abilities.Localizer, batch: tensors.Batch) -> dict[str, tf.
       `map` [B, H', W'] float32 in [0, 1], of several frames [B, F, H', W'].
     """
     return {"map": tf.cast(recipe.localize(batch), tf.float32)}
+
+
+def score_pairs(recipe: abilities.PairScorer, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+    """Returns how well the audio and the image of each row of a batch belong together.
+
+    Returns:
+      `score` [B] float32, larger for closer; of what unit and range the recipe says.
+    """
+    sides = [recipe.represent(modality, batch) for modality in ("audio", "image")]
+    scores = recipe.pair_scores(*sides)
+    # Of one row, as on a phone, without an op that phones lack.
+    own = tf.reshape(scores, [1]) if scores.shape[0] == 1 else tf.linalg.diag_part(scores)
+    return {"score": tf.cast(own, tf.float32)}
+
+
+def decision(recipe: object) -> float | None:
+    """Returns the score from which a recipe was taught to take a pair for matched, if it was."""
+    return getattr(recipe, "decision", None)
 
 
 def embedding_space(recipe: base.Recipe) -> str:

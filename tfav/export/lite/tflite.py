@@ -1,17 +1,22 @@
-"""TFLite files: an encoder each in every precision, or the classifier, with their facts inside."""
+"""TFLite files: an encoder each in every precision, and what answers to rows, facts inside."""
 
 import functools
 import os
 import tempfile
 from collections.abc import Sequence
 
-from tfav import tensors
+from absl import logging
+
+from tfav import registry, tensors
 from tfav.export import servable as servable_lib
 from tfav.export.lite import calibration as calibration_lib
 from tfav.export.lite import conversion, inspection
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.serving import saved_model
 from tfav.inference import tflite_metadata
+
+# Files that are left out where builtin ops cannot express them: the served model has them too.
+WHERE_POSSIBLE = ("localize", "score_pairs")
 
 
 def write(
@@ -26,7 +31,9 @@ def write(
 ) -> dict[str, str]:
     """Writes `<modality>_<precision>.tflite` for every encoder and precision, facts inside.
 
-    Of a recipe that classifies also `classifier_<precision>.tflite`.
+    Of a recipe that classifies also `classifier_<precision>.tflite`; of one that localises or
+    scores pairs also `localize_<precision>.tflite` and `score_pairs_<precision>.tflite`, unless
+    builtin ops cannot express that, which is logged.
 
     Args:
       servable: whose encoders.
@@ -60,6 +67,12 @@ def write(
         for stem, functions in planned.items():
             keys = list(functions)
             whole = functools.cache(functools.partial(conversion.convert, model, keys))
+            if stem in WHERE_POSSIBLE:
+                try:
+                    whole()
+                except registry.UserError as error:
+                    logging.warning("no %s.tflite: %s", stem, error)
+                    continue
             source = precisions_lib.Source(model, functions, servable.items, whole, calibration)
             for name, precision in wanted.items():
                 content = precision.convert(source)
@@ -83,6 +96,7 @@ def signatures(
 ) -> dict[str, servable_lib.Functions]:
     """Returns the signatures of each file of a phone, by the beginning of its name; see `write`."""
     found = servable.fixed_signatures(audio_samples)
+    # Of a file of several inputs with a fixed length: what answers to rows has no other.
     stems = {name: name.removeprefix("embed_") for name in found} | {"classify": "classifier"}
     files: dict[str, servable_lib.Functions] = {
         stems[name]: {name: function} for name, function in found.items()

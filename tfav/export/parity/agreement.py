@@ -1,4 +1,4 @@
-"""How well two sets of answers agree: embeddings, logits with the class they choose, maps."""
+"""How well two sets of answers agree: embeddings, logits with their classes, maps, scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,6 @@ from tfav.export.lite import precisions
 
 # Items whose embedding turned by more than this are listed: nothing that a float file does.
 _DRIFT = 0.999
-
-# Maps lie in [0, 1]: two hundred times what float32 rounding moved one of real rows, and far below
-# what a lost weight or a table left at zeros does.
-_MAP_ERROR = 1e-4
 
 
 def compare(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
@@ -65,13 +61,16 @@ def compare_logits(
     }
 
 
-def compare_maps(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray) -> dict[str, Any]:
+def compare_maps(
+    ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray, precision: str = "float32"
+) -> dict[str, Any]:
     """Returns the agreement of two sets of maps in [0, 1].
 
     Args:
       ids: N names.
       reference: [N, H, W] float32, or [N, F, H, W] of several frames.
       artefact: of the same shape.
+      precision: Precision of the artefact.
 
     Returns:
       What `compare` does, two equal maps having cosine 1, zeros too (one that says nothing), and
@@ -79,11 +78,50 @@ def compare_maps(ids: Sequence[str], reference: np.ndarray, artefact: np.ndarray
     """
     a, b = (np.asarray(x, np.float64).reshape(len(ids), -1) for x in (reference, artefact))
     error = np.abs(a - b).max(axis=1)
+    row = precisions.find(precision)
     return {
         **_agreement(ids, _cosine_or_equal(a, b), error.max()),
         "max_error_item": ids[int(error.argmax())],  # that of a NaN, where there is one
-        "max_error_allowed": _MAP_ERROR,
+        "max_error_allowed": row.tie_share if row.map_error is None else row.map_error,
     }
+
+
+def compare_scores(
+    ids: Sequence[str],
+    reference: np.ndarray,
+    artefact: np.ndarray,
+    threshold: float | None,
+    precision: str,
+) -> dict[str, Any]:
+    """Returns the agreement of two sets of scores of pairs.
+
+    Args:
+      ids: N names.
+      reference: [N].
+      artefact: [N].
+      threshold: Score from which a pair is taken for matched; None: none is.
+      precision: Precision of the artefact.
+
+    Returns:
+      `max_abs_error`, `max_error_item` (id), `max_error_allowed`: `Precision.tie_share` of the
+      largest score, and of 1 at least; above it no export survives. `num_items`, `drifting` (none)
+      and, with a threshold, `matched_ties` (ids on another side of it than the checkpoint, which
+      are no further from it than that).
+    """
+    a, b = (np.asarray(x, np.float64) for x in (reference, artefact))
+    error = np.abs(a - b)
+    share = precisions.find(precision).tie_share
+    found: dict[str, Any] = {
+        "max_abs_error": float(error.max()),
+        "max_error_item": ids[int(error.argmax())],
+        "max_error_allowed": share * max(1.0, float(np.abs(a).max())),
+        "num_items": len(ids),
+        "drifting": {},
+    }
+    if threshold is not None:
+        other = (a >= threshold) != (b >= threshold)
+        found["matched_ties"] = [name for name, turned in zip(ids, other) if turned]
+    return found
 
 
 def _cosine_or_equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ import tensorflow as tf
 import tfav
 from tfav import tensors
 from tfav.export.lite import conversion, precisions
-from tfav.export.parity import agreement, speed, verification
+from tfav.export.parity import agreement, row_answers, speed, verification
 from tfav.export.parity import reference as reference_lib
-from tfav.export.serving import saved_model
+from tfav.export.serving import saved_model, served_pairs
 from tfav.inference import embedders, saved_model_embedder, tflite_embedder
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
@@ -68,7 +68,8 @@ def certificate(
       artefact its files with bytes and SHA-256, precision, signatures, ops and, by signature, its
       parity; of a `.tflite` also op versions, the least runtime and its speed. The parity of
       `classify` is of `logits`; `classify:<modality>_logits` stand beside it. That of `localize` is
-      of `map`. `trials` holds by precision what it does to verification.
+      of `map`, that of `score_pairs` of `score`. `trials` holds by precision what it does to
+      verification.
     """
     reference = reference_lib.Reference(recipe, inputs, rows)
     found = {
@@ -167,10 +168,11 @@ def _served(
     if "classify" in reference.signatures:
         classified = [embedder.classify(batch) for batch in batches]
         parity |= _classified(reference, classified, None, precision)
-    if "localize" in reference.signatures:
-        maps = np.concatenate([embedder.localize(batch) for batch in batches])
-        expected = reference.answered("localize")["map"]
-        parity["localize"] = agreement.compare_maps(reference.names, expected, maps)
+    for name in reference.signatures:
+        if name in row_answers.COMPARED:
+            parity[name] = row_answers.compared(name, reference, embedder, batches, precision)
+    if served_pairs.PAIRS in reference.signatures:
+        parity |= row_answers.files(reference, embedder, _FILES, precision)
     return parity
 
 
@@ -179,10 +181,13 @@ def _on_phone(
 ) -> dict[str, Any]:
     """Compares item by item, clips cut or padded to the length of each signature."""
     if not embedder.modalities:
-        steps = embedder.lengths["classify"]
+        ((signature, steps),) = embedder.lengths.items()
         rows = [reference.stack_rows([row]) for row in reference.joint(steps)]
-        classified = [embedder.classify(row) for row in rows]
-        return _classified(reference, classified, steps, precision)
+        if signature == "classify":
+            classified = [embedder.classify(row) for row in rows]
+            return _classified(reference, classified, steps, precision)
+        compared = row_answers.compared(signature, reference, embedder, rows, precision, steps)
+        return {signature: compared}
     (modality,) = embedder.modalities
     parity = {}
     for signature, steps in embedder.lengths.items():

@@ -11,7 +11,7 @@ from tfav.recipes import recipe as base
 # modality -> (id, item): a waveform [T] float32 in [-1, 1], or an image [S, S, 3] or its frames
 # [F, S, S, 3] uint8.
 Items = Mapping[str, Sequence[tuple[str, np.ndarray]]]
-# (id, modality -> item): what is classified, or localised, together.
+# (id, modality -> item): what is classified, localised or scored together.
 Rows = Sequence[tuple[str, dict[str, np.ndarray]]]
 
 
@@ -88,11 +88,14 @@ class Reference:
         """Returns what the recipe answers to the rows as the signature `name`, [N, ...] each."""
         key = (name, max_steps)
         if key not in self._known:
-            answer = outputs.joint(self._recipe)[name]
-            batches = [self.stack_rows([row]) for row in self.joint(max_steps)]
-            found = [answer(outputs.hear(self._recipe, batch)) for batch in batches]
-            self._known[key] = stacked(found)
+            self._known[key] = self.answer(name, self.joint(max_steps))
         return self._known[key]
+
+    def answer(self, name: str, rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Returns what the recipe answers to rows as the signature `name`, [N, ...] each."""
+        answer = outputs.joint(self._recipe)[name]
+        batches = [self.stack_rows([row]) for row in rows]
+        return stacked([answer(outputs.hear(self._recipe, batch)) for batch in batches])
 
 
 def stacked(found: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:

@@ -158,7 +158,8 @@ def verify(servable: servable_lib.Servable, path: str) -> None:
             served = {name: file[name] for name in file.files}
     for signature, function in servable.signatures().items():
         for name, value in function(**examples[signature]).items():
-            error = np.abs(served[f"{signature}/{name}"] - value.numpy()).max()
+            answers = served[f"{signature}/{name}"].astype(np.float64)  # some are bool
+            error = np.abs(answers - value.numpy()).max()
             if not error <= _TOLERANCE:
                 raise ValueError(
                     f"the signature {signature} answers {name} {error:g} away from its own model"
