@@ -33,6 +33,9 @@ EXPERIMENTS = [
     ("mmcosine", "crema_d_vanilla_contrastive"),
     *[("dmc", row) for row in ("demo", "av_digits", "flickr", "flickr_80_50", "teacher")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
+    *[("dmc", f"{base}_avts") for base in ("demo", "av_digits", "talkers", "flickr")],
+    *[("dmc", row) for row in ("av_digits_soundnet", "flickr_soundnet", "av_digits_teacher")],
+    *[("dmc", row) for row in ("talkers", "talkers_l3")],
 ]
 
 

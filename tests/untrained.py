@@ -16,6 +16,8 @@ RECIPES = {
     "mmcosine": {"model": {"head": "cosine", "fusion": "concat"}, "loss": {"scale": 5.0}},
     "dmc": {"model": {"num_clusters": 3, "cluster_size": 4}, "loss": {"negatives": "all"}},
     "l3": {"model": {"hidden_size": 4}, "loss": {"negatives": "all"}},
+    "avts": {"model": {"size": 4, "window_seconds": 0.2, "shift_seconds": 0.1}},
+    "soundnet": {"model": {"temperature": 1.0}, "loss": {"negatives": "all"}},
 }
 
 

@@ -121,6 +121,8 @@ FITS = {
     "mmcosine": {"classification", "trials", "linear_probe"},
     "dmc": {"correspondence", "localisation", "linear_probe"},
     "l3": {"correspondence", "linear_probe"},
+    "avts": {"correspondence", "linear_probe"},
+    "soundnet": {"correspondence", "linear_probe"},
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
 
