@@ -141,7 +141,7 @@ class Recipe:
     def taken_weights(self) -> dict[str, tf.Variable]:
         """Returns what a fresh start takes from the run that `train.tables_from` names.
 
-        None where nothing can be taken; by default those of the tables where `needs_tables`.
+        Variables by structural name; by default those of the tables where `needs_tables`, else none.
         """
         return self.table_weights() if self.needs_tables else {}
 

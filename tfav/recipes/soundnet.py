@@ -103,8 +103,8 @@ class SoundNet(paired.Correspondence):
 
     def represent(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns logits [B, C]: the student's of audio, the teacher's of images, softened."""
-        if modality == "audio":
-            return self.heads["student"](self.embed("audio", batch, training))
+        if modality not in self.frozen:
+            return self.heads["student"](self.embed(modality, batch, training))
         embedding = self.encoders["image"](batch["image"], training=False)
         logits = self.tables["classifier"]({"image": embedding})["image"]
         return tf.stop_gradient(logits / self.temperature)
