@@ -53,7 +53,8 @@ def avts(base):
     third = round(c.data.audio_seconds[0] / 3, 3)
     c.recipe = "avts"
     c.model = {"size": 128, "window_seconds": third, "shift_seconds": third, "pooling": "max"}
-    c.loss = {"margin": 0.99, "hard_share": 0.25, "easy_steps": c.train.num_steps * 5 // 9}
+    c.loss = {"margin": 0.99, "hard_share": 0.25}
+    c.loss.easy_steps = c.train.get_ref("num_steps") * 5 // 9  # also where a flag sets it
     c.eval.protocols = ("correspondence",)
     return c
 

@@ -96,6 +96,13 @@ def test_our_own_experiments_hear_no_silence(row):
     assert found.level_norm == (row == "voices_faces") == (not found.instance_norm)
 
 
+def test_the_curriculum_of_avts_keeps_its_share_of_however_many_steps():
+    c = _load("dmc", "av_digits_avts")
+    assert (c.train.num_steps, c.loss.easy_steps) == (800, 444)  # 5 of 9 parts
+    c.train.num_steps = 90
+    assert c.loss.easy_steps == 50
+
+
 def test_unknown_variant_names_the_choices():
     with pytest.raises(registry.UserError, match="no variant 'demon'.*demo, voices_faces"):
         _load("voice_face", "demon")

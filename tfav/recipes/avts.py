@@ -8,7 +8,7 @@ from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
 from tfav.layers import blocks
 from tfav.losses import pairs
-from tfav.ops import distributed, precision
+from tfav.ops import distributed, precision, similarity
 from tfav.recipes import paired
 
 
@@ -16,6 +16,9 @@ class AVTS(paired.Correspondence):
     """Pairs in step are near each other; pairs of two rows, or out of step, are a margin apart.
 
     loss_i = 0.5 |a_i - v_i|^2 + 0.5 [margin - |n_i - v_i|]_+^2
+
+    a, v and n are of unit length: with `normalized=False`, as we recall the paper's, both encoders
+    soon answered one point to everything on our recordings.
 
     An image is held against the middle of its clip, `window_seconds` long. n_i is an easy negative,
     the middle of another row's clip; from step `easy_steps` on it is for a share `hard_share` of
@@ -30,6 +33,7 @@ class AVTS(paired.Correspondence):
       encoders: `audio` and `image`.
       num_classes: ignored.
       size: Size of the space of both dense layers in which distances are taken.
+      normalized: Whether embeddings are brought to unit length before they are compared.
       margin: Distance from which on negatives cost nothing.
       window_seconds: Length of the window that an image is held against.
       shift_seconds: Least distance of a hard negative from it; below the window's length they
@@ -55,6 +59,7 @@ class AVTS(paired.Correspondence):
 
     arguments = {
         "size": values.whole(1, 65_536, "numbers per embedding that is compared"),
+        "normalized": values.FLAG,
         "margin": values.number(0.0, 1e6, "a distance", above=True),
         "window_seconds": values.number(0.01, 3600.0, "of the window in step"),
         "shift_seconds": values.number(0.001, 3600.0, "the least shift of a hard negative"),
@@ -69,6 +74,7 @@ class AVTS(paired.Correspondence):
         num_classes: int = 0,
         *,
         size: int = 128,
+        normalized: bool = True,
         margin: float = 0.99,
         window_seconds: float = 1.0,
         shift_seconds: float = 1.0,
@@ -92,6 +98,7 @@ class AVTS(paired.Correspondence):
         super().__init__(
             encoders, heads, negatives="derangement", pooling=pooling, frozen=frozen, seed=seed
         )
+        self.normalized = normalized
         self.margin = margin
         self.easy_steps = easy_steps
         self.hard_share = hard_share
@@ -171,7 +178,8 @@ class AVTS(paired.Correspondence):
 
     def represent(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:
         """Returns the embeddings [B, size] of one modality in the space of distances."""
-        return self.heads[f"projection_{modality}"](self.embed(modality, batch, training))
+        projected = self.heads[f"projection_{modality}"](self.embed(modality, batch, training))
+        return similarity.normalize(projected) if self.normalized else projected
 
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         """Returns `-|a - v|^2` [B, N] of audio [B, size] and images [N, size]."""
