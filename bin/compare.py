@@ -12,6 +12,13 @@ set by a flag, as in train: --config.train.num_steps=400.
 
 trains a variant with each value of a field and draws OUTPUT/sensitivity.png. With --variants the
 first of them is swept, and the others are trained as they are: lines to compare with.
+
+    python bin/compare.py --config=configs/dmc.py --output=runs/table1 --data=data/digits
+        --variants=av_digits_soundnet,av_digits_l3,av_digits_avts,av_digits,av_digits_teacher
+        --features=rg,ltt,rnh,ensemble --eval_data=data/esc10
+
+is Table 1 of DMC's supplement: linear probes on ESC-10 (or ESC-50, or DCASE2014) of hand-made
+features, and of audio encoders that are trained on other recordings.
 """
 
 import sys
@@ -53,6 +60,21 @@ _TAGS = flags.DEFINE_list(
 _BASELINE = flags.DEFINE_string(
     "baseline", "", "The row from which differences are taken; the first if not given."
 )
+_PROTOCOLS = flags.DEFINE_list(
+    "protocols",
+    [],
+    "How to evaluate, as in eval; default: what the config says, and with --features linear_probe.",
+)
+_EVAL_DATA = flags.DEFINE_string(
+    "eval_data",
+    "",
+    "What prepare wrote to evaluate on, {seed} as in --data; default: the data of the training.",
+)
+_FEATURES = flags.DEFINE_list(
+    "features",
+    [],
+    "Hand-made features as rows beside the variants: rg, ltt, rnh, and ensemble, their vote.",
+)
 flags.mark_flag_as_required("config")
 
 
@@ -88,6 +110,9 @@ def main(argv: list[str]) -> None:
             config_flags.get_override_values(config),
             _BASELINE.value,
             _SWEEP.value,
+            _PROTOCOLS.value,
+            _EVAL_DATA.value,
+            _FEATURES.value,
         ),
         end="",
     )

@@ -14,6 +14,10 @@ Variants:
   *_l3          demo, av_digits and flickr with L3 (audio-visual correspondence) in DMC's place;
                 `l3` is flickr_l3.
   *_infonce     demo and av_digits with InfoNCE in DMC's place.
+  *_avts        likewise with AVTS (audio in step with the image), and talkers too.
+  *_soundnet    av_digits and flickr with SoundNet (audio learns a trained image network's classes).
+  av_digits_teacher  av_digits with a frozen image encoder that the labels have taught before.
+  talkers       small encoders on a few minutes of talking faces; talkers_l3 with L3.
 """
 
 import functools
@@ -37,11 +41,14 @@ MODES = {
 
 def get_config(variant: str = "demo"):
     """Returns the experiment called `variant`."""
-    variants = {base.__name__: base for base in (demo, av_digits, flickr, flickr_80_50, teacher)}
-    for base in (demo, av_digits, flickr):
+    plain = (demo, av_digits, talkers, flickr, flickr_80_50, teacher)
+    variants = {base.__name__: base for base in (*plain, av_digits_soundnet, av_digits_teacher)}
+    for base in (demo, av_digits, talkers, flickr):
         variants[f"{base.__name__}_l3"] = functools.partial(l3, base)
     for mode in MODES:
         variants[f"demo_{mode}"] = functools.partial(clustered, mode)
+        variants[f"{base.__name__}_avts"] = functools.partial(avts, base)
+    variants["flickr_soundnet"] = functools.partial(soundnet, flickr)
     variants["l3"] = variants["flickr_l3"]
     for base in (demo, av_digits):
         variants[f"{base.__name__}_infonce"] = functools.partial(infonce, base)
@@ -79,6 +86,31 @@ def infonce(base):
     c.model = {}
     c.loss = {"temperature": 0.07, "max_scale": 100.0}
     c.eval.protocols = ("correspondence", "pair_retrieval")
+    return c
+
+
+def avts(base):
+    """The experiment `base` with AVTS: a third of each clip in step, hard negatives in the end.
+
+    The margin, and a quarter of hard negatives after five of nine parts, are recalled of the paper.
+    """
+    c = base()
+    third = round(c.data.audio_seconds[0] / 3, 3)
+    c.recipe = "avts"
+    c.model = {"size": 128, "window_seconds": third, "shift_seconds": third, "pooling": "max"}
+    c.loss = {"margin": 0.99, "hard_share": 0.25}
+    c.loss.easy_steps = c.train.get_ref("num_steps") * 5 // 9  # also where a flag sets it
+    c.eval.protocols = ("correspondence",)
+    return c
+
+
+def soundnet(base):
+    """The experiment `base` with SoundNet, whose teacher `train.tables_from` names."""
+    c = base()
+    c.recipe = "soundnet"
+    c.model = {"temperature": 1.0, "pooling": "max"}
+    c.loss = {"negatives": c.loss.negatives}
+    c.eval.protocols = ("correspondence",)
     return c
 
 
@@ -156,6 +188,41 @@ def av_digits():
     c.train.num_steps = 800
     c.eval.audio_seconds = 1.0
     c.eval.min_seconds = 0.6
+    c.export.audio_seconds = 1.0
+    return c
+
+
+def av_digits_soundnet():
+    """`av_digits` with SoundNet: the teacher knows written digits by their labels."""
+    return _taught(soundnet(av_digits))
+
+
+def av_digits_teacher():
+    """`av_digits` with a teacher that knows written digits by their labels: the double dagger."""
+    c = av_digits()
+    c.model.frozen = ("image",)
+    return _taught(c)
+
+
+def _taught(c):
+    """`c` after a first phase that trains its image encoder on labels, as long as itself."""
+    c.first_phase.recipe = "mmcosine"
+    c.first_phase.modalities = ("image",)
+    c.first_phase.model = {"head": "vanilla", "fusion": "concat"}
+    c.first_phase.eval = {"protocols": ("classification",)}
+    return c
+
+
+def talkers():
+    """Talking faces in pieces of a second: `tfav-prepare --source=videos --segment_seconds=1`."""
+    c = _small()
+    c.image.size = 64
+    c.data.audio_seconds = (1.0, 1.0)
+    c.data.augment = ("crop", "gain", "noise")
+    c.train.batch_size = 16
+    c.train.num_steps = 400
+    c.train.validate_every = 0
+    c.eval.audio_seconds = 5.0
     c.export.audio_seconds = 1.0
     return c
 

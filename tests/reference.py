@@ -16,6 +16,15 @@ def cross_entropy(logits, label):
     return np.array([np.log(np.sum(np.exp(z))) - z[y] for z, y in zip(logits, label)])
 
 
+def distillation(logits, teacher):
+    """KL of the student's posterior from the teacher's."""
+    rows = []
+    for student, z in zip(np.asarray(logits, np.float64), np.asarray(teacher, np.float64)):
+        q, p = (np.exp(x) / np.sum(np.exp(x)) for x in (student, z))
+        rows.append(sum(a * np.log(a / b) for a, b in zip(p, q)))
+    return np.array(rows)
+
+
 def shared_classifier(embedding, kernel, scale=None):
     """Cosine logits with a scale, plain products without one."""
     embedding, kernel = np.asarray(embedding, np.float64), np.asarray(kernel, np.float64)

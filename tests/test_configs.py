@@ -35,6 +35,9 @@ EXPERIMENTS = [
     *[("dmc", f"demo_{mode}") for mode in ("spherical", "euclidean", "capsule")],
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
     *[("dmc", row) for row in ("demo_infonce", "av_digits_infonce")],
+    *[("dmc", f"{base}_avts") for base in ("demo", "av_digits", "talkers", "flickr")],
+    *[("dmc", row) for row in ("av_digits_soundnet", "flickr_soundnet", "av_digits_teacher")],
+    *[("dmc", row) for row in ("talkers", "talkers_l3")],
 ]
 
 
@@ -93,6 +96,13 @@ def test_our_own_experiments_hear_no_silence(row):
     found = _load("voice_face", row).audio.frontend
     assert found.silence_db == 60
     assert found.level_norm == (row == "voices_faces") == (not found.instance_norm)
+
+
+def test_the_curriculum_of_avts_keeps_its_share_of_however_many_steps():
+    c = _load("dmc", "av_digits_avts")
+    assert (c.train.num_steps, c.loss.easy_steps) == (800, 444)  # 5 of 9 parts
+    c.train.num_steps = 90
+    assert c.loss.easy_steps == 50
 
 
 def test_unknown_variant_names_the_choices():

@@ -19,6 +19,8 @@ RECIPES = {
     "dmc": {"model": {"num_clusters": 3, "cluster_size": 4}, "loss": {"negatives": "all"}},
     "infonce": {"model": {}, "loss": {"temperature": 0.2}},
     "l3": {"model": {"hidden_size": 4}, "loss": {"negatives": "all"}},
+    "avts": {"model": {"size": 4, "window_seconds": 0.2, "shift_seconds": 0.1}},
+    "soundnet": {"model": {"temperature": 1.0}, "loss": {"negatives": "all"}},
 }
 
 

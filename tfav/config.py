@@ -28,8 +28,9 @@ def base() -> ml_collections.ConfigDict:
     c.loss = ml_collections.ConfigDict()  # arguments of the recipe: its losses
     c.modalities = ("audio", "image")  # what the recipe has encoders of
 
-    # What differs in a run before this one, whose tables (identity weights) this one takes over;
-    # empty: no such run. It lives in WORKDIR/first_phase and starts from the same fresh encoders.
+    # What differs in a run before this one, whose tables (identity weights) or teacher this one
+    # takes over; empty: no such run. It lives in WORKDIR/first_phase and starts from the same fresh
+    # encoders. One of another `recipe` has a `model` and a `loss` of its own.
     c.first_phase = ml_collections.ConfigDict()
 
     c.audio = ml_collections.ConfigDict()
@@ -97,7 +98,7 @@ def base() -> ml_collections.ConfigDict:
     c.train.keep_checkpoints = 3
     c.train.validate_every = 500  # weights are picked by validation; 0: the last ones
     c.train.init_from = ""  # a workdir or weights.npz: encoders only
-    c.train.tables_from = ""  # a workdir or weights.npz: identity weights; set by first_phase
+    c.train.tables_from = ""  # a workdir or weights.npz: tables, teacher; set by first_phase
 
     c.eval = ml_collections.ConfigDict()
     c.eval.protocols = ("lists",)  # rows of protocols.table.PROTOCOLS; the first one validates too
@@ -204,6 +205,8 @@ def first_phase(c: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """
     phase = ml_collections.ConfigDict(c.to_dict())
     phase.first_phase = ml_collections.ConfigDict()
+    if c.first_phase.get("recipe", c.recipe) != c.recipe:
+        phase.model, phase.loss = ml_collections.ConfigDict(), ml_collections.ConfigDict()
     try:
         phase.update(c.first_phase)
     except (TypeError, ValueError) as error:

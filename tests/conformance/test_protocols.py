@@ -122,6 +122,8 @@ FITS = {
     "dmc": {"correspondence", "pair_retrieval", "localisation", "clusters", "linear_probe"},
     "l3": {"correspondence", "pair_retrieval", "linear_probe"},
     "infonce": {"lists", "trials", "correspondence", "pair_retrieval", "linear_probe"},
+    "avts": {"correspondence", "pair_retrieval", "linear_probe"},
+    "soundnet": {"correspondence", "pair_retrieval", "linear_probe"},
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
 

@@ -18,6 +18,12 @@ from tfav.training import trainer
 NUM_CLASSES = 5
 # What differs from the configuration in tests/small.py, the smallest voice-face experiment: the
 # parts of a config that are another recipe's own.
+TEACHER = {
+    "recipe": "mmcosine",
+    "modalities": ("image",),
+    "model": {"head": "vanilla", "fusion": "concat"},
+    "eval": {"protocols": ("classification",)},
+}
 SETTINGS = {
     "voice_face": {},
     "mmcosine": {
@@ -35,6 +41,8 @@ SETTINGS = {
     },
     "l3": {"model": {"hidden_size": 32}},
     "infonce": {"model": {}, "loss": {"temperature": 0.2, "max_scale": 20.0}},
+    "avts": {"model": {"window_seconds": 0.1, "shift_seconds": 0.05, "hard_share": 0.5}},
+    "soundnet": {"model": {"temperature": 1.0}, "first_phase": TEACHER},
 }
 ROWS = walk.rows(recipes.RECIPES, SETTINGS)
 

@@ -7,57 +7,20 @@ random state. What a run was made from is kept with it: the same call again repe
 """
 
 import collections
-import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tqdm
 
-from tfav import config_file, files, registry, states
-from tfav.commands import destinations, plans, sweeps
+from tfav import files, registry, states
+from tfav.commands import compared, destinations, feature_rows, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
 from tfav.reports import comparison, sensitivity
-
-
-class Row(NamedTuple):
-    """One row of the table.
-
-    Attributes:
-      name: in the table.
-      variant: Variant of the config file.
-      folder: Folder of its runs, below the output.
-      fields: config fields of this row alone, dotted name to value.
-    """
-
-    name: str
-    variant: str
-    folder: str
-    fields: dict[str, Any]
-
-
-class Run(NamedTuple):
-    """One row with one seed: its folder, and what it is made from.
-
-    Attributes:
-      variant: name of the row.
-      seed: Random seed of weights and order; `{seed}` in the data's name.
-      workdir: Folder of the run; its log lies beside it.
-      train: arguments of tfav-train.
-      stamp: what must be the same for a finished run to be taken as it is.
-    """
-
-    variant: str
-    seed: int
-    workdir: str
-    train: list[str]
-    stamp: dict[str, Any]
 
 
 def compare(
@@ -70,6 +33,9 @@ def compare(
     overrides: Mapping[str, Any] | None = None,
     baseline: str = "",
     sweep: str = "",
+    protocols: Sequence[str] = (),
+    eval_data: str = "",
+    features: Sequence[str] = (),
 ) -> str:
     """Trains and evaluates every variant with every seed; writes `table.md` and `results.json`.
 
@@ -85,6 +51,12 @@ def compare(
       sweep: `FIELD:VALUE,VALUE,...`; instead of the first variant, the rows are that variant with
         the field set to each value, in VARIANT/FIELD=VALUE/seedN, after the other variants; a
         picture, `sensitivity.png`, is written too.
+      protocols: how runs are evaluated; none: as their configs say, and with `features` by
+        `linear_probe`.
+      eval_data: Folder of the data that runs are evaluated on, with `{seed}` as in `data`; empty:
+        that of the training.
+      features: rows of `feature_rows.ROWS`, which nobody trains; the table then has one row per
+        kind of features.
 
     Returns:
       The Markdown tables.
@@ -96,48 +68,55 @@ def compare(
         if field in (overrides or {}):
             raise registry.UserError(f"--config.{field} is what {flag} gives: leave it out.")
     destinations.check_folder("output", output, "comparison")
-    for flag, given in (("variants", variants), ("seeds", seeds)):
+    protocols = protocols or ([feature_rows.PROTOCOL] if features else [])
+    feature_rows.check(features, protocols)
+    for flag, given in (("variants", variants), ("seeds", seeds), ("features", features)):
         twice = [value for value, count in collections.Counter(given).items() if count > 1]
         if twice:
             raise registry.UserError(
                 f"--{flag}={','.join(map(str, given))} names {twice[0]} twice: name each once."
             )
-    rows = [Row(variant, variant, variant, {}) for variant in variants]
+    rows = [compared.Row(variant, variant, variant, {}) for variant in variants]
     field, swept = "", {}
     if sweep:
         field, values = sweeps.read(sweep, config, variants[0], overrides or {})
         swept = {f"{field}={text}": value for text, value in values.items()}
-        rows = rows[1:] + [
-            Row(name, variants[0], _folder(variants[0], name), {field: value})
-            for name, value in swept.items()
-        ]
-    names = [row.name for row in rows]
+        rows = rows[1:] + compared.swept(variants[0], field, swept)
+    names = feature_rows.named(features, [row.name for row in rows])
     baseline = baseline or names[0]
     if baseline not in names:
         raise registry.UserError(
             f"--baseline={baseline} is not among {', '.join(names)}: name one of these rows."
         )
     for variant in variants:
-        _check_fields(config, variant, overrides or {})
+        compared.check_fields(config, variant, overrides or {})
     # All runs are looked at before the first one takes an hour. Seeds outside: a table of the seeds
     # that are done is fair to every variant.
+    asked = compared.Asked(tags, protocols, eval_data)
     runs = [
-        _plan(config, row, seed, output, data.replace("{seed}", str(seed)), overrides or {})
+        compared.run(config, row, seed, output, data, overrides or {}, asked)
         for seed in seeds
         for row in rows
+    ]
+    without_training = [
+        feature_rows.measure(features, run.config, run.measured_on, output)
+        for run in runs[:: len(rows)]
     ]
     with tqdm.tqdm(runs, unit="run", disable=None) as progress:
         for run in progress:
             progress.set_description(f"{run.variant}, seed {run.seed}")
-            _finish(run, tags)
+            _finish(run)
     found: dict[str, list[list[Result]]] = {}
     for run in runs:
-        found.setdefault(run.variant, []).append(_figures(run, tags) or [])
+        found.setdefault(run.variant, []).append(_figures(run) or [])
+    if features:
+        found = feature_rows.beside(without_training, found)
     figures = comparison.summarise(found, baseline)
     text = comparison.table(figures, baseline)
     about = {"command": sys.argv, "config": config, "seeds": list(seeds)}
     files.write_text(os.path.join(output, "table.md"), text)
     about |= {"data": data, "baseline": baseline, **({"sweep": sweep} if sweep else {})}
+    about |= {"eval_data": eval_data} if eval_data else {}
     files.write_json(os.path.join(output, "results.json"), {"about": about, "figures": figures})
     if swept:
         picture = sensitivity.draw(figures, field, swept)
@@ -145,53 +124,15 @@ def compare(
     return text
 
 
-def _folder(variant: str, name: str) -> str:
-    return os.path.join(variant, urllib.parse.quote(name, safe="=+ "))
-
-
-def _plan(
-    config: str, row: Row, seed: int, output: str, data: str, overrides: Mapping[str, Any]
-) -> Run:
-    workdir = os.path.join(output, row.folder, f"seed{seed}")
-    fields = {**overrides, **row.fields, "seed": seed, "data.directory": data}
-    train = [f"--config={config}:{row.variant}", f"--workdir={workdir}"]
-    train += [f"--config.{name}={value}" for name, value in fields.items()]
-    experiment = runpy.run_path(config)["get_config"](row.variant)
-    experiment.update_from_flattened_dict(fields)
-    stamp = {
-        "experiment": json.loads(config_file.to_json(experiment)),
-        "data": files.sha256(os.path.join(data, "index.csv")),
-    }
-    return Run(row.name, seed, workdir, train, stamp)
-
-
-def _check_fields(config: str, variant: str, overrides: Mapping[str, Any]) -> None:
-    """Refuses a field that a variant does not have: the flags are those of the first one.
-
-    Raises:
-      UserError: that.
-    """
-    fields = runpy.run_path(config)["get_config"](variant).to_dict()
-    for name in overrides:
-        tree = fields
-        for part in name.split("."):
-            if not isinstance(tree, Mapping) or part not in tree:
-                raise registry.UserError(
-                    f"--config.{name}: the variant {variant} of {config} has no such field: leave "
-                    "it out, or compare variants that have it."
-                )
-            tree = tree[part]
-
-
-def _finish(run: Run, tags: Sequence[str]) -> None:
+def _finish(run: compared.Run) -> None:
     """Trains and evaluates, each unless it is done."""
     path = os.path.join(run.workdir, "compare.json")
     if _trained(path) != run.stamp:
         _call(run, "train", run.train)
         states.write(path, {"trained": run.stamp})
-    if _figures(run, tags) is None:
-        _call(run, "eval", [f"--workdir={run.workdir}", f"--tags={','.join(tags)}"])
-        if _figures(run, tags) is None:
+    if _figures(run) is None:
+        _call(run, "eval", run.evaluate())
+        if _figures(run) is None:
             raise registry.UserError(
                 f"{run.workdir} was evaluated on other data, lists or settings than it is to be "
                 "compared by: run the same command again while nothing else changes them."
@@ -210,13 +151,13 @@ def _trained(path: str) -> Any:
     return states.read(path, {"trained": object}, fix)["trained"]
 
 
-def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:
+def _figures(run: compared.Run) -> list[Result] | None:
     """Returns what was measured of a run as it stands; None unless all of it was.
 
     Raises:
       UserError: a file of it is damaged.
     """
-    planned = plans.plan(run.workdir, tags).measured()
+    planned = run.planned().measured()
     every = [evaluations.find(run.workdir, wanted) for wanted in planned]
     found = [evaluation for evaluation in every if evaluation is not None]
     if len(found) < len(planned):
@@ -224,7 +165,7 @@ def _figures(run: Run, tags: Sequence[str]) -> list[Result] | None:
     return [result for evaluation in found for result in evaluation.results]
 
 
-def _call(run: Run, binary: str, arguments: Sequence[str]) -> None:
+def _call(run: compared.Run, binary: str, arguments: Sequence[str]) -> None:
     log = f"{run.workdir}.log"
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "a+", encoding="utf-8") as f:

@@ -24,7 +24,8 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
 
     Starts from (1) the workdir's latest checkpoint, (2) `init_from`, encoders only, (3) scratch,
     with the released encoders that `init` names. A config with a `first_phase` trains that first,
-    in `workdir/first_phase`, and takes its tables over; each phase is continued where it stopped.
+    in `workdir/first_phase`, and takes its tables or its teacher over; each phase is continued
+    where it stopped.
 
     Args:
       c: the experiment.
@@ -170,20 +171,21 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
         if path:
             _load(recipe.encoders[modality], path)
             logging.info("start: %s encoder of %s", modality, path)
-    if c.train.tables_from and not recipe.needs_tables:
+    taken = recipe.taken_weights()
+    if c.train.tables_from and not taken:
         raise registry.UserError(
             f"--config.train.tables_from={c.train.tables_from}: this recipe takes no weights over "
             "from another run: leave it empty."
         )
-    if recipe.needs_tables:
-        source = c.train.tables_from
-        if not source:
-            raise registry.UserError(
-                "this recipe uses weights that another run has found (of identities, or of losses) "
-                "and --config.train.tables_from names none: name that run's workdir, or give the "
-                "config a first_phase that finds them."
-            )
-        weights_file.load(source, recipe.table_weights())
+    source = c.train.tables_from
+    if recipe.needs_tables and not source:
+        raise registry.UserError(
+            "this recipe uses weights that another run has found (of identities, of losses, or a "
+            "teacher's) and --config.train.tables_from names none: name that run's workdir, or "
+            "give the config a first_phase that finds them."
+        )
+    if source:
+        weights_file.load(source, taken)
         logging.info("start: tables of %s", source)
         if _reads_log(c):
             recipe.read_log(scalars.read(source, whole=True), source)

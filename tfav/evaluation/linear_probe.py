@@ -184,6 +184,19 @@ def _predict(
     return clips, label[test][first], classes[np.argmax(total, axis=1)]
 
 
+def vote(found: Sequence[Probe]) -> Probe:
+    """Returns what most of several probes of the same clips say; the first's where a vote is tied.
+
+    Args:
+      found: What `probe` returned for each of several features.
+    """
+    said = np.stack([its.predicted for its in found])
+    votes = (said[:, np.newaxis] == said).sum(axis=0)  # [M, N]: how many agree with each
+    winner = np.argmax(votes, axis=0)[np.newaxis]
+    predicted = np.take_along_axis(said, winner, axis=0)[0]
+    return found[0]._replace(predicted=predicted, constants={})
+
+
 def evaluate(
     found: Probe, name: str, *, tag: str, num_bootstrap: int, seed: int
 ) -> list[results.Result]:

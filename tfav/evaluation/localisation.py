@@ -9,6 +9,7 @@ them counts fully. In a negative nothing in the image sounds; `detection` says w
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfav import registry
 from tfav.annotations import boxes as boxes_lib
@@ -130,7 +131,7 @@ def evaluate(
     tag: str,
     truth: Callable[[Sequence[boxes_lib.Box]], np.ndarray] = union,
     rule: str = THRESHOLD,
-    confidence: Sequence[float] | None = None,
+    confidence: ArrayLike | None = None,
     absent: Sequence[str] = (),
     num_bootstrap: int = 0,
     seed: int = 0,
@@ -167,7 +168,7 @@ def evaluate(
             f"{' or '.join(boxes_lib.COLUMNS)}."
         )
     inside, marked, iou, everywhere = np.zeros((4, len(grids)))
-    for place in np.flatnonzero(present):
+    for place in np.flatnonzero(present).tolist():
         its = truth(boxes[place])
         inside[place] = points_inside(grids[place], its)
         marked[place] = np.count_nonzero(its) / its.size

@@ -28,8 +28,8 @@ _Specs = dict[str, tf.TensorSpec]
 # Name of a tensor of whole files to what reads them.
 _FILES = {"wav": wav_file.read, "jpeg": image_file.read}
 # Names that a modality cannot have: inputs, outputs, signatures and files are called so.
-_TAKEN = ("classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs")
-_TAKEN += ("waveform", "wav")
+_TAKEN = {"classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs"}
+_TAKEN |= {"waveform", "wav"}
 
 
 class Servable(tf.Module):

@@ -1,6 +1,4 @@
-"""Losses of audio and images that belong together or do not, without any label.
-
-DMC's, L3's, and InfoNCE.
+"""Losses of audio and images that belong together or not, without labels: DMC, L3, InfoNCE.
 
 Row i is a matched pair. A mismatched pair keeps the image and takes the audio of another row of the
 global batch. Losses return one value per row of this replica; the caller sums them and divides by

@@ -1,4 +1,4 @@
-"""Cross-entropy over classes: the implicit loss of a shared classifier, one row at a time."""
+"""Losses over classes, one row at a time: of a label, and of what a teacher says."""
 
 from typing import Any
 
@@ -18,6 +18,18 @@ def cross_entropy(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
       label: Class of each row, [B] int in 0..C-1.
     """
     return _cross_entropy(precision.full(logits), tf.convert_to_tensor(label))
+
+
+def distillation(logits: tf.Tensor, teacher: tf.Tensor) -> tf.Tensor:
+    """Returns `KL(p || q)` of every row, float32 [B] (SoundNet, Aytar et al., NIPS 2016).
+
+    Args:
+      logits: Logits [B, C] of the student, `q = softmax(logits)`.
+      teacher: Logits [B, C] of the teacher, `p = softmax(teacher)`, which get no gradient.
+    """
+    log_p = tf.nn.log_softmax(tf.stop_gradient(precision.full(teacher)))
+    log_q = tf.nn.log_softmax(precision.full(logits))
+    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=1)
 
 
 @tf.custom_gradient

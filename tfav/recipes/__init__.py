@@ -1,6 +1,6 @@
 """Papers, each one recipe."""
 
-from tfav.recipes import dmc, infonce, l3, mmcosine, voice_face
+from tfav.recipes import avts, dmc, infonce, l3, mmcosine, soundnet, voice_face
 
 RECIPES = {
     "voice_face": voice_face.VoiceFace,
@@ -8,4 +8,6 @@ RECIPES = {
     "dmc": dmc.DMC,
     "l3": l3.L3,
     "infonce": infonce.InfoNCE,
+    "avts": avts.AVTS,
+    "soundnet": soundnet.SoundNet,
 }

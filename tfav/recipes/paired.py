@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import keras
 import tensorflow as tf
 
-from tfav import compat, registry, tensors, values
+from tfav import compat, registry, tensors, values, weights
 from tfav.encoders import encoder as encoders_base
 from tfav.losses import pairs
 from tfav.ops import precision
@@ -99,6 +99,13 @@ class Correspondence(recipe.Recipe):
     def trainable_weights(self) -> list:
         """Returns the weights that gradients move, in a fixed order."""
         return [w for w in super().trainable_weights if id(w) not in self._still]
+
+    def taken_weights(self) -> dict[str, tf.Variable]:
+        """Returns the weights of the frozen encoders, which another run may have taught."""
+        found: dict[str, tf.Variable] = {}
+        for modality in self.frozen:
+            found |= weights.named_weights(self.encoders[modality], modality)
+        return found
 
     def positions(
         self, modality: str, batch: tensors.Batch, training: bool = False

@@ -37,7 +37,7 @@ class Recipe:
     host_every: int = 0
     # Whether the cosine of two embeddings of unlike modalities says how well they fit.
     shares_space: bool = True
-    # Whether a fresh start must take its tables from another run.
+    # Whether a fresh start must take `taken_weights` from another run.
     needs_tables: bool = False
     hearing = hearing_lib.Hearing()
 
@@ -144,6 +144,13 @@ class Recipe:
         for name, table in sorted(self.tables.items()):
             names.update(weights.named_weights(table, name))
         return names
+
+    def taken_weights(self) -> dict[str, tf.Variable]:
+        """Returns what a fresh start takes from the run that `train.tables_from` names.
+
+        Variables by structural name; by default the tables' where `needs_tables`, else none.
+        """
+        return self.table_weights() if self.needs_tables else {}
 
     def encoder_weights(self) -> dict[str, tf.Variable]:
         """Returns the variables of the encoders by structural name."""

@@ -58,7 +58,7 @@ class PageOfPairs(page_kind.PageKind):
             results += pair_retrieval.evaluate(score, tag=tag, **sampled)
             part = by_pairs.paired(c, context.index.select(tag), negatives=True)
             grids = by_maps.maps(context, part) if outputs.localizes(run.recipe) else []
-            marked = np.flatnonzero(by_maps.marked(c, part)) if len(grids) else []
+            marked = np.flatnonzero(by_maps.marked(c, part) if len(grids) else [])
             if len(marked) and models.items(c)["image"].num_frames == 1:
                 of_marked = [grids[row] for row in marked]
                 results += by_maps.figures(context, tag, part.take(marked), of_marked)

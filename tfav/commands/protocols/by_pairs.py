@@ -1,6 +1,6 @@
 """Evaluates a run by what belongs together: matched against mismatched pairs of audio and image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ml_collections
 import numpy as np
@@ -10,6 +10,7 @@ from tfav.annotations import boxes
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation import correspondence
+from tfav.evaluation.metric import Metric
 from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
 from tfav.recipes import outputs
@@ -21,7 +22,7 @@ _BLOCK_ROWS = 64  # of a score matrix at a time
 class Correspondence(protocol.Protocol):
     """The rows with audio and image of the splits that the tags name."""
 
-    metrics = correspondence.METRICS
+    metrics: Sequence[Metric] = correspondence.METRICS
     compares = "whole pairs of audio and image by a score"
     page = "pairs"
 

@@ -1,5 +1,8 @@
 """Evaluates a run by its frozen features: a linear classifier on what it hears."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import ml_collections
 import numpy as np
 import tensorflow as tf
@@ -17,7 +20,64 @@ from tfav.reports import classification_plots, drawing
 
 FOLD, CLIP, RECORDING = "fold", "clip", "recording"
 TAG = "probe"
+TRAINED, UNTRAINED, STATISTICS = "trained", "untrained", "log-mel statistics"
 _BANDS = 64  # of the log-mel statistics that stand beside the features
+
+
+class Clips(NamedTuple):
+    """The clips of a data set that a probe is trained and tested on.
+
+    Attributes:
+      part: rows that have audio.
+      names: of the classes.
+      label: [N] int class of each row.
+      clip: [N] what each row is a piece of.
+      fold: [N] name of the fold of each row, or None where there are no folds.
+      tests: Test parts, as `probe_parts.parts` returns them.
+    """
+
+    part: shards.Index
+    names: np.ndarray
+    label: np.ndarray
+    clip: np.ndarray
+    fold: np.ndarray | None
+    tests: list[tuple[str, np.ndarray]]
+
+    def probe(
+        self,
+        c: ml_collections.ConfigDict,
+        features: Callable[[str, tensors.Batch], np.ndarray],
+        seed: int,
+    ) -> linear_probe.Probe:
+        """Trains and tests linear classifiers on features of all clips, as the config hears them.
+
+        Args:
+          c: a config.
+          features: (modality, batch) to features [B, D].
+          seed: Random seed of the probe.
+
+        Raises:
+          UserError: no class that training and test share.
+        """
+        ids = {"audio": self.part.id.tolist()}
+        vectors = inputs.embeddings(c, features, self.part.directory, ids)["audio"]
+        matrix = np.stack([vectors[name] for name in self.part.id])
+        return linear_probe.probe(matrix, self.label, self.clip, self.tests, self.fold, seed=seed)
+
+
+def clips(index: shards.Index) -> Clips:
+    """Returns the clips of a data set.
+
+    Raises:
+      UserError: no folds or splits, or a recording in two folds.
+    """
+    part = index.take(np.flatnonzero(index.held("audio")))
+    fold = part.extra.get(FOLD)
+    if fold is not None:
+        probe_parts.check_folds(fold, part.extra.get(RECORDING, part.id), part.directory)
+    names, label = np.unique(part.label, return_inverse=True)
+    tests = probe_parts.parts(part.split, fold)
+    return Clips(part, names, label, part.extra.get(CLIP, part.id), fold, tests)
 
 
 class LinearProbe(protocol.Protocol):
@@ -47,24 +107,17 @@ class LinearProbe(protocol.Protocol):
           UserError: no folds or splits, a recording in two folds, or no class that training and
             test share.
         """
-        c, run, index = context.config, context.run, context.index
-        part = index.take(np.flatnonzero(index.held("audio")))
-        fold = part.extra.get(FOLD)
-        if fold is not None:
-            recording = part.extra.get(RECORDING, part.id)
-            probe_parts.check_folds(fold, recording, part.directory)
-        tests = probe_parts.parts(part.split, fold)
-        clip = part.extra.get(CLIP, part.id)
-        names, label = np.unique(part.label, return_inverse=True)
+        c, run = context.config, context.run
+        its = clips(context.index)
         fresh = models.model(c, max(2, len(run.labels)))
         results, pictures = [], {}
         for name, function in {
-            "trained": run.recipe.embed,
-            "untrained": fresh.embed,
-            "log-mel statistics": _statistics,
+            TRAINED: run.recipe.embed,
+            UNTRAINED: fresh.embed,
+            STATISTICS: _statistics,
         }.items():
-            features = _features(c, recipe_embedder.RecipeEmbedder(run.recipe, function), part)
-            found = linear_probe.probe(features, label, clip, tests, fold, seed=context.seed)
+            embedder = recipe_embedder.RecipeEmbedder(run.recipe, function)
+            found = its.probe(c, embedder.embed, context.seed)
             results += linear_probe.evaluate(
                 found,
                 name,
@@ -72,20 +125,12 @@ class LinearProbe(protocol.Protocol):
                 num_bootstrap=context.num_bootstrap,
                 seed=context.seed,
             )
-            if name == "trained":
-                matrix = np.zeros((len(names), len(names)), int)
+            if name == TRAINED:
+                matrix = np.zeros((len(its.names), len(its.names)), int)
                 np.add.at(matrix, (found.label, found.predicted), 1)
-                drawn = classification_plots.confusion(matrix, names.tolist())
+                drawn = classification_plots.confusion(matrix, its.names.tolist())
                 pictures["confusion"] = drawing.png(drawn)
         return protocol.Evaluated(results, {TAG: pictures})
-
-
-def _features(
-    c: ml_collections.ConfigDict, embedder: recipe_embedder.RecipeEmbedder, part: shards.Index
-) -> np.ndarray:
-    ids = {"audio": part.id.tolist()}
-    vectors = inputs.embeddings(c, embedder.embed, part.directory, ids)["audio"]
-    return np.stack([vectors[name] for name in part.id])
 
 
 def _statistics(modality: str, batch: tensors.Batch) -> tf.Tensor:
