@@ -45,9 +45,9 @@ def get_config(variant: str = "demo"):
     variants = {base.__name__: base for base in (*plain, av_digits_soundnet, av_digits_teacher)}
     for base in (demo, av_digits, talkers, flickr):
         variants[f"{base.__name__}_l3"] = functools.partial(l3, base)
+        variants[f"{base.__name__}_avts"] = functools.partial(avts, base)
     for mode in MODES:
         variants[f"demo_{mode}"] = functools.partial(clustered, mode)
-        variants[f"{base.__name__}_avts"] = functools.partial(avts, base)
     variants["flickr_soundnet"] = functools.partial(soundnet, flickr)
     variants["l3"] = variants["flickr_l3"]
     for base in (demo, av_digits):

@@ -9,7 +9,7 @@ from tests.recipes import moments
 from tfav import compat, config_file, recipes, registry
 from tfav.commands import export, load, train
 from tfav.losses import softmax
-from tfav.training import checkpoints, optimizers, trainer
+from tfav.training import optimizers, trainer, weights_file
 
 CLASSES = 4
 
@@ -119,8 +119,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["soundnet", "dmc"])
 def test_a_first_phase_of_another_recipe_trains_the_teacher_that_the_run_keeps(folder, name):
-    first = checkpoints.read_weights(str(folder / name / "first_phase" / "weights.npz"))[0]
-    kept = checkpoints.read_weights(str(folder / name / "weights.npz"))[0]
+    first = weights_file.read(str(folder / name / "first_phase" / "weights.npz"))[0]
+    kept = weights_file.read(str(folder / name / "weights.npz"))[0]
     its = config_file.load(str(folder / name / "first_phase"))
     assert (its.recipe, its.model.to_dict()) == (
         "mmcosine",

@@ -180,12 +180,12 @@ def served_weights(recipe: base.Recipe) -> list[tf.Variable]:
     """Returns the variables that signatures may read.
 
     Those of the encoders; of the heads, where the recipe answers to rows; and of the tables, where
-    it localises: a map may be told from the usual one.
+    it localises or scores pairs: a map may be told from the usual one, a teacher has a classifier.
     """
     found = list(recipe.encoder_weights().values())
     if joint(recipe):
         for name, head in sorted(recipe.heads.items()):
             found += weights.named_weights(head, name).values()
-    if localizes(recipe):
+    if localizes(recipe) or scores_pairs(recipe):
         found += recipe.table_weights().values()
     return found
