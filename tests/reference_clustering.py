@@ -5,8 +5,9 @@ import numpy as np
 
 def unit(x):
     """A vector at length 1, zero if it is zero."""
-    length = np.sqrt(np.sum(np.asarray(x, np.float64) ** 2))
-    return x / length if length > 0 else np.zeros_like(x, np.float64)
+    x = np.asarray(x, np.float64)  # NumPy 1 divides float32 by a float64 scalar in float32
+    length = np.sqrt(np.sum(x**2))
+    return x / length if length > 0 else np.zeros_like(x)
 
 
 def softmax(x):

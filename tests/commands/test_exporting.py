@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from tests import small
+from tests import small, untrained
 from tfav import registry
 from tfav.commands import evaluate, export, train
+from tfav.commands.protocols import by_pairs
 from tfav.data import shards
+from tfav.evaluation import correspondence
 from tfav.experiment import models, provenance
 from tfav.experiment import samples as specimens
 from tfav.export.lite import calibration, conversion
@@ -129,3 +131,24 @@ def test_without_or_with_a_damaged_evaluation(run, tmp_path):
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(registry.UserError, match="metrics.json is .*tfav-eval"):
         provenance.evaluation(str(tmp_path))
+
+
+def test_a_pair_is_matched_from_where_both_kinds_of_val_err_alike(tmp_path):
+    data = untrained.write_data(tmp_path / "data")
+    index = shards.Index.read(data)
+    run = untrained.run(data, "dmc")
+    found = export._threshold(run.config, run.recipe, index)
+    part = by_pairs.paired(run.config, index.select("val"))
+    score = by_pairs.Scorer(run.config, run.recipe).score(part)
+    matched, mismatched = correspondence.draw(score, None, 0)
+
+    def errors(threshold):
+        return np.mean(matched < threshold), np.mean(mismatched >= threshold)
+
+    refused, accepted = errors(found)
+    assert refused <= accepted
+    refused, accepted = errors(np.nextafter(found, np.inf))  # the highest such score
+    assert refused > accepted or found == score.max()
+    for name, taught in (("l3", 0.0), ("voice_face", None)):
+        other = untrained.run(data, name)
+        assert export._threshold(other.config, other.recipe, index) == taught
