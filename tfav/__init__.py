@@ -29,7 +29,7 @@ _PACKAGES = ("encoders", "keras", "layers", "losses", "recipes")
 
 # Public name to where it lives.
 _PUBLIC = {
-    "Embeddings": "tfav.inference.model",
+    "Embeddings": "tfav.inference.model_results",
     "Model": "tfav.inference.model",
     "UserError": "tfav.registry",
     "load": "tfav.commands.load",

@@ -16,7 +16,7 @@ from tfav.data.prepare import row_checks, sources
 from tfav.encoders import audio, vgg
 from tfav.experiment import models
 from tfav.export.lite import precisions
-from tfav.layers import blocks, classifiers, fusion, margins, spectrograms
+from tfav.layers import blocks, classifiers, frontend_table, fusion, margins
 from tfav.losses import alignment
 from tfav.recipes import dmc, mmcosine
 from tfav.training import optimizers, strategy
@@ -77,7 +77,7 @@ DOORS = {
         lambda path: models.encoders(_config(**{"audio.encoder": path})),
         lambda path: models.recipe_class(_config(recipe=path)),
     ],
-    "layers/spectrograms.py": [lambda path: spectrograms.make({"kind": path, "num_mels": 40})],
+    "layers/spectrograms.py": [lambda path: frontend_table.make({"kind": path, "num_mels": 40})],
     "layers/blocks.py": [_kernel],
     "layers/margins.py": [lambda path: margins.Margin(1.0, kind=path, margin=0.1)],
     "data/kinds/kind.py": [kinds.find],
@@ -120,7 +120,7 @@ def test_a_path_to_something_else_is_a_sentence(name, door, path):
 
 ROWS = {
     registry.subclass(classifiers.ModalityClassifier): classifiers.HEADS,
-    registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **spectrograms.FRONTENDS},
+    registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **frontend_table.FRONTENDS},
     registry.function("cosine", "margin"): margins.MARGINS,
     registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,
     registry.function(): strategy.STRATEGIES,

@@ -7,7 +7,7 @@ import pytest
 
 from tfav import compat, registry
 from tfav.encoders import audio, image, vgg
-from tfav.layers import spectrograms
+from tfav.layers import frontend_table
 
 
 def pixels(*shape, seed=0):
@@ -22,7 +22,7 @@ def test_vggish_has_the_shape_of_the_paper():
     encoder = vgg.VGGish()
     # 496 frames of 64 bands, halved thrice; 5 s of 80/50 ms are 99 frames: 50, 25, 13.
     assert encoder.feature_map(np.zeros([1, 79_600], np.float32)).shape == (1, 62, 8, 512)
-    slow = vgg.VGGish(frontend=spectrograms.PRESETS["dmc_80_50"])
+    slow = vgg.VGGish(frontend=frontend_table.PRESETS["dmc_80_50"])
     assert slow.feature_map(np.zeros([1, 80_000], np.float32)).shape == (1, 13, 8, 512)
     channels = [tuple(conv.kernel.shape[2:]) for conv in encoder.trunk.convs]
     sizes = [(1, 64), (64, 128), (128, 256), (256, 256), (256, 512), (512, 512)]

@@ -8,7 +8,7 @@ import pytest
 
 from tests import once
 from tfav.encoders import audio, image
-from tfav.export import publish, servable
+from tfav.export import publish, signature_specs
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import verification
 from tfav.layers import shared_classifier
@@ -44,13 +44,13 @@ def export_once(factory, name, model, recipe, inputs, **changes) -> Published:
     """Publishes a recipe as `model`, in one of the processes of a test run for all of them."""
 
     def make(folder):
-        traced, trace = [], servable.trace
+        traced, trace = [], signature_specs.trace
 
         def noted(function, specs):
             traced.append(tuple(sorted(specs)))
             return trace(function, specs)
 
-        with mock.patch.object(servable, "trace", noted):
+        with mock.patch.object(signature_specs, "trace", noted):
             return export(recipe, inputs, folder / model, **changes), traced
 
     folder, made = once.once(factory, name, make)

@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.inference import interpreter as interpreters
-from tfav.layers import frontend, spectrograms
+from tfav.layers import frontend, frontend_table, spectrograms
 
 SMALL = {"num_mels": 6, "frame_length_samples": 40, "frame_step_samples": 16, "fft_length": 64}
 
 
-SETTINGS = {"log_mel": {}, **spectrograms.PRESETS}
+SETTINGS = {"log_mel": {}, **frontend_table.PRESETS}
 SETTINGS |= {
     "log_mel_levelled": {"silence_db": 60.0, "level_norm": True, "instance_norm": False},
     "spectrogram_levelled": {"kind": "spectrogram", "silence_db": 60.0, "level_norm": True},
@@ -76,7 +76,7 @@ def test_the_two_forms_agree_at_full_size():
 @pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("length", [1, 2, 399, 511, 670, 671, 1600, 1759])
 def test_what_follows_the_sound_is_never_read(arguments, form, length):
-    layer = spectrograms.make({**arguments, "form": form})
+    layer = frontend_table.make({**arguments, "form": form})
     clip = noise(1, length, seed=length)
     alone, _ = layer(clip)
     frames = alone.shape[1]
@@ -92,15 +92,15 @@ def test_what_follows_the_sound_is_never_read(arguments, form, length):
 @pytest.mark.parametrize("arguments", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("length", [1, 160, 511, 512, 670, 671, 1280, 2079, 2080, 48_000])
 def test_it_counts_the_frames_it_makes(arguments, length):
-    layer = spectrograms.make(arguments)
+    layer = frontend_table.make(arguments)
     image, _ = layer(np.zeros([1, length], np.float32))
     assert image.shape[1:] == (int(layer.count_frames(tf.constant(length))), layer.num_bands)
 
 
-@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("kind", frontend_table.FRONTENDS)
 @pytest.mark.parametrize("form", frontend.FORMS)
 def test_silence_leaves_the_image_of_the_sound(kind, form):
-    layer = spectrograms.make({"kind": kind, "form": form, "silence_db": 60.0})
+    layer = frontend_table.make({"kind": kind, "form": form, "silence_db": 60.0})
     clip, gap = noise(1, 3200), np.zeros([1, 1600], np.float32)
     alone, num_frames = layer(clip)
     parts = [gap, clip[:, :800], gap, clip[:, 800:], gap]
@@ -120,21 +120,21 @@ def test_lengths_outside_the_clip_are_clipped_to_it():
 @pytest.mark.parametrize("arguments", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-20])
 def test_silence_and_direct_current_stay_finite(arguments, value):
-    image, _ = spectrograms.make(arguments)(np.full((1, 3200), value, np.float32))
+    image, _ = frontend_table.make(arguments)(np.full((1, 3200), value, np.float32))
     assert np.isfinite(image).all()
 
 
-@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("kind", frontend_table.FRONTENDS)
 @pytest.mark.parametrize("gain", [2.0**-10, 2.0**6])
 def test_the_gain_of_a_recording_does_not_count_where_the_level_is_the_norm(kind, gain):
     options = {"log_mel": {"instance_norm": False}, "spectrogram": {}}[kind]
-    layer = spectrograms.make({"kind": kind, "level_norm": True, **options})
+    layer = frontend_table.make({"kind": kind, "level_norm": True, **options})
     clips, lengths = noise(2, 3200), tf.constant([3200, 1000])
     expected, _ = layer(clips, lengths)
     found, _ = layer(gain * clips, lengths)
     np.testing.assert_array_equal(found, expected)  # a power of two moves exponents alone
     by_hand = clips[1, :1000] / (np.sum(clips[1, :1000] ** 2) / np.sum(np.abs(clips[1, :1000])))
-    plain, _ = spectrograms.make({"kind": kind, **options})(by_hand[None])
+    plain, _ = frontend_table.make({"kind": kind, **options})(by_hand[None])
     frames = plain.shape[1]
     np.testing.assert_allclose(found[1:, :frames], plain, rtol=1e-4, atol=1e-4)
 
@@ -175,13 +175,13 @@ def test_no_gradient_passes_the_front_end():
     assert tape.gradient(loss, waveform) is None
 
 
-@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("kind", frontend_table.FRONTENDS)
 def test_the_front_end_stays_in_float32_under_bfloat16(kind):
     waveform = noise(1, 1600)
-    expected, _ = spectrograms.FRONTENDS[kind]()(waveform)
+    expected, _ = frontend_table.FRONTENDS[kind]()(waveform)
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        actual, _ = spectrograms.FRONTENDS[kind]()(waveform)
+        actual, _ = frontend_table.FRONTENDS[kind]()(waveform)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     assert actual.dtype == tf.float32
@@ -195,24 +195,24 @@ def test_the_front_end_stays_in_float32_under_bfloat16(kind):
     + [{"kind": "spectrogram", "frame_length_samples": 399}],
 )
 def test_impossible_settings_are_refused(wrong):
-    kind = spectrograms.FRONTENDS[wrong.get("kind", "log_mel")]
+    kind = frontend_table.FRONTENDS[wrong.get("kind", "log_mel")]
     with pytest.raises(ValueError):
         kind(**{name: value for name, value in wrong.items() if name != "kind"})
     with pytest.raises(registry.UserError, match="front-end .* cannot be made"):
-        spectrograms.make(wrong)
+        frontend_table.make(wrong)
 
 
 def test_a_front_end_is_made_by_its_kind_and_arguments():
-    assert type(spectrograms.make({"num_mels": 24})) is spectrograms.LogMel
-    assert spectrograms.make({"kind": "log_mel", "num_mels": 24}).num_bands == 24
+    assert type(frontend_table.make({"num_mels": 24})) is spectrograms.LogMel
+    assert frontend_table.make({"kind": "log_mel", "num_mels": 24}).num_bands == 24
     assert (
-        type(spectrograms.make({"kind": "tfav.layers.spectrograms.LogSpectrogram"}))
+        type(frontend_table.make({"kind": "tfav.layers.spectrograms.LogSpectrogram"}))
         is spectrograms.LogSpectrogram
     )
     with pytest.raises(registry.UserError, match="'mfcc': choose one of log_mel, spectrogram"):
-        spectrograms.make({"kind": "mfcc"})
+        frontend_table.make({"kind": "mfcc"})
     with pytest.raises(registry.UserError, match="'spectrogram' .*'num_mels': leave it out"):
-        spectrograms.make({"kind": "spectrogram", "num_mels": 40})
+        frontend_table.make({"kind": "spectrogram", "num_mels": 40})
 
 
 def vggish_twin(clip, frame, hop, fft_length):
@@ -244,13 +244,13 @@ def vggish_twin(clip, frame, hop, fft_length):
 @pytest.mark.parametrize("form", frontend.FORMS)
 def test_the_presets_of_dmc_equal_vggishs_front_end(preset, sizes, frames, form):
     clip = noise(80_000)
-    found, _ = spectrograms.make({**spectrograms.PRESETS[preset], "form": form})(clip[None])
+    found, _ = frontend_table.make({**frontend_table.PRESETS[preset], "form": form})(clip[None])
     assert found.shape == (1, frames, 64)
     np.testing.assert_allclose(found[0], vggish_twin(clip, *sizes), rtol=0, atol=1e-4)
 
 
 def test_496_frames_of_dmc_are_its_first_79_600_samples():
-    layer = spectrograms.make(spectrograms.PRESETS["dmc_25_10"])
+    layer = frontend_table.make(frontend_table.PRESETS["dmc_25_10"])
     assert layer.count_frames(tf.constant([79_599, 79_600])).numpy().tolist() == [495, 496]
 
 
@@ -283,14 +283,14 @@ def test_the_log_spectrogram_of_silence_is_zero():
     assert not found.numpy().any()
 
 
-@pytest.mark.parametrize("kind", spectrograms.FRONTENDS)
+@pytest.mark.parametrize("kind", frontend_table.FRONTENDS)
 @pytest.mark.parametrize("form", frontend.FORMS)
 @pytest.mark.parametrize("shape", [(1, 4000), (1, None), (None, None)])
 @pytest.mark.parametrize("with_lengths", [False, True])
 @pytest.mark.parametrize("levelled", [{}, {"silence_db": 60.0, "level_norm": True}])
 def test_it_converts_to_tflite_builtins(kind, form, shape, with_lengths, levelled):
     options = {"log_mel": {"preemphasis": 0.97}, "spectrogram": {}}[kind]
-    layer = spectrograms.make({"kind": kind, "form": form, **levelled, **options})
+    layer = frontend_table.make({"kind": kind, "form": form, **levelled, **options})
     specs = [tf.TensorSpec(shape, tf.float32)]
     specs += [tf.TensorSpec(shape[:1], tf.int32)] if with_lengths else []
     function = tf.function(lambda *x: layer(*x)[0], input_signature=specs)

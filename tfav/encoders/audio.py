@@ -21,7 +21,7 @@ class Tiny(base.AudioEncoder):
 
     Args:
       embedding_size: Size D of the embedding.
-      frontend: Arguments of `layers.spectrograms.make`.
+      frontend: Arguments of `layers.frontend_table.make`.
       dropout: Share of the embedding that is dropped in training.
       seed: Random seed of the weights and of the dropout.
       name: Name of the layer.
@@ -76,7 +76,7 @@ class ThinResNet34(base.AudioEncoder):
 
     Args:
       embedding_size: Size D of the embedding.
-      frontend: Arguments of `layers.spectrograms.make`; the released weights want
+      frontend: Arguments of `layers.frontend_table.make`; the released weights want
         `amplitude=32768`.
       dropout: Share of the embedding that is dropped in training.
       seed: Random seed of the weights and of the dropout.

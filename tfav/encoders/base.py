@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfav import items, tensors
 from tfav.encoders import encoder
-from tfav.layers import blocks, spectrograms
+from tfav.layers import blocks, frontend_table
 from tfav.layers import frontend as frontend_lib
 
 
@@ -21,7 +21,7 @@ class AudioEncoder(encoder.Encoder):
 
     Args:
       embedding_size: Size D of the embedding.
-      frontend: Arguments of `layers.spectrograms.make`; None means the encoder's own,
+      frontend: Arguments of `layers.frontend_table.make`; None means the encoder's own,
         `default_frontend`.
       name: Name of the layer.
     """
@@ -31,7 +31,7 @@ class AudioEncoder(encoder.Encoder):
 
     def __init__(self, embedding_size: int, frontend: Mapping[str, Any] | None, name: str):
         super().__init__(embedding_size, name)
-        self.frontend = spectrograms.make(self.default_frontend if frontend is None else frontend)
+        self.frontend = frontend_table.make(self.default_frontend if frontend is None else frontend)
 
     @property
     def item_spec(self) -> items.ItemSpec:

@@ -184,7 +184,7 @@ class SpeakerNet(base.AudioEncoder):
 
     Args:
       embedding_size: Size D of the embedding.
-      frontend: Arguments of `layers.spectrograms.make`.
+      frontend: Arguments of `layers.frontend_table.make`.
       seed: Random seed of the weights.
       name: Name of the layer.
     """

@@ -10,12 +10,12 @@ import tensorflow as tf
 from tfav.encoders import base
 from tfav.layers import (
     blocks,
+    frontend_table,
     layer,
     normalization,
     pooling,
     residual,
     resnet_body,
-    spectrograms,
 )
 from tfav.ops import precision
 
@@ -31,14 +31,14 @@ class AudioResNet18(base.AudioEncoder):
     Args:
       embedding_size: Size D of the embedding: at 512 the averages themselves, otherwise a dense
         projection of them.
-      frontend: Arguments of `layers.spectrograms.make`; by default the log spectrogram of
+      frontend: Arguments of `layers.frontend_table.make`; by default the log spectrogram of
         CREMA-D.
       seed: Random seed of the weights.
       name: Name of the layer.
     """
 
     map_stride = 32
-    default_frontend = spectrograms.PRESETS["crema_d"]
+    default_frontend = frontend_table.PRESETS["crema_d"]
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class ResNetSE34(base.AudioEncoder):
 
     Args:
       embedding_size: Size D of the embedding; 512 in the original.
-      frontend: Arguments of `layers.spectrograms.make`; by default 40 log-mel bands of the
+      frontend: Arguments of `layers.frontend_table.make`; by default 40 log-mel bands of the
         pre-emphasized waveform.
       deviation: Whether attention pools means and deviations (ASP) and not means alone (SAP).
       seed: Random seed of the weights.
@@ -137,7 +137,7 @@ class ResNetSE34(base.AudioEncoder):
     """
 
     map_stride = 8
-    default_frontend = spectrograms.PRESETS["voxceleb2"]
+    default_frontend = frontend_table.PRESETS["voxceleb2"]
 
     def __init__(
         self,

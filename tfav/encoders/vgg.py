@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.encoders import base
-from tfav.layers import blocks, layer, spectrograms
+from tfav.layers import blocks, frontend_table, layer
 
 FEATURE_SIZE = 512
 GLOBAL_POOLS = {"max": blocks.masked_max, "mean": blocks.masked_mean}
@@ -65,7 +65,7 @@ class VGGish(base.AudioEncoder):
     Args:
       embedding_size: Size D of the embedding: at 512 the pooled features themselves, otherwise a
         dense projection of them.
-      frontend: Arguments of `layers.spectrograms.make`; by default the preset `dmc_25_10`.
+      frontend: Arguments of `layers.frontend_table.make`; by default the preset `dmc_25_10`.
       global_pool: Pool over valid time and frequency, `max` or `mean`.
       seed: Random seed of the weights.
       name: Name of the layer.
@@ -75,7 +75,7 @@ class VGGish(base.AudioEncoder):
     """
 
     map_stride = 8
-    default_frontend = spectrograms.PRESETS["dmc_25_10"]
+    default_frontend = frontend_table.PRESETS["dmc_25_10"]
 
     def __init__(
         self,

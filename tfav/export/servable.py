@@ -1,5 +1,6 @@
 """What serves: a recipe behind named signatures, its weights tracked one by one."""
 
+import functools
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,14 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, registry, tensors
-from tfav.export.serving import (
-    examples,
-    image_file,
-    requests,
-    served_pairs,
-    served_scores,
-    wav_file,
-)
+from tfav.export import signature_specs
+from tfav.export.serving import examples, file_readers, requests, served_pairs, served_scores
 from tfav.inference import artefacts
 from tfav.ops import similarity
 from tfav.recipes import outputs
@@ -23,10 +18,8 @@ from tfav.recipes import recipe as base
 
 Functions = Mapping[str, tf.types.experimental.ConcreteFunction]
 _Tensors = dict[str, tf.Tensor]
-_Specs = dict[str, tf.TensorSpec]
+_Specs = signature_specs.Specs
 
-# Name of a tensor of whole files to what reads them.
-_FILES = {"wav": wav_file.read, "jpeg": image_file.read}
 # Names that a modality cannot have: inputs, outputs, signatures and files are called so.
 _TAKEN = {"classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs"}
 _TAKEN |= {"waveform", "wav"}
@@ -161,16 +154,20 @@ class Servable(tf.Module):
             def run(**inputs: tf.Tensor) -> _Tensors:
                 return function(**requests.shapes(name, inputs, specs))
 
-            found[name] = trace(run, specs)
+            found[name] = signature_specs.trace(run, specs)
 
         for modality, spec in self.items.items():
             name = f"embed_{modality}"
-            add(name, self._checked(name, self._embed), _served(spec))
+            add(name, requests.checked(name, self.items, self._embed), signature_specs.served(spec))
             if spec.file:
                 name, one = f"embed_{spec.file}", {spec.file: tf.TensorSpec([None], tf.string)}
                 add(name, self._embed_files(name, spec), one)
         for name in self.joint:
-            add(name, self._checked(name, self._answering(name)), self._joined(_served))
+            add(
+                name,
+                requests.checked(name, self.items, self._answering(name)),
+                self._joined(signature_specs.served),
+            )
         if self.pair_files:
             one = tf.TensorSpec([None], tf.string)
             add(served_pairs.PAIR_FILES, self._score_files, dict.fromkeys(self.pair_files, one))
@@ -194,13 +191,9 @@ class Servable(tf.Module):
             `num_samples`. None: any length.
           only: a modality; empty: all, and what answers to rows of them.
         """
-
-        def fixed(spec: items.ItemSpec) -> _Specs:
-            steps = [audio_samples, *spec.shape[1:]] if spec.clip else spec.shape
-            count = {spec.length: tf.TensorSpec([1], tf.int32)} if spec.length else {}
-            return {spec.tensor: tf.TensorSpec([1, *steps], spec.dtype), **count}
-
+        fixed = functools.partial(signature_specs.fixed, audio_samples=audio_samples)
         modalities = [only] if only else self.modalities
+        trace = signature_specs.trace
         found = {f"embed_{m}": trace(self._encode, fixed(self.items[m])) for m in modalities}
         for name in () if only else self.joint:
             found[name] = trace(self._fixed(name), self._joined(fixed))
@@ -226,18 +219,6 @@ class Servable(tf.Module):
         modality = {spec.tensor: m for m, spec in self.items.items()}
         return {modality.get(name, name): value for name, value in inputs.items()}
 
-    def _checked(self, signature: str, function: Callable[..., _Tensors]) -> Callable:
-        """Returns `function` behind the checks of a server."""
-
-        def run(**inputs: tf.Tensor) -> _Tensors:
-            for spec in self.items.values():
-                if spec.tensor in inputs:
-                    inputs |= requests.item(signature, spec, inputs)
-            lengths = {spec.length for spec in self.items.values()}
-            return function(**requests.rows(signature, inputs, lengths))
-
-        return run
-
     def _encode(self, **inputs: tf.Tensor) -> _Tensors:
         (modality,) = (m for m, spec in self.items.items() if spec.tensor in inputs)
         vectors = self._recipe.embed(modality, self._batch(inputs), training=False)
@@ -248,7 +229,7 @@ class Servable(tf.Module):
         return {"embedding": outputs.embedding(self._recipe, modality, self._batch(inputs))}
 
     def _embed_files(self, signature: str, spec: items.ItemSpec) -> Callable[..., _Tensors]:
-        read = _FILES[spec.file]
+        read = file_readers.FILES[spec.file]
         return lambda **files: self._embed(**read(signature, spec, files[spec.file]))
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
@@ -263,22 +244,5 @@ class Servable(tf.Module):
         return lambda **inputs: served_pairs.decided(answer(self._batch(inputs)), threshold)
 
     def _score_files(self, **sent: tf.Tensor) -> _Tensors:
-        read = served_pairs.read(self.items, _FILES, sent)
+        read = served_pairs.read(self.items, sent)
         return self._answering(served_pairs.PAIRS)(**read)
-
-
-def trace(
-    function: Callable[..., _Tensors], specs: _Specs
-) -> tf.types.experimental.ConcreteFunction:
-    """Returns `function` traced with one input tensor for each of `specs`, by its name."""
-    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
-
-    def call(**inputs: tf.Tensor) -> _Tensors:
-        return function(**inputs)
-
-    return tf.function(call, autograph=False).get_concrete_function(**named)
-
-
-def _served(spec: items.ItemSpec) -> _Specs:
-    count = {spec.length: tf.TensorSpec([None], tf.int32)} if spec.length else {}
-    return {spec.tensor: tf.TensorSpec([None, *spec.served_shape], spec.dtype), **count}

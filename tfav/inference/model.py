@@ -2,74 +2,18 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tfav import registry, tensors
 from tfav.inference import embedders, file_embedding, given_arrays, input_files
+from tfav.inference.model_results import Classes, Embeddings, Match, Pairs
 
 _BATCH_SIZE = 32
 
 # A path, an item as an array, or several of one kind.
 Given = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
-
-
-class Embeddings(NamedTuple):
-    """Embeddings of items.
-
-    Attributes:
-      ids: modality to N names: a file's path below the folder that was given, or as it was given;
-        of arrays `"0"`, `"1"` and so on.
-      vectors: modality to [N, D] float32 of unit norm.
-      embedding_space: id; embeddings of another id cannot be compared with these.
-      unheard_seconds: path of each clip longer than what is heard to the seconds that are not.
-    """
-
-    ids: dict[str, list[str]]
-    vectors: dict[str, np.ndarray]
-    embedding_space: str
-    unheard_seconds: dict[str, float]
-
-
-class Match(NamedTuple):
-    """Probes against candidates.
-
-    Attributes:
-      scores: [P, N] float32 cosines.
-      best: [P] int, the place of the candidate with the largest.
-    """
-
-    scores: np.ndarray
-    best: np.ndarray
-
-
-class Classes(NamedTuple):
-    """What rows are taken for.
-
-    Attributes:
-      names: [N] of the likeliest class of each row.
-      probability: [N, C] float32, a row sums to 1.
-      logits: `logits` of all modalities together and `<modality>_logits` of each, [N, C] float32.
-      classes: C names, in the order of the columns.
-    """
-
-    names: list[str]
-    probability: np.ndarray
-    logits: dict[str, np.ndarray]
-    classes: tuple[str, ...]
-
-
-class Pairs(NamedTuple):
-    """How well audio and image belong together, row by row.
-
-    Attributes:
-      scores: [N] float32, larger for closer; of what unit and range the recipe says.
-      matched: [N] bool, whether the score reaches the model's threshold; None where it has none.
-    """
-
-    scores: np.ndarray
-    matched: np.ndarray | None
 
 
 class Model:

@@ -1,8 +1,7 @@
 """Losses of audio and images that belong together or not, without labels: DMC, L3, InfoNCE.
 
-Row i is a matched pair. A mismatched pair keeps the image and takes the audio of another row of the
-global batch. Losses return one value per row of this replica; the caller sums them and divides by
-the size of the global batch, which makes N replicas equal to one.
+Row i is a matched pair; a mismatched one has the audio of another row of the global batch. Losses
+are one value per row of this replica; the caller sums them and divides by the global batch's size.
 """
 
 from collections.abc import Callable

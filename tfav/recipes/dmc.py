@@ -8,8 +8,8 @@ from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
 from tfav.layers import blocks, clustering, moving_mean
 from tfav.losses import pairs
-from tfav.ops import distributed, precision
-from tfav.recipes import grids, paired
+from tfav.ops import precision
+from tfav.recipes import cluster_counts, cluster_heat, grids, paired
 
 # What an option is when nobody says: the released code's, and that of the authors' later one.
 DEFAULTS = {
@@ -100,13 +100,8 @@ class DMC(paired.Correspondence):
         defaults = registry.lookup(DEFAULTS, mode, "mode of clustering", registry.instance(dict))
         by_cluster = mode != "euclidean"  # cluster k of both modalities is one thing
         shared = by_cluster if shared_projections is None else shared_projections
-        counts = _counts(num_clusters, one=shared or by_cluster)
-        arguments = {
-            "cluster_size": cluster_size,
-            "mode": mode,
-            "squash": squash,
-            **defaults,
-        }
+        counts = cluster_counts.of_modalities(num_clusters, one=shared or by_cluster)
+        arguments = {"cluster_size": cluster_size, "mode": mode, "squash": squash, **defaults}
         given = {"num_iterations": num_iterations, "sharpness": sharpness}
         arguments |= {field: value for field, value in given.items() if value is not None}
         if margin is None:
@@ -169,14 +164,13 @@ class DMC(paired.Correspondence):
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b].
 
-        `usage_entropy_*`: of the share of all positions of the global batch that each cluster has,
-        in nats, ln K at most; `dead_clusters_*`: how many have less than a tenth of 1 / K.
+        `usage_entropy_*` and `dead_clusters_*`: see `cluster_counts.used`.
         """
         centers, usage = {}, {}
         for modality in self.encoders:
             features, valid = self.positions(modality, batch, training)
             centers[modality], assignments = self._cluster(modality, features, valid)
-            usage[modality] = _usage(assignments)
+            usage[modality] = cluster_counts.usage(assignments)
         if training:
             self.tables["usual_sound"].observe(self._sound(centers["audio"]))
         matched, mismatched = self.compare(centers["audio"], centers["image"], training)
@@ -184,13 +178,10 @@ class DMC(paired.Correspondence):
             loss = pairs.contrast(-matched, -mismatched, self.margin)
         else:
             loss = pairs.hinge(matched, mismatched, self.margin)
-        ones = tf.ones_like(loss)
         losses = {"loss": loss, **paired.matches(matched, mismatched)}
         for modality, share in usage.items():
-            entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
-            dead = tf.cast(share < 0.1 / self.num_clusters[modality], loss.dtype)
-            losses[f"usage_entropy_{modality}"] = entropy * ones
-            losses[f"dead_clusters_{modality}"] = tf.reduce_sum(dead) * ones
+            found = cluster_counts.used(share, self.num_clusters[modality])
+            losses |= {f"{n}_{modality}": x * tf.ones_like(loss) for n, x in found.items()}
         return losses
 
     def clusters(
@@ -222,37 +213,19 @@ class DMC(paired.Correspondence):
         return pairs.pair_similarity(audio, image)
 
     def heat(self, batch: tensors.Batch) -> tf.Tensor:
-        """Returns how much each position of a row's image sounds, [B, P], in no fixed range.
-
-        `agreement`: `sum_k s_pk <u_pk, c^a_k - m_k>`, how much nearer a position is to the centres
-        of this sound than to those of sounds in general, their moving mean m in training, cluster
-        by cluster as it is assigned. The loss trains such differences alone: without m, what agrees
-        with every sound, the background, may be the hottest. `euclidean`: the distance to the mean
-        less that to the nearest centre.
-
-        `assignment`: `s_pk*` of the one cluster whose centres agree best,
-        `k* = argmax_k cos(c^a_k, c^v_k)`; (`euclidean`: that comes nearest to a centre of the
-        sound; `capsule`: `argmax_k <c^a_k, c^v_k>`).
-        """
+        """Returns how much each position of a row's image sounds, [B, P], see `cluster_heat`."""
         audio = self.represent("audio", batch)
         features, valid = self.positions("image", batch)
         image, assignments = self._cluster("image", features, valid)
-        if self.localization == "agreement":
-            features = self._projected("image", features)
-            near = self._layer("image").nearness
-            usual = self.tables["usual_sound"].value()
-            if self.mode == "euclidean":
-                usual = tf.repeat(usual[tf.newaxis], tf.shape(audio)[0], axis=0)
-                own = tf.reduce_max(near(features, audio), axis=2)
-                return own - tf.squeeze(near(features, usual), 2)
-            return tf.reduce_sum(assignments * near(features, audio - usual), axis=2)
-        if self.mode == "euclidean":
-            best = tf.argmin(pairs.cluster_distance(audio, image), axis=1)
-        elif self.mode == "capsule":
-            best = tf.argmax(tf.reduce_sum(audio * image, axis=2), axis=1)
-        else:
-            best = tf.argmax(pairs.cluster_similarity(audio, image), axis=1)
-        return tf.gather(assignments, best, axis=2, batch_dims=1)
+        if self.localization == "assignment":
+            return cluster_heat.assignment(self.mode, assignments, audio, image)
+        return cluster_heat.agreement(
+            self._layer("image"),
+            self._projected("image", features),
+            assignments,
+            audio,
+            self.tables["usual_sound"].value(),
+        )
 
     def _sound(self, centers: tf.Tensor) -> tf.Tensor:
         """Returns what the moving mean is over: [B, K, d], [B, 1, d] where no k has a meaning."""
@@ -273,22 +246,3 @@ class DMC(paired.Correspondence):
         if image.shape.rank == 5:
             maps = tf.reshape(maps, tf.stack([-1, tf.shape(image)[1], size, size]))
         return maps
-
-
-def _counts(num_clusters: int | Mapping[str, int], one: bool) -> dict[str, int]:
-    """Returns K of each modality; `one`: it must be the same."""
-    if not isinstance(num_clusters, Mapping):
-        return dict.fromkeys(paired.MODALITIES, num_clusters)
-    counts = dict(num_clusters)
-    if set(counts) != set(paired.MODALITIES) or (one and len(set(counts.values())) > 1):
-        raise registry.UserError(
-            f"num_clusters={counts}: give one number; or, for mode='euclidean' without shared "
-            "projections, {'audio': K, 'image': K}."
-        )
-    return counts
-
-
-def _usage(assignments: tf.Tensor) -> tf.Tensor:
-    """Returns the share of the global batch's positions that each cluster has, [K], no gradient."""
-    total = distributed.gather(tf.reduce_sum(tf.stop_gradient(assignments), axis=1))
-    return tf.reduce_sum(total, axis=0) / tf.reduce_sum(total)

@@ -16,7 +16,7 @@ from tfav.export.lite import tflite
 from tfav.export.parity import golden
 from tfav.export.serving import saved_model
 from tfav.inference import interpreter as interpreters
-from tfav.layers import spectrograms
+from tfav.layers import frontend_table
 from tfav.recipes import recipe as base
 
 
@@ -145,7 +145,7 @@ def twin(audio_vectors):
 
 @pytest.mark.parametrize("preset", ["default", "ssos", "voxceleb2", "dmc_25_10"])
 def test_a_port_that_knows_the_file_alone_computes_its_log_mel(preset):
-    layer = spectrograms.make(spectrograms.PRESETS.get(preset, {}))
+    layer = frontend_table.make(frontend_table.PRESETS.get(preset, {}))
     constants = json.loads(json.dumps(golden.frontend_constants(layer)))
     samples = golden.clip()
     expected = twin({"frontend": constants, "waveform_pcm16": samples.tolist()})
@@ -156,7 +156,7 @@ def test_a_port_that_knows_the_file_alone_computes_its_log_mel(preset):
 
 @pytest.mark.parametrize("further", [{}, {"level_norm": True, "instance_norm": False}])
 def test_a_port_that_knows_the_file_alone_cuts_silence(further):
-    layer = spectrograms.make({"silence_db": 60.0, **further})
+    layer = frontend_table.make({"silence_db": 60.0, **further})
     constants = json.loads(json.dumps(golden.frontend_constants(layer)))
     samples = golden.clip()
     samples[:777] = samples[5000:5300] = samples[9000:9130] = samples[-100:] = 0

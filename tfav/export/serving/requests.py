@@ -35,6 +35,26 @@ def shapes(
     return found
 
 
+def checked(
+    signature: str, specs: Mapping[str, items.ItemSpec], function: Callable[..., dict]
+) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns `function` behind the checks of a server.
+
+    Args:
+      signature: its name.
+      specs: modality to what one item of it is.
+      function: what answers to tensors by their names.
+    """
+
+    def run(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        for spec in specs.values():
+            if spec.tensor in inputs:
+                inputs |= item(signature, spec, inputs)
+        return function(**rows(signature, inputs, {spec.length for spec in specs.values()}))
+
+    return run
+
+
 def _refuse_no_rows(value: tf.Tensor, sentence: str) -> tf.Operation:
     return refuse_unless(tf.shape(value)[0] > 0, sentence)
 

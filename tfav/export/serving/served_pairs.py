@@ -1,11 +1,11 @@
 """The signatures that say whether audio and image belong together: of tensors, and of files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tfav import items
-from tfav.export.serving import requests
+from tfav.export.serving import file_readers, requests
 
 PAIRS, PAIR_FILES = "score_pairs", "score_pairs_files"
 
@@ -18,20 +18,18 @@ def files(specs: Mapping[str, items.ItemSpec]) -> tuple[str, ...]:
 
 def read(
     specs: Mapping[str, items.ItemSpec],
-    readers: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]],
     sent: Mapping[str, tf.Tensor],
 ) -> dict[str, tf.Tensor]:
     """Returns rows that are sent as files as the inputs of `score_pairs`.
 
     Args:
       specs: modality to what one item of it is.
-      readers: name of a file to what reads a batch of it.
       sent: name of a file to its bytes, [B].
     """
     checked = requests.rows(PAIR_FILES, sent)
     found: dict[str, tf.Tensor] = {}
     for spec in specs.values():
-        found |= readers[spec.file](PAIR_FILES, spec, checked[spec.file])
+        found |= file_readers.FILES[spec.file](PAIR_FILES, spec, checked[spec.file])
     return found
 
 
