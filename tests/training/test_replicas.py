@@ -34,28 +34,24 @@ def runs(request, tmp_path_factory, forks) -> dict[str, dict[str, np.ndarray]]:
     def command(strategy, name):
         return ["-m", MODULE, strategy, data, str(folder / f"{name}.npz"), request.param]
 
-    def fork(strategy, name, env=None):
-        text = folder / f"{name}.txt"
-        return forks.start(command(strategy, name), stdout=text, stderr=text, env=env)
-
     for name in ("one_device", "mirrored"):
-        _finish(fork(name, name), folder / f"{name}.txt")
+        text = folder / f"{name}.txt"
+        _finish(forks.start(command(name, name), stdout=text, stderr=text), text)
     workers = [f"localhost:{_free_port()}" for _ in range(2)]
-    first, second = (
-        json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}})
-        for i in range(2)
-    )
-    # One of them from scratch: machines share no seed of hashes either.
-    with open(folder / "worker1.txt", "w") as file:
-        process = subprocess.Popen(
-            [sys.executable, *command("multi_worker", "worker1")],
-            cwd=forked.ROOT,
-            env={**os.environ, "TF_CONFIG": second},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    _finish(fork("multi_worker", "worker0", {"TF_CONFIG": first}), folder / "worker0.txt")
-    _finish(process, folder / "worker1.txt")
+    processes = {}
+    for i in range(2):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}}
+        # From scratch: machines share no seed of hashes, and a fork does not tell that it goes.
+        with open(folder / f"worker{i}.txt", "w") as file:
+            processes[f"worker{i}"] = subprocess.Popen(
+                [sys.executable, *command("multi_worker", f"worker{i}")],
+                cwd=forked.ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+    for name, process in processes.items():
+        _finish(process, folder / f"{name}.txt")
     names = ("one_device", "mirrored", "worker0", "worker1")
     return {name: dict(np.load(folder / f"{name}.npz")) for name in names}
 

@@ -164,9 +164,9 @@ def _start(forks, data, workdir, output, worker=None, ports=()):
         "--config.train.checkpoint_every=4",
         "--config.train.validate_every=8",
     ]
-    if worker != 1:
-        return forks.start(command, stdout=output, stderr=output, env=env)
-    # From scratch: machines share no seed of hashes either.
+    if worker is None:
+        return forks.start(command, stdout=output, stderr=output)
+    # From scratch: machines share no seed of hashes, and a fork does not tell that it goes.
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **env}
     command = [sys.executable, *command]
     with open(output, "w") as f:

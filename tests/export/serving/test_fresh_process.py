@@ -15,22 +15,18 @@ def load(folder, monkeypatch):
     return fresh_process.load("absent", "inputs.npz", "outputs.npz")
 
 
-def test_one_parent_serves_all_checks_wherever_they_are_asked_for(tmp_path, monkeypatch):
+def test_one_parent_serves_all_checks_and_one_that_is_gone_is_replaced(tmp_path, monkeypatch):
+    before = fresh_process.start()
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         status, errors = load(tmp_path / name, monkeypatch)
         assert status == 1 and f"{tmp_path}/{name}/absent" in errors
         assert errors.count("Traceback") == 1  # that of this check alone
-    assert fresh_process.start() is fresh_process.start()
-
-
-def test_a_parent_that_is_gone_is_replaced(tmp_path, monkeypatch):
-    before = fresh_process.start()
+    assert fresh_process.start() is before
     before.kill()
     before.wait()
-    status, errors = load(tmp_path, monkeypatch)
-    assert status == 1 and "absent" in errors
-    assert fresh_process.start().pid != before.pid
+    assert load(tmp_path, monkeypatch)[0] == 1
+    assert fresh_process.start() is not before
 
 
 def test_a_fork_of_this_process_has_a_parent_of_its_own(monkeypatch):

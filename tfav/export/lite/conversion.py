@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.lite.python import conversion_metadata_schema_py_generated, lite
 from tensorflow.lite.tools import flatbuffer_utils
 
-from tfav import registry
+from tfav import compat, registry
 from tfav.export.lite import console, inspection
 from tfav.inference import interpreter as interpreters
 from tfav.inference import tflite_metadata
@@ -53,11 +53,14 @@ def convert(saved_model_dir: str, signature_keys: list[str], half: bool = False)
 
 def converter(saved_model_dir: str, signature_keys: list[str]) -> tf.lite.TFLiteConverter:
     """Returns the converter of signatures of a SavedModel, to builtin ops only."""
-    # What `tf.lite.TFLiteConverter.from_saved_model` does, which loads the model once more first.
-    kind = conversion_metadata_schema_py_generated.ModelType.TF_SAVED_MODEL
-    lite.TFLiteConverterBase._set_original_model_type(kind)
-    tags = {tf.saved_model.SERVING}
-    made = lite.TFLiteSavedModelConverterV2(saved_model_dir, tags, signature_keys)
+    if compat.KERAS_3:
+        # What the public call does, without the loading that `convert` of TensorFlow 2.21 repeats.
+        kind = conversion_metadata_schema_py_generated.ModelType.TF_SAVED_MODEL
+        lite.TFLiteConverterBase._set_original_model_type(kind)
+        tags = {tf.saved_model.SERVING}
+        made = lite.TFLiteSavedModelConverterV2(saved_model_dir, tags, signature_keys)
+    else:
+        made = tf.lite.TFLiteConverter.from_saved_model(saved_model_dir, signature_keys)
     made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return made
 
