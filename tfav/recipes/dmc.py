@@ -266,6 +266,16 @@ class DMC(paired.Correspondence):
             maps = tf.reshape(maps, tf.stack([-1, tf.shape(image)[1], size, size]))
         return maps
 
+    def confidence(self, batch: tensors.Batch) -> tf.Tensor:
+        """Returns how sure each row's map is that something in the image sounds, [B].
+
+        The mean of the hottest quarter of its positions, before a map is scaled to its own range:
+        the rule of Mo and Morgado (NeurIPS 2022).
+        """
+        heat = self.heat(batch)
+        quarter = tf.maximum(1, tf.shape(heat)[1] // 4)
+        return tf.reduce_mean(tf.math.top_k(heat, quarter).values, axis=1)
+
 
 def _counts(num_clusters: int | Mapping[str, int], one: bool) -> dict[str, int]:
     """Returns K of each modality; `one`: it must be the same."""
