@@ -13,7 +13,8 @@ from tfav.commands import evaluate, train
 from tfav.commands.protocols import by_maps, by_pairs, protocol
 from tfav.data import shards
 from tfav.evaluation import detection, localisation
-from tfav.experiment import models
+from tfav.experiment import inputs, models
+from tfav.recipes import dmc
 
 
 def write(directory, change=lambda row: row, **options):
@@ -246,7 +247,11 @@ def test_a_rule_that_no_protocol_follows_is_refused(run):
         )
 
 
-def test_negatives_are_ranked_by_the_score_of_their_pair_and_are_no_pairs(run, tmp_path):
+@pytest.mark.parametrize("says", [True, False])
+def test_negatives_are_ranked_by_confidence_and_are_no_pairs(run, tmp_path, monkeypatch, says):
+    if not says:
+        monkeypatch.delattr(dmc.DMC, "confidence")
+
     def change(row):
         number = int(row.id.split("/")[1].split(".")[0])
         its = marked(row)
@@ -270,7 +275,14 @@ def test_negatives_are_ranked_by_the_score_of_their_pair_and_are_no_pairs(run, t
     grids = by_maps.maps(asked, part)
     right = [localisation.binarise(localisation.upsample(g)).mean() >= 0.5 for g in grids]
     present = absent == None  # noqa: E711
-    expected = detection.Detections(own, right & present, present).average_precision()[0]
+    # A recipe that does not say how sure it is is as sure as its score of the row's own pair.
+    sure = by_maps.confidences(asked, part) if says else own
+    if says:
+        (batch,) = inputs.joint_batches(trained.config, part.directory, part.id.tolist(), 99)
+        heat = trained.recipe.heat({k: v for k, v in batch.items() if k != "id"}).numpy()
+        hottest = -np.sort(-heat, axis=1)[:, : heat.shape[1] // 4].mean(axis=1)
+        np.testing.assert_allclose(sure, hottest, rtol=1e-4, atol=1e-5)
+    expected = detection.Detections(sure, right & present, present).average_precision()[0]
     assert found["ap", "any negative"].value == pytest.approx(expected)
     pairs = by_pairs.paired(trained.config, index.select("test"))
     assert len(pairs) == present.sum() < len(part)

@@ -22,7 +22,7 @@ POINTING = Metric("pointing", "maximum inside a box")
 CIOU = Metric(
     "ciou",
     "cIoU of 0.5 or more",
-    definition="cIoU is the overlap of what a map says and what annotators marked, over their "
+    definition="cIoU is the overlap of what a map says and what is marked, over their "
     "union; chance is that of a map that says everywhere.",
 )
 CIOU_AUC = Metric("ciou_auc", "area under cIoU")

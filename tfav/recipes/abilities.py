@@ -31,7 +31,11 @@ class Classifier(Protocol):
 
 
 class Localizer(Protocol):
-    """Says where in an image a sound comes from."""
+    """Says where in an image a sound comes from.
+
+    One with a method `confidence(batch)`, [B], also says how sure each map is that something in its
+    image sounds: larger is surer, in any unit.
+    """
 
     def localize(self, batch: tensors.Batch) -> tf.Tensor:
         """Returns maps [B, S, S] in [0, 1], of several frames [B, F, S, S]."""

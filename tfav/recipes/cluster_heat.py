@@ -54,3 +54,16 @@ def assignment(mode: str, assignments: tf.Tensor, audio: tf.Tensor, image: tf.Te
     else:
         best = tf.argmax(pairs.cluster_similarity(audio, image), axis=1)
     return tf.gather(assignments, best, axis=2, batch_dims=1)
+
+
+def confidence(heat: tf.Tensor) -> tf.Tensor:
+    """Returns how sure each map is that something in the image sounds, [B].
+
+    The mean of the hottest quarter of its positions, before a map is scaled to its own range: the
+    rule of Mo and Morgado (NeurIPS 2022).
+
+    Args:
+      heat: How much each position sounds, [B, P].
+    """
+    quarter = tf.maximum(1, tf.shape(heat)[1] // 4)
+    return tf.reduce_mean(tf.math.top_k(heat, quarter).values, axis=1)

@@ -246,3 +246,7 @@ class DMC(paired.Correspondence):
         if image.shape.rank == 5:
             maps = tf.reshape(maps, tf.stack([-1, tf.shape(image)[1], size, size]))
         return maps
+
+    def confidence(self, batch: tensors.Batch) -> tf.Tensor:
+        """Returns how sure each row's map is that something sounds, [B], see `cluster_heat`."""
+        return cluster_heat.confidence(self.heat(batch))

@@ -1,5 +1,6 @@
 """Evaluates a run by where it says a sound comes from, against boxes of what sounds."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import ml_collections
@@ -7,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from tfav import registry
+from tfav import registry, tensors
 from tfav.annotations import boxes as boxes_lib
 from tfav.commands.protocols import by_pairs, protocol
 from tfav.data import shards
@@ -63,14 +64,11 @@ class Localisation(protocol.Protocol):
 def figures(
     context: protocol.Context, tag: str, part: shards.Index, grids: list[np.ndarray]
 ) -> list[Result]:
-    """Returns the figures of the maps of rows with boxes.
-
-    A map is as sure as the recipe, where it scores pairs, is of the row's own pair.
-    """
+    """Returns the figures of the maps of rows with boxes."""
     marked = marks(part)
     confidence = None
-    if outputs.scores_pairs(context.run.recipe) and any(m.absent is not None for m in marked):
-        confidence = by_pairs.Scorer(context.config, context.run.recipe).own(part)
+    if any(m.absent is not None for m in marked):
+        confidence = confidences(context, part)
     return localisation.evaluate(
         grids,
         [m.boxes for m in marked],
@@ -133,18 +131,44 @@ def marks(part: shards.Index) -> list[Marks]:
     return found
 
 
+def confidences(context: protocol.Context, part: shards.Index) -> np.ndarray | None:
+    """Returns how sure each row's map is that something in its image sounds, [N].
+
+    As the recipe says; of one that does not, how well the row's audio fits its image; None of one
+    that says neither.
+    """
+    recipe = context.run.recipe
+    own = getattr(recipe, "confidence", None)
+    if own is not None:
+        return np.array(_answers(context, part, own, "confidence"))
+    if outputs.scores_pairs(recipe):
+        return by_pairs.Scorer(context.config, recipe).own(part)
+    return None
+
+
 def maps(context: protocol.Context, part: shards.Index) -> list[np.ndarray]:
     """Returns where each row's sound comes from, [H', W'] in [0, 1]; of several frames, each."""
-    c, recipe = context.config, context.run.recipe
+    recipe = context.run.recipe
     assert outputs.localizes(recipe), "`fits` has said so"
-    localize = tf.function(recipe.localize, reduce_retracing=True, autograph=False)
+    return _answers(context, part, recipe.localize, "localise")
+
+
+def _answers(
+    context: protocol.Context,
+    part: shards.Index,
+    answer: Callable[[tensors.Batch], tf.Tensor],
+    what: str,
+) -> list[np.ndarray]:
+    """Returns what a function of batches answers to each row."""
+    c = context.config
+    compiled = tf.function(answer, reduce_retracing=True, autograph=False)
     found: list[np.ndarray] = []
     batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
         inputs.whole(part.directory),
-        tqdm.tqdm(total=len(part), desc="localise", unit="row", disable=None) as bar,
+        tqdm.tqdm(total=len(part), desc=what, unit="row", disable=None) as bar,
     ):
         for batch in batches:
-            found += list(localize({k: v for k, v in batch.items() if k != "id"}).numpy())
+            found += list(compiled({k: v for k, v in batch.items() if k != "id"}).numpy())
             bar.update(len(found) - bar.n)
     return found
