@@ -87,7 +87,7 @@ FIELDS: dict[str, values.Value] = {
     "train.validate_every": whole(0, _STEPS, "steps between two validations; 0: none"),
     "train.init_from": text("a workdir or weights.npz; empty: none"),
     "train.tables_from": text("a workdir or weights.npz; empty: none"),
-    "eval.protocols": text("a row of evaluate.JUDGES", several=True),
+    "eval.protocols": text("a row of PROTOCOLS or a dotted path", several=True),
     "eval.groups": text("a column of the data; empty: none"),
     "eval.batch_size": whole(1, 10**6, "items per batch"),
     "eval.audio_seconds": number(0.01, 3600.0, _SECONDS),
