@@ -1,7 +1,7 @@
 """DMC's clustering layer, value and gradient of its centres, against its projection alone.
 
 The floor is the three products of the projection: B P x C with C x K d, and of its gradient the
-product with the features and with the projections.
+product with the features and with the projections. Its modes stand against each other too.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CLUSTERS, CLUSTER_SIZE, ROUNDS, POSITIONS, CHANNELS = 10, 16, 3, 256, 512
 
 
 def rows() -> list[timing.Row]:
-    """Returns the row of the paper's sizes."""
+    """Returns the rows of the paper's sizes."""
     batch = 64
     largest = batch * POSITIONS * CLUSTERS * CHANNELS * 4 / 2**20
     peaks = {f.__name__: memory.peak_mb(f, batch, warm=1) for f in (ours, released)}
@@ -29,7 +29,15 @@ def rows() -> list[timing.Row]:
             {"three products of the projection": floor(batch), "released": released(batch)},
             {"three products of the projection": 2.0},
             f"peak: {said}; B x P x K x C would be {largest:.0f} MB",
-        )
+        ),
+        timing.row(
+            "spherical clusters, value and gradient, against the other modes",
+            f"B = {batch}, P = {POSITIONS}, K = {CLUSTERS}, d = {CLUSTER_SIZE}, T = {ROUNDS}",
+            ours(batch),
+            {mode: ours(batch, mode) for mode in clustering.MODES if mode != "spherical"},
+            {},
+            "the Euclidean mode has one projection, the others one per cluster",
+        ),
     ]
 
 
@@ -39,10 +47,10 @@ def scales() -> list[timing.Scale]:
     return [timing.scale("clustering layer, value and gradient", "rows of a batch", calls, 1.0)]
 
 
-def ours(batch: int) -> Callable[[], object]:
+def ours(batch: int, mode: str = "spherical") -> Callable[[], object]:
     """Returns a call of our layer."""
     features = gradients.normal(batch, POSITIONS, CHANNELS)
-    layer = clustering.SoftClustering(CLUSTERS, CLUSTER_SIZE, ROUNDS)
+    layer = clustering.SoftClustering(CLUSTERS, CLUSTER_SIZE, ROUNDS, mode=mode)
     layer.build(features.shape)
 
     def loss(features: tf.Tensor, kernel: tf.Variable, target: tf.Tensor) -> tf.Tensor:

@@ -170,15 +170,22 @@ def test_a_picture_of_several_frames_has_no_jpeg_signature(recipe):
 # The paper's recipe -----------------------------------------------------------------------------
 
 
+HARDER = {"sub_centers": 2, "margin_kind": "additive_angular", "margin": 0.5}
+
+
 @pytest.mark.parametrize(
-    "head, fusion, blending",
-    [("cosine", "concat", "equal"), ("vanilla", "gated", "off"), ("cosine", "film", "off")],
+    "arguments",
+    [
+        {"blending": "equal"},
+        {"head": "vanilla", "fusion": "gated"},
+        {"fusion": "film"},
+        HARDER,
+    ],
+    ids=lambda arguments: "-".join(map(str, arguments.values())),
 )
-def test_mmcosine_classifies_on_servers_and_phones(head, fusion, blending, tmp_path):
+def test_mmcosine_classifies_on_servers_and_phones(arguments, tmp_path):
     encoders = {"audio": audio.Tiny(16), "image": image.Tiny(16, 16)}
-    recipe = mmcosine.MMCosine(
-        conftest.settle(encoders), C, head=head, fusion=fusion, blending=blending
-    )
+    recipe = mmcosine.MMCosine(conftest.settle(encoders), C, **arguments)
     servable = servable_lib.Servable(recipe, classes=conftest.CLASSES)
     signatures = servable.fixed_signatures(8_000)
     saved_model.save(servable, str(tmp_path / "fixed"), signatures)

@@ -1,6 +1,8 @@
 """Margins and several centres in both recipes: the losses, what stays without them, and the log."""
 
 import json
+import pathlib
+import runpy
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ import tensorflow as tf
 from tests import reference, small
 from tests.conformance import replicas
 from tests.recipes import test_mmcosine, test_voice_face
-from tfav import compat, recipes, theory
-from tfav.commands import train
+from tfav import compat, config, recipes, theory
+from tfav.commands import sweeps, train
 from tfav.data import shards
 from tfav.experiment import models
 from tfav.losses import softmax
@@ -253,6 +255,22 @@ def test_the_log_tells_margin_and_scale_and_a_resumed_warm_up_goes_on(name, tmp_
         assert {line["scale"] for line in lines} == {scale}
     np.testing.assert_allclose(found[0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.4], atol=1e-6)
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+
+
+def test_a_sweep_reads_margins_and_the_config_takes_each():
+    file = str(pathlib.Path(__file__).parents[2] / "configs" / "mmcosine.py")
+    field, swept = sweeps.read("loss.margin:0,0.1,0.35", file, "demo_additive_cosine", {})
+    assert field == "loss.margin" and swept == {"0": 0.0, "0.1": 0.1, "0.35": 0.35}
+    for margin in swept.values():
+        c = config.from_json(config.to_json(_load(file, "demo_additive_cosine")))
+        with c.unlocked():
+            c.loss.margin = margin
+        recipe = models.model(c, 12)
+        assert recipe.heads["margin"].margin == margin
+
+
+def _load(file, variant):
+    return runpy.run_path(file)["get_config"](variant)
 
 
 def test_every_weight_gets_a_gradient_under_a_margin():
