@@ -55,7 +55,7 @@ def measure(
     """Returns the figures of hand-made features, each measured once.
 
     The ensemble is the vote of all of `handmade.FEATURES`; where they name three classes, the one
-    that was published last and reached most (`rnh`) has its way.
+    that reaches most in Table 1 (`rnh`) has its way.
 
     Args:
       names: of `ROWS`.
