@@ -69,8 +69,9 @@ def measure(
     if not names:
         return {}
     seed = evaluations.OWN_SEED
+    data = measurement.data_sha256(directory)
     stamp = {
-        "data": measurement.data_sha256(directory),
+        "data": data,
         "code": files.sha256(handmade.__file__),
         "settings": measurement.settings(c),
         "seed": seed,
@@ -88,7 +89,7 @@ def measure(
 
     found = {}
     for name in names:
-        path = os.path.join(output, _FOLDER, f"{name}-{stamp['data'][:16]}.json")
+        path = os.path.join(output, _FOLDER, f"{name}-{data[:16]}.json")
         kept = _kept(path, stamp)
         if kept is None:
             kept = linear_probe.evaluate(

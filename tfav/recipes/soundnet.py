@@ -79,7 +79,7 @@ class SoundNet(paired.Correspondence):
         )
         self.temperature = temperature
         size = self.encoders["image"].embedding_size
-        self.tables["classifier"] = classifiers.HEADS["vanilla"](count, {"image": size}, seed=seed)
+        self.tables["classifier"] = classifiers.ConcatClassifier(count, {"image": size}, seed=seed)
         student(tf.zeros([1, self.map_shape["audio"][3]]))  # gives it its weights
 
     def taken_weights(self) -> dict[str, tf.Variable]:

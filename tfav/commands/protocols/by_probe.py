@@ -28,7 +28,7 @@ class Clips(NamedTuple):
     """The clips of a data set that a probe is trained and tested on.
 
     Attributes:
-      index: rows that have audio.
+      part: Index of the rows that have audio.
       names: of the classes.
       label: [N] int class of each row.
       clip: [N] what each row is a piece of.
@@ -36,7 +36,7 @@ class Clips(NamedTuple):
       tests: Test parts, as `probe_parts.parts` returns them.
     """
 
-    index: shards.Index
+    part: shards.Index
     names: np.ndarray
     label: np.ndarray
     clip: np.ndarray
@@ -59,9 +59,9 @@ class Clips(NamedTuple):
         Raises:
           UserError: no class that training and test share.
         """
-        ids = {"audio": self.index.id.tolist()}
-        vectors = inputs.embeddings(c, features, self.index.directory, ids)["audio"]
-        matrix = np.stack([vectors[name] for name in self.index.id])
+        ids = {"audio": self.part.id.tolist()}
+        vectors = inputs.embeddings(c, features, self.part.directory, ids)["audio"]
+        matrix = np.stack([vectors[name] for name in self.part.id])
         return linear_probe.probe(matrix, self.label, self.clip, self.tests, self.fold, seed=seed)
 
 
