@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import ml_collections
 import numpy as np
@@ -56,7 +55,7 @@ def measure(
     """Returns the figures of hand-made features, each measured once.
 
     The ensemble is the vote of all of `handmade.FEATURES`; where they name three classes, the one
-    that was published last and reached most (`rnh`) has its way.
+    that reaches most in Table 1 (`rnh`) has its way.
 
     Args:
       names: of `ROWS`.
@@ -70,8 +69,9 @@ def measure(
     if not names:
         return {}
     seed = evaluations.OWN_SEED
-    stamp: dict[str, Any] = {
-        "data": measurement.data_sha256(directory),
+    data = measurement.data_sha256(directory)
+    stamp = {
+        "data": data,
         "code": files.sha256(handmade.__file__),
         "settings": measurement.settings(c, PROTOCOL),
         "seed": seed,
@@ -89,7 +89,7 @@ def measure(
 
     found = {}
     for name in names:
-        path = os.path.join(output, _FOLDER, f"{name}-{stamp['data'][:16]}.json")
+        path = os.path.join(output, _FOLDER, f"{name}-{data[:16]}.json")
         kept = _kept(path, stamp)
         if kept is None:
             kept = linear_probe.evaluate(

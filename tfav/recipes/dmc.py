@@ -162,10 +162,7 @@ class DMC(paired.Correspondence):
         return features if projection is None else projection(features)
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns each of `scalars` as [b].
-
-        `usage_entropy_*` and `dead_clusters_*`: see `cluster_counts.used`.
-        """
+        """Returns each of `scalars` as [b]; of those of usage see `cluster_counts.used`."""
         centers, usage = {}, {}
         for modality in self.encoders:
             features, valid = self.positions(modality, batch, training)

@@ -148,7 +148,7 @@ class Recipe:
     def taken_weights(self) -> dict[str, tf.Variable]:
         """Returns what a fresh start takes from the run that `train.tables_from` names.
 
-        Variables by structural name; by default the tables' where `needs_tables`, else none.
+        By structural name; by default the weights of the tables where `needs_tables`, else nothing.
         """
         return self.table_weights() if self.needs_tables else {}
 

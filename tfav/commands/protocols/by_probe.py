@@ -28,7 +28,7 @@ class Clips(NamedTuple):
     """The clips of a data set that a probe is trained and tested on.
 
     Attributes:
-      part: rows that have audio.
+      part: Index of the rows that have audio.
       names: of the classes.
       label: [N] int class of each row.
       clip: [N] what each row is a piece of.
