@@ -24,8 +24,9 @@ from tfav.encoders import encoder
 from tfav.export.lite import console
 
 # Whether a tensor's first name, the op's own, lies in the scope; the others are what was fused.
-_MAP = rf"^[^;]*/{encoder.NETWORK}(_\d+)?/"
-_NETWORK = rf"^[^;]*/({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
+# Recipes that read the feature map enter the scope themselves: nothing is before it then.
+_MAP = rf"^([^;]*/)?{encoder.NETWORK}(_\d+)?/"
+_NETWORK = rf"^([^;]*/)?({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
 
 _OPS = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
 # None of what these read may be of 8 bits: they belong to front-ends.
