@@ -13,6 +13,7 @@ from tests.export import conftest
 from tfav import recipes, registry
 from tfav.encoders import audio, image
 from tfav.export import servable as servable_lib
+from tfav.export.lite import quantize, tflite
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import agreement, gates
 from tfav.export.parity import certificate as parity
@@ -334,6 +335,23 @@ def test_a_phone_draws_the_map_that_the_recipe_draws_of_what_fits(
     batch = moments(1, samples=8_001)
     with pytest.raises(registry.UserError, match="--config.export.audio_seconds="):
         phone.localize(batch)
+
+
+@pytest.mark.skipif(not quantize.has_package(), reason="the extra quantize is not installed")
+def test_files_of_8_bits_are_of_8_bits_where_the_recipe_reads_the_feature_map(localizing, tmp_path):
+    servable = servable_lib.Servable(localizing)
+    found = tflite.write(servable, str(tmp_path), audio_samples=8_000, precisions=("int8",))
+    stems = ("audio", "image", "localize", "score_pairs")  # each is checked while it is written
+    assert sorted(found) == [f"{stem}_int8.tflite" for stem in stems]
+    batch = moments(2, seed=3)
+    vectors = embedders.load(str(tmp_path / "image_int8.tflite")).embed("image", batch)
+    pooled = localizing.embed("image", batch).numpy()
+    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+    assert np.sum(vectors * pooled, axis=1).min() > 0.98
+    scores = embedders.load(str(tmp_path / "score_pairs_int8.tflite")).score_pairs(batch)["score"]
+    sides = [localizing.represent(m, batch) for m in ("audio", "image")]
+    expected = np.diag(localizing.pair_scores(*sides))
+    np.testing.assert_allclose(scores, expected, atol=0.05 * max(1.0, np.abs(expected).max()))
 
 
 def test_an_export_without_maps_says_so(published):

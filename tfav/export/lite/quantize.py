@@ -22,8 +22,9 @@ from tfav.encoders import encoder
 from tfav.export.lite import console, inspection
 
 # Whether a tensor's first name, the op's own, lies in the scope; the others are what was fused.
-_MAP = rf"^[^;]*/{encoder.NETWORK}(_\d+)?/"
-_NETWORK = rf"^[^;]*/({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
+# Recipes that read the feature map enter the scope themselves: nothing is before it then.
+_MAP = rf"^([^;]*/)?{encoder.NETWORK}(_\d+)?/"
+_NETWORK = rf"^([^;]*/)?({encoder.NETWORK}|{encoder.POOLING})(_\d+)?/"
 
 # Signature to inputs of it, by name.
 Feeds = Mapping[str, Iterable[dict[str, np.ndarray]]]
