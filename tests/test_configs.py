@@ -36,6 +36,7 @@ EXPERIMENTS = [
     *[("dmc", row) for row in ("demo_l3", "av_digits_l3", "l3")],
     *[("dmc", row) for row in ("demo_infonce", "av_digits_infonce")],
     *[("dmc", f"{base}_avts") for base in ("demo", "av_digits", "talkers", "flickr")],
+    ("dmc", "av_digits_soft"),
     *[("dmc", row) for row in ("av_digits_soundnet", "flickr_soundnet", "av_digits_teacher")],
     *[("dmc", row) for row in ("talkers", "talkers_l3")],
 ]
@@ -96,6 +97,14 @@ def test_our_own_experiments_hear_no_silence(row):
     found = _load("voice_face", row).audio.frontend
     assert found.silence_db == 60
     assert found.level_norm == (row == "voices_faces") == (not found.instance_norm)
+
+
+def test_the_soft_digits_differ_from_the_digits_in_nothing_but_the_sharpness_of_the_demo():
+    soft, plain = _load("dmc", "av_digits_soft"), _load("dmc", "av_digits")
+    assert (soft.model.sharpness, plain.model.sharpness) == (0.3, 1.0)
+    assert soft.model.sharpness == _load("dmc", "demo").model.sharpness
+    soft.model.sharpness = plain.model.sharpness
+    assert soft.to_dict() == plain.to_dict()
 
 
 def test_the_curriculum_of_avts_keeps_its_share_of_however_many_steps():
