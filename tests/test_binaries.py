@@ -214,6 +214,22 @@ def test_help_lists_the_flags_at_once_and_without_tensorflow(script, binary, tmp
     assert source.split('"""')[1].splitlines()[0] in done.stdout
 
 
+def test_tfav_alone_lists_every_command_at_once_and_without_tensorflow(tmp_path):
+    for name in ("tensorflow", "numpy", "absl"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('it was imported')")
+    command = [str(pathlib.Path(sys.executable).parent / "tfav")]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    told = dict(re.findall(r"^  tfav-(\w+) +(.+)$", done.stdout, re.MULTILINE))
+    assert set(told) == {*BINARIES, "client"}
+    for binary in BINARIES:
+        about = (ROOT / "bin" / f"{binary}.py").read_text().split('"""')[1].splitlines()[0]
+        assert told[binary] == about
+    done = subprocess.run([*command, "train"], env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: train is no word for tfav")
+
+
 def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):
     for name in ("tensorflow", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('it was imported')")
