@@ -214,6 +214,22 @@ def test_help_lists_the_flags_at_once_and_without_tensorflow(script, binary, tmp
     assert source.split('"""')[1].splitlines()[0] in done.stdout
 
 
+def test_tfav_alone_lists_every_command_at_once_and_without_tensorflow(tmp_path):
+    for name in ("tensorflow", "numpy", "absl"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('it was imported')")
+    command = [str(pathlib.Path(sys.executable).parent / "tfav")]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    told = dict(re.findall(r"^  tfav-(\w+) +(.+)$", done.stdout, re.MULTILINE))
+    assert set(told) == {*BINARIES, "client"}
+    for binary in BINARIES:
+        about = (ROOT / "bin" / f"{binary}.py").read_text().split('"""')[1].splitlines()[0]
+        assert told[binary] == about
+    done = subprocess.run([*command, "train"], env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: train is no word for tfav")
+
+
 def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):
     for name in ("tensorflow", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('it was imported')")
@@ -343,6 +359,9 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
             "parity failed and nothing was published: embed_audio .* below 1.1",
         ),
         ("embed", ["--model={0}/none", "--output={0}/x.npz"], "none does not exist: name a"),
+        ("search", ["--index={0}/no.npz", "--query={0}/q.npz"], "no.npz does not exist: name a"),
+        ("search", ["--index={0}/data", "--query={0}/q.npz"], "be embedded and --model is missing"),
+        ("search", ["--index=a", "--query=b", "--top=0"], "--top=0: 0 is not a positive integer"),
         ("embed", ["--model={0}/data", "--output={0}/x.npz"], "neither saved_model.pb nor a"),
         ("embed", ["--model={0}/run", "--output={0}/x.npy"], "x.npy is no .npz file, as an out"),
         ("embed", ["--model={0}/run", "--output={0}/old.npz"], "old.npz exists: name another"),

@@ -111,7 +111,10 @@ def test_match_says_which_candidate_is_nearest(run):
 
 def test_embeddings_of_another_space_or_size_are_refused(run):
     other = tfav.Embeddings({"audio": ["x"]}, {"audio": np.ones([1, 8])}, "0" * 16, {})
-    with pytest.raises(tfav.UserError, match="of the space 0000000000000000 .* embed them anew"):
+    with pytest.raises(
+        tfav.UserError,
+        match="of the embedding space 0000000000000000 and this model of .*: embed both",
+    ):
         run.similarity(other, np.ones([1, 8]))
     with pytest.raises(tfav.UserError, match="of 7 and of 8 values share no space"):
         run.match(np.ones(7), np.ones([2, 8]))

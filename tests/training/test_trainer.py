@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -123,10 +124,18 @@ def test_a_loss_that_is_not_finite_names_its_step(strategy):
         loop.run(iterator, 4)
 
 
+def test_the_wait_for_data_is_part_of_the_time_of_a_call():
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    loop = toy.make(strategy)
+    began = time.perf_counter()
+    loop.run(toy.batches(strategy, [STEP] * 3), 3)
+    assert 0 <= loop.data_wait_seconds < time.perf_counter() - began
+
+
 def test_steps_that_do_not_move_the_step_are_an_error(monkeypatch):
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     loop = toy.make(strategy)
-    monkeypatch.setattr(loop, "_steps", lambda *_: ({}, tf.constant(-1)))
+    monkeypatch.setattr(loop, "_steps", lambda *_: ({}, tf.constant(-1), tf.constant(0.0)))
     with pytest.raises(RuntimeError, match="2 steps moved the step from 0 to 0"):
         loop.run(toy.batches(strategy, [STEP] * 2), 2)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, config_file, registry, scalars
-from tfav.commands import destinations, readiness
+from tfav.commands import destinations, first_lines, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.encoders import encoder as encoders_base
@@ -113,6 +113,8 @@ def _train(
         clip_norm=c.train.clip_norm,
         jit_compile=c.train.jit_compile,
     )
+    for line in first_lines.lines(c, index, recipe, optimizer, replicas):
+        logging.info("%s", line)
     weights_path = os.path.join(workdir, weights_file.FILE)
     if checkpoints.restore():
         logging.info("resume: step %d of %s", loop.step, workdir)

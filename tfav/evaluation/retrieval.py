@@ -57,9 +57,24 @@ def rounded(cosine: np.ndarray) -> np.ndarray:
     Equal vectors then tie whatever order the product was summed in. float32 alone would not do:
     near zero its steps are finer than the error of the sum.
     """
-    steps = cosine * 2.0**24
+    steps = cosine * _STEPS
     np.rint(steps, out=steps)
-    return np.multiply(steps, 2.0**-24, dtype=np.float32, casting="same_kind")
+    return np.multiply(steps, 1 / _STEPS, dtype=np.float32, casting="same_kind")
+
+
+def steps(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Returns the cosines of all pairs in steps of 2^-24, `rounded` as integers, [Q, G] int32.
+
+    Args:
+      query: [Q, D] float64 of unit rows.
+      gallery: [G, D] float64 of unit rows.
+    """
+    return _steps(query * _STEPS, gallery, np.empty([len(query), len(gallery)], np.int32))
+
+
+def of_steps(steps: np.ndarray) -> np.ndarray:
+    """Returns the cosines, float32, of integers that `steps` gave."""
+    return np.multiply(steps, 1 / _STEPS, dtype=np.float64).astype(np.float32)
 
 
 def rank(

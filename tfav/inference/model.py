@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfav import registry, tensors
-from tfav.inference import embedders, file_embedding, given_arrays, input_files
+from tfav.inference import embedders, file_embedding, given_arrays, input_files, spaces
 from tfav.inference.model_results import Classes, Embeddings, Match, Pairs
 
 _BATCH_SIZE = 32
@@ -147,11 +147,9 @@ class Model:
     def _vectors(self, given: Embeddings | np.ndarray) -> np.ndarray:
         if not isinstance(given, Embeddings):
             return np.atleast_2d(np.asarray(given, np.float32))
-        if given.embedding_space != self.embedding_space:
-            raise registry.UserError(
-                f"these embeddings are of the space {given.embedding_space} and this model embeds "
-                f"into {self.embedding_space}: embed them anew with this model."
-            )
+        spaces.require_same(
+            "what was given", given.embedding_space, "this model", self.embedding_space
+        )
         if len(given.vectors) != 1:
             raise registry.UserError(
                 f"these embeddings are of {' and '.join(given.vectors) or 'nothing'}: give those "

@@ -1,6 +1,7 @@
 """The only training loop of the house: steps, and between calls the log, checkpoints, the best."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import tqdm
@@ -8,7 +9,7 @@ from absl import logging
 
 from tfav import compat, registry
 from tfav.training import checkpoints as checkpoints_lib
-from tfav.training import stopping
+from tfav.training import pace, stopping
 from tfav.training import trainer as trainer_lib
 from tfav.training import writer as writer_lib
 
@@ -56,6 +57,7 @@ def fit(
             f"the workers do not stand at the same step (this one at {trainer.step}): give all of "
             "them one --workdir, in a folder that they share."
         )
+    speed = pace.Pace(trainer.batch_size)
     bar = tqdm.tqdm(
         total=num_steps,
         initial=trainer.step,
@@ -66,7 +68,7 @@ def fit(
     )
     with bar, stopping.Stopping() as told:
         while trainer.step < num_steps:
-            start = trainer.step
+            start, began = trainer.step, time.perf_counter()
             stop = _next_stop(
                 start,
                 num_steps,
@@ -82,8 +84,11 @@ def fit(
                     f"{error}: train into a new --workdir with a lower "
                     "--config.train.learning_rate or with --config.train.clip_norm=5."
                 ) from error
+            speed.note(stop - start, time.perf_counter() - began, trainer.data_wait_seconds)
             bar.update(stop - start)
-            bar.set_postfix(loss=f"{scalars['loss']:.3f}")
+            bar.set_postfix(loss=f"{scalars['loss']:.3f}", **speed.words())
+            if speed.is_new:
+                logging.info("%s", speed.expectation(num_steps - stop))
             trainer.recipe.between_calls(stop)
             last = stop == num_steps
             # An averaging optimizer's averages are what is evaluated and kept.

@@ -30,6 +30,10 @@ class Trainer:
       clip_norm: Largest norm of the global gradient; 0 leaves it.
       jit_compile: Whether XLA compiles the forward and backward pass, one replica alone.
 
+    Attributes:
+      data_wait_seconds: of the last `run`: how long the next batch was not there when the losses of
+        a step were.
+
     Raises:
       UserError: a batch that the replicas cannot share, or several of them under `jit_compile`.
     """
@@ -60,7 +64,8 @@ class Trainer:
         self.recipe = recipe
         self.optimizer = optimizer
         self.strategy = strategy
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        self.data_wait_seconds = 0.0
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
         self._jit_compile = jit_compile
@@ -88,7 +93,7 @@ class Trainer:
             with tf.GradientTape() as tape:
                 values = self.recipe.compute_losses(batch, training=True)
                 scalars = {
-                    k: tf.reduce_sum(values[k]) / self._batch_size for k in self.recipe.scalars
+                    k: tf.reduce_sum(values[k]) / self.batch_size for k in self.recipe.scalars
                 }
             return scalars, tape.gradient(
                 scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -125,18 +130,23 @@ class Trainer:
 
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         names = (*self.recipe.scalars, *self._norms)
         totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
+        # Clocks that only look on: batches are fetched ahead of the steps all the same.
+        waited, done = tf.constant(0.0, tf.float64), tf.timestamp()
         for i in tf.range(num_steps):
-            values = self.strategy.run(self._replica_step, args=(next(iterator),))
+            batch = next(iterator)
+            waited += tf.maximum(_when(batch) - done, 0.0)
+            values = self.strategy.run(self._replica_step, args=(batch,))
             # All replicas hold the same.
             scalars = {k: self.strategy.experimental_local_results(values[k])[0] for k in names}
             totals = {k: totals[k] + scalars[k] for k in names}
             bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
             first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)
-        return totals, first_bad
+            done = _when(scalars)
+        return totals, first_bad, waited
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Takes `num_steps` steps in one call and returns the mean of each scalar.
@@ -145,7 +155,8 @@ class Trainer:
           FloatingPointError: a loss or gradient was not finite; names the step.
         """
         start = self.step
-        totals, first_bad = self._steps(iterator, tf.constant(num_steps, tf.int32))
+        totals, first_bad, waited = self._steps(iterator, tf.constant(num_steps, tf.int32))
+        self.data_wait_seconds = float(waited.numpy())
         bad = int(first_bad.numpy())
         if bad >= 0:
             raise FloatingPointError(
@@ -163,6 +174,12 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
+
+
+def _when(values: Any) -> tf.Tensor:
+    """Returns the time [] float64 in seconds at which all of some tensors were there."""
+    with tf.control_dependencies(tf.nest.flatten(values, expand_composites=True)):
+        return tf.timestamp()
 
 
 def _norm_name(encoder: str) -> str:

@@ -1,0 +1,61 @@
+"""What a training says before its first step: where it computes, on what, and how large it is."""
+
+import collections
+from collections.abc import Iterator
+from typing import Any
+
+import ml_collections
+import numpy as np
+import tensorflow as tf
+
+from tfav.data import shards
+from tfav.recipes import recipe as base
+
+_MEGA = 1e6
+
+
+def lines(
+    c: ml_collections.ConfigDict,
+    index: shards.Index,
+    recipe: base.Recipe,
+    optimizer: Any,
+    replicas: tf.distribute.Strategy,
+) -> Iterator[str]:
+    """Yields lines on the devices, the data, the parameters and the memory that these take.
+
+    Args:
+      c: Config of the phase.
+      index: of the data.
+      recipe: built.
+      optimizer: built.
+      replicas: where it computes.
+    """
+    devices = collections.Counter(d.device_type for d in tf.config.list_logical_devices())
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(devices.items()))
+    num = replicas.num_replicas_in_sync
+    yield f"devices: {told} here; {num} {'replica' if num == 1 else 'replicas'} in all"
+    splits = [
+        f"{split} {np.sum(index.split == split)} rows of {len(index.labels(split))} labels"
+        for split in dict.fromkeys(index.split.tolist())
+    ]
+    yield f"data: {index.directory}, {'; '.join(splits)}; trains on {c.data.train_split}"
+    trained = _values(recipe.trainable_weights)
+    yield (
+        f"parameters: {trained / _MEGA:.3g} M trained, of "
+        f"{_values(recipe.named_weights().values()) / _MEGA:.3g} M in all"
+    )
+    yield (
+        f"memory: weights {_bytes(recipe.named_weights().values()) / _MEGA:.3g} MB, optimizer "
+        f"{_bytes(optimizer.variables) / _MEGA:.3g} MB on each replica; activations come on top"
+    )
+
+
+def _values(variables: Any) -> int:
+    return sum(int(np.prod(v.shape)) for v in variables)
+
+
+def _bytes(variables: Any) -> int:
+    """Returns the bytes of variables, of TensorFlow or of either Keras."""
+    if callable(variables):  # Keras 2
+        variables = variables()
+    return sum(int(np.prod(v.shape)) * tf.as_dtype(v.dtype).size for v in variables)
