@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests import reference, small
 from tests.conformance import replicas
 from tests.recipes import test_mmcosine, test_voice_face
-from tfav import compat, config, recipes, theory
+from tfav import compat, config, config_file, recipes, theory
 from tfav.commands import sweeps, train
 from tfav.data import shards
 from tfav.experiment import models
@@ -262,7 +262,7 @@ def test_a_sweep_reads_margins_and_the_config_takes_each():
     field, swept = sweeps.read("loss.margin:0,0.1,0.35", file, "demo_additive_cosine", {})
     assert field == "loss.margin" and swept == {"0": 0.0, "0.1": 0.1, "0.35": 0.35}
     for margin in swept.values():
-        c = config.from_json(config.to_json(_load(file, "demo_additive_cosine")))
+        c = config_file.from_json(config_file.to_json(_load(file, "demo_additive_cosine")))
         with c.unlocked():
             c.loss.margin = margin
         recipe = models.model(c, 12)
