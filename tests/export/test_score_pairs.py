@@ -16,7 +16,7 @@ from tfav.encoders import audio, image
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import Inputs
-from tfav.export.parity import agreement
+from tfav.export.parity import agreement, gates
 from tfav.export.parity import certificate as parity
 from tfav.export.serving import served_pairs
 from tfav.inference import artefacts, embedders, saved_model_embedder
@@ -191,10 +191,10 @@ def test_a_score_that_is_off_publishes_nothing(error, passes):
     )
     certificate = {"artefacts": {"1": {"precision": "float32", "parity": {"score_pairs": found}}}}
     if passes:
-        parity.check(certificate, OPTIONS)
+        gates.check(certificate, OPTIONS)
         return
     with pytest.raises(registry.UserError, match="nothing was published: score_pairs of 1 .* b, a"):
-        parity.check(certificate, OPTIONS)
+        gates.check(certificate, OPTIONS)
 
 
 def test_a_model_that_answers_another_score_is_refused(exported, rows, monkeypatch):
@@ -211,4 +211,4 @@ def test_a_model_that_answers_another_score_is_refused(exported, rows, monkeypat
     inputs = {m: [(name, row[m]) for name, row in rows] for m in ("audio", "image")}
     found = parity.certificate(recipe, inputs, published.directory, {"1": "float32"}, rows)
     with pytest.raises(registry.UserError, match="score_pairs_files of 1 is .* away"):
-        parity.check(found, OPTIONS)
+        gates.check(found, OPTIONS)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests import reference, small
 from tests.conformance import replicas
 from tests.recipes import test_mmcosine, test_voice_face
-from tfav import compat, config, config_file, recipes, theory
+from tfav import compat, config_file, recipes, theory
 from tfav.commands import sweeps, train
 from tfav.data import shards
 from tfav.experiment import models
