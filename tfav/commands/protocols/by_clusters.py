@@ -1,6 +1,7 @@
 """Evaluates a run by how it uses its clusters, and by what a training step of it takes."""
 
 import time
+from collections.abc import Callable
 
 import ml_collections
 import numpy as np
@@ -77,6 +78,16 @@ def rows_of(recipe: abilities.Clusterer, modality: str, batch: tensors.Batch) ->
 
 def step_milliseconds(c: ml_collections.ConfigDict) -> np.ndarray:
     """Returns what the passes of a training batch of noise take, [R], by a fresh recipe."""
+    both_passes, seconds = passes(c), []
+    for _ in range(_STEPS + 1):
+        start = time.perf_counter()
+        both_passes()
+        seconds.append(time.perf_counter() - start)
+    return 1000.0 * np.array(seconds[1:])
+
+
+def passes(c: ml_collections.ConfigDict) -> Callable[[], object]:
+    """Returns a call of both passes of a training batch of noise, by a fresh recipe."""
     strategy = tf.distribute.OneDeviceStrategy(_device())
     with strategy.scope():
         recipe = models.model(c, 2)
@@ -95,12 +106,7 @@ def step_milliseconds(c: ml_collections.ConfigDict) -> np.ndarray:
         scalars, gradients = strategy.run(loop.gradients, args=(batch,))
         return scalars["loss"] + tf.add_n([tf.reduce_sum(g) for g in gradients])
 
-    seconds = []
-    for _ in range(_STEPS + 1):
-        start = time.perf_counter()
-        both_passes().numpy()
-        seconds.append(time.perf_counter() - start)
-    return 1000.0 * np.array(seconds[1:])
+    return lambda: both_passes().numpy()
 
 
 def _device() -> str:
