@@ -5,9 +5,8 @@ from typing import NamedTuple
 import ml_collections
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from tfav import registry
+from tfav import progress, registry
 from tfav.annotations import boxes as boxes_lib
 from tfav.commands.protocols import by_pairs, protocol
 from tfav.data import shards
@@ -142,7 +141,7 @@ def maps(context: protocol.Context, part: shards.Index) -> list[np.ndarray]:
     batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
         inputs.whole(part.directory),
-        tqdm.tqdm(total=len(part), desc="localise", unit="row", disable=None) as bar,
+        progress.bar(total=len(part), desc="localise", unit="row") as bar,
     ):
         for batch in batches:
             found += list(localize({k: v for k, v in batch.items() if k != "id"}).numpy())
