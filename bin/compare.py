@@ -29,7 +29,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 from absl import flags
 from ml_collections import config_flags
 
-from tfav.bin import cli
+from tfav.bin import cli, output_flags
+
+flags.adopt_module_key_flags(output_flags)
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE of the variants.", lock_config=True)
 _VARIANTS = flags.DEFINE_list(
@@ -81,6 +83,7 @@ flags.mark_flag_as_required("config")
 def main(argv: list[str]) -> None:
     """Runs what is left to run and prints the tables."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav import registry
     from tfav.commands import compare
 
@@ -99,23 +102,21 @@ def main(argv: list[str]) -> None:
             f"--variants={','.join(variants)} --seeds={','.join(_SEEDS.value)}: give at "
             "least one variant, and seeds as whole numbers separated by commas."
         )
-    print(
-        compare.compare(
-            file,
-            variants,
-            [int(seed) for seed in _SEEDS.value],
-            _OUTPUT.value,
-            _DATA.value,
-            _TAGS.value,
-            config_flags.get_override_values(config),
-            _BASELINE.value,
-            _SWEEP.value,
-            _PROTOCOLS.value,
-            _EVAL_DATA.value,
-            _FEATURES.value,
-        ),
-        end="",
+    text = compare.compare(
+        file,
+        variants,
+        [int(seed) for seed in _SEEDS.value],
+        _OUTPUT.value,
+        _DATA.value,
+        _TAGS.value,
+        config_flags.get_override_values(config),
+        _BASELINE.value,
+        _SWEEP.value,
+        _PROTOCOLS.value,
+        _EVAL_DATA.value,
+        _FEATURES.value,
     )
+    output_flags.show(compare.results(_OUTPUT.value), text.rstrip("\n"))
 
 
 def _with_variant(argv: list[str]) -> list[str]:

@@ -11,10 +11,11 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli, device_flags, limit_flags
+from tfav.bin import cli, device_flags, limit_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
 flags.adopt_module_key_flags(limit_flags)
+flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
     "model", None, "A workdir, a SavedModel folder or a .tflite file.", required=True
 )
@@ -47,11 +48,12 @@ _STREAM = flags.DEFINE_boolean(
 def main(argv: list[str]) -> None:
     """Embeds and prints what was written."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import embed
     from tfav.media import limits
 
     limits.return_freed_memory()
-    for line in embed.embed(
+    written = embed.embed(
         _MODEL.value,
         cli.split_paths("inputs", ",".join(_INPUTS.value)),
         _OUTPUT.value,
@@ -59,8 +61,8 @@ def main(argv: list[str]) -> None:
         _OVERWRITE.value,
         _STREAM.value,
         bounds=limit_flags.value(),
-    ):
-        print(line)
+    )
+    output_flags.show(written.record(), "\n".join(written.lines()))
 
 
 def run() -> None:

@@ -17,9 +17,10 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 from absl import flags
 
 from tfav import registry
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _WORKDIR = flags.DEFINE_list(
     "workdir", None, "Folder of a finished train run; several: tables of their spread and distance."
 )
@@ -53,6 +54,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Random seed of the bootstrap resampling
 def main(argv: list[str]) -> None:
     """Evaluates and prints the table."""
     cli.no_arguments(argv)
+    output_flags.apply()
     if (_WORKDIR.value is None) == (_RELEASED.value is None):
         raise registry.UserError(
             "--workdir is missing: give --workdir=RUN, or --released=FILE instead of it."
@@ -62,17 +64,21 @@ def main(argv: list[str]) -> None:
 
     from tfav.commands import evaluate
 
+    found: dict[str, list] = {}
     rest = (_TAGS.value, _LISTS.value, _DATA.value, _SEED.value, _PROTOCOLS.value)
     if _RELEASED.value is None:
         assert _WORKDIR.value is not None, "one of them is given"
         workdirs = cli.split_paths("workdir", ",".join(_WORKDIR.value))
         lines = evaluate.evaluate(
-            workdirs, *rest, output=_OUTPUT.value, binarise=_BINARISE.value or ""
+            workdirs, *rest, output=_OUTPUT.value, binarise=_BINARISE.value or "", found=found
         )
     else:
-        lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest)
+        lines = evaluate.evaluate_released(_RELEASED.value, _OUTPUT.value, *rest, found=found)
     for line in lines:
-        print(line)
+        if not output_flags.as_json():
+            print(line)
+    if output_flags.as_json():
+        output_flags.show(found, "")
 
 
 def run() -> None:

@@ -25,11 +25,12 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli, limit_flags
+from tfav.bin import cli, limit_flags, output_flags
 from tfav.data.prepare import sources
 from tfav.media import limits, motion
 
 flags.adopt_module_key_flags(limit_flags)
+flags.adopt_module_key_flags(output_flags)
 
 
 def _for(flag: str) -> str:
@@ -168,6 +169,7 @@ _CHECK = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     """Prepares, or checks."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav import registry
     from tfav.data.prepare import dataset, manifest, row_checks, tally
 
@@ -219,14 +221,13 @@ def main(argv: list[str]) -> None:
         row_checks.check_output(output, _OVERWRITE.value)
     rows = source.rows(options)
     report = (dataset.check if _CHECK.value else dataset.prepare)(rows, settings)
-    print(tally.summary(report, source.labels))
+    text = tally.summary(report, source.labels)
     if not _CHECK.value:
         lists = ", ".join(f"{n} {origin}" for origin, n in report["lists"].items())
-        print(
-            f"query lists: {lists or 'none'}\nwritten: {output}/ (report.json, bad_rows.csv, ...)"
-        )
+        text += f"\nquery lists: {lists or 'none'}\nwritten: {output}/"
+        output_flags.show(report, f"{text} (report.json, bad_rows.csv, ...)")
         return
-    print(f"written: {output}-check.json, {output}-bad_rows.csv")
+    output_flags.show(report, f"{text}\nwritten: {output}-check.json, {output}-bad_rows.csv")
     if not report["acceptable"]:
         print(f"more than --max_bad_fraction={_MAX_BAD_FRACTION.value:g} allows", file=sys.stderr)
         sys.exit(1)

@@ -9,7 +9,6 @@ Scores are exact cosines; beyond a million rows FAISS searches where it is insta
 and how much of the exact answer it found is printed.
 """
 
-import json
 import sys
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
@@ -17,9 +16,10 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _INDEX = flags.DEFINE_list(
     "index", None, "The gallery: one .npz of tfav-embed, or files and folders.", required=True
 )
@@ -52,12 +52,12 @@ _MAX_BAD = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_JSON = flags.DEFINE_boolean("json", False, "Print the answers as one JSON object.")
 
 
 def main(argv: list[str]) -> None:
     """Searches and prints the answers; what was searched goes to stderr."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import search
 
     found = search.search(
@@ -69,11 +69,9 @@ def main(argv: list[str]) -> None:
         method=_METHOD.value,
         max_bad_fraction=_MAX_BAD.value,
     )
-    if _JSON.value:
-        print(json.dumps(search.record(found), indent=2, ensure_ascii=False))
-        return
-    print(search.table(found))
-    print(search.about(found), file=sys.stderr)
+    output_flags.show(search.record(found), search.table(found))
+    if not output_flags.is_quiet():
+        print(search.about(found), file=sys.stderr)
 
 
 def run() -> None:

@@ -50,6 +50,7 @@ class Job:
         """Runs a command that must succeed; returns what it printed."""
         code, stdout, stderr = self.server.run(binary, *flags)
         assert code == 0, stderr[-3000:]
+        assert "\x1b" not in stdout + stderr, "colours and cursors are for terminals"
         return stdout
 
     def tree(self) -> dict[str, tuple[int, int]]:
@@ -181,6 +182,27 @@ def test_a_file_has_one_vector_whichever_form_of_the_model_embeds_it(published):
     assert np.abs(run["audio"][0] - run["audio"][1]).max() > 1e-2
 
 
+def test_for_machines_every_answer_is_one_json_object_and_nothing_else(published):
+    run, media, npz = published.run, published.media, published.folder / "json.npz"
+    asked = {
+        "eval": ([f"--workdir={run}"], lambda told: told[str(run)][0]["protocol"]),
+        "embed": (
+            [f"--model={run}", f"--inputs={media}", f"--output={npz}"],
+            lambda t: t["shapes"],
+        ),
+        "search": ([f"--index={npz}", f"--query={npz}", "--top=1"], lambda t: t["queries"][4]),
+        "prepare": (
+            ["--source=synthetic", "--identities=8", "--check", f"--output={npz}.data"],
+            lambda told: told["splits"]["test"],
+        ),
+    }
+    for binary, (flags, look) in asked.items():
+        code, stdout, stderr = published.server.run(binary, *flags, "--json", "--quiet")
+        assert code == 0, stderr[-3000:]
+        assert look(json.loads(stdout)), binary
+        assert not re.search(r"^I\d{4}|it/s|\x1b", stderr, re.MULTILINE), stderr
+
+
 # --help -----------------------------------------------------------------------------------------
 
 
@@ -240,6 +262,16 @@ def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):
         text=True,
     )
     assert done.returncode == 0 and "{status,metadata,embed,match}" in done.stdout
+
+
+def test_every_exit_code_stands_in_the_table_of_the_docs():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = text.split("## Exit codes")[1].split("\n## ")[0]
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    cli = (ROOT / "bin" / "cli.py").read_text()
+    ended = {int(code) for code in re.findall(r"(?:sys\.exit\(|, )(\d+)\)$", cli, re.MULTILINE)}
+    signals = {128 + signal.SIGINT, 128 + signal.SIGTERM}  # of a training, by `fitting.fit`
+    assert told == ended | signals | {1, 2}, "1: --check, or an error of ours"
 
 
 # Mistakes ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfav import config_file, files, registry
-from tfav.commands import destinations
+from tfav.commands import destinations, model_card
 from tfav.experiment import evaluations
 from tfav.export import publish
 from tfav.export.serving import deployment
@@ -37,7 +37,7 @@ def test_the_marks_are_the_files_that_are_written():
     assert marks["run"] == [config_file.FILE] and marks["figures"] == [evaluations.OWN]
     assert marks["export"] == [artefacts.PARITY_FILE, artefacts.JOURNAL_FILE]
     written = {publish.LABELS_FILE, publish.GOLDEN_FILE, publish.DRIFT_FILE}
-    written |= {deployment.MODELS_FILE, deployment.BATCHING_FILE}
+    written |= {deployment.MODELS_FILE, deployment.BATCHING_FILE, *model_card.FILES}
     assert set(destinations.FOLDERS["export"].writes) == written
 
 

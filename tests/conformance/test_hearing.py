@@ -158,7 +158,7 @@ def test_an_artefact_states_what_it_hears_and_its_space_is_that_of_the_run(run, 
 
 def test_clips_that_are_not_heard_to_their_end_are_counted(run, folder, tmp_path):
     output = str(tmp_path / "x.npz")
-    lines = embed.embed(str(run), [str(folder / "files")], output, 0.0, False, False)
+    lines = embed.embed(str(run), [str(folder / "files")], output, 0.0, False, False).lines()
     (line,) = (line for line in lines if "longer" in line)
     assert line.startswith("1 clips are longer than the 1 s that are heard") and "0.6 s are" in line
 
@@ -171,7 +171,7 @@ def test_a_clip_that_a_phone_cannot_take_is_named_and_may_be_left_out(folder, tm
     with pytest.raises(registry.UserError, match=sentence):
         embed.embed(*source, 0.0, False, False)
     assert not os.path.exists(source[2])
-    lines = embed.embed(*source, 0.5, False, False)
+    lines = embed.embed(*source, 0.5, False, False).lines()
     assert lines[0].startswith("left out ") and "audio: 2 x 8" in lines
 
 

@@ -17,6 +17,9 @@ def test_the_first_call_does_not_count_and_the_second_says_what_to_expect():
     # 20 steps in 20 s, 1 s waited.
     assert speed.words() == {"examples/s": "8", "waiting_for_data": "5%"} and not speed.is_new
 
+    speed.note(10, 20.0, None)
+    assert speed.words() == {"examples/s": "6"}  # 30 steps in 40 s, and nobody knows the wait
+
 
 def test_a_time_is_told_in_its_two_largest_units():
     told = [pace.duration(x) for x in (0.4, 59.4, 61, 3599, 3600, 7500)]

@@ -7,6 +7,7 @@ random state. What a run was made from is kept with it: the same call again repe
 """
 
 import collections
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tqdm
-
-from tfav import files, registry, states
+from tfav import files, progress, registry, states
 from tfav.commands import compared, destinations, feature_rows, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
@@ -102,9 +101,9 @@ def compare(
         feature_rows.measure(features, run.config, run.measured_on, output)
         for run in runs[:: len(rows)]
     ]
-    with tqdm.tqdm(runs, unit="run", disable=None) as progress:
-        for run in progress:
-            progress.set_description(f"{run.variant}, seed {run.seed}")
+    with progress.bar(runs, unit="run") as shown:
+        for run in shown:
+            shown.set_description(f"{run.variant}, seed {run.seed}")
             _finish(run)
     found: dict[str, list[list[Result]]] = {}
     for run in runs:
@@ -122,6 +121,12 @@ def compare(
         picture = sensitivity.draw(figures, field, swept)
         files.write_pictures({"sensitivity": picture}, output)
     return text
+
+
+def results(output: str) -> Any:
+    """Returns what `compare` wrote into a folder besides its tables: the figures, for machines."""
+    with open(os.path.join(output, "results.json"), encoding="utf-8") as file:
+        return json.load(file)
 
 
 def _finish(run: compared.Run) -> None:

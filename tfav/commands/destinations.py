@@ -36,7 +36,15 @@ FOLDERS = {
     "export": Folder(
         "an export",
         {"parity.json": (), "publishing.json": ()},
-        ("golden.json", "drift.csv", "labels.txt", "models.config", "batching_parameters.txt"),
+        (
+            "golden.json",
+            "drift.csv",
+            "labels.txt",
+            "models.config",
+            "batching_parameters.txt",
+            "model_card.md",
+            "model_card.json",
+        ),
     ),
     "comparison": Folder(
         "the tables of tfav-compare",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tfav import files, registry
 from tfav.commands import destinations, load
@@ -9,6 +10,49 @@ from tfav.inference import file_embedding, input_files
 from tfav.media import limits
 
 _BATCH_SIZE = 32
+
+
+class Written(NamedTuple):
+    """What became of files.
+
+    Attributes:
+      output: the `.npz`.
+      done: what is in it, and what is not.
+      heard_seconds: of a clip that is longer, so much is heard.
+    """
+
+    output: str
+    done: file_embedding.Embedded
+    heard_seconds: float
+
+    def shapes(self) -> dict[str, list[int]]:
+        """Returns modality to [N, D]."""
+        found = {name: list(x.shape) for name, x in self.done.arrays.items()}
+        return {name: shape for name, shape in found.items() if len(shape) == 2}
+
+    def lines(self) -> list[str]:
+        """Returns lines that say it."""
+        lines = [f"left out {path}: {reason}" for path, reason in self.done.bad]
+        lines += ["{}: {} x {}".format(name, *shape) for name, shape in self.shapes().items()]
+        if self.done.unheard:
+            path, most = max(self.done.unheard.items(), key=lambda item: item[1])
+            lines.append(
+                f"{len(self.done.unheard)} clips are longer than the {self.heard_seconds:g} s that "
+                f"are heard of each (eval.audio_seconds of the run): "
+                f"{sum(self.done.unheard.values()):.1f} s are not heard, most of {path} "
+                f"({most:.1f} s)"
+            )
+        return [*lines, f"wrote {self.output}"]
+
+    def record(self) -> dict[str, Any]:
+        """Returns it as what `--json` prints."""
+        return {
+            "output": self.output,
+            "embedding_space": str(self.done.arrays["embedding_space"]),
+            "shapes": self.shapes(),
+            "left_out": [{"path": path, "reason": why} for path, why in self.done.bad],
+            "unheard_seconds": self.done.unheard,
+        }
 
 
 def embed(
@@ -19,8 +63,8 @@ def embed(
     overwrite: bool,
     stream: bool,
     bounds: limits.Limits = limits.DEFAULT,
-) -> list[str]:
-    """Embeds files into one `.npz`; returns lines that say what was written.
+) -> Written:
+    """Embeds files into one `.npz`; returns what was written.
 
     Args:
       source: a workdir, a SavedModel folder or a `.tflite`.
@@ -46,16 +90,4 @@ def embed(
         bounds=bounds,
     )
     files.write_npz(output, done.arrays)
-    lines = [f"left out {path}: {reason}" for path, reason in done.bad]
-    for modality in found:
-        if modality in done.arrays:
-            lines.append("{}: {} x {}".format(modality, *done.arrays[modality].shape))
-    if done.unheard:
-        path, most = max(done.unheard.items(), key=lambda item: item[1])
-        heard = embedder.hearing.max_seconds
-        lines.append(
-            f"{len(done.unheard)} clips are longer than the {heard:g} s that are heard of each "
-            f"(eval.audio_seconds of the run): {sum(done.unheard.values()):.1f} s are not heard, "
-            f"most of {path} ({most:.1f} s)"
-        )
-    return [*lines, f"wrote {output}"]
+    return Written(output, done, embedder.hearing.max_seconds)

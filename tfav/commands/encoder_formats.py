@@ -7,9 +7,8 @@ from typing import Any
 
 import ml_collections
 import tensorflow as tf
-import tqdm
 
-from tfav import config, registry
+from tfav import config, progress, registry
 from tfav.data import shards
 from tfav.encoders import by_kind
 from tfav.encoders import encoder as encoders_base
@@ -71,7 +70,7 @@ def table(
             "images, or name others with --encoders."
         )
     lines: dict[str, list[str]] = {}
-    bar = tqdm.tqdm(wanted, desc="formats", unit="encoder", disable=None)
+    bar = progress.bar(wanted, desc="formats", unit="encoder")
     for modality, name in bar:
         bar.set_postfix_str(f"{modality} {name}")
         row = _rows(index, modality, name, precisions, audio_seconds)

@@ -39,6 +39,7 @@ def evaluate(
     protocols: Sequence[str] = (),
     output: str = "",
     binarise: str = "",
+    found: dict[str, list] | None = None,
 ) -> Iterator[str]:
     """Evaluates runs, keeps each measurement in the run's folder, yields text to print.
 
@@ -54,6 +55,7 @@ def evaluate(
       protocols: rows of `table.PROTOCOLS` or dotted paths; none: those of the run's config.
       output: folder for `metrics.json` and plots, instead of the run's; empty: the run's.
       binarise: how localisation makes a map say where, instead of the run's `eval.binarise`.
+      found: takes the figures, workdir to a list of their JSON forms.
 
     Raises:
       UserError: a protocol that does not fit; several runs of unlike data, lists or protocols.
@@ -69,17 +71,18 @@ def evaluate(
         plans.plan(w, tags, lists_dir, directory, seed, protocols, binarise) for w in workdirs
     ]
     same = comparable.check(workdirs, planned)
-    found = []
+    every = []
     for workdir, its in zip(workdirs, planned):
         run = models.trained(workdir)
         run.config.eval.binarise = its.config.eval.binarise
         evaluated = _evaluate(run, its)
         yield tables.text_table(evaluated.results)
         yield from _write(workdir, output, its, evaluated)
-        found.append(evaluated.results)
-    if len(found) > 1:
-        yield tables.spread_table(found)
-        yield from comparable.differences(workdirs, found, same)
+        every.append(evaluated.results)
+        _note(found, workdir, evaluated)
+    if len(every) > 1:
+        yield tables.spread_table(every)
+        yield from comparable.differences(workdirs, every, same)
 
 
 def evaluate_released(
@@ -90,6 +93,7 @@ def evaluate_released(
     directory: str = "",
     seed: int = evaluations.OWN_SEED,
     protocols: Sequence[str] = (),
+    found: dict[str, list] | None = None,
 ) -> Iterator[str]:
     """Evaluates the authors' training checkpoint like a run of ours, see `evaluate`.
 
@@ -101,6 +105,7 @@ def evaluate_released(
       directory: the data.
       seed: Random seed of the bootstrap resampling.
       protocols: rows of `table.PROTOCOLS`; none: lists.
+      found: takes the figures, `released` to a list of their JSON forms.
     """
     for flag, value in (("data", directory), ("output", output)):
         if not value:
@@ -121,6 +126,12 @@ def evaluate_released(
     evaluated = _evaluate(run, its)
     yield tables.text_table(evaluated.results)
     yield from _write("", output, its, evaluated)
+    _note(found, released, evaluated)
+
+
+def _note(found: dict[str, list] | None, name: str, evaluated: _Found) -> None:
+    if found is not None:
+        found[name] = [result.to_json() for result in evaluated.results]
 
 
 def _evaluate(run: models.Trained, its: plans.Plan) -> _Found:

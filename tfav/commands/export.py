@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from tfav import registry
-from tfav.commands import destinations
+from tfav.commands import destinations, model_card
 from tfav.commands.protocols import by_pairs
 from tfav.data import shards
 from tfav.evaluation import correspondence, metrics
@@ -70,8 +70,10 @@ def export(
         else (),
     )
     found = publish.publish(recipe, inputs, output, options)
+    card = model_card.write(output, found, c, workdir, index)
     return [
         *_summary(found, output),
+        *(f"wrote {path}" for path in card),
         f"wrote {os.path.join(output, artefacts.PARITY_FILE)}",
         deployment.commands(output),
     ]

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from tfav import registry
+from tfav import progress, registry
 
 
 def collect(
@@ -34,7 +33,7 @@ def collect(
     """
     ids: list[str] = []
     parts: list[np.ndarray] = []
-    with tqdm.tqdm(total=total, desc=description, unit="item", disable=None) as progress:
+    with progress.bar(total=total, desc=description, unit="item") as shown:
         for batch in batches:
             names = [_text(name) for name in np.asarray(batch["id"])]
             vectors = np.asarray(embed_fn(batch)).astype(np.float32)
@@ -48,7 +47,7 @@ def collect(
                 )
             ids += names
             parts.append(vectors)
-            progress.update(len(names))
+            shown.update(len(names))
     if not ids:
         raise registry.UserError(
             f"{description}: there is nothing to embed; choose a split that has this modality."

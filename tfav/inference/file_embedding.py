@@ -7,7 +7,7 @@ import numpy as np
 import tqdm
 from absl import logging
 
-from tfav import registry, tensors
+from tfav import progress, registry, tensors
 from tfav.data import kinds
 from tfav.inference import embedders, file_batches
 from tfav.inference.input_files import Item
@@ -165,7 +165,7 @@ def embed(
         )
     total = sum(len(items) for items in wanted.values())
     result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})
-    with tqdm.tqdm(total=total, unit="file", desc="embed", disable=None) as bar:
+    with progress.bar(total=total, unit="file", desc="embed") as bar:
         for modality, items in wanted.items():
             if stream and embedder.items[modality].clip:
                 batches: Iterable = _streamed(items, embedder, batch_size, result)

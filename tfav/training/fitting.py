@@ -4,10 +4,9 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-import tqdm
 from absl import logging
 
-from tfav import compat, registry
+from tfav import compat, progress, registry
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import pace, stopping
 from tfav.training import trainer as trainer_lib
@@ -58,7 +57,7 @@ def fit(
             "them one --workdir, in a folder that they share."
         )
     speed = pace.Pace(trainer.batch_size)
-    bar = tqdm.tqdm(
+    bar = progress.bar(
         total=num_steps,
         initial=trainer.step,
         unit="step",

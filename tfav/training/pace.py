@@ -16,32 +16,35 @@ class Pace:
         self._calls = 0
         self._steps = 0
         self._seconds = 0.0
-        self._waited = 0.0
+        self._waited: float | None = 0.0
         self.is_new = False
 
-    def note(self, steps: int, seconds: float, waited: float) -> None:
+    def note(self, steps: int, seconds: float, waited: float | None) -> None:
         """Counts a call.
 
         Args:
           steps: Number of its steps.
           seconds: Time that it took.
-          waited: Time of that in which the next batch was not there yet.
+          waited: Time of that in which the next batch was not there yet; None: unknown.
         """
         self._calls += 1
         self.is_new = self._calls == 2
         if self._calls > 1:
             self._steps += steps
             self._seconds += seconds
-            self._waited += min(waited, seconds)
+            if waited is None or self._waited is None:
+                self._waited = None
+            else:
+                self._waited += min(waited, seconds)
 
     def words(self) -> dict[str, str]:
         """Returns what a progress bar says: examples per second and the share of waiting."""
         if not self._seconds:
             return {}
-        return {
-            "examples/s": f"{self._steps * self._batch_size / self._seconds:.4g}",
-            "waiting_for_data": f"{100 * self._waited / self._seconds:.0f}%",
-        }
+        told = {"examples/s": f"{self._steps * self._batch_size / self._seconds:.4g}"}
+        if self._waited is not None:
+            told["waiting_for_data"] = f"{100 * self._waited / self._seconds:.0f}%"
+        return told
 
     def expectation(self, steps: int) -> str:
         """Returns a line on how long so many more steps take, without validation and saving."""

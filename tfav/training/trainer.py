@@ -32,7 +32,7 @@ class Trainer:
 
     Attributes:
       data_wait_seconds: of the last `run`: how long the next batch was not there when the losses of
-        a step were.
+        a step were; None under op determinism, in which TensorFlow forbids clocks.
 
     Raises:
       UserError: a batch that the replicas cannot share, or several of them under `jit_compile`.
@@ -65,7 +65,7 @@ class Trainer:
         self.optimizer = optimizer
         self.strategy = strategy
         self.batch_size = batch_size
-        self.data_wait_seconds = 0.0
+        self.data_wait_seconds: float | None = None
         self._weight_decay = weight_decay
         self._clip_norm = clip_norm
         self._jit_compile = jit_compile
@@ -135,7 +135,7 @@ class Trainer:
         totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         # Clocks that only look on: batches are fetched ahead of the steps all the same.
-        waited, done = tf.constant(0.0, tf.float64), tf.timestamp()
+        waited, done = tf.constant(0.0, tf.float64), _when([])
         for i in tf.range(num_steps):
             batch = next(iterator)
             waited += tf.maximum(_when(batch) - done, 0.0)
@@ -156,7 +156,7 @@ class Trainer:
         """
         start = self.step
         totals, first_bad, waited = self._steps(iterator, tf.constant(num_steps, tf.int32))
-        self.data_wait_seconds = float(waited.numpy())
+        self.data_wait_seconds = None if compat.deterministic() else float(waited.numpy())
         bad = int(first_bad.numpy())
         if bad >= 0:
             raise FloatingPointError(
@@ -177,7 +177,9 @@ class Trainer:
 
 
 def _when(values: Any) -> tf.Tensor:
-    """Returns the time [] float64 in seconds at which all of some tensors were there."""
+    """Returns the time [] float64 in seconds at which all of some tensors were there; or 0."""
+    if compat.deterministic():
+        return tf.constant(0.0, tf.float64)
     with tf.control_dependencies(tf.nest.flatten(values, expand_composites=True)):
         return tf.timestamp()
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import ml_collections
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from tfav import registry, tensors
+from tfav import progress, registry, tensors
 from tfav.annotations import boxes as boxes_lib
 from tfav.commands.protocols import by_pairs, protocol
 from tfav.data import shards
@@ -166,7 +165,7 @@ def _answers(
     batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
         inputs.whole(part.directory),
-        tqdm.tqdm(total=len(part), desc=what, unit="row", disable=None) as bar,
+        progress.bar(total=len(part), desc=what, unit="row") as bar,
     ):
         for batch in batches:
             found += list(compiled({k: v for k, v in batch.items() if k != "id"}).numpy())

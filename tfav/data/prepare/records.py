@@ -10,9 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 
-from tfav import tensors
+from tfav import progress, tensors
 from tfav.data import kinds, shards
 from tfav.data.prepare import manifest
 from tfav.media import audio_files, bad_file, image_files, image_folders, limits, soundtrack, video
@@ -54,7 +53,7 @@ def make_all(
 ) -> Generator[tuple[manifest.Row, shards.Record | BadRow], None, None]:
     """Yields each row, in order, with what `make` makes of it: in parallel, few rows ahead."""
     workers = len(os.sched_getaffinity(0))
-    bar = tqdm.tqdm(total=len(rows), desc="decoding", unit="row", disable=None)
+    bar = progress.bar(total=len(rows), desc="decoding", unit="row")
     pool = concurrent.futures.ThreadPoolExecutor(workers)
     # Bounded: decoded rows wait in memory for their turn.
     waiting: collections.deque[tuple[manifest.Row, concurrent.futures.Future]] = collections.deque()

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import tqdm
 
 from tfav import registry
 from tfav.data.synthetic import face, voice
+from tfav.progress import bar
 
 # What each number of the latent vector moves: in the voice, in the face.
 # Five, not more: 140 training people cover a space of five dimensions well enough to interpolate.
@@ -118,7 +118,7 @@ def write_corpus(
         staging.mkdir(parents=True)
         _write_lists(staging / "lists", splits)
         silent = None if progress else True  # None: silent unless standard error is a terminal
-        for someone in tqdm.tqdm(everyone, desc="synthetic people", disable=silent):
+        for someone in bar(everyone, desc="synthetic people", disable=silent):
             _write_person(staging, someone, seed, utterances, images, seconds, image_size)
         if root.exists():
             root.rmdir()

@@ -1,0 +1,71 @@
+"""The card beside an export: data, figures by stratum, limits, licence and origin."""
+
+import json
+
+from tests import small
+from tfav.commands import model_card
+from tfav.data import shards
+from tfav.evaluation import catalogue, result
+from tfav.experiment import evaluations
+
+CERTIFICATE = {
+    "origin": {
+        "recipe": "voice_face",
+        "encoders": {"audio": "tiny", "image": "tiny"},
+        "revision": "abc",
+        "data": {"source": "synthetic", "sha256": "0f"},
+        "init": {"init.audio": {"file": "voice.pth", "sha256": "1a"}},
+    },
+    "embedding_space": "0123456789abcdef",
+    "license": "CC-BY-4.0",
+    "artefacts": {"audio.tflite": {"precision": "float32", "bytes": 12_300}},
+}
+
+
+def card(tmp_path):
+    directory = small.write_dataset(str(tmp_path / "data"))
+    c = small.config(directory)
+    c.train.num_steps, c.train.batch_size = 60, 8
+    index = shards.Index.read(directory)
+    paths = model_card.write(str(tmp_path), CERTIFICATE, c, str(tmp_path / "run"), index)
+    text, told = ((tmp_path / name).read_text() for name in model_card.FILES)
+    assert paths == [str(tmp_path / name) for name in model_card.FILES]
+    return text, json.loads(told)
+
+
+def test_a_card_says_licence_origin_data_training_and_limits(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "scalars.jsonl").write_text('{"step": 20, "loss": 1.0}\n')
+    text, told = card(tmp_path)
+    assert "Licence of the weights: CC-BY-4.0" in text and "init.audio of voice.pth" in text
+    assert "60 steps of 8 examples, 20 steps in the log; weights of step not known" in text
+    assert "| train | 32 | 8 |" in text and "audio.tflite: float32, 12 kB" in text
+    assert "Not evaluated: run tfav-eval" in text and told["figures"] is None
+    assert "biometric data" in told["limits"][0] and told["limits"][0] in text
+
+
+def test_figures_stand_by_stratum_with_their_intervals(tmp_path, monkeypatch):
+    figures = [
+        result.Result(
+            protocol="verification",
+            metric=catalogue.METRICS["verification"]["auc"],
+            direction="v2f",
+            tag="test",
+            value=0.75,
+            chance=0.5,
+            low=0.7,
+            high=0.8,
+            num_trials=10,
+            num_identities=4,
+            stratum="same_gender",
+            threshold=0.25,
+        )
+    ]
+    about = {"weights": {"step": 40.0}}
+    own = evaluations.Evaluation([], figures, about)
+    monkeypatch.setattr(evaluations, "own", lambda workdir: own)
+    (tmp_path / "run").mkdir()
+    text, told = card(tmp_path)
+    line = "| verification | same_gender | v2f | auc | 0.750 | 0.700 to 0.800 | 0.500 | 0.250 |"
+    assert line in text and "weights of step 40" in text
+    assert told["figures"][0]["low"] == 0.7

@@ -1,0 +1,161 @@
+"""The model card that lies beside an export's artefacts, as Markdown and as JSON."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_collections
+
+from tfav import files, scalars
+from tfav.data import shards
+from tfav.experiment import evaluations
+
+FILES = ("model_card.md", "model_card.json")
+
+_LIMITS = (
+    "Voices and faces are biometric data: not for identifying, tracking or judging people, nor for "
+    "decisions about them; ask people for their consent.",
+    "A score says how alike two recordings are to this model, not that they are of one person.",
+    "The figures hold for data like that of the evaluation; errors differ between groups, so read "
+    "them by stratum, and measure again on your own data before you rely on a threshold.",
+)
+
+
+def write(
+    output: str,
+    certificate: Mapping[str, Any],
+    c: ml_collections.ConfigDict,
+    workdir: str,
+    index: shards.Index,
+) -> list[str]:
+    """Writes the card and returns the paths of its two files.
+
+    Args:
+      output: Folder of the export.
+      certificate: what `parity.json` says.
+      c: Config of the run.
+      workdir: Folder of the run.
+      index: of the data that the export was measured on.
+    """
+    card = facts(certificate, c, workdir, index)
+    paths = [os.path.join(output, name) for name in FILES]
+    files.write_text(paths[0], text(card))
+    files.write_json(paths[1], card)
+    return paths
+
+
+def facts(
+    certificate: Mapping[str, Any],
+    c: ml_collections.ConfigDict,
+    workdir: str,
+    index: shards.Index,
+) -> dict[str, Any]:
+    """Returns what the card says; see `write`. What is not known is None, and said to be so."""
+    origin, found = certificate["origin"], evaluations.own(workdir)
+    weights = (found.about.get("weights") if found else None) or {}
+    return {
+        "recipe": origin["recipe"],
+        "encoders": origin["encoders"],
+        "embedding_space": certificate["embedding_space"],
+        "license": certificate["license"],
+        "weights": {
+            "initial": origin["init"],
+            "revision": origin["revision"],
+            "step": weights.get("step"),
+        },
+        "training": {
+            "num_steps": c.train.num_steps,
+            "batch_size": c.train.batch_size,
+            "logged_steps": _logged(workdir),
+        },
+        "data": {**origin["data"], "splits": _splits(index)},
+        "figures": [result.to_json() for result in found.results] if found else None,
+        "limits": list(_LIMITS),
+        "artefacts": {
+            name: {"precision": its["precision"], "bytes": its["bytes"]}
+            for name, its in certificate["artefacts"].items()
+        },
+    }
+
+
+def text(card: Mapping[str, Any]) -> str:
+    """Returns the card as Markdown."""
+    data, weights, training = card["data"], card["weights"], card["training"]
+    initial = ", ".join(f"{k} of {v['file']}" for k, v in weights["initial"].items())
+    lines = [
+        "# Model card",
+        "",
+        f"- Method: {card['recipe']}; encoders "
+        + ", ".join(f"{name} {encoder}" for name, encoder in card["encoders"].items()),
+        f"- Licence of the weights: {card['license']}",
+        f"- Origin of the weights: {initial or 'trained from scratch'}; code revision "
+        f"{weights['revision'] or 'not known'}",
+        f"- Training: {training['num_steps']} steps of {training['batch_size']} examples, "
+        f"{training['logged_steps'] or 'no'} steps in the log; weights of step "
+        f"{_known(weights['step'])}",
+        f"- Embedding space: {card['embedding_space']}",
+        "",
+        "## Data",
+        "",
+        f"Source {data['source']}, SHA-256 of its index {data['sha256']}.",
+        "",
+        "| split | rows | labels |",
+        "|---|---|---|",
+        *(f"| {name} | {its['rows']} | {its['labels']} |" for name, its in data["splits"].items()),
+        "",
+        "## Figures by stratum",
+        "",
+        *_table(card["figures"]),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card["limits"]),
+        "",
+        "## Files",
+        "",
+        *(
+            f"- {name}: {its['precision']}, {its['bytes'] / 1000:.0f} kB"
+            for name, its in card["artefacts"].items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(figures: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    if not figures:
+        return ["Not evaluated: run tfav-eval on the workdir and export again."]
+    lines = [
+        "With 95 % bootstrap intervals; a threshold is the score at which both kinds of error are "
+        "equal.",
+        "",
+        "| protocol | stratum | direction | figure | value | interval | chance | threshold |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in figures:
+        low, high = one.get("low"), one.get("high")
+        interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        ends = [_number(one.get(name)) for name in ("chance", "threshold")]
+        cells = [one["protocol"], one["stratum"], one["direction"], one["metric"]]
+        lines.append("| " + " | ".join([*cells, _number(one["value"]), interval, *ends]) + " |")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _known(value: float | None) -> str:
+    return "not known" if value is None else f"{value:g}"
+
+
+def _splits(index: shards.Index) -> dict[str, dict[str, int]]:
+    return {
+        split: {"rows": len(index.select(split)), "labels": len(index.labels(split))}
+        for split in dict.fromkeys(index.split.tolist())
+    }
+
+
+def _logged(workdir: str) -> int | None:
+    """Returns the last step of the run's log; None without one."""
+    steps = [line.scalars["step"] for line in scalars.lines(workdir) if line.scalars]
+    return int(max(steps)) if steps else None
