@@ -1,0 +1,47 @@
+"""Goes from two folders, of voices and of faces, to a trained model and its page in one command.
+
+    python bin/start.py --audio=voices --image=faces --output=runs/mine
+
+In both folders is one folder per person, with the same names. It writes a manifest with different
+people in train, val and test, prepares the data, trains a small model, evaluates it and makes the
+page, and prints each of these commands. The same command goes on where it was stopped.
+"""
+
+if not __package__:  # run as a file, perhaps in a clone that is not installed
+    import clone  # noqa: F401
+
+from absl import flags
+
+from tfav.bin import cli
+
+_AUDIO = flags.DEFINE_string("audio", None, "Folder of the voices, a folder each.", required=True)
+_IMAGE = flags.DEFINE_string("image", None, "Folder of the faces, a folder each.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder for manifest.csv, data, run and report.html; made.", required=True
+)
+_STEPS = flags.DEFINE_integer(
+    "steps", 0, "Number of training steps; 0: those of configs/voice_face.py:demo.", lower_bound=0
+)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Random seed of the splits, the lists and the training.", lower_bound=0
+)
+
+
+def main(argv: list[str]) -> None:
+    """Runs every step that is left."""
+    cli.no_arguments(argv)
+    from tfav.commands import start
+
+    for line in start.start(
+        _AUDIO.value, _IMAGE.value, _OUTPUT.value, steps=_STEPS.value, seed=_SEED.value
+    ):
+        print(line, flush=True)
+
+
+def run() -> None:
+    """Is the console command."""
+    cli.run(main, with_tensorflow=lambda: False)
+
+
+if __name__ == "__main__":
+    run()

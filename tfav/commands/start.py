@@ -1,0 +1,89 @@
+"""One command from two folders: manifest, data set, training, figures, page."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+from tfav import files, registry
+from tfav.data.prepare import two_folders
+
+_CONFIG = "configs/voice_face.py:demo"
+_MOST_AT_ONCE = 64  # identities of a step
+
+
+def start(audio: str, image: str, output: str, *, steps: int = 0, seed: int = 0) -> Iterator[str]:
+    """Goes all the way from two folders to a page; yields lines that say what was done.
+
+    Every step is a command of its own, which is printed, so that the next time any of them can be
+    run with other flags. The same call goes on where it was stopped.
+
+    Args:
+      audio: Folder with a folder of voices per person.
+      image: Folder with a folder of faces per person, by the same names.
+      output: Folder of all results: `manifest.csv`, `data`, `run`, `report.html`.
+      steps: Number of training steps; 0: those of the config.
+      seed: Random seed of the splits, the lists and the training.
+
+    Raises:
+      UserError: a folder that is wrong, an output that holds something else, or a step that failed.
+    """
+    roots = {"audio": audio, "image": image}
+    found = two_folders.find(roots, seed)
+    text = two_folders.manifest(found, roots)
+    manifest = os.path.join(output, "manifest.csv")
+    _check_output(output, manifest, text)
+    for modality, people in found.alone.items():
+        if people:
+            shown = ", ".join(people[:3])
+            yield f"left out {len(people)} people with {modality} alone (first: {shown})"
+    counts = {split: found.count(split) for split in ("train", "val", "test")}
+    told = ", ".join(f"{count} {split}" for split, count in counts.items())
+    yield f"people: {len(found.files)} with voices and faces: {told}"
+    os.makedirs(output, exist_ok=True)
+    files.write_text(manifest, text)
+    data, run = os.path.join(output, "data"), os.path.join(output, "run")
+    if not os.path.exists(os.path.join(data, "dataset.json")):
+        flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
+        yield from _call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
+    flags = [f"--config={_CONFIG}", f"--workdir={run}", f"--config.data.directory={data}"]
+    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, counts['train'])}")
+    flags.append(f"--config.seed={seed}")
+    flags += [f"--config.train.num_steps={steps}"] if steps else []
+    yield from _call("train", flags)
+    yield from _call("eval", [f"--workdir={run}"])
+    page = os.path.join(output, "report.html")
+    yield from _call("report", [f"--workdir={run}", f"--output={page}"])
+    yield f"open {os.path.abspath(page)} in a browser"
+
+
+def _check_output(output: str, manifest: str, text: str) -> None:
+    """Refuses a folder that holds something else than an earlier call of the same folders made."""
+    if not os.path.isdir(output) or not os.listdir(output):
+        return
+    if not os.path.isfile(manifest):
+        raise registry.UserError(
+            f"--output={output} holds other things: name a new folder, or an empty one."
+        )
+    with open(manifest, encoding="utf-8", newline="") as file:
+        if file.read() != text:
+            raise registry.UserError(
+                f"--output={output} was made from other folders, files or another --seed: name a "
+                "new folder."
+            )
+
+
+def _call(binary: str, flags: Sequence[str]) -> Iterator[str]:
+    """Runs a command, after a line that says which.
+
+    Raises:
+      UserError: it failed; what it printed says why.
+    """
+    yield f"\n$ tfav-{binary} {shlex.join(flags)}"
+    code = subprocess.run([sys.executable, "-m", f"tfav.bin.{binary}", *flags]).returncode
+    if code:
+        raise registry.UserError(
+            f"tfav-{binary} ended with code {code}, see above: mend that, and run the same command "
+            "again, which goes on from there."
+        )
