@@ -122,7 +122,7 @@ def _people(modality: str, root: str) -> dict[str, list[str]]:
             "files of each person into a folder with that person's name."
         )
     if others:
-        other = "image" if modality == "audio" else "audio"
+        other = {"audio": "image", "image": "audio"}[modality]
         raise registry.UserError(
             f"--{modality}={root} holds {others} files and none of {modality}: is it the folder of "
             f"--{other}? Name the folder of {modality} files."
