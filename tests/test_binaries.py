@@ -261,7 +261,7 @@ def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0 and "{status,metadata,embed,match}" in done.stdout
+    assert done.returncode == 0 and "{status,metadata,embed,match,pairs}" in done.stdout
 
 
 def test_every_exit_code_stands_in_the_table_of_the_docs():

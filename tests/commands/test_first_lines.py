@@ -8,7 +8,7 @@ from tfav.commands import train
 
 
 def test_the_first_lines_say_devices_data_parameters_memory_and_time(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="absl")
     c = small.config(small.write_dataset(str(tmp_path / "data")))
     c.train.num_steps = 3
     c.train.steps_per_call = 1

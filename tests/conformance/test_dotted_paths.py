@@ -77,7 +77,7 @@ DOORS = {
         lambda path: models.encoders(_config(**{"audio.encoder": path})),
         lambda path: models.recipe_class(_config(recipe=path)),
     ],
-    "layers/spectrograms.py": [lambda path: frontend_table.make({"kind": path, "num_mels": 40})],
+    "layers/frontend_table.py": [lambda path: frontend_table.make({"kind": path, "num_mels": 40})],
     "layers/blocks.py": [_kernel],
     "layers/margins.py": [lambda path: margins.Margin(1.0, kind=path, margin=0.1)],
     "data/kinds/kind.py": [kinds.find],

@@ -65,7 +65,7 @@ def exported(request, rows, tmp_path_factory):
     certificate = conftest.export(
         recipe, Inputs({}, rows=rows), directory, threshold=threshold, precisions=("float32",)
     )
-    return request.param, recipe, conftest.Published(directory, certificate)
+    return request.param, recipe, conftest.Published(directory, certificate, [])
 
 
 def test_names_types_and_shapes_on_a_server(exported):

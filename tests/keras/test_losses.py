@@ -82,6 +82,7 @@ OTHERS = {
     "modulation",
 }
 OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_distance"}
+OTHERS |= {"capsule_agreement", "distillation"}
 OTHERS |= {
     "implicit_floor",
     "explicit_hinge",
