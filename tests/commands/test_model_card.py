@@ -59,7 +59,18 @@ def test_figures_stand_by_stratum_with_their_intervals(tmp_path, monkeypatch):
             num_identities=4,
             stratum="same_gender",
             threshold=0.25,
-        )
+        ),
+        result.Result(
+            protocol="matching",
+            metric=catalogue.METRICS["matching"]["accuracy"],
+            direction="v2f",
+            tag="test",
+            value=0.5,
+            chance=0.25,
+            num_trials=10,
+            num_identities=4,
+            n=4,
+        ),
     ]
     about = {"weights": {"step": 40.0}}
     own = evaluations.Evaluation([], figures, about)
@@ -68,4 +79,5 @@ def test_figures_stand_by_stratum_with_their_intervals(tmp_path, monkeypatch):
     text, told = card(tmp_path)
     line = "| verification | same_gender | v2f | auc | 0.750 | 0.700 to 0.800 | 0.500 | 0.250 |"
     assert line in text and "weights of step 40" in text
+    assert "| matching 1:4 | unrestricted | v2f | accuracy | 0.500 |  | 0.250 |  |" in text
     assert told["figures"][0]["low"] == 0.7

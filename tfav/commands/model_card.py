@@ -135,7 +135,8 @@ def _table(figures: Sequence[Mapping[str, Any]] | None) -> list[str]:
         low, high = one.get("low"), one.get("high")
         interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
         ends = [_number(one.get(name)) for name in ("chance", "threshold")]
-        cells = [one["protocol"], one["stratum"], one["direction"], one["metric"]]
+        among = f" 1:{one['n']}" if one.get("n") else ""
+        cells = [one["protocol"] + among, one["stratum"], one["direction"], one["metric"]]
         lines.append("| " + " | ".join([*cells, _number(one["value"]), interval, *ends]) + " |")
     return lines
 
