@@ -67,6 +67,8 @@ def test_figures_stand_by_stratum_with_their_intervals(tmp_path, monkeypatch):
             tag="test",
             value=0.5,
             chance=0.25,
+            low=None,
+            high=None,
             num_trials=10,
             num_identities=4,
             n=4,
