@@ -192,7 +192,7 @@ def test_for_machines_every_answer_is_one_json_object_and_nothing_else(published
         ),
         "search": ([f"--index={npz}", f"--query={npz}", "--top=1"], lambda t: t["queries"][4]),
         "prepare": (
-            ["--source=synthetic", "--identities=8", "--check", f"--output={npz}.data"],
+            ["--source=synthetic", "--identities=12", "--check", f"--output={npz}.data"],
             lambda told: told["splits"]["test"],
         ),
     }
