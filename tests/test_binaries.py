@@ -498,9 +498,9 @@ def test_a_wrong_flag_of_the_others_is_named(published, binary, flags, sentence)
         ("cut.wav", "cut.wav is not readable as audio .*: correct or remove it"),
         ("dot.png", "dot.png has 1x1 pixels"),
         ("words.jpg", "words.jpg is not readable as an image .unknown format"),
-        ("words.txt", "words.txt is neither audio nor image: --inputs takes .wav"),
-        ("empty", "no audio or image in .*empty: --inputs takes .wav"),
-        ("gone.wav", "gone.wav does not exist: correct --inputs"),
+        ("words.txt", "words.txt is neither audio nor image: the inputs may be .wav"),
+        ("empty", "no audio or image in .*empty: the inputs may be .wav"),
+        ("gone.wav", "gone.wav does not exist: correct the path"),
     ],
 )
 def test_inputs_that_cannot_be_embedded_are_named(published, tmp_path, name, sentence):

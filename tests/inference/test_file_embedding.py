@@ -68,9 +68,9 @@ def test_a_file_named_outright_is_called_as_it_was_given(media):
 def test_inputs_that_hold_nothing_are_named(media, tmp_path):
     (tmp_path / "empty").mkdir()
     for name, sentence in {
-        "gone": "gone does not exist: correct --inputs",
-        "empty": "no audio or image in .*empty: --inputs takes .wav, .wave, .flac",
-        "media/notes.txt": "notes.txt is neither audio nor image: --inputs takes .wav",
+        "gone": "gone does not exist: correct the path",
+        "empty": "no audio or image in .*empty: the inputs may be .wav, .wave, .flac",
+        "media/notes.txt": "notes.txt is neither audio nor image: the inputs may be .wav",
     }.items():
         with pytest.raises(registry.UserError, match=sentence):
             input_files.find([str(tmp_path / name)])
@@ -90,7 +90,7 @@ def test_a_file_that_is_named_twice_is_told_so(media):
     path = str(media / "a.wav")
     for inputs in ([path, path], [str(media), str(media)]):
         with pytest.raises(
-            registry.UserError, match=r"--inputs holds .*a\.wav twice: name it once"
+            registry.UserError, match=r"the inputs name .*a\.wav twice: name it once"
         ):
             input_files.find(inputs)
 
@@ -194,7 +194,7 @@ def test_what_the_model_has_no_encoder_for_is_left_out_with_a_warning(media, cap
         arrays, bad = _embed(OneSided(), media)
     assert sorted(arrays) == ["audio", "audio_id", "embedding_space"] and bad == []
     assert "2 image files left out" in caplog.text
-    with pytest.raises(registry.UserError, match="embeds audio and --inputs holds none of it"):
+    with pytest.raises(registry.UserError, match="embeds audio and the inputs hold none of it"):
         _embed(OneSided(), media / "face.jpg")
 
 

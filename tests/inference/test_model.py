@@ -145,7 +145,7 @@ def test_a_modality_that_is_not_there_is_named(folder):
     model = tfav.load(folder / "model" / "audio_float32.tflite")
     with pytest.raises(tfav.UserError, match="embeds audio and not image"):
         model.embed(np.zeros([32, 32, 3], np.uint8), modality="image")
-    with pytest.raises(tfav.UserError, match="embeds audio and --inputs holds none"):
+    with pytest.raises(tfav.UserError, match="embeds audio and the inputs hold none"):
         model.embed(folder / "faces")
 
 

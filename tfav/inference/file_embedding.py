@@ -120,7 +120,7 @@ def _streamed(
         yield from batches
     except tf.errors.OpError as error:
         raise registry.UserError(
-            "tensorflow-io cannot decode one of the sounds in --inputs: leave --stream out, then "
+            "tensorflow-io cannot decode one of the audio files: leave --stream out, then "
             "that file is named."
         ) from error
 
@@ -160,7 +160,7 @@ def embed(
     wanted = {m: items for m, items in found.items() if items and m in embedder.modalities}
     if not wanted:
         raise registry.UserError(
-            f"this model embeds {' and '.join(embedder.modalities)} and --inputs holds none of "
+            f"this model embeds {' and '.join(embedder.modalities)} and the inputs hold none of "
             f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())

@@ -48,17 +48,17 @@ def find(
                     left_out.add([path])
             continue
         if not os.path.exists(top):
-            raise registry.UserError(f"{top} does not exist: correct --inputs.")
+            raise registry.UserError(f"{top} does not exist: correct the path.")
         its = _modality_of(top, by_suffix)
         if its is None:
             raise registry.UserError(
-                f"{top} is neither {' nor '.join(found)}: --inputs takes {known}."
+                f"{top} is neither {' nor '.join(found)}: the inputs may be {known}."
             )
         found[its].append((top, top))
     left_out.warn("--inputs")
     if not any(found.values()):
         raise registry.UserError(
-            f"no {' or '.join(found)} in {', '.join(inputs)}: --inputs takes {known}."
+            f"no {' or '.join(found)} in {', '.join(inputs)}: the inputs may be {known}."
         )
     for of_modality in found.values():
         _check_names(of_modality)
@@ -74,7 +74,7 @@ def _check_names(found: Sequence[Item]) -> None:
             continue
         before = paths[name]
         if os.path.realpath(before) == os.path.realpath(path):
-            raise registry.UserError(f"--inputs holds {path} twice: name it once.")
+            raise registry.UserError(f"the inputs name {path} twice: name it once.")
         raise registry.UserError(
             f"two inputs are called {name}, {before} and {path}: embed their folders one by one."
         )
