@@ -14,7 +14,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo arm serve-load hostile bench test lint install constraints pythons clean
+.PHONY: demo toy arm serve-load hostile bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -29,6 +29,12 @@ demo: $(READY)
 	@echo "artefacts $(EXPORT)"
 	@echo "phone     $(EXPORT)/audio_float16.tflite image_float16.tflite:" \
 	  "$$(cat $(EXPORT)/audio_float16.tflite $(EXPORT)/image_float16.tflite | wc -c) bytes together"
+
+# The toy pair that ships in the package, tfav.load("toy"): the demo's float16 files, what they answer, and their card.
+toy: demo
+	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=$(RUN)/toy --precisions=float16 --license=Apache-2.0
+	cd $(RUN)/toy && cp audio_float16.tflite image_float16.tflite golden.json parity.json model_card.md model_card.json \
+	  "$(CURDIR)/tfav/toy/"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
