@@ -23,8 +23,16 @@ _MISSING = "LiteRT.js, which runs the model in the page, is not"
 _FIX = f"run `mkdir -p .litert && {PACK}` here, or name its folder with --runtime"
 _NOTICE = """LiteRT.js {version}, Copyright Google LLC, Apache License 2.0.
 https://github.com/google-ai-edge/LiteRT, npm {core} and {tools}.
-Changed here: index.js imports ./wasm-utils.js in place of {tools}.
+Changed here: index.js imports ./wasm-utils.js in place of {tools}, and knows tensors of booleans.
 """
+# 2.5 opens no file with an output of booleans, as `matched` of `score_pairs` is, read or not.
+_LAST_TYPE = "    elementType: ElementType.UINT8\n  }"
+_BOOL = """,
+  {
+    dtype: "bool",
+    typedArrayConstructor: Uint8Array,
+    elementType: ElementType.BOOL
+  }"""
 
 
 class Runtime(NamedTuple):
@@ -116,7 +124,8 @@ def _runtime(folder: str, core: _Read, tools: _Read) -> Runtime:
             f"2: {_FIX}."
         )
     # A browser knows no packages by name, and an import map would loosen the page's policy.
-    found["index.js"] = _without_map(index.replace(f'"{TOOLS}"', '"./wasm-utils.js"')).encode()
+    index = index.replace(f'"{TOOLS}"', '"./wasm-utils.js"').replace(_LAST_TYPE, _LAST_TYPE + _BOOL)
+    found["index.js"] = _without_map(index).encode()
     found["wasm-utils.js"] = _without_map(found["wasm-utils.js"].decode()).encode()
     found["NOTICE.txt"] = _NOTICE.format(version=version, core=CORE, tools=TOOLS).encode()
     return Runtime(version, found)

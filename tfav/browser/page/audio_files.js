@@ -1,6 +1,7 @@
 // A recording of any kind in; one channel at the rate that encoders take out, as Python makes it.
 
 import { resample } from "./resample.js";
+import * as wav from "./wav.js";
 
 export const RATE_HZ = 16000;
 const MIN_SECONDS = 0.1;
@@ -43,12 +44,14 @@ export function rateOf(bytes) {
 }
 
 /**
- * Returns the mean of the channels of a recording, at 16 kHz.
+ * Returns the beginning of a recording as one channel, see `prepared`.
  * @param {Blob} file WAV, MP3, FLAC, Ogg, or what else the browser plays.
- * @returns {Promise<Float32Array>}
+ * @param {number} most Seconds that are wanted.
  */
-export async function decode(file) {
+export async function decode(file, most) {
   const bytes = new Uint8Array(await file.arrayBuffer());
+  const plain = wav.read(bytes);
+  if (plain) return prepared(plain.channels, plain.rateHz, most);
   let buffer;
   for (const rate of new Set([rateOf(bytes) || USUAL_HZ, USUAL_HZ])) {
     try {
@@ -63,16 +66,18 @@ export async function decode(file) {
     throw new Error("This browser cannot play that file. Save it as WAV or MP3 and try again.");
   }
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, k) => buffer.getChannelData(k));
-  return prepared(channels, buffer.sampleRate);
+  return prepared(channels, buffer.sampleRate, most);
 }
 
 /**
- * Returns channels as one, at 16 kHz.
+ * Returns the mean of channels, at 16 kHz.
  * @param {Float32Array[]} channels Of one length.
  * @param {number} rateHz
+ * @param {number} most Seconds that are wanted: the rest need not be resampled.
+ * @returns {{clip: Float32Array, seconds: number}} Its beginning, and how long all of it lasts.
  * @throws {Error} Too short, or silent; its message is for the user.
  */
-export function prepared(channels, rateHz) {
+export function prepared(channels, rateHz, most) {
   const mono = Float32Array.from(channels[0], (_, at) => {
     let sum = 0;
     for (const channel of channels) sum += channel[at];
@@ -88,7 +93,10 @@ export function prepared(channels, rateHz) {
         : "That recording is silent. Check the microphone, or choose another file.",
     );
   }
-  return resample(mono, rateHz, RATE_HZ);
+  // A little more than is wanted, so that the end of that does not hang on where it was cut.
+  const beginning = mono.subarray(0, Math.ceil((most + MIN_SECONDS) * rateHz));
+  const clip = resample(beginning, rateHz, RATE_HZ).subarray(0, Math.max(1, Math.round(most * RATE_HZ)));
+  return { clip, seconds: mono.length / rateHz };
 }
 
 /** Returns the largest size of a sample. */

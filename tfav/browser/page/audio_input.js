@@ -35,8 +35,13 @@ export class AudioInput extends Input {
     this.stage.append(make("figure", {}, this.canvas, this.caption), this.player);
   }
 
-  decode(file) {
-    return audio.decode(file);
+  async decode(file) {
+    return this.#kept(await audio.decode(file, this.site.hearing.max_seconds));
+  }
+
+  #kept({ clip, seconds }) {
+    this.lasts = seconds;
+    return clip;
   }
 
   chip() {
@@ -44,7 +49,7 @@ export class AudioInput extends Input {
   }
 
   chosen() {
-    this.player.play();
+    this.player.play().catch(() => {}); // where the browser wants another click first
   }
 
   #ready() {
@@ -68,7 +73,7 @@ export class AudioInput extends Input {
       this.say("Recording. Speak now.");
       this.start.replaceChildren(icon(ICONS.stop), "Stop");
       const { channels, rateHz } = await this.recording.done;
-      const clip = audio.prepared(channels, rateHz);
+      const clip = this.#kept(audio.prepared(channels, rateHz, this.seconds));
       this.give(clip, `Recorded ${(clip.length / audio.RATE_HZ).toFixed(1)} s`);
       if (loudest < QUIET_DB) this.say("That was very quiet. Speak louder or closer to the microphone.");
       if (audio.peak(clip) > 0.99) this.say("That was too loud and is clipped. Speak more softly.");
@@ -85,7 +90,7 @@ export class AudioInput extends Input {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(audio.toWav(part));
     this.player.src = this.url;
-    const rest = (clip.length - part.length) / audio.RATE_HZ;
+    const rest = this.lasts - part.length / audio.RATE_HZ;
     const unheard = rest > 0.05 ? ` The ${rest.toFixed(1)} s after that are not heard.` : "";
     if (spectrograms.knows(this.site.frontend)) {
       spectrograms.draw(this.canvas, spectrograms.spectrogram(part, this.site.frontend));

@@ -58,9 +58,13 @@ export class ImageInput extends Input {
 
   async #camera() {
     if (this.stream) {
-      const item = images.pixels(this.video, this.video.videoWidth, this.video.videoHeight);
+      try {
+        const { videoWidth: width, videoHeight: height } = this.video;
+        this.give(await images.stored(this.video, width, height), "Taken with the camera");
+      } catch (error) {
+        this.fail(error);
+      }
       this.#close();
-      this.give(item, "Taken with the camera");
       return;
     }
     try {
@@ -83,19 +87,8 @@ export class ImageInput extends Input {
   }
 
   show(image) {
-    const { size, data } = images.fit(images.stored(image), this.side);
-    drawn(this.canvas, size, size, data);
+    const { size, data } = images.fit(image, this.side);
+    images.draw(this.canvas, size, size, data);
     this.canvas.setAttribute("aria-label", "What the network sees of the image");
   }
-}
-
-/** Draws RGB pixels on a canvas of their size. */
-export function drawn(canvas, width, height, data) {
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(width, height);
-  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
-    pixels.data.set([data[from], data[from + 1], data[from + 2], 255], to);
-  }
-  context.putImageData(pixels, 0, 0);
 }

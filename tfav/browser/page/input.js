@@ -62,6 +62,7 @@ export class Input {
   }
 
   give(item, name, place = -1) {
+    this.item = item;
     this.show(item);
     this.stage.hidden = false;
     this.say(name);

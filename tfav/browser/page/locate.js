@@ -1,7 +1,6 @@
 // Where in an image a recording comes from, and whether the two belong together.
 
 import { make } from "./dom.js";
-import { drawn } from "./image_input.js";
 import * as images from "./image_files.js";
 import { scale } from "./pixels.js";
 import { colour } from "./spectrogram.js";
@@ -59,15 +58,14 @@ export function answerOf(model) {
 }
 
 function overlay(place, image, map, side) {
-  const shown = images.stored(image);
-  const seen = overImage(map, Math.round(Math.sqrt(map.length)), images.fit(shown, side));
+  const seen = overImage(map, Math.round(Math.sqrt(map.length)), images.fit(image, side));
   const found = where(seen);
   const text = found
     ? `The network hears it ${found} of the image.`
     : "The map is the same everywhere: it points nowhere.";
-  const height = Math.round((MAX_WIDTH * shown.height) / shown.width);
+  const height = Math.round((MAX_WIDTH * image.height) / image.width);
   const canvas = make("canvas", { role: "img", "aria-label": `The image under its map. ${text}` });
-  const large = scale({ ...shown }, MAX_WIDTH, height, "triangle").data;
+  const large = scale(image, MAX_WIDTH, height, "triangle").data;
   // One value per pixel, as three equal ones.
   const three = { ...seen, data: seen.data.flatMap((x) => [x, x, x]) };
   const heat = scale(three, MAX_WIDTH, height, "triangle").data;
@@ -82,7 +80,7 @@ function overlay(place, image, map, side) {
       const alpha = (strength.value / 100) * Math.min(1, 0.35 + heat[at]);
       for (let c = 0; c < 3; c++) data[at + c] = large[at + c] * (1 - alpha) + hot[c] * alpha;
     }
-    drawn(canvas, MAX_WIDTH, height, data);
+    images.draw(canvas, MAX_WIDTH, height, data);
   };
   paint();
   place.append(

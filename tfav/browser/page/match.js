@@ -118,7 +118,7 @@ function player(url, name, word) {
         if (!audio.paused) return stop();
         playing?.pause();
         playing = audio;
-        audio.play();
+        audio.play().catch(() => {}); // stopped before it began
       },
     },
   });

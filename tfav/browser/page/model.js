@@ -69,7 +69,7 @@ export class Model {
         [spec.length]: { data: Int32Array.of(Math.min(item.length, length)), shape: [1] },
       };
     }
-    const { size, data } = images.fit(images.stored(item), spec.side);
+    const { size, data } = images.fit(item, spec.side);
     if (spec.frames === 1) return { [spec.tensor]: { data, shape: [1, size, size, 3] } };
     const frames = new Uint8Array(spec.frames * data.length);
     for (let k = 0; k < spec.frames; k++) frames.set(data, k * data.length);
