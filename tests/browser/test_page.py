@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ KNOWN = ("No available adapters", "WebGPU", "INFO: ", "NPU accelerator", "No GPU
 
 
 def open_page(window, address, folder, width=1280, height=900):
+    window.open("about:blank")  # ends what the page before still asks for
     window.events.clear()
     window.resize(width, height)
     window.open(address(folder))
@@ -169,7 +171,7 @@ def hits(window) -> list[str]:
 
 def test_a_voice_of_the_gallery_finds_the_faces_that_python_finds(window, address, toy_site):
     url = open_page(window, address, toy_site)
-    assert text(window, "h1") == "Which face fits this voice?"
+    assert text(window, "h1") == "Which voice belongs to which face?"
     assert not window.run("document.getElementById('toy').hidden")
     window.click("document.querySelector('[id=panel-audio-image] .chip')")
     window.wait("document.querySelectorAll('.hit').length === 10")
@@ -188,6 +190,36 @@ def test_a_voice_of_the_gallery_finds_the_faces_that_python_finds(window, addres
         "[...document.querySelectorAll('.hit img')].every(i => i.complete && i.naturalWidth)"
     )
     check_quiet(window, url)
+
+
+def test_a_calibrated_export_answers_probabilities_and_not_sure(
+    window, address, toy_site, tmp_path
+):
+    skip = shutil.ignore_patterns("runtime")
+    shutil.copytree(toy_site, tmp_path / "site", ignore=skip)
+    (tmp_path / "site" / "runtime").symlink_to(f"{toy_site}/runtime")
+    path = tmp_path / "site" / "site.json"
+    about = json.loads(path.read_text("utf-8"))
+    about["decisions"] = {"score": "cosine", "threshold": 0.6, "slope": 10.0, "intercept": -5.0}
+    path.write_text(json.dumps(about), "utf-8")
+    open_page(window, address, str(tmp_path / "site"))
+    cosine = window.run(
+        script(
+            """const its = app.galleries, probe = its.audio.vector(0);
+            return its.image.nearest(probe).map(hit => hit.cosine)"""
+        )
+    )
+    assert cosine[0] > 0.6 > cosine[-1]  # or this test tries one side alone
+    window.click("document.querySelector('[id=panel-audio-image] .chip')")
+    window.wait("document.querySelectorAll('.hit').length === 10")
+    told = window.run("[...document.querySelectorAll('.hit')].map(e => e.textContent)")
+    for text_of, value in zip(told, cosine):
+        probability = 100 / (1 + np.exp(5 - 10 * value))
+        shown = f"{probability:.1f}" if probability < 9.95 else f"{probability:.0f}"
+        assert f"{shown} %" in text_of
+        assert ("not sure" in text_of) == (value < 0.6)
+    assert "with a probability of" in text(window, ".verdict")
+    assert "calibrated probability" in text(window, ".answers .small")
 
 
 def test_the_microphone_is_recorded_seen_and_heard(window, address, toy_site, spoken):
@@ -287,7 +319,7 @@ def give_both(window, pair):
 def test_classes_and_shares_are_those_of_python(window, address, class_site, pair):
     url = open_page(window, address, class_site)
     assert text(window, "h1") == "What is heard and seen here?"
-    assert text(window, ".verdict") == "Give a recording and a image to see the answer."
+    assert text(window, ".verdict") == "Give a recording and an image to see the answer."
     give_both(window, pair)
     window.wait("document.querySelectorAll('.classes li').length === 3")
     expected = python_of(class_site).classify(audio=[pair / "x.wav"], image=[pair / "x.jpg"])
@@ -303,6 +335,18 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     number = float(told.removeprefix("share ").removesuffix(" %").replace("−", "-"))
     assert number == pytest.approx(share, abs=0.6)  # shown in whole percents
     check_quiet(window, url)
+
+
+def test_a_recording_that_is_longer_than_the_file_takes_is_refused_as_in_python(
+    window, address, class_site, pair
+):
+    content = io.BytesIO()
+    soundfile.write(content, np.tile([0.1, -0.1], 8_000), 16_000, format="WAV")
+    open_page(window, address, class_site)
+    assert text(window, ".input .main") == "Record 0.5 s"
+    give_both(window, pair)
+    window.run(script("await app.panels[0].inputs.audio.take(file('x'))", x=content.getvalue()))
+    window.wait("document.querySelector('.verdict').textContent.includes('takes 0.5 s')")
 
 
 # Where it comes from ------------------------------------------------------------------------------

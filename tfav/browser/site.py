@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tfav import files, registry
+from tfav import files, registry, tensors
 from tfav.browser import gallery, runtime
-from tfav.inference import artefacts, tflite_folder
+from tfav.inference import artefacts, tflite_folder, tflite_metadata
 from tfav.items import ItemSpec
 
 FORMAT = 1
@@ -24,7 +24,7 @@ _WORDS_OF = {
 }
 _CLIP, _IMAGE = {"one": "recording", "many": "recordings"}, {"one": "image", "many": "images"}
 _TITLES = {
-    "voice_face": "Which face fits this voice?",
+    "voice_face": "Which voice belongs to which face?",
     "classifier": "What is heard and seen here?",
     "localize": "Where does the sound come from?",
     "score_pairs": "Do these belong together?",
@@ -141,6 +141,7 @@ def write(
         "precision": " and ".join(sorted({_precision(path) for path in embedder.files.values()})),
         "embedding_space": embedder.embedding_space,
         "hearing": embedder.hearing.facts(),
+        "seconds": _seconds(embedder, models),
         "items": {m: _item(spec) for m, spec in usable.items()},
         "words": {m: _words(recipe, m, spec) for m, spec in usable.items()},
         "models": models,
@@ -149,7 +150,7 @@ def write(
         ],
         "classes": list(embedder.classes),
         "threshold": embedder.threshold,
-        "calibration": _calibration(told),
+        "decisions": _decisions(next(iter(embedder.files.values()))),
         "frontend": _frontend(embedder.path),
         "galleries": galleries,
         "card": os.path.exists(card),
@@ -171,6 +172,17 @@ def _title(recipe: str, embedder: tflite_folder.TFLiteFolder, shared: bool) -> s
     if shared:
         return _TITLES.get(recipe, _TITLE)
     return next((_TITLES[name] for name in _TITLES if name in embedder.files), _TITLE)
+
+
+def _seconds(embedder: tflite_folder.TFLiteFolder, models: Mapping[str, Any]) -> float:
+    """Returns how long a recording may be of which nothing is left out or refused."""
+    most = embedder.hearing.max_seconds
+    if embedder.hearing.window_samples:
+        return most
+    for name, its in models.items():
+        if any(spec.clip for spec in _of_file(name, embedder).values()):
+            most = min(most, max(its["lengths"].values()) / tensors.SAMPLE_RATE_HZ)
+    return most
 
 
 def _item(spec: ItemSpec) -> dict[str, Any]:
@@ -197,12 +209,23 @@ def _precision(path: str) -> str:
     return next(p for p in reversed(tflite_folder.PRECISIONS) if stem.endswith(f"_{p}"))
 
 
-def _calibration(told: Mapping[str, Any]) -> dict[str, float] | None:
-    """Returns the logistic calibration and its threshold; None where they are not told."""
-    found = told.get("calibration")
-    if not isinstance(found, Mapping) or not {"slope", "offset", "threshold"} <= found.keys():
+def _decisions(path: str) -> dict[str, Any] | None:
+    """Returns the shipped threshold and the calibration in a file; None where it holds none.
+
+    `score` says of what they are: `cosine`, or the `score` of `score_pairs`.
+    """
+    with open(path, "rb") as file:
+        found = tflite_metadata.read_facts(file.read()).get("decisions")
+    if not found:
         return None
-    return {name: float(found[name]) for name in ("slope", "offset", "threshold")}
+    shipped = found["thresholds"].get(found.get("shipped")) or {}
+    calibration = found["calibration"] or {}
+    return {
+        "score": found["score"],
+        "threshold": shipped.get("threshold"),
+        "slope": calibration.get("slope"),
+        "intercept": calibration.get("intercept"),
+    }
 
 
 def _frontend(folder: str) -> dict[str, Any] | None:

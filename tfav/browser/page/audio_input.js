@@ -15,7 +15,7 @@ export class AudioInput extends Input {
   constructor(about) {
     super({ ...about, accept: "audio/*,.wav,.mp3,.flac,.ogg,.opus,.m4a" });
     this.site = about.site;
-    this.seconds = Math.min(MAX_SECONDS, about.site.hearing.max_seconds);
+    this.seconds = Math.min(MAX_SECONDS, about.site.seconds);
     this.start = make("button", { type: "button", class: "button main", on: { click: () => this.#record() } });
     this.level = make("meter", {
       min: FLOOR_DB, max: 0, low: QUIET_DB, high: LOUD_DB, optimum: -20, value: FLOOR_DB,

@@ -85,7 +85,7 @@ function contributions(fused, alone, classes, words) {
     share &&
     make("p", {
       class: "small",
-      text: `The share is how much of the lead of ${classes[first]} over ${classes[second]} comes from each; both add to 100 %. One with a minus speaks for ${classes[second]}.`,
+      text: `The share is how much of the lead of ${classes[first]} over ${classes[second]} comes from each; they add to 100 %. One with a minus speaks for ${classes[second]}.`,
     });
   return [make("ul", { class: "parts" }, ...rows), ...(legend ? [legend] : [])];
 }

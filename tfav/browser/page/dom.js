@@ -44,6 +44,11 @@ export const ICONS = {
   camera: "M4 7h4l2-3h4l2 3h4v13H4zM12 10a4 4 0 1 0 0 8 4 4 0 0 0 0-8z",
 };
 
+/** Returns a noun with its article. */
+export function a(noun) {
+  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
+}
+
 /** Returns a number in percent, without a decimal where it is large. */
 export function percent(share) {
   const value = 100 * share;

@@ -48,8 +48,17 @@ export class Gallery {
   }
 }
 
-/** Returns the probability that two belong together; null where the export is not calibrated. */
-export function probability(cosine, calibration) {
-  if (!calibration) return null;
-  return 1 / (1 + Math.exp(-(calibration.slope * cosine + calibration.offset)));
+/**
+ * Returns what an export decides of pairs by their scores.
+ * @param {?object} decisions Of `site.json`.
+ * @param {string} score Of what: `cosine`, or the `score` of `score_pairs`.
+ * @returns {{probability: (score: number) => ?number, threshold: ?number}} Null where it is unknown.
+ */
+export function decided(decisions, score) {
+  const its = decisions?.score === score ? decisions : {};
+  const calibrated = typeof its.slope === "number" && typeof its.intercept === "number";
+  return {
+    threshold: its.threshold ?? null,
+    probability: (value) => (calibrated ? 1 / (1 + Math.exp(-(its.slope * value + its.intercept))) : null),
+  };
 }

@@ -1,6 +1,7 @@
 // Where in an image a recording comes from, and whether the two belong together.
 
-import { make } from "./dom.js";
+import { make, percent } from "./dom.js";
+import { decided } from "./gallery.js";
 import * as images from "./image_files.js";
 import { scale } from "./pixels.js";
 import { colour } from "./spectrogram.js";
@@ -38,7 +39,7 @@ export function where({ width, height, data }) {
 
 /** Returns what `pair.panel` asks of a model that localises or scores pairs. */
 export function answerOf(model) {
-  const { models, items, threshold, score_unit: unit } = model.site;
+  const { models, items, threshold, decisions } = model.site;
   const [image] = Object.keys(items).filter((m) => !items[m].clip);
   return async (row, place) => {
     const words = [];
@@ -48,9 +49,10 @@ export function answerOf(model) {
     }
     if (models.score_pairs) {
       const { score } = await model.answer("score_pairs", "score_pairs", row, ["score"]);
-      const told = `score ${score[0].toFixed(3)}${unit ? ` ${unit}` : ""}`;
+      const chance = decided(decisions, "score").probability(score[0]);
+      const told = `score ${score[0].toFixed(3)}${chance === null ? "" : `, probability ${percent(chance)}`}`;
       if (threshold === null) words.push(`The two have the ${told}.`);
-      else if (score[0] >= threshold) words.push(`They belong together: ${told}, from ${threshold.toFixed(3)} on.`);
+      else if (score[0] >= threshold) words.push(`They belong together: ${told}, and ${threshold.toFixed(3)} is enough.`);
       else words.push(`Not sure that they belong together: ${told}, below ${threshold.toFixed(3)}.`);
     }
     return words.join(" ");

@@ -1,8 +1,8 @@
 // The question of a shared space: which items of the gallery fit this one.
 
 import { AudioInput } from "./audio_input.js";
-import { bar, icon, ICONS, make, percent } from "./dom.js";
-import { probability } from "./gallery.js";
+import { a, bar, icon, ICONS, make, percent } from "./dom.js";
+import { decided } from "./gallery.js";
 import { ImageInput } from "./image_input.js";
 
 /**
@@ -27,7 +27,8 @@ export function panel(model, galleries, from, to) {
     time,
   );
   const gallery = galleries[to];
-  const hint = `Give a ${words[from].one}, and the ${gallery.length} ${words[to].many} of the gallery are sorted by how well they fit it.`;
+  const decisions = decided(site.decisions, "cosine");
+  const hint = `Give ${a(words[from].one)}, and the ${gallery.length} ${words[to].many} of the gallery are sorted by how well they fit it.`;
   status.textContent = hint;
   let number = 0; // of the probe: a slow answer must not stand over a later one
   const onItem = async ({ item, place }) => {
@@ -39,9 +40,9 @@ export function panel(model, galleries, from, to) {
       if (mine !== number) return;
       const hits = gallery.nearest(vector);
       const label = place < 0 ? null : galleries[from].labels[place];
-      list.replaceChildren(...hits.map((hit, rank) => card(hit, rank, gallery, site, words[to].one, label)));
-      status.textContent = verdict(hits[0], gallery, site, words[to].one);
-      time.textContent = `Found in ${Math.max(1, Math.round(spent))} ms, in this browser. ${legend(site)}`;
+      list.replaceChildren(...hits.map((hit, rank) => card(hit, rank, { gallery, site, decisions, label, word: words[to].one })));
+      status.textContent = verdict(hits[0], gallery, decisions, words[to].one);
+      time.textContent = `Found in ${Math.max(1, Math.round(spent))} ms, in this browser. ${legend(decisions)}`;
     } catch (error) {
       status.textContent = error.message;
     }
@@ -54,32 +55,34 @@ export function panel(model, galleries, from, to) {
   return { element, input };
 }
 
-function legend(site) {
-  return site.calibration
-    ? "The percentage is the calibrated probability that both are of one person, were every second pair matched."
-    : "The number is the cosine of the two embeddings, from -1 to 1: this export holds no calibration, so it is no probability.";
+function legend(decisions) {
+  return decisions.probability(0) === null
+    ? "The number is the cosine of the two embeddings, from -1 to 1: this export holds no calibration, so it is no probability."
+    : "The percentage is the calibrated probability that the two belong together, if every second pair did.";
 }
 
-function verdict(best, gallery, site, word) {
+function isSure(cosine, { threshold }) {
+  return threshold === null || cosine >= threshold;
+}
+
+function verdict(best, gallery, decisions, word) {
   const name = gallery.labels[best.place];
-  const chance = probability(best.cosine, site.calibration);
-  if (site.calibration && best.cosine < site.calibration.threshold) {
+  if (!isSure(best.cosine, decisions)) {
     return `Not sure: no ${word} of the gallery is close enough. The nearest is ${name}.`;
   }
+  const chance = decisions.probability(best.cosine);
   return chance === null
     ? `The nearest ${word} is ${name}.`
     : `The nearest ${word} is ${name}, with a probability of ${percent(chance)}.`;
 }
 
-function card(hit, rank, gallery, site, word, label) {
-  const name = gallery.labels[hit.place];
-  const chance = probability(hit.cosine, site.calibration);
-  const sure = !site.calibration || hit.cosine >= site.calibration.threshold;
+function card(hit, rank, { gallery, site, decisions, label, word }) {
+  const name = gallery.labels[hit.place], url = gallery.url(hit.place);
+  const chance = decisions.probability(hit.cosine), sure = isSure(hit.cosine, decisions);
   const same = label !== null && label === name;
-  const url = gallery.url(hit.place);
   return make(
     "li",
-    { class: `hit${sure ? "" : " unsure"}${same ? " same" : ""}` },
+    { class: `hit${sure ? "" : " unsure"}` },
     make("span", { class: "rank", "aria-hidden": "true", text: rank + 1 }),
     site.items[gallery.modality].clip ? player(url, name, word) : picture(url, name, word),
     make("b", { text: name, title: gallery.ids[hit.place] }),

@@ -1,5 +1,6 @@
 // What the export's files answer to recordings and images: the twin of `tfav.load`.
 
+import { RATE_HZ } from "./audio_files.js";
 import * as hearing from "./hearing.js";
 import * as images from "./image_files.js";
 
@@ -54,19 +55,23 @@ export class Model {
   #shortest(modality, item) {
     const names = Object.entries(this.site.models[modality].lengths);
     names.sort(([, a], [, b]) => a - b);
-    const holds = names.find(([, length]) => !this.site.items[modality].clip || length >= item.length);
-    if (!holds) throw new Error("That recording is longer than the model takes. Give a shorter one.");
-    return holds[0];
+    const holds = ([, length]) => !this.site.items[modality].clip || length >= item.length;
+    return (names.find(holds) ?? names.at(-1))[0];
   }
 
   #feed(modality, item, length) {
     const spec = this.site.items[modality];
     if (spec.clip) {
+      if (item.length > length) {
+        throw new Error(
+          `The model takes ${length / RATE_HZ} s, and that recording lasts longer. Give a shorter one.`,
+        );
+      }
       const data = new Float32Array(length);
-      data.set(item.subarray(0, length));
+      data.set(item);
       return {
         [spec.tensor]: { data, shape: [1, length] },
-        [spec.length]: { data: Int32Array.of(Math.min(item.length, length)), shape: [1] },
+        [spec.length]: { data: Int32Array.of(item.length), shape: [1] },
       };
     }
     const { size, data } = images.fit(item, spec.side);

@@ -1,7 +1,7 @@
 // The questions that take a recording and an image together.
 
 import { AudioInput } from "./audio_input.js";
-import { make } from "./dom.js";
+import { a, make } from "./dom.js";
 import { ImageInput } from "./image_input.js";
 
 /**
@@ -20,9 +20,9 @@ export function panel(model, galleries, title, answer) {
   const status = make("p", { class: "verdict", role: "status" });
   const place = make("div", {});
   let number = 0;
-  const missing = () => modalities.filter((modality) => !row[modality]).map((m) => site.words[m].one);
+  const missing = () => modalities.filter((modality) => !row[modality]).map((m) => a(site.words[m].one));
   const ask = () => {
-    status.textContent = `Give a ${missing().join(" and a ")} to see the answer.`;
+    status.textContent = `Give ${missing().join(" and ")} to see the answer.`;
   };
   for (const modality of modalities) {
     const spec = site.items[modality];
