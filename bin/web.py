@@ -59,8 +59,6 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     output_flags.apply()
     from tfav import registry
-    from tfav.browser import site
-    from tfav.commands import web
 
     if not _EXPORT.value and _SERVE.value is None:
         raise registry.UserError(
@@ -68,6 +66,9 @@ def main(argv: list[str]) -> None:
             "the one in --output."
         )
     if _EXPORT.value:
+        from tfav.browser import site
+        from tfav.commands import web
+
         written = web.write(
             _EXPORT.value,
             cli.split_paths("gallery", ",".join(_GALLERY.value)),
@@ -80,8 +81,12 @@ def main(argv: list[str]) -> None:
         )
         output_flags.show(written.record(), "\n".join(written.lines()))
     if _SERVE.value is not None:
-        for line in web.serve(_OUTPUT.value, _SERVE.value):
-            print(line, file=sys.stderr, flush=True)
+        from tfav.browser import server
+
+        with server.serve(_OUTPUT.value, _SERVE.value) as listening:
+            address = f"http://localhost:{listening.server_address[1]}/"
+            print(f"open {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            listening.serve_forever()
 
 
 def run() -> None:

@@ -4,11 +4,12 @@ import functools
 import http.server
 import os
 import re
+import sys
 from typing import Any
 
 from tfav import registry
-from tfav.browser import site
 
+SITE_FILE = "site.json"
 HOST = "127.0.0.1"
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
 HEADERS = {
@@ -67,6 +68,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         del format, args
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Says nothing of a browser that has gone away before it had all."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def serve(folder: str, port: int) -> http.server.ThreadingHTTPServer:
     """Returns a server of a site, which listens; `serve_forever` answers.
 
@@ -78,7 +87,7 @@ def serve(folder: str, port: int) -> http.server.ThreadingHTTPServer:
       UserError: no site is there, or the port is taken.
     """
     index = os.path.join(folder, "index.html")
-    if not os.path.isfile(os.path.join(folder, site.SITE_FILE)) or not os.path.isfile(index):
+    if not os.path.isfile(os.path.join(folder, SITE_FILE)) or not os.path.isfile(index):
         raise registry.UserError(
             f"{folder} is no site of tfav-web: name one with --output, or write it with --export."
         )
@@ -86,7 +95,7 @@ def serve(folder: str, port: int) -> http.server.ThreadingHTTPServer:
         policy = _POLICY.search(file.read())
     handler = functools.partial(_Handler, directory=folder, policy=policy[1] if policy else "")
     try:
-        return http.server.ThreadingHTTPServer((HOST, port), handler)
+        return _Server((HOST, port), handler)
     except OSError as error:
         raise registry.UserError(
             f"--serve={port}: {error.strerror}: name another port, such as --serve={port + 1}."

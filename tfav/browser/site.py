@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tfav import files, registry, tensors
-from tfav.browser import gallery, runtime
+from tfav.browser import gallery, runtime, server
 from tfav.inference import artefacts, tflite_folder, tflite_metadata
 from tfav.items import ItemSpec
 
 FORMAT = 1
-SITE_FILE = "site.json"
 _PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 CARD = "model_card.md"
 # What the page calls one item of a modality and several, by the recipe; of others `_WORDS`.
@@ -113,9 +112,9 @@ def write(
     for name in sorted(os.listdir(_PAGE)):
         shutil.copyfile(os.path.join(_PAGE, name), os.path.join(folder, name))
     os.mkdir(os.path.join(folder, "runtime"))
-    for name, content in litert.files.items():
+    for name, code in litert.files.items():
         with open(os.path.join(folder, "runtime", name), "wb") as file:
-            file.write(content)
+            file.write(code)
     os.mkdir(os.path.join(folder, "models"))
     models: dict[str, Any] = {}
     for name, path in _needed(embedder, shared).items():
@@ -155,7 +154,7 @@ def write(
         "galleries": galleries,
         "card": os.path.exists(card),
     }
-    files.write_json(os.path.join(folder, SITE_FILE), content)
+    files.write_json(os.path.join(folder, server.SITE_FILE), content)
     return content
 
 

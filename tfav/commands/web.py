@@ -1,4 +1,4 @@
-"""Writes an export as a web page that runs the model in the browser, and serves it for a look."""
+"""Writes an export as a web page that runs the model in the browser."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tfav import folders, registry
-from tfav.browser import gallery, runtime, server, site
+from tfav.browser import gallery, runtime, site
 from tfav.commands import destinations, load
 from tfav.data.synthetic import people
 from tfav.inference import artefacts, tflite_folder
 
-# People that the toy has never met: it was trained on those of the seed 0.
-_SEED, _NUM_PEOPLE = 2026, 24
+# Source of the data that the demo and the toy were trained on, and people they have never met.
+_MADE_UP, _SEED, _NUM_PEOPLE = "synthetic", 2026, 24
 
 
 class Written(NamedTuple):
@@ -69,8 +69,8 @@ def write(
 
     Args:
       export: Folder that export wrote, or `toy`.
-      given: the gallery: files and folders, or one `.npz` of tfav-embed; may be empty for the toy
-        and where nothing is compared.
+      given: the gallery: files and folders, or one `.npz` of tfav-embed; may be empty where nothing
+        is compared, and of a model of made-up people, which gets some it has never met.
       output: Folder to write; that of an earlier site is replaced.
       media: Folder that the ids of a `.npz` are files below.
       runtime_folder: where LiteRT.js lies, see `runtime.find`.
@@ -86,10 +86,12 @@ def write(
     destinations.check_folder("output", output, "site")
     litert = runtime.find(runtime_folder)
     folder = load.resolve(export)
-    toy = folder != export
     embedder = _opened(folder, precision)
     site.check(embedder)
-    compared = site.compares(embedder, artefacts.read_parity(folder))
+    parity = artefacts.read_parity(folder)
+    compared = site.compares(embedder, parity)
+    origin = parity.content.get("origin", {}) if parity else {}
+    toy = origin.get("data", {}).get("source") == _MADE_UP
     if compared and not given and not toy:
         raise registry.UserError(
             f"--gallery is missing: {export} compares, so give a folder of "
@@ -110,13 +112,6 @@ def write(
             content = site.write(stage, embedder, found.sides, litert, chosen)
             folders.publish(stage, output)
     return Written(output, content, runtime.sizes(litert), found.bad)
-
-
-def serve(output: str, port: int) -> Iterator[str]:
-    """Serves a site until it is interrupted; yields lines that say where."""
-    with server.serve(output, port) as made:
-        yield f"open http://localhost:{made.server_address[1]}/ (Ctrl-C ends it)"
-        made.serve_forever()
 
 
 def _opened(folder: str, precision: str) -> tflite_folder.TFLiteFolder:
