@@ -137,7 +137,7 @@ def write(
         "toy": options.toy,
         "recipe": recipe or "not told",
         "license": told.get("license", "not stated"),
-        "precision": " and ".join(sorted({_precision(path) for path in embedder.files.values()})),
+        "precision": " and ".join(sorted({_precision(*file) for file in embedder.files.items()})),
         "embedding_space": embedder.embedding_space,
         "hearing": embedder.hearing.facts(),
         "seconds": _seconds(embedder, models),
@@ -203,9 +203,9 @@ def _words(recipe: str, modality: str, spec: ItemSpec) -> dict[str, str]:
     return {"one": f"{modality} image", "many": f"{modality} images"}
 
 
-def _precision(path: str) -> str:
-    stem = os.path.basename(path).removesuffix(tflite_folder.SUFFIX)
-    return next(p for p in reversed(tflite_folder.PRECISIONS) if stem.endswith(f"_{p}"))
+def _precision(name: str, path: str) -> str:
+    """Returns the precision in the name of a file, which begins with what it holds."""
+    return os.path.basename(path).removesuffix(tflite_folder.SUFFIX).removeprefix(f"{name}_")
 
 
 def _decisions(path: str) -> dict[str, Any] | None:
