@@ -45,7 +45,16 @@ _FRONTEND = flags.DEFINE_enum(
 _KEEP_VERSIONS = flags.DEFINE_integer(
     "keep_versions", 0, "How many of the newest version folders stay; 0: all.", lower_bound=0
 )
-_LICENSE = flags.DEFINE_string("license", "", "License of the weights, for parity.json.")
+_LICENSE = flags.DEFINE_string(
+    "license", "", "License of the weights, for parity.json and the model card."
+)
+_POWER = flags.DEFINE_float(
+    "power_watts",
+    0.0,
+    "Power that the machine drew while it trained, in watts, as you know or measured it: the model "
+    "card then has an estimate of the energy, time x power; 0: the card says 'not measured'.",
+    lower_bound=0.0,
+)
 _DATA = flags.DEFINE_string(
     "data", "", "What prepare wrote, for parity; default: the data of the train run."
 )
@@ -69,6 +78,7 @@ def main(argv: list[str]) -> None:
         min_cosine_int8=_MIN_COSINE_INT8.value,
         keep_versions=_KEEP_VERSIONS.value,
         license_text=_LICENSE.value,
+        power_watts=_POWER.value,
     ):
         print(line)
 

@@ -7,7 +7,7 @@ Probes of both directions, the best, the worst and some at random, each with the
 gallery; curves; results. --video adds a film of the voice probes, with sound. Of a run that tells
 classes apart: examples, classes, confusion, calibration, and what each modality did. Of a run on
 pairs: where sounds come from, hits and misses, and what clusters mean. With --baseline: how far the
-run is from another, on the same trials.
+run is from another, on the same trials. With --no_media: figures without faces and voices.
 """
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
@@ -42,6 +42,12 @@ _BASELINE = flags.DEFINE_string(
 )
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
+_NO_MEDIA = flags.DEFINE_bool(
+    "no_media",
+    False,
+    "Figures and drawings alone: no image, no audio and no id of an item. Names of classes, of "
+    "the run and of the data set stay as they are.",
+)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0
 )
@@ -63,6 +69,7 @@ def main(argv: list[str]) -> None:
         lists_dir=_LISTS.value,
         directory=_DATA.value,
         seed=_SEED.value,
+        media=not _NO_MEDIA.value,
     ):
         print(line)
 

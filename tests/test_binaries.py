@@ -271,7 +271,7 @@ def test_every_exit_code_stands_in_the_table_of_the_docs():
     cli = (ROOT / "bin" / "cli.py").read_text()
     ended = {int(code) for code in re.findall(r"(?:sys\.exit\(|, )(\d+)\)$", cli, re.MULTILINE)}
     signals = {128 + signal.SIGINT, 128 + signal.SIGTERM}  # of a training, by `fitting.fit`
-    assert told == ended | signals | {1, 2}, "1: --check, or an error of ours"
+    assert told == ended | signals | {1, 2}, "1: an error of ours"
 
 
 # Mistakes ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 
+import markupsafe
 import numpy as np
 import pytest
 
@@ -143,6 +144,41 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(registry.UserError, match="extra `video`"):
         make(run, ["test"], video="film.mp4")
+
+
+def test_without_media_there_are_figures_and_no_face_voice_or_id(run, tmp_path):
+    path = tmp_path / "p.html"
+    make(run, ["test"], str(path), media=False)
+    text = path.read_text("utf-8")
+    assert not re.search("data:(audio|image/(?!svg))|<audio|<script|media-src", text)
+    index = shards.Index.read(os.path.join(os.path.dirname(run), "data"))
+    assert not [name for name in index.id.tolist() if markupsafe.escape(name) in text]
+    for label in (">ada", ">cy", "&lt;img"):
+        assert label not in text
+    assert "Voice → face" in text and "Retrieval (CMC)" in text
+    assert "without any image, clip or id of the data" in text
+    assert os.listdir(tmp_path) == ["p.html"]
+    with pytest.raises(registry.UserError, match="--no_media leaves faces and voices out, and --v"):
+        make(run, ["test"], str(path), video="film.mp4", media=False)
+
+
+def test_a_page_that_shows_media_all_the_same_is_not_written(run, tmp_path, monkeypatch):
+    shown = "<img src='data:image/jpeg;base64,AA'>"
+    monkeypatch.setattr(report.PAGES["lists"], "build", lambda *_: shown)
+    with pytest.raises(registry.UserError, match="let its build heed frame.media"):
+        make(run, ["test"], str(tmp_path / "p.html"), media=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_page_ends_with_how_training_went(run, tmp_path):
+    log = pathlib.Path(run, "scalars.jsonl")
+    log.write_text('{"step": 5, "loss": 2.0, "implicit": 1.5, "implicit_floor": 1.0}\n')
+    try:
+        make(run, ["test"], str(tmp_path / "p.html"))
+    finally:
+        log.unlink()
+    text = (tmp_path / "p.html").read_text("utf-8")
+    assert "Learning curves" in text and "floor of implicit by theory 1 at step 5" in text
 
 
 def test_the_film_is_written_beside_the_page(run, tmp_path):

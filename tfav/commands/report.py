@@ -2,9 +2,10 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
-from tfav import files, registry
+from tfav import files, registry, scalars
 from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
     page_kind,
@@ -18,8 +19,14 @@ from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.evaluation import paired_runs
 from tfav.experiment import measurement, models
-from tfav.reports import film, page
+from tfav.reports import balance, drawing, film, learning, page
 
+_LEARNING = (
+    "The losses over the steps of training, and what picks the weights. A dotted line is the least "
+    "that theory leaves of the loss of its colour, given the weights and the batch of that step."
+)
+# What photographs and recordings are carried in; drawings are SVG and PNG.
+_MEDIA = re.compile(r"data:(?:audio|video|image/(?:jpeg|webp|gif|bmp|avif))|<(?:audio|video)\b")
 PAGES: dict[str, page_kind.PageKind] = {
     "lists": page_of_lists.PageOfLists(),
     "classes": page_of_classes.PageOfClasses(),
@@ -40,6 +47,7 @@ def make_report(
     lists_dir: str = "",
     directory: str = "",
     seed: int = 0,
+    media: bool = True,
 ) -> Iterator[str]:
     """Writes the page on which a run can be seen and heard; yields lines that say so.
 
@@ -58,6 +66,7 @@ def make_report(
       lists_dir: folder of lists; empty: beside the data.
       directory: the data, of both runs; empty: that of the run.
       seed: Random seed of what is drawn at random and of the bootstrap resampling.
+      media: whether the page may show and play items of the data, and name them.
 
     Raises:
       UserError: a flag that makes no sense here; data or lists without what the page shows.
@@ -68,6 +77,11 @@ def make_report(
     if output:
         destinations.check_file("output", output, "page")
     output = output or os.path.join(workdir, "report.html")
+    if video and not media:
+        raise registry.UserError(
+            f"--no_media leaves faces and voices out, and --video={video} is made of them: leave "
+            "out one of the two."
+        )
     if video:
         destinations.check_file("video", video, "film")
         film.find_ffmpeg()
@@ -98,8 +112,15 @@ def make_report(
         _about(run, index, title),
         _comparison(kind, context, content, request),
         max_megabytes,
+        media,
+        _learning(workdir),
     )
     text = kind.build(context, content, request, frame)
+    if not media and _MEDIA.search(text):
+        raise registry.UserError(
+            f"the page {first.page!r} shows items of the data although --no_media is given: let "
+            "its build heed frame.media."
+        )
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     files.write_text(output, text)
     size = len(text.encode()) / 1e6
@@ -116,6 +137,16 @@ def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, st
         "Weights": ", ".join(f"{name} {value:.6g}" for name, value in facts),
         "Data": f"{data}, index {measurement.data_sha256(index.directory)[:16]}",
     }
+
+
+def _learning(workdir: str) -> list[page.Picture]:
+    """Returns how training went, where it was logged."""
+    logged = balance.read(workdir) if os.path.exists(os.path.join(workdir, scalars.FILE)) else []
+    drawn = learning.draw(logged)
+    if drawn is None:
+        return []
+    words = learning.describe(logged)
+    return [page.Picture("Learning curves", drawing.svg(drawn), _LEARNING, words)]
 
 
 def _comparison(

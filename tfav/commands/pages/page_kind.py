@@ -67,7 +67,7 @@ class PageKind(abc.ABC):
     def build(
         self, context: protocol.Context, content: Content, request: Request, frame: page.Frame
     ) -> str:
-        """Returns the page.
+        """Returns the page; without an item of the data where `frame.media` is off.
 
         Raises:
           UserError: it cannot be as small as asked.

@@ -81,7 +81,7 @@ class PageOfLists(page_kind.PageKind):
         """Returns the page."""
         del request
         tasks, scores = content.kept
-        items = _items(context.index, tasks)
+        items = _items(context.index, tasks) if frame.media else {}
         return list_page.build(tasks, content.results, scores, items, frame)
 
     def check_film(self, context: protocol.Context) -> None:
