@@ -48,6 +48,12 @@ _NO_MEDIA = flags.DEFINE_bool(
     "Figures and drawings alone: no image, no audio and no id of an item. Names of classes, of "
     "the run and of the data set stay as they are.",
 )
+_TENSORBOARD = flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Also write the embeddings of what the page shows, for TensorBoard's projector, and a sheet of "
+    "retrievals into WORKDIR/tensorboard/report.",
+)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0
 )
@@ -70,6 +76,7 @@ def main(argv: list[str]) -> None:
         directory=_DATA.value,
         seed=_SEED.value,
         media=not _NO_MEDIA.value,
+        tensorboard=_TENSORBOARD.value,
     ):
         print(line)
 

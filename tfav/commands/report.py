@@ -5,7 +5,10 @@ import pathlib
 import re
 from collections.abc import Iterator, Sequence
 
-from tfav import files, registry, scalars
+import numpy as np
+import tensorflow as tf
+
+from tfav import files, folders, registry, scalars
 from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
     page_kind,
@@ -48,6 +51,7 @@ def make_report(
     directory: str = "",
     seed: int = 0,
     media: bool = True,
+    tensorboard: bool = False,
 ) -> Iterator[str]:
     """Writes the page on which a run can be seen and heard; yields lines that say so.
 
@@ -67,6 +71,8 @@ def make_report(
       directory: the data, of both runs; empty: that of the run.
       seed: Random seed of what is drawn at random and of the bootstrap resampling.
       media: whether the page may show and play items of the data, and name them.
+      tensorboard: also write the embeddings of what the page shows, for TensorBoard's projector,
+        and a sheet of retrievals, into the workdir's `tensorboard/report`.
 
     Raises:
       UserError: a flag that makes no sense here; data or lists without what the page shows.
@@ -77,11 +83,13 @@ def make_report(
     if output:
         destinations.check_file("output", output, "page")
     output = output or os.path.join(workdir, "report.html")
-    if video and not media:
-        raise registry.UserError(
-            f"--no_media leaves faces and voices out, and --video={video} is made of them: leave "
-            "out one of the two."
-        )
+    made_of_media = {f"--video={video}": bool(video), "--tensorboard": tensorboard}
+    for flag, given in made_of_media.items():
+        if given and not media:
+            raise registry.UserError(
+                f"--no_media leaves faces and voices out, and {flag} shows them: leave out one of "
+                "the two."
+            )
     if video:
         destinations.check_file("video", video, "film")
         film.find_ffmpeg()
@@ -93,6 +101,11 @@ def make_report(
     if video and not kind.films:
         raise registry.UserError(
             f"--video={video} films retrievals, and {workdir} is evaluated by "
+            f"{c.eval.protocols[0]}: leave it out."
+        )
+    if tensorboard and not kind.projects:
+        raise registry.UserError(
+            f"--tensorboard shows voices and faces in one space, and {workdir} is evaluated by "
             f"{c.eval.protocols[0]}: leave it out."
         )
     context = protocols_base.Context(
@@ -125,8 +138,32 @@ def make_report(
     files.write_text(output, text)
     size = len(text.encode()) / 1e6
     yield f"wrote {output} ({size:.1f} MB): open {pathlib.Path(output).resolve().as_uri()}"
+    if tensorboard:
+        yield _project(kind, context, content, workdir, title)
     if video:
         yield f"wrote {video} ({kind.film(context, content, video, title):.0f} seconds)"
+
+
+def _project(
+    kind: page_kind.PageKind,
+    context: protocols_base.Context,
+    content: page_kind.Content,
+    workdir: str,
+    title: str,
+) -> str:
+    """Writes what TensorBoard shows of the page, in place of what an earlier page left."""
+    place = os.path.join(workdir, "tensorboard", "report")
+    with folders.folder(place) as made:
+        count, sheet = kind.project(context, content, made, title)
+        events = tf.summary.create_file_writer(made)
+        with events.as_default():
+            step = int(context.run.facts.get("step", 0))
+            tf.summary.text("about", f"{count} items of the page of {title}", step=step)
+            if sheet is not None:
+                tf.summary.image("retrieval", sheet[np.newaxis], step=step)
+        events.close()
+        folders.publish(made, place)
+    return f"wrote {place} ({count} items): tensorboard --logdir={os.path.dirname(place)}"
 
 
 def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, str]:
