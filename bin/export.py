@@ -5,15 +5,19 @@
 Nothing is published when an artefact's embeddings, classes or maps differ from the checkpoint's.
 """
 
+import json
+import os
+
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
 from absl import flags
 
 from tfav import registry
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _OUTPUT = flags.DEFINE_string(
     "output",
@@ -63,6 +67,7 @@ _DATA = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     """Exports and prints what was published."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import export
 
     for line in export.export(
@@ -80,7 +85,11 @@ def main(argv: list[str]) -> None:
         license_text=_LICENSE.value,
         power_watts=_POWER.value,
     ):
-        print(line)
+        if not output_flags.as_json():
+            print(line)
+    if output_flags.as_json():
+        with open(os.path.join(_OUTPUT.value, "parity.json"), encoding="utf-8") as file:
+            output_flags.show(json.load(file), "")
 
 
 def _seconds(values: list[str]) -> list[float]:

@@ -10,14 +10,17 @@ pairs: where sounds come from, hits and misses, and what clusters mean. With --b
 run is from another, on the same trials. With --no_media: figures without faces and voices.
 """
 
+import os
+
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
 from absl import flags
 
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _TAGS = flags.DEFINE_list(
     "tags",
@@ -62,6 +65,7 @@ _SEED = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Writes the page and says where it is."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import report
 
     for line in report.make_report(
@@ -78,7 +82,14 @@ def main(argv: list[str]) -> None:
         media=not _NO_MEDIA.value,
         tensorboard=_TENSORBOARD.value,
     ):
-        print(line)
+        if not output_flags.as_json():
+            print(line)
+    if output_flags.as_json():
+        made = {"page": _OUTPUT.value or os.path.join(_WORKDIR.value, "report.html")}
+        made |= {"video": _VIDEO.value} if _VIDEO.value else {}
+        if _TENSORBOARD.value:
+            made["tensorboard"] = os.path.join(_WORKDIR.value, "tensorboard", "report")
+        output_flags.show(made, "")
 
 
 def run() -> None:

@@ -67,8 +67,10 @@ def sheet(
     faces: Mapping[str, inline.Item],
     title: str,
 ) -> np.ndarray:
-    """Returns the first voices with the closest ten faces of each, [H, W, 3] uint8."""
-    chosen = probes[:_MOST_PROBES]
+    """Returns some voices, the best first, with the closest ten faces of each, [H, W, 3] uint8."""
+    ordered = sorted(probes, key=lambda probe: -probe.average_precision)
+    places = np.linspace(0, len(ordered) - 1, min(_MOST_PROBES, len(ordered))).astype(int)
+    chosen = [ordered[place] for place in places]
     width, height = (side // 2 for side in film.SIZE)
     down = -(-len(chosen) // _COLUMNS)
     canvas = Image.new("RGB", (width * min(_COLUMNS, len(chosen)), height * down), "white")
