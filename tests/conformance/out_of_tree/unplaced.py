@@ -11,7 +11,7 @@ def unplaced(evidence):
         "Rooms",
         len(places),
         f"of {evidence.has('audio').sum()} clips",
-        "of which no room is known.",
+        ": no room is known.",
         "The room of every clip is known.",
         "Fill the column room, or the hum of a room is taken for a voice.",
         rows=evidence.named(places, ("no room" for _ in places)),

@@ -4,6 +4,8 @@ import csv
 import io
 import itertools
 import json
+import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tfav.commands import check_data
 from tfav.data import shards
 from tfav.data.prepare import manifest, records, sources
 from tfav.data.prepare.doctor import alike, examination, finding, looks, questions
+from tfav.data.prepare.doctor.evidence import ALIKE
 from tfav.data.prepare.settings import Settings
 from tfav.media import audio_files, image_files
 
@@ -297,6 +300,15 @@ def test_every_finding_has_a_case():
     assert {*CASES, "list_items"} == set(questions.FINDINGS)
 
 
+def test_every_finding_and_level_stands_in_the_docs():
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(questions.FINDINGS)
+    for meaning in finding.LEVELS.values():
+        assert meaning in text or meaning == "in order"
+    assert f"at least {ALIKE['audio']} (audio" in text and f"or {ALIKE['image']} (images)" in text
+    assert f"more\nthan {alike.MOST_IN_BUCKET:,} share a hash" in text
+
+
 def test_of_files_that_are_in_order_every_finding_says_so(tmp_path):
     every = found(Files(tmp_path).rows, tmp_path)
     assert {name: f.found for name, f in every.items() if f.level != finding.GOOD} == {}
@@ -394,7 +406,7 @@ def test_a_finding_of_ones_own_is_a_function_by_its_path(tmp_path):
     settings = Settings(output=str(tmp_path / "out" / "set"))
     checked = check_data.check(Files(tmp_path).rows, settings, [path])
     (its,) = (one for one in checked.report["findings"] if one["name"] == path)
-    assert (its["count"], its["found"]) == (16, "16 of 16 clips of which no room is known.")
+    assert (its["count"], its["found"]) == (16, "16 of 16 clips: no room is known.")
     assert "Fill the column room" in (tmp_path / "out" / "set-check.html").read_text("utf-8")
     for wrong, words in (
         ("nowhere.at_all", "cannot be imported"),

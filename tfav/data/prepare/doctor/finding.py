@@ -71,7 +71,7 @@ def one(
       title: Title of it.
       count: how many were found.
       unit: of what, in the plural, such as `files` or `of 30 clips`.
-      found: what is true of them, behind count and unit, without a verb that would bend.
+      found: what is true of them, behind count and unit; from a colon on it is a clause of its own.
       otherwise: the whole sentence where there are none.
       advice: what to do.
       **more: further fields, such as `level` where it is not `MISLEADS`.
@@ -82,6 +82,6 @@ def one(
     return Finding(
         **{"level": MISLEADS, "count": count, **more},
         title=title,
-        found=f"{count} {unit} {found}",
+        found=f"{count} {unit}{'' if found.startswith(':') else ' '}{found}",
         advice=advice,
     )

@@ -41,7 +41,8 @@ def lengths(evidence: Evidence) -> Finding | None:
         "Length of clips",
         len(short),
         f"of {there.sum()} clips",
-        f"shorter than {SHORT_SECONDS:g} s, of which little can be told; all: {spread}.",
+        f": the clip is shorter than {SHORT_SECONDS:g} s, and little can be told of it; all last "
+        f"{spread}.",
         f"Clips last {spread}.",
         "Join pieces of one recording, or give config.data.audio_seconds a stretch that most clips "
         "fill: a shorter clip is repeated until it does.",
@@ -99,7 +100,7 @@ def clipped(evidence: Evidence) -> Finding | None:
         "Clipped audio",
         len(found),
         f"of {there.sum()} clips",
-        f"in which {CLIPPED_SHARE:.1%} or more of the samples reach full scale.",
+        f": {CLIPPED_SHARE:.1%} or more of the samples reach full scale.",
         "No clip reaches full scale for long.",
         "Record again at a lower level, or take the clip out: what was cut off cannot be restored, "
         "and the harmonics it makes are not of the voice.",
@@ -120,8 +121,8 @@ def quiet(evidence: Evidence) -> Finding | None:
         "Silent audio",
         len(found),
         f"of {there.sum()} clips",
-        f"with a level below {QUIET_DB:g} dB, or silent for more than {MOSTLY_QUIET:.0%} of the "
-        "time.",
+        f": the level is below {QUIET_DB:g} dB, or more than {MOSTLY_QUIET:.0%} of the time is "
+        "silent.",
         "Every clip is loud enough, and most of each is sound.",
         "Listen to them: cut the silence off, amplify what is too low, and take out what holds no "
         "sound of the label.",
@@ -148,7 +149,7 @@ def digital_silence(evidence: Evidence) -> Finding | None:
         "Digital silence",
         len(found),
         f"of {there.sum()} clips",
-        f"with {ZEROS_SECONDS:g} s or more of zeros in a row.",
+        f": {ZEROS_SECONDS:g} s or more are zeros in a row.",
         "No clip holds a long stretch of zeros.",
         "Cut the zeros off: the logarithm of their spectrum is far from that of any room, and "
         "embeddings move with it.",

@@ -24,7 +24,7 @@ def sizes(evidence: Evidence) -> Finding | None:
         "Tiny images",
         len(found),
         f"of {there.sum()} images",
-        f"with a shorter side below {TINY_SIDE} pixels; all: {low} to {high}, median "
+        f": the shorter side has fewer than {TINY_SIDE} pixels; all have {low} to {high}, median "
         f"{np.median(side[there]):g}.",
         f"The shorter sides have {low} to {high} pixels, median {np.median(side[there]):g}.",
         "Take larger crops, or set config.image.size no larger than most images: what is enlarged "
@@ -57,7 +57,7 @@ def blur(evidence: Evidence) -> Finding | None:
         "Blurred images",
         len(found),
         f"of {there.sum()} images",
-        f"whose Laplacian varies by less than {BLURRED:g} at 256 pixels: no edge in them is sharp.",
+        f": the Laplacian varies by less than {BLURRED:g} at 256 pixels, so no edge is sharp.",
         f"The Laplacian of every image varies by {BLURRED:g} or more.",
         "Look at them: take out what is out of focus or moved, and what was enlarged from a few "
         "pixels.",
@@ -83,7 +83,7 @@ def flat(evidence: Evidence) -> Finding | None:
         "Empty images",
         len(found),
         f"of {there.sum()} images",
-        "of one colour all over.",
+        ": one colour fills the image.",
         "Every image shows something.",
         "Take them out, or find out what failed when they were made, such as a black first frame.",
         rows=evidence.named(found, ("one colour" for _ in found)),

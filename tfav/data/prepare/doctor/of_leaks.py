@@ -82,7 +82,7 @@ def files(evidence: Evidence) -> Finding | None:
         "Files in two splits",
         len(shared),
         "files",
-        "read by rows of two splits, such as two parts of one recording.",
+        ": rows of two splits read the file, such as two parts of one recording.",
         "No file is read by rows of two splits.",
         "Put all rows of a file into one split: parts of one recording are alike in room, "
         "microphone and noise.",
@@ -102,7 +102,7 @@ def copies(evidence: Evidence) -> Finding | None:
         "Same content in two splits",
         len(pairs),
         "rows",
-        "whose decoded audio or image is that of a row of another split, sample by sample.",
+        ": a row of another split has the same decoded audio or image, sample by sample.",
         "No decoded audio or image is in two splits.",
         "Delete one of each pair: a model that has seen it in training is not tested by it.",
         rows=[_pair(evidence, *pair) for pair in pairs[:SHOWN]],
@@ -145,7 +145,7 @@ def two_labels(evidence: Evidence) -> Finding:
         "Same content under two labels",
         len(pairs),
         "rows",
-        "whose decoded audio or image another label of the split has too.",
+        ": another label of the split has the same decoded audio or image.",
         "No decoded audio or image stands under two labels.",
         "Find out which label is right and delete the other row: a training cannot do right by "
         "both.",

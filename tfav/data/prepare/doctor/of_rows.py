@@ -96,8 +96,8 @@ def missing_modalities(evidence: Evidence) -> Finding | None:
     return one(
         "Missing modalities",
         count,
-        "labels and videos",
-        "with one modality only, of which no pair can be made.",
+        "cases",
+        ": a label or a video has one modality only, of which no pair can be made.",
         "Every label has audio and images.",
         "Add the other modality, or take these out: an association learns from labels that have "
         "both.",
@@ -167,7 +167,7 @@ def unseen_classes(evidence: Evidence) -> Finding | None:
         "Classes that are not trained",
         len(strange),
         "labels",
-        "of other splits without a training row: their rows always count as wrong.",
+        ": other splits have rows of it and train has none, so they always count as wrong.",
         "Every class is trained.",
         "Add training rows of them, or take them out of the other splits.",
         rows=[(name, f"is not in {TRAIN}") for name in strange[:SHOWN]],
