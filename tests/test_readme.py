@@ -26,8 +26,15 @@ from tfav import config
 
 ROOT = pathlib.Path(__file__).parent.parent
 BIN = os.path.dirname(sys.executable)  # of the environment: not resolved
-COMMANDS = ("README.md", "exports/README.md", "docs/training.md", "docs/datasets.md")
-LINKING = (*COMMANDS, "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
+COMMANDS = (
+    "README.md",
+    "exports/README.md",
+    "docs/training.md",
+    "docs/datasets.md",
+    "docs/doctor.md",
+)
+PAGES = sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
+LINKING = dict.fromkeys((*COMMANDS, "CONTRIBUTING.md", *PAGES))
 
 
 class Block(NamedTuple):

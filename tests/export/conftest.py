@@ -20,10 +20,10 @@ CLASSES = ("nought", "one", "two")
 FRAMES = 2
 
 
-def export(recipe, inputs, directory, **changes):
+def export(recipe, inputs, directory, describe=lambda found: {}, **changes):
     """Publishes for clips of half a second, unless told otherwise."""
     options = ExportOptions(**{"audio_seconds": 0.5, "min_cosine": 0.999, **changes})
-    return publish.publish(recipe, inputs, str(directory), options)
+    return publish.publish(recipe, inputs, str(directory), options, describe)
 
 
 class Published(NamedTuple):

@@ -1,5 +1,6 @@
 """Exports a run: published artefacts."""
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,7 @@ def export(
     *,
     frontend: str = "",
     license_text: str = "",
+    power_watts: float = 0.0,
     **wanted: Any,
 ) -> list[str]:
     """Publishes a run's encoders as SavedModel and TFLite with their parity; returns a summary.
@@ -41,6 +43,7 @@ def export(
       directory: the data parity is measured on; empty: that of the run.
       frontend: form of the `.tflite`'s, `stft` or `conv`; empty: the run's.
       license_text: License of the weights; empty: not stated.
+      power_watts: power that the machine drew while it trained, for the card; 0: not stated.
       **wanted: fields of `ExportOptions`; clip length and gate are by default those of the config.
     """
     destinations.check_folder("output", output, "export")
@@ -69,11 +72,13 @@ def export(
         if any(precisions_lib.find(name).calibrated for name in options.precisions)
         else (),
     )
-    found = publish.publish(recipe, inputs, output, options)
-    card = model_card.write(output, found, c, workdir, index)
+    describe = functools.partial(
+        model_card.texts, c=c, workdir=workdir, index=index, power_watts=power_watts
+    )
+    found = publish.publish(recipe, inputs, output, options, describe)
     return [
         *_summary(found, output),
-        *(f"wrote {path}" for path in card),
+        *(f"wrote {os.path.join(output, name)}" for name in model_card.FILES),
         f"wrote {os.path.join(output, artefacts.PARITY_FILE)}",
         deployment.commands(output),
     ]

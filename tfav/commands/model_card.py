@@ -1,17 +1,20 @@
 """The model card that lies beside an export's artefacts, as Markdown and as JSON."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from tfav import files, scalars
+from tfav import scalars
 from tfav.data import shards
 from tfav.experiment import evaluations
+from tfav.training import pace, writer
 
 FILES = ("model_card.md", "model_card.json")
 
+_JOULES_PER_KWH = 3.6e6
 _LIMITS = (
     "Voices and faces are biometric data: not for identifying, tracking or judging people, nor for "
     "decisions about them; ask people for their consent.",
@@ -21,27 +24,24 @@ _LIMITS = (
 )
 
 
-def write(
-    output: str,
+def texts(
     certificate: Mapping[str, Any],
     c: ml_collections.ConfigDict,
     workdir: str,
     index: shards.Index,
-) -> list[str]:
-    """Writes the card and returns the paths of its two files.
+    power_watts: float = 0.0,
+) -> dict[str, str]:
+    """Returns the card, file name to text: Markdown and JSON.
 
     Args:
-      output: Folder of the export.
       certificate: what `parity.json` says.
       c: Config of the run.
       workdir: Folder of the run.
       index: of the data that the export was measured on.
+      power_watts: power that the machine drew while it trained; 0: not stated.
     """
-    card = facts(certificate, c, workdir, index)
-    paths = [os.path.join(output, name) for name in FILES]
-    files.write_text(paths[0], text(card))
-    files.write_json(paths[1], card)
-    return paths
+    card = facts(certificate, c, workdir, index, power_watts)
+    return dict(zip(FILES, (text(card), json.dumps(card, indent=2) + "\n")))
 
 
 def facts(
@@ -49,10 +49,12 @@ def facts(
     c: ml_collections.ConfigDict,
     workdir: str,
     index: shards.Index,
+    power_watts: float = 0.0,
 ) -> dict[str, Any]:
-    """Returns what the card says; see `write`. What is not known is None, and said to be so."""
+    """Returns what the card says; see `texts`. What is not known is None, and said to be so."""
     origin, found = certificate["origin"], evaluations.own(workdir)
     weights = (found.about.get("weights") if found else None) or {}
+    seconds = _seconds(workdir)
     return {
         "recipe": origin["recipe"],
         "encoders": origin["encoders"],
@@ -67,7 +69,9 @@ def facts(
             "num_steps": c.train.num_steps,
             "batch_size": c.train.batch_size,
             "logged_steps": _logged(workdir),
+            "seconds": None if seconds is None else round(seconds, 1),
         },
+        "energy": _energy(seconds, power_watts),
         "data": {**origin["data"], "splits": _splits(index)},
         "figures": [result.to_json() for result in found.results] if found else None,
         "limits": list(_LIMITS),
@@ -82,6 +86,10 @@ def text(card: Mapping[str, Any]) -> str:
     """Returns the card as Markdown."""
     data, weights, training = card["data"], card["weights"], card["training"]
     initial = ", ".join(f"{k} of {v['file']}" for k, v in weights["initial"].items())
+    seconds, energy = training["seconds"], card["energy"]
+    taken = "not known" if seconds is None else pace.duration(seconds)
+    drawn = energy["kilowatt_hours"]
+    estimate = "" if drawn is None else f"about {drawn:.3g} kWh, "
     lines = [
         "# Model card",
         "",
@@ -93,6 +101,8 @@ def text(card: Mapping[str, Any]) -> str:
         f"- Training: {training['num_steps']} steps of {training['batch_size']} examples, "
         f"{training['logged_steps'] or 'no'} steps in the log; weights of step "
         f"{_known(weights['step'])}",
+        f"- Time of training: {taken}",
+        f"- Energy of training: {estimate}{energy['how']}",
         f"- Embedding space: {card['embedding_space']}",
         "",
         "## Data",
@@ -160,3 +170,25 @@ def _logged(workdir: str) -> int | None:
     """Returns the last step of the run's log; None without one."""
     steps = [line.scalars["step"] for line in scalars.lines(workdir) if line.scalars]
     return int(max(steps)) if steps else None
+
+
+def _seconds(workdir: str) -> float | None:
+    """Returns how long a run and its first phase have trained; None where that is not known."""
+    first = os.path.join(workdir, "first_phase")
+    phases = [workdir, *([first] if os.path.isdir(first) else [])]
+    found = [writer.spent_seconds(phase) for phase in phases]
+    return None if None in found else sum(filter(None, found))
+
+
+def _energy(seconds: float | None, power_watts: float) -> dict[str, Any]:
+    """Returns the energy of a training in kWh, or None, and how it was found."""
+    if not power_watts:
+        return {"kilowatt_hours": None, "power_watts": None, "how": "not measured"}
+    if seconds is None:
+        how = f"not known: {power_watts:g} W are stated and the time is not known"
+        return {"kilowatt_hours": None, "power_watts": power_watts, "how": how}
+    return {
+        "kilowatt_hours": power_watts * seconds / _JOULES_PER_KWH,
+        "power_watts": power_watts,
+        "how": f"estimated: the time of training times a stated power of {power_watts:g} W",
+    }

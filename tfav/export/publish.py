@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,27 @@ DRIFT_FILE = "drift.csv"
 
 
 def publish(
-    recipe: base.Recipe, inputs: Inputs, directory: str, options: ExportOptions
+    recipe: base.Recipe,
+    inputs: Inputs,
+    directory: str,
+    options: ExportOptions,
+    describe: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda found: {},
 ) -> dict[str, Any]:
     """Exports a recipe, compares the artefacts with the recipe, then publishes them.
 
     `directory` gets `<version>/` and configuration files (for TensorFlow Serving),
     the `.tflite` files of `tflite.write`, of a recipe that classifies `labels.txt`, `golden.json`,
-    `drift.csv` (items that an artefact turned, worst first; a header alone: none) and, last of all,
-    `parity.json`, which tells what belongs together. All but the first stand in place of those of
-    an earlier version, which go.
+    `drift.csv` (items that an artefact turned, worst first; a header alone: none), what `describe`
+    makes, and, last of all, `parity.json`, which tells what belongs together. All but the first
+    stand in place of those of an earlier version, which go.
 
     Args:
       recipe: built, float32, with the weights to export.
       inputs: what to measure and calibrate on.
       directory: the export's folder.
       options: what is asked for.
+      describe: returns further text files of an export, name to text, such as a card, of the
+        content of `parity.json` but for the hashes of such files.
 
     Returns:
       The content of `parity.json`.
@@ -88,6 +94,7 @@ def publish(
             **deployment.config_files(name),
             GOLDEN_FILE: json.dumps(golden.vectors(recipe, options.num_frames)) + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
+            **describe(found),
         }
         if servable.classifies:
             texts[LABELS_FILE] = "".join(f"{name}\n" for name in servable.classes)

@@ -31,12 +31,16 @@ class Frame(NamedTuple):
       about: facts to print: name -> text.
       comparison: Comparison with another run, if any.
       max_megabytes: the page is no larger.
+      media: whether the page may show and play items of the data, and name them.
+      pictures: drawings that every kind of page ends with, such as how training went.
     """
 
     title: str
     about: Mapping[str, str] = {}
     comparison: Comparison | None = None
     max_megabytes: float = 20.0
+    media: bool = True
+    pictures: Sequence["Picture"] = ()
 
 
 class Tile(NamedTuple):
