@@ -1,6 +1,7 @@
 """The metrics of all protocols here: what figures mean that a file names by their keys alone."""
 
 from tfav.evaluation import (
+    calibration,
     classification,
     cluster_use,
     correspondence,
@@ -18,6 +19,7 @@ METRICS = {
         *(
             (module.PROTOCOL, module.METRICS)
             for module in (
+                calibration,
                 classification,
                 trials,
                 correspondence,
