@@ -1,13 +1,14 @@
 """The metrics of all protocols here: what figures mean that a file names by their keys alone."""
 
 from tfav.evaluation import (
-    calibration,
     classification,
     cluster_use,
     correspondence,
     linear_probe,
     list_tasks,
+    listening_conditions,
     localisation,
+    pair_calibration,
     pair_retrieval,
     trials,
 )
@@ -19,7 +20,8 @@ METRICS = {
         *(
             (module.PROTOCOL, module.METRICS)
             for module in (
-                calibration,
+                pair_calibration,
+                listening_conditions,
                 classification,
                 trials,
                 correspondence,

@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from tfav.evaluation import calibration, decisions, pair_errors, temperature, thresholds
+from tfav.evaluation import (
+    decisions,
+    pair_calibration,
+    pair_errors,
+    temperature_scaling,
+    thresholds,
+)
 from tfav.evaluation import result as results
 
 SPACE = "0123456789abcdef"
@@ -23,11 +29,11 @@ def drawn(split, seed, shift=0.5, num_identities=20, of_each=10):
 def evaluate(fitted, evaluated, **options):
     given = {"score": decisions.COSINE, "tag": "test", "resampled": "the probes' identities"}
     given |= {"about": {"embedding_space": SPACE}, "num_bootstrap": 50}
-    return calibration.evaluate(fitted, evaluated, **{**given, **options})
+    return pair_calibration.evaluate(fitted, evaluated, **{**given, **options})
 
 
 def record(found):
-    return found[0].details[calibration.DECISIONS]
+    return found[0].details[pair_calibration.DECISIONS]
 
 
 VAL, TEST = drawn("val", 0), drawn("test", 1)
@@ -62,7 +68,7 @@ def test_the_figures_are_the_errors_on_the_evaluated_split():
         assert [far.low, far.high] == its["far_interval"] and far.low <= far.value <= far.high
         assert (far.num_trials, frr.num_trials, far.num_identities) == (1800, 200, 20)
     ece = by["pair_ece", "all pairs"]
-    bins = ece.details[calibration.RELIABILITY]
+    bins = ece.details[pair_calibration.RELIABILITY]
     gaps = np.abs(np.array(bins["probability"]) - bins["right"]) @ np.array(bins["weight"])
     assert ece.value == pytest.approx(gaps) and sum(bins["count"]) == len(TEST.label)
     # Both splits are drawn alike: what was fitted on one holds on the other.
@@ -161,9 +167,9 @@ def test_the_temperature_of_two_classes_is_the_one_by_hand():
     # All rows have logits (2, 0), and three of four are of the first class: softmax is to be 3/4,
     # so 2 / T = ln 3.
     logits, label = np.tile([2.0, 0.0], (4, 1)), np.array([0, 0, 0, 1])
-    assert temperature.fit(logits, label) == pytest.approx(2 / np.log(3), rel=1e-6)
+    assert temperature_scaling.fit(logits, label) == pytest.approx(2 / np.log(3), rel=1e-6)
     # The other split: one of two right, said with 3/4 as well.
-    found = temperature.evaluate(
+    found = temperature_scaling.evaluate(
         (logits, label), (logits[:2], np.array([0, 1])), tag="test", protocol="calibration"
     )
     error, value = found
@@ -173,4 +179,4 @@ def test_the_temperature_of_two_classes_is_the_one_by_hand():
 
 def test_the_temperature_stays_in_bounds_where_all_rows_are_right():
     logits = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert temperature.fit(logits, np.array([0, 1])) == pytest.approx(1 / 20, rel=1e-3)
+    assert temperature_scaling.fit(logits, np.array([0, 1])) == pytest.approx(1 / 20, rel=1e-3)

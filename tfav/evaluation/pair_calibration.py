@@ -15,7 +15,7 @@ from tfav.evaluation import (
     logistic,
     metrics,
     pair_errors,
-    temperature,
+    temperature_scaling,
     thresholds,
 )
 from tfav.evaluation import result as results
@@ -40,7 +40,7 @@ PAIR_ECE = Metric(
     f"right and the share that is, over {logistic.NUM_BINS} equally wide bins of probability; "
     "right pairs weigh as much as wrong ones in all, and the probability was fitted on val.",
 )
-METRICS = (EER, *pair_errors.METRICS, PAIR_ECE, *temperature.METRICS)
+METRICS = (EER, *pair_errors.METRICS, PAIR_ECE, *temperature_scaling.METRICS)
 
 _CALLED = {name: f"{100 * far:g} % FAR" for name, far in thresholds.POINTS.items() if far}
 _CALLED |= {thresholds.EER: "EER", "taught": "taught"}
