@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tfav import files, registry
 from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
+    decided,
     page_kind,
     page_of_classes,
     page_of_figures,
@@ -98,6 +99,7 @@ def make_report(
         _about(run, index, title),
         _comparison(kind, context, content, request),
         max_megabytes,
+        decided.find(context, request),
     )
     text = kind.build(context, content, request, frame)
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)

@@ -30,9 +30,10 @@ that could not be measured is left out; `left_out` says why. A file without `dec
 run that was not evaluated so, or of an older version.
 """
 
+import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,7 +46,8 @@ MISSING = (
 )
 
 
-class Decisions(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Decisions:
     """Thresholds and calibration, read.
 
     Attributes:
@@ -80,9 +82,33 @@ class Decisions(NamedTuple):
         return str(self.content.get("left_out", {}).get("calibration", MISSING))
 
 
+def of_cosines(its: Decisions | None, modalities: Sequence[str]) -> tuple[Decisions | None, str]:
+    """Returns the decisions of two embeddings by their cosine, and why there is no probability.
+
+    Args:
+      its: of the model; None: it holds none.
+      modalities: of the two, as far as they are known.
+
+    Returns:
+      (decisions, clause): None where they say nothing of these; empty where there is a probability.
+    """
+    if its is None:
+        return None, MISSING
+    if its.score != COSINE:
+        return None, f"the calibration of this model is of its {its.score}, not of cosines"
+    if len(modalities) == 2 and len(set(modalities)) < 2:
+        return None, f"the calibration is of audio with image, and both are {modalities[0]}"
+    return its, its.without
+
+
 def logistic(scores: ArrayLike, slope: float, intercept: float) -> np.ndarray:
     """Returns 1 / (1 + exp(-(slope scores + intercept))), [...] float64."""
     return (1.0 + np.tanh((slope * np.asarray(scores, np.float64) + intercept) / 2)) / 2
+
+
+def stored(its: Decisions | None) -> dict[str, Any]:
+    """Returns decisions as an entry of a file; nothing where there are none."""
+    return {"decisions": dict(its.content)} if its else {}
 
 
 def read(content: Mapping[str, Any], embedding_space: str) -> Decisions:

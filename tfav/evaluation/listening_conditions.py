@@ -99,14 +99,18 @@ def evaluate(
     for condition, trials in found.items():
         score, label, code = trials.score, trials.label, trials.identity
         means = [
-            (metric, score[kind].mean(), None, _mean(score, code, kind, sampled))
+            (metric, score[kind].mean(), None, _mean(score, code, kind, sampled), kind)
             for metric, kind in ((RIGHT, label), (WRONG, ~label))
         ]
         rates = [
-            (AUC, metrics.roc_auc(score, label), 0.5, bootstrap.roc_auc),
-            (EER, metrics.equal_error_rate(score, label), 0.5, bootstrap.equal_error_rate),
+            (AUC, metrics.roc_auc(score, label), bootstrap.roc_auc),
+            (EER, metrics.equal_error_rate(score, label), bootstrap.equal_error_rate),
         ]
-        figures = [(m, v, c, draw(score, label, code, *sampled)) for m, v, c, draw in rates]
+        every_pair = np.ones(len(label), bool)
+        figures = [
+            (metric, value, 0.5, replicates(score, label, code, *sampled), every_pair)
+            for metric, value, replicates in rates
+        ]
         every += [
             results.measured(
                 value,
@@ -116,13 +120,13 @@ def evaluate(
                 metric=metric,
                 direction=condition.name,
                 tag=tag,
-                num_trials=len(label),
-                num_identities=trials.num_identities,
+                num_trials=int(np.count_nonzero(kind)),
+                num_identities=len(np.unique(code[kind])),
                 resampled=resampled,
                 notes=notes,
                 details=condition.facts,
             )
-            for metric, value, chance, replicates in [*figures, *means]
+            for metric, value, chance, replicates, kind in [*figures, *means]
         ]
     return every
 

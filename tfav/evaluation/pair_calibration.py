@@ -31,6 +31,7 @@ EER = Metric(
     lower_is_better=True,
     definition="EER of all pairs is the rate at which false acceptances equal false rejections, "
     "over every pair of an audio item and an image of the split, or of an even spread of them.",
+    of_one_run=True,
 )
 PAIR_ECE = Metric(
     "pair_ece",
@@ -39,6 +40,7 @@ PAIR_ECE = Metric(
     definition="Calibration error of pairs is the mean gap between the probability that a pair is "
     f"right and the share that is, over {logistic.NUM_BINS} equally wide bins of probability; "
     "right pairs weigh as much as wrong ones in all, and the probability was fitted on val.",
+    of_one_run=True,
 )
 METRICS = (EER, *pair_errors.METRICS, PAIR_ECE, *temperature_scaling.METRICS)
 

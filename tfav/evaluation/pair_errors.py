@@ -17,6 +17,7 @@ FAR = Metric(
     short="FAR",
     definition="FAR is the share of wrong pairs whose score reaches the threshold that was chosen "
     "on val; of a group, of pairs both of whose items belong to it.",
+    of_one_run=True,
 )
 FRR = Metric(
     "frr",
@@ -25,6 +26,7 @@ FRR = Metric(
     lower_is_better=True,
     short="FRR",
     definition="FRR is the share of right pairs whose score does not reach that threshold.",
+    of_one_run=True,
 )
 METRICS = (FAR, FRR)
 

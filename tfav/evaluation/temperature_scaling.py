@@ -13,6 +13,7 @@ SCALED_ECE = Metric(
     lower_is_better=True,
     definition="Calibration error, rescaled, is that of the fused logits divided by the "
     "temperature that suits val best.",
+    of_one_run=True,
 )
 TEMPERATURE = Metric(
     "temperature",
@@ -20,6 +21,7 @@ TEMPERATURE = Metric(
     unit="",
     digits=3,
     definition="Above a temperature of 1 the model is surer than it should be.",
+    of_one_run=True,
 )
 METRICS = (SCALED_ECE, TEMPERATURE)
 MOST = 20.0  # and one over it: where every row is right no temperature is low enough

@@ -23,22 +23,6 @@ class Comparison(NamedTuple):
     left_out: int = 0
 
 
-class Frame(NamedTuple):
-    """What stands round the content of every page.
-
-    Attributes:
-      title: Title of the page.
-      about: facts to print: name -> text.
-      comparison: Comparison with another run, if any.
-      max_megabytes: the page is no larger.
-    """
-
-    title: str
-    about: Mapping[str, str] = {}
-    comparison: Comparison | None = None
-    max_megabytes: float = 20.0
-
-
 class Tile(NamedTuple):
     """A headline: one figure with its interval and its chance level.
 
@@ -103,6 +87,48 @@ class Grid(NamedTuple):
     caption: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cells | None]]]
+
+
+class Decided(NamedTuple):
+    """How a run decides: thresholds and their errors, and what becomes of short and noisy clips.
+
+    Attributes:
+      results: the figures.
+      pictures: reliability diagrams.
+      charts: curves.
+    """
+
+    results: Sequence[Result]
+    pictures: Sequence[Picture]
+    charts: Sequence[curves.Chart]
+
+    @property
+    def grids(self) -> "list[Grid]":
+        """The figures as tables."""
+        return grids(self.results)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What there is to say of the figures."""
+        return facts(self.results)
+
+
+class Frame(NamedTuple):
+    """What stands round the content of every page.
+
+    Attributes:
+      title: Title of the page.
+      about: facts to print: name -> text.
+      comparison: Comparison with another run, if any.
+      max_megabytes: the page is no larger.
+      decided: what is known of how the run decides, if anything.
+    """
+
+    title: str
+    about: Mapping[str, str] = {}
+    comparison: Comparison | None = None
+    max_megabytes: float = 20.0
+    decided: "Decided | None" = None
 
 
 def grids(results: Sequence[Result]) -> list[Grid]:

@@ -4,13 +4,14 @@ They are fitted on the split val and on no other; of the splits that are evaluat
 name by tags, only the errors at them are told. Of a classifier it is the temperature of its logits.
 """
 
+import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import ml_collections
 from absl import logging
 
 from tfav import registry
+from tfav.annotations import lists
 from tfav.commands.protocols import by_classes, pair_trials, protocol
 from tfav.evaluation import classification, pair_calibration, temperature_scaling, thresholds
 from tfav.evaluation.result import Result
@@ -19,13 +20,6 @@ from tfav.recipes import recipe as base
 from tfav.reports import drawing, reliability
 
 FITTED_ON = "val"
-
-
-class _Fitted(NamedTuple):
-    """The pairs that thresholds are fitted on, or a clause that says why there are none."""
-
-    trials: thresholds.Trials | None
-    why_not: str
 
 
 class Calibration(protocol.Protocol):
@@ -48,13 +42,16 @@ class Calibration(protocol.Protocol):
             return protocol.Evaluated(_of_classes(context))
         results: list[Result] = []
         pictures: dict[str, Mapping[str, bytes]] = {}
-        fitted = _fitted(context)
+        compare = pair_trials.scorer(context.config, context.run.recipe)
+        fitted = _pairs(context, compare, FITTED_ON)
+        known = fitted if isinstance(fitted, str) else fitted.trials()
         for tag in context.tags:
-            try:
-                found = _of_pairs(context, tag, fitted)
-            except registry.UserError as error:
-                logging.warning("no calibration of %s: %s", tag, error)
+            _require(context, tag)
+            pairs = _pairs(context, compare, tag)
+            if isinstance(pairs, str):
+                logging.warning("no calibration of %s: %s", tag, pairs)
                 continue
+            found = _of_pairs(context, pairs, tag, known)
             results += found
             drawn = reliability.draw(found)
             if drawn is not None:
@@ -62,36 +59,55 @@ class Calibration(protocol.Protocol):
         return protocol.Evaluated(results, pictures)
 
 
-def _fitted(context: protocol.Context) -> _Fitted:
-    index = context.index
-    if FITTED_ON not in index.info["splits"]:
-        return _Fitted(None, f"{index.directory} has no split {FITTED_ON}")
-    c, recipe = context.config, context.run.recipe
-    try:
-        pairs = pair_trials.PairTrials(c, recipe, index.select(FITTED_ON))
-    except registry.UserError as error:
-        return _Fitted(None, str(error).rstrip("."))
-    return _Fitted(pairs.trials(), "")
-
-
-def _of_pairs(context: protocol.Context, tag: str, fitted: _Fitted) -> list[Result]:
-    """Returns the figures of pairs of one split.
+def _require(context: protocol.Context, tag: str) -> None:
+    """Refuses a tag that is neither a split nor one of query lists.
 
     Raises:
-      UserError: no such split, or one without right and wrong pairs.
+      UserError: that.
+    """
+    if tag in context.index.info["splits"]:
+        return
+    names = os.listdir(context.lists_dir) if os.path.isdir(context.lists_dir) else []
+    if not any(lists.is_list(name) and f"_{tag}.txt" in name for name in names):
+        context.index.select(tag)
+
+
+def _pairs(
+    context: protocol.Context, compare: pair_trials.Comparer, split: str
+) -> pair_trials.PairTrials | str:
+    """Returns the pairs of a split, or a clause that says why it has none."""
+    try:
+        part = context.index.select(split)
+        return pair_trials.PairTrials(context.config, context.run.recipe, part, compare)
+    except registry.UserError as error:
+        return str(error).rstrip(".")
+
+
+def _of_pairs(
+    context: protocol.Context,
+    pairs: pair_trials.PairTrials,
+    tag: str,
+    fitted: thresholds.Trials | str,
+) -> list[Result]:
+    """Returns the figures of the pairs of one split.
+
+    Args:
+      context: what is evaluated.
+      pairs: of that split.
+      tag: its name.
+      fitted: the pairs that thresholds are fitted on, or a clause that says why there are none.
     """
     recipe = context.run.recipe
-    pairs = pair_trials.PairTrials(context.config, recipe, context.index.select(tag))
     groups, notes = pairs.groups()
     if tag == FITTED_ON:
         notes.append(f"{tag}: these are the pairs that thresholds and calibration were fitted on.")
     return pair_calibration.evaluate(
-        fitted.trials,
+        None if isinstance(fitted, str) else fitted,
         pairs.trials(),
         score=pairs.score,
         tag=tag,
         resampled=pairs.resampled,
-        why_not_fitted=fitted.why_not,
+        why_not_fitted=fitted if isinstance(fitted, str) else "",
         groups=groups,
         notes=notes,
         taught=outputs.decision(recipe),

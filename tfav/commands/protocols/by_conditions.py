@@ -34,8 +34,10 @@ class Conditions(protocol.Protocol):
         """Returns the figures of the splits under each condition, with their curves."""
         results, pictures = [], {}
         c, recipe = context.config, context.run.recipe
+        compare = pair_trials.scorer(c, recipe)
         for tag in context.tags:
-            pairs = pair_trials.PairTrials(c, recipe, context.index.select(tag), _MOST_ITEMS)
+            part = context.index.select(tag)
+            pairs = pair_trials.PairTrials(c, recipe, part, compare, _MOST_ITEMS)
             heard = models.hearing(c).max_seconds
             seconds = np.minimum(pairs.audio.num_samples / tensors.SAMPLE_RATE_HZ, heard)
             conditions, notes = _conditions(tag, seconds)

@@ -41,6 +41,14 @@ class Cosines:
         return retrieval.rounded(audio @ image.T)
 
 
+Comparer = by_pairs.Scorer | Cosines
+
+
+def scorer(c: ml_collections.ConfigDict, recipe: base.Recipe) -> Comparer:
+    """Returns what compares audio with images as a recipe does."""
+    return by_pairs.Scorer(c, recipe) if outputs.scores_pairs(recipe) else Cosines(c, recipe)
+
+
 class PairTrials:
     """Every pair of an audio item and an image of a split, or of an even spread of them.
 
@@ -57,6 +65,7 @@ class PairTrials:
       c: Config of the run.
       recipe: with its weights.
       part: rows of one split.
+      compare: by what pairs are compared, see `scorer`.
       most: Most items of either modality.
 
     Raises:
@@ -68,6 +77,7 @@ class PairTrials:
         c: ml_collections.ConfigDict,
         recipe: base.Recipe,
         part: shards.Index,
+        compare: Comparer,
         most: int = MOST_ITEMS,
     ):
         self.score = decisions.COSINE if recipe.shares_space else decisions.SCORE
@@ -88,8 +98,7 @@ class PairTrials:
                 f"{part.directory} has no {kind} pair of audio and image in its split "
                 f"{self._split}: prepare a split with two labels or more that have both."
             )
-        scorer = by_pairs.Scorer if self._by_row else Cosines
-        self._scorer = scorer(c, recipe)
+        self._scorer = compare
         self._images: np.ndarray | None = None
 
     def _right(self) -> np.ndarray:
