@@ -94,7 +94,7 @@ def evaluate(
     stored: dict[str, Any] = {}
     for name, threshold in found.items():
         rates = thresholds.rates(evaluated, threshold.value, *sampled)
-        direction = f"{_CALLED[name]} threshold"
+        direction = called(name)
         of_points += pair_errors.figures(
             evaluated, rates, threshold.value, None, every, direction=direction
         )
@@ -113,7 +113,7 @@ def evaluate(
             "evaluated": evaluated.facts(),
         },
     }
-    said = [f"{tag}: no {_noun(name)}: {why}." for name, why in left_out.items()]
+    said = [f"{tag}: no {called(name)}: {why}." for name, why in left_out.items()]
     of_groups: list[results.Result] = []
     for group in groups if record["shipped"] else ():
         its, why = pair_errors.of_group(evaluated, group, found[shipped].value, sampled, every)
@@ -163,7 +163,8 @@ def _calibration(
     return {"slope": slope, "intercept": intercept, "prior": logistic.PRIOR}
 
 
-def _noun(name: str) -> str:
+def called(name: str) -> str:
+    """Returns what a reader calls a threshold, such as `1 % FAR threshold`, or the calibration."""
     return f"{_CALLED[name]} threshold" if name in _CALLED else name
 
 

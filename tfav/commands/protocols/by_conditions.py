@@ -65,10 +65,13 @@ def _conditions(tag: str, seconds: np.ndarray) -> tuple[list[Condition], tuple[s
     reached = [s for s in SECONDS if np.mean(seconds >= s) >= 0.5]
     found = [Condition(seconds=s) for s in reached]
     found += [Condition(), *(Condition(snr_db=ratio) for ratio in SNRS_DB)]
-    notes = [
-        f"{tag}: a clip shorter than a length is heard whole, of which there are "
-        f"{np.count_nonzero(seconds < reached[-1]):,} of {len(seconds):,} at {reached[-1]:g} s."
-    ][: len(reached)]
+    notes = []
+    short = int(np.count_nonzero(seconds < reached[-1])) if reached else 0
+    if short:
+        notes.append(
+            f"{tag}: {short:,} of {len(seconds):,} clips are shorter than {reached[-1]:g} s and "
+            "are heard whole."
+        )
     if len(reached) < len(SECONDS):
         left_out = " and ".join(f"{s:g} s" for s in SECONDS if s not in reached)
         notes.append(f"{tag}: fewer than half of the clips are heard for {left_out}.")
