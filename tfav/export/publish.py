@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfav import files, registry, states, tensors
+from tfav.evaluation import decisions
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
@@ -55,7 +56,8 @@ def publish(
       ValueError: an artefact that is not whole, or classes that are not the recipe's.
     """
     options.check(recipe.hearing)
-    servable = servable_lib.Servable(recipe, options.num_frames, options.classes, options.threshold)
+    stated = options.num_frames, options.classes, options.threshold, options.decided
+    servable = servable_lib.Servable(recipe, *stated)
     items = _checked(servable, inputs)
     number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
@@ -66,9 +68,7 @@ def publish(
         deployment.finish(servable, model, name)
         on_phone = servable
         if options.on_phone:
-            on_phone = servable_lib.Servable(
-                options.on_phone, options.num_frames, options.classes, options.threshold
-            )
+            on_phone = servable_lib.Servable(options.on_phone, *stated)
         lite = tflite.write(
             on_phone,
             stage,
@@ -86,13 +86,17 @@ def publish(
             "min_cosine_int8": options.min_cosine_int8,
             "classes": list(servable.classes),
             "threshold": servable.threshold,
+            **decisions.stored(options.decided),
             **options.about,
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
         gates.check(found, options)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(golden.vectors(recipe, options.num_frames)) + "\n",
+            GOLDEN_FILE: json.dumps(
+                golden.vectors(recipe, options.num_frames) | golden.decided(options.decided)
+            )
+            + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
             **describe(found),
         }
