@@ -14,7 +14,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo docs release audit arm serve-load hostile bench test lint install constraints pythons clean
+.PHONY: demo docs release audit kotlin arm serve-load hostile bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -78,6 +78,14 @@ bench: $(READY)
 # The export's .tflite files on an emulated ARM processor and on the oldest runtime; unpacks what that needs, in a minute.
 arm: $(READY)
 	$(BIN)/python -m tests.arm.compare $(EXPORT) runs/arm
+
+# A Kotlin compiler (90 MB, from the npm registry) in runs/kotlin, with which tests/samples compiles what needs no phone; it needs java.
+kotlin: runs/kotlin/package/bin/kotlinc
+
+runs/kotlin/package/bin/kotlinc:
+	mkdir -p runs/kotlin
+	cd runs/kotlin && npm pack --silent kotlin-compiler@2.4.20 && tar xzf kotlin-compiler-2.4.20.tgz && rm kotlin-compiler-2.4.20.tgz
+	chmod +x $@
 
 # CLIENTS clients for SECONDS against a stand-in of TensorFlow Serving over the export, with a restart in between.
 serve-load: $(READY)

@@ -98,9 +98,9 @@ def picture(height: int, width: int, frames: int = 1) -> np.ndarray:
 
 def item(spec: items.ItemSpec) -> np.ndarray:
     """Returns the made-up item of a modality: a waveform [16000] float32, pixels or numbers."""
-    if spec.kind == "audio":
+    if spec.clip:
         return clip().astype(np.float32) / FULL_SCALE
-    if spec.kind == "image":
+    if spec.fitted:
         return picture(spec.side, spec.side, spec.num_frames)
     shape = [_STEPS if size is None else size for size in spec.shape]
     numbers = 37 * np.arange(np.prod(shape)) % 101
