@@ -5,14 +5,15 @@
 Each set of `constraints/` is asked about as it stands, without an installation. An exception is a
 line of `constraints/audit.txt` with its reason; one that no set needs any more is named too. Exit
 code 0: nothing but exceptions; 1: a vulnerability without one; 3: not run, because the advisory
-service cannot be reached.
+service cannot be reached or does not know a package.
 """
 
 import json
 import pathlib
 import subprocess
 import sys
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETS = ("current", "addons")
@@ -35,11 +36,12 @@ def main() -> int:
     open_, needed = 0, set()
     for name in SETS:
         answer = ask(ROOT / "constraints" / f"{name}.txt")
-        if answer is None:
-            print(f"{name}: not run, the advisory service cannot be reached from here.")
+        unknown = skipped(answer)
+        if unknown:
+            print(f"{name}: not run, {len(unknown)} packages got no answer, such as {unknown[0]}.")
             return UNREACHABLE
         found = parse(answer)
-        print(f"{name}: {len(found)} known")
+        print(f"{name}: {len(answer)} packages, {len(found)} vulnerabilities")
         for one in found:
             known = one.aliases & excepted.keys()
             needed |= known
@@ -70,15 +72,25 @@ def exceptions(text: str) -> dict[str, str]:
     return found
 
 
-def ask(requirements: pathlib.Path) -> str | None:
-    """Returns what `pip-audit` says of pinned requirements; None: it reached nobody."""
+def ask(requirements: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns what `pip-audit` says of each of the pinned requirements; nothing: no answer."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(requirements)]
     command += ["--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off"]
     done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout if done.stdout.lstrip().startswith("{") else None
+    return json.loads(done.stdout)["dependencies"] if done.stdout.startswith("{") else []
 
 
-def parse(answer: str) -> list[Found]:
+def skipped(answer: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the packages that nobody was asked about, each with the reason.
+
+    `pip-audit` exits with 0 where the service knows no package at all: that is no clean bill.
+    """
+    if not answer:
+        return ["all of them (the advisory service cannot be reached)"]
+    return [f"{one['name']} ({one['skip_reason']})" for one in answer if "skip_reason" in one]
+
+
+def parse(answer: Sequence[Mapping[str, Any]]) -> list[Found]:
     """Returns the vulnerabilities of an answer, by package."""
     return [
         Found(
@@ -88,7 +100,7 @@ def parse(answer: str) -> list[Found]:
             frozenset({one["id"], *one.get("aliases", ())}),
             ", ".join(one.get("fix_versions", ())),
         )
-        for package in sorted(json.loads(answer)["dependencies"], key=lambda one: one["name"])
+        for package in sorted(answer, key=lambda one: one["name"])
         for one in package.get("vulns", ())
     ]
 

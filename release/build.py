@@ -12,6 +12,7 @@ import argparse
 import gzip
 import hashlib
 import io
+import json
 import os
 import pathlib
 import re
@@ -202,7 +203,13 @@ def write_sbom(python: pathlib.Path, path: pathlib.Path) -> None:
         ]
     )
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible"]
-    _run([*command, "--pyproject", str(ROOT / "pyproject.toml"), "-o", str(path), str(python)])
+    _run([*command, "-o", str(path), str(python)])
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for component in found["components"]:
+        for reference in component.get("externalReferences", ()):
+            if reference["url"].startswith("file:"):  # of the wheel, in a folder of this machine
+                reference["url"] = reference["url"].rpartition("/")[2]
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def _sha256(path: pathlib.Path) -> str:
