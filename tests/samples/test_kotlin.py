@@ -60,10 +60,10 @@ def test_a_file_that_is_no_clip_is_a_sentence(check, export):
     assert done.returncode != 0 and "this is no WAV file" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "cosine, decision",
-    # In eighths, which float32 holds exactly: from 0.5 + 0.125 on, and below 0.5 - 0.125.
-    [(0.625, "MATCH"), (0.62, "NOT_SURE"), (0.375, "NOT_SURE"), (0.37, "NO_MATCH")],
-)
-def test_near_the_threshold_nothing_is_said(check, cosine, decision):
-    assert check("decide", cosine, 0.5, 0.125).stdout.split() == [decision]
+def test_it_decides_as_the_export_says(check):
+    done = check("decide", 0.5, 4.0, -2.0, 0.25, 0.5, 0.75)
+    # 1 / (1 + exp(-(4 s - 2))) of 0.25, 0.5 and 0.75: of -1, 0 and 1.
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert [matched for matched, _ in words] == ["false", "true", "true"]
+    likely = [float(probability) for _, probability in words]
+    assert likely == pytest.approx([0.268941421, 0.5, 0.731058579])

@@ -7,7 +7,7 @@ import java.io.File
  *
  *     fit SIZE HEIGHT WIDTH FILE    prints the pixels of the fitted image, FILE holding RGB bytes
  *     wav FILE                      prints the samples
- *     decide COSINE THRESHOLD DOUBT prints the decision
+ *     decide THRESHOLD SLOPE INTERCEPT COSINE... prints whether each matches, and how likely it is
  */
 fun main(words: Array<String>) {
     when (words[0]) {
@@ -17,7 +17,13 @@ fun main(words: Array<String>) {
             println(fit(image, size).pixels.joinToString("\n") { (it.toInt() and 0xff).toString() })
         }
         "wav" -> println(readWav(File(words[1]).readBytes()).joinToString("\n"))
-        "decide" -> println(decide(words[1].toFloat(), words[2].toFloat(), words[3].toFloat()))
+        "decide" -> {
+            val (threshold, slope, intercept) = words.slice(1..3).map { it.toDouble() }
+            val decisions = Decisions(threshold, slope, intercept)
+            for (cosine in words.drop(4).map { it.toFloat() }) {
+                println("${decisions.matched(cosine)} ${decisions.probability(cosine)}")
+            }
+        }
         else -> throw IllegalArgumentException("${words[0]}: give fit, wav or decide")
     }
 }

@@ -1,5 +1,7 @@
 package tfav.sample
 
+import kotlin.math.exp
+
 /** Returns the cosine of two embeddings of one space, which have length 1. */
 fun cosine(one: FloatArray, other: FloatArray): Float {
     require(one.size == other.size) { "embeddings of ${one.size} and of ${other.size} values share no space" }
@@ -8,16 +10,21 @@ fun cosine(one: FloatArray, other: FloatArray): Float {
     return sum
 }
 
-enum class Decision { MATCH, NOT_SURE, NO_MATCH }
-
 /**
- * Says whether two recordings resemble each other enough, never that they are of one person.
+ * What an export says of cosines: `decisions` of its `parity.json`.
  *
- * @param threshold the score from which a pair is taken for matched, of this very export.
- * @param doubt how near to the threshold nothing is said.
+ * It says whether two recordings resemble each other enough, never that they are of one person.
+ *
+ * @param threshold the cosine from which on a pair is taken for matched; below it the answer is "not sure".
+ * @param slope of the calibration; null without one.
+ * @param intercept likewise.
  */
-fun decide(cosine: Float, threshold: Float, doubt: Float): Decision = when {
-    cosine >= threshold + doubt -> Decision.MATCH
-    cosine < threshold - doubt -> Decision.NO_MATCH
-    else -> Decision.NOT_SURE
+class Decisions(val threshold: Double, val slope: Double?, val intercept: Double?) {
+    fun matched(cosine: Float) = cosine >= threshold
+
+    /** How likely it is that a pair is right, where right pairs are as likely as wrong ones. */
+    fun probability(cosine: Float): Double? {
+        if (slope == null || intercept == null) return null
+        return 1 / (1 + exp(-(slope * cosine + intercept)))
+    }
 }

@@ -16,7 +16,6 @@ import org.json.JSONObject
 
 private const val PICTURE = 1
 private const val PERMISSION = 2
-private const val DOUBT = 0.05f
 
 /** Records a voice, takes a picture, and says how near they are; nothing leaves the phone. */
 class MainActivity : Activity() {
@@ -70,20 +69,23 @@ class MainActivity : Activity() {
         val (one, other) = listOf(voice, face)
         if (one == null || other == null) return answer.setText(R.string.both)
         val near = cosine(one, other)
-        val word = when (decide(near, threshold(), DOUBT)) {
-            Decision.MATCH -> R.string.match
-            Decision.NOT_SURE -> R.string.not_sure
-            Decision.NO_MATCH -> R.string.no_match
-        }
-        answer.text = getString(R.string.answer, getString(word), near)
+        val decisions = decisions()
+        val word = getString(if (decisions.matched(near)) R.string.match else R.string.not_sure)
+        val likely = decisions.probability(near)?.let { getString(R.string.probability, 100 * it) } ?: ""
+        answer.text = getString(R.string.answer, word, near, likely)
     }
 
-    /** Returns the export's own threshold: the mean of both directions' equal error rates. */
-    private fun threshold(): Float {
+    /** Returns what the export that lies in the assets says of cosines. */
+    private fun decisions(): Decisions {
         val parity = JSONObject(assets.open("parity.json").bufferedReader().use { it.readText() })
-        val found = parity.getJSONArray("thresholds")
-        val all = (0 until found.length()).map { found.getJSONObject(it) }.filter { it.has("threshold") }
-        check(all.isNotEmpty()) { "this export has no threshold: run tfav-eval before tfav-export" }
-        return all.map { it.getDouble("threshold") }.average().toFloat()
+        val found = checkNotNull(parity.optJSONObject("decisions")) {
+            "this export has no threshold: run tfav-eval with --protocols=calibration before tfav-export"
+        }
+        check(found.getString("score") == "cosine") { "this export decides by another score than the cosine" }
+        val shipped = found.getJSONObject("thresholds").getJSONObject(found.getString("shipped"))
+        val calibration = found.optJSONObject("calibration")
+        return Decisions(
+            shipped.getDouble("threshold"), calibration?.getDouble("slope"), calibration?.getDouble("intercept"),
+        )
     }
 }
