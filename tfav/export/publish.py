@@ -14,7 +14,7 @@ from tfav.evaluation import decisions
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
-from tfav.export.parity import certificate, gates, golden, reference
+from tfav.export.parity import certificate, gates, golden, reference, tolerances
 from tfav.export.serving import deployment, fresh_process, saved_model
 from tfav.inference import artefacts as artefacts_lib
 from tfav.recipes import recipe as base
@@ -91,12 +91,12 @@ def publish(
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
         gates.check(found, options)
+        vectors = golden.vectors(recipe, options.num_frames)
+        vectors["tolerance"] = tolerances.measure(vectors, stage, lite)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(
-                golden.vectors(recipe, options.num_frames) | golden.decided(options.decided)
-            )
-            + "\n",
+            GOLDEN_FILE: json.dumps(vectors | golden.decided(options.decided)) + "
+",
             DRIFT_FILE: certificate.drift_csv(found),
             **describe(found),
         }
