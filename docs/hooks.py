@@ -20,7 +20,7 @@ DOCS = "docs"
 BESIDE = "repository"  # folder of the site for what lies outside docs/
 _CODE = re.compile(r"(^(?P<fence> *(?:```+|~~~+)).*?^(?P=fence) *$|`[^`\n]+`)", re.M | re.S)
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))|((?:src|href)=\")([^\"]+)(\")")
-_LISTED = {"ipynb": "json", "kt": "kotlin", "kts": "kotlin", "cc": "cpp", "h": "cpp", "yml": "yaml"}
+_LANGUAGES = {"kt": "kotlin", "kts": "kotlin", "cc": "cpp", "h": "cpp", "yml": "yaml"}
 _FORMULA = re.compile(
     r'<(span|div) class="arithmatex">\s*\\[(\[](.*?)\\[)\]]\s*</(?:span|div)>', re.S
 )
@@ -45,7 +45,11 @@ def on_config(config: Any) -> Any:
 def on_files(files: Any, config: Any) -> Any:
     """Adds a page for every file outside docs/ that a page leads to, and that those lead to."""
     todo = [f"{DOCS}/{file.src_uri}" for file in files if file.src_uri.endswith(".md")]
+    todo += [_path(uri) for uri in _listed(config["nav"]) if uri.startswith(f"{BESIDE}/")]
     seen = set(todo)
+    for path in todo:
+        if not path.startswith(f"{DOCS}/"):
+            files.append(_generated(path, config))
     while todo:
         path = todo.pop()
         for target in _targets(path, (ROOT / path).read_text(encoding="utf-8")):
@@ -54,9 +58,14 @@ def on_files(files: Any, config: Any) -> Any:
             seen.add(target)
             if target.endswith(".md"):
                 todo.append(target)
-            content = _page((ROOT / target).read_text(encoding="utf-8"), target)
-            files.append(File.generated(config, _uri(target), content=content))
+            files.append(_generated(target, config))
     return files
+
+
+def _generated(target: str, config: Any) -> File:
+    """Returns the page of a file outside docs/."""
+    content = _page((ROOT / target).read_text(encoding="utf-8"), target)
+    return File.generated(config, _uri(target), content=content)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -99,9 +108,16 @@ def _there(nav: list[Any], listed: set[str]) -> Iterator[Any]:
         ((title, target),) = entry.items()
         if isinstance(target, list):
             yield {title: list(_there(target, listed))}
-        elif (ROOT / DOCS / target).exists():
+        elif (ROOT / _path(target)).exists():
             listed.add(target)
             yield entry
+
+
+def _listed(nav: list[Any]) -> Iterator[str]:
+    """Yields the pages of a navigation."""
+    for entry in nav:
+        for target in entry.values() if isinstance(entry, dict) else [entry]:
+            yield from _listed(target) if isinstance(target, list) else [target]
 
 
 def _targets(path: str, text: str) -> list[str]:
@@ -155,13 +171,13 @@ def _path(uri: str) -> str:
 
 
 def _page(text: str, target: str) -> str:
-    """Returns the page of a file outside docs/."""
+    """Returns a file outside docs/ as a document."""
     if target.endswith(".md"):
         return text
     if target.endswith(".ipynb"):
         return "\n\n".join(_cell(cell) for cell in json.loads(text)["cells"])
     suffix = target.rpartition(".")[2]
-    return f"# {target}\n\n````{_LISTED.get(suffix, suffix)}\n{text}\n````\n"
+    return f"# {target}\n\n````{_LANGUAGES.get(suffix, suffix)}\n{text}\n````\n"
 
 
 def _cell(cell: dict[str, Any]) -> str:
