@@ -546,8 +546,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print("no probability: the served model holds no calibration", file=sys.stderr)
         elif options.command == "pairs":
             for path in options.images:
-                found = client.score_pairs(options.wav, path)
-                print(json.dumps({"image": path, **found._asdict()}))
+                pair = client.score_pairs(options.wav, path)
+                print(json.dumps({"image": path, **pair._asdict()}))
         else:
             print(json.dumps(getattr(client, options.command)(), indent=2))
     except ServingError as error:

@@ -1,21 +1,20 @@
 """The model card that lies beside an export's artefacts, as Markdown and as JSON."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
 from tfav import scalars
+from tfav.commands import energy
 from tfav.data import shards
 from tfav.evaluation import decisions, pair_calibration, pair_errors
 from tfav.experiment import evaluations, measured_decisions
-from tfav.training import pace, writer
+from tfav.training import pace
 
 FILES = ("model_card.md", "model_card.json")
 
-_JOULES_PER_KWH = 3.6e6
 _LIMITS = (
     "Voices and faces are biometric data: not for identifying, tracking or judging people, nor for "
     "decisions about them; ask people for their consent.",
@@ -55,7 +54,7 @@ def facts(
     """Returns what the card says; see `texts`. What is not known is None, and said to be so."""
     origin, found = certificate["origin"], evaluations.own(workdir)
     weights = (found.about.get("weights") if found else None) or {}
-    seconds = _seconds(workdir)
+    seconds = energy.trained_seconds(workdir)
     return {
         "recipe": origin["recipe"],
         "encoders": origin["encoders"],
@@ -72,7 +71,7 @@ def facts(
             "logged_steps": _logged(workdir),
             "seconds": None if seconds is None else round(seconds, 1),
         },
-        "energy": _energy(seconds, power_watts),
+        "energy": energy.estimate(seconds, power_watts),
         "data": {**origin["data"], "splits": _splits(index)},
         "figures": [result.to_json() for result in found.results] if found else None,
         "decisions": certificate.get("decisions"),
@@ -237,25 +236,3 @@ def _logged(workdir: str) -> int | None:
     """Returns the last step of the run's log; None without one."""
     steps = [line.scalars["step"] for line in scalars.lines(workdir) if line.scalars]
     return int(max(steps)) if steps else None
-
-
-def _seconds(workdir: str) -> float | None:
-    """Returns how long a run and its first phase have trained; None where that is not known."""
-    first = os.path.join(workdir, "first_phase")
-    phases = [workdir, *([first] if os.path.isdir(first) else [])]
-    found = [writer.spent_seconds(phase) for phase in phases]
-    return None if None in found else sum(filter(None, found))
-
-
-def _energy(seconds: float | None, power_watts: float) -> dict[str, Any]:
-    """Returns the energy of a training in kWh, or None, and how it was found."""
-    if not power_watts:
-        return {"kilowatt_hours": None, "power_watts": None, "how": "not measured"}
-    if seconds is None:
-        how = f"not known: {power_watts:g} W are stated and the time is not known"
-        return {"kilowatt_hours": None, "power_watts": power_watts, "how": how}
-    return {
-        "kilowatt_hours": power_watts * seconds / _JOULES_PER_KWH,
-        "power_watts": power_watts,
-        "how": f"estimated: the time of training times a stated power of {power_watts:g} W",
-    }

@@ -125,19 +125,19 @@ def read(content: Mapping[str, Any], embedding_space: str) -> Decisions:
         space = content["measured_on"]["embedding_space"]
         shipped = content["thresholds"].get(content.get("shipped"))
         calibration = content["calibration"] or {}
-        numbers = [
+        threshold, slope, intercept = (
             None if value is None else float(value)
             for value in (
                 (shipped or {}).get("threshold"),
                 calibration.get("slope"),
                 calibration.get("intercept"),
             )
-        ]
+        )
         score = content["score"]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"its decisions are not whole ({error})") from error
     if space != embedding_space:
         raise ValueError(f"its thresholds are of the embedding space {space}")
-    if not all(value is None or math.isfinite(value) for value in numbers):
+    if not all(value is None or math.isfinite(value) for value in (threshold, slope, intercept)):
         raise ValueError("its thresholds or its calibration are no finite numbers")
-    return Decisions(score, *numbers, content)
+    return Decisions(score, threshold, slope, intercept, content)

@@ -4,7 +4,7 @@ Right and wrong pairs weigh the same in all, however many there are of each, so 
 is that of a pair which is right as often as wrong before it is looked at (`PRIOR`).
 """
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,8 @@ _HALVINGS = 60
 _TOLERANCE = 1e-12
 
 
-class Reliability(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Reliability:
     """How often pairs of a probability are right, bin by bin; bins without a pair are left out.
 
     Attributes:

@@ -139,7 +139,8 @@ def _thresholds(
     """Returns thresholds by name, and by name why others are left out."""
     why = why if fitted is None else fitted.lacks()
     if why or fitted is None:
-        found, left_out = {}, dict.fromkeys([*thresholds.POINTS, "calibration"], why)
+        found: dict[str, thresholds.Threshold] = {}
+        left_out = dict.fromkeys([*thresholds.POINTS, "calibration"], why)
     else:
         found, left_out = thresholds.find(fitted, *sampled)
     if taught is not None:
@@ -180,7 +181,7 @@ def _reliability(
         evaluated.score, calibration["slope"], calibration["intercept"]
     )
     bins = logistic.reliability(probability, evaluated.label)
-    details = {RELIABILITY: {name: value.tolist() for name, value in bins._asdict().items()}}
+    details = {RELIABILITY: {name: value.tolist() for name, value in vars(bins).items()}}
     # Resampling adds noise to the gap of every bin, hence to their sum: no interval of that.
     return [
         results.measured(

@@ -145,7 +145,7 @@ def find(
         value = metrics.equal_error(score, label)[1] if far is None else at_far(score, label, far)
         if value is None:
             left_out[name] = (
-                f"more than {100 * far:g} % of the wrong pairs of {trials.split} tie at the "
+                f"more than {100 * (far or 0):g} % of the wrong pairs of {trials.split} tie at the "
                 "highest score"
             )
             continue
@@ -231,7 +231,7 @@ def rates(
     """
     counts = np.ones(len(trials.label), bool) if some is None else some
     accepted = trials.score >= threshold
-    found = []
+    found: list[tuple[float | None, np.ndarray]] = []
     for kind, error in ((counts & ~trials.label, accepted), (counts & trials.label, ~accepted)):
         rows = np.flatnonzero(kind)
         if not len(rows):

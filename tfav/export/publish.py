@@ -95,8 +95,7 @@ def publish(
         vectors["tolerance"] = tolerances.measure(vectors, stage, lite)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(vectors | golden.decided(options.decided)) + "
-",
+            GOLDEN_FILE: json.dumps(vectors | golden.decided(options.decided)) + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
             **describe(found),
         }

@@ -154,7 +154,8 @@ class Model:
           UserError: it scores no pairs, or an item is missing or cannot be read.
         """
         found = self._embedder.score_pairs(self._rows(inputs))
-        probability = self.decisions and self.decisions.probability(found["score"])
+        its = self.decisions
+        probability = its.probability(found["score"]) if its else None
         return Pairs(found["score"], found.get("matched"), probability)
 
     def _vectors(self, given: Embeddings | np.ndarray) -> np.ndarray:

@@ -42,6 +42,8 @@ def _style(number: int) -> dict:
 
 
 def _histogram(axes: "Axes", chart: Chart) -> None:
+    from matplotlib import ticker
+
     edges = np.asarray(chart.edges, float)
     below = np.zeros(len(edges) - 1)
     for number, (name, counts) in enumerate(chart.series.items()):
@@ -51,10 +53,8 @@ def _histogram(axes: "Axes", chart: Chart) -> None:
         )
         below = below + np.asarray(counts)
     axes.set_xscale("log" if chart.logarithmic else "linear")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if chart.logarithmic:
-        from matplotlib import ticker
-
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         if edges[-1] < 100 * edges[0]:
             axes.xaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(2, 0.5)))
@@ -65,11 +65,13 @@ def _histogram(axes: "Axes", chart: Chart) -> None:
 
 
 def _bars(axes: "Axes", chart: Chart) -> None:
+    from matplotlib import ticker
+
     places = np.arange(len(chart.names))
     left = np.zeros(len(places))
     for number, (name, counts) in enumerate(chart.series.items()):
         axes.barh(places, counts, 0.7, left, label=drawing.label(name), **_style(number))
         left = left + np.asarray(counts)
     axes.set_yticks(places, [drawing.label(name, _LONGEST) for name in chart.names], fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.invert_yaxis()

@@ -1,5 +1,6 @@
 """What the doctor says: one finding per question that is asked of a data set."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,7 +36,8 @@ class Chart(NamedTuple):
     counted: str = "rows"
 
 
-class Finding(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Finding:
     """An answer.
 
     Attributes:
@@ -59,7 +61,12 @@ class Finding(NamedTuple):
     def to_json(self, name: str) -> dict[str, Any]:
         """Returns it for JSON, with the name of its row of the table."""
         chart = self.chart and self.chart._asdict()
-        return {"name": name, **self._asdict(), "chart": chart, "rows": [*map(list, self.rows)]}
+        return {
+            "name": name,
+            **dataclasses.asdict(self),
+            "chart": chart,
+            "rows": [*map(list, self.rows)],
+        }
 
 
 def one(
