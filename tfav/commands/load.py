@@ -46,12 +46,18 @@ def embedder(path: str) -> embedders.Embedder:
     """Returns what `load` wraps."""
     path = resolve(path)
     if os.path.exists(os.path.join(path, "config.json")):
-        from tfav.experiment import models  # a `.tflite` does without TensorFlow
+        from tfav.experiment import (
+            measured_decisions,
+            models,
+        )  # a `.tflite` does without TensorFlow
         from tfav.inference import recipe_embedder
 
         run = models.trained(path)
         frames = {
             name: spec.num_frames for name, spec in models.items(run.config).items() if spec.fitted
         }
-        return recipe_embedder.RecipeEmbedder(run.recipe, classes=run.labels, num_frames=frames)
+        decided = measured_decisions.find(path, run.config)
+        return recipe_embedder.RecipeEmbedder(
+            run.recipe, classes=run.labels, num_frames=frames, decided=decided
+        )
     return embedders.load(path)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfav import hearing as hearing_lib
 from tfav import items, registry, tensors
+from tfav.evaluation import decisions as decisions_lib
 from tfav.inference import artefacts
 
 if TYPE_CHECKING:  # who reads a `.tflite` needs no TensorFlow
@@ -24,6 +25,7 @@ class Embedder(Protocol):
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
     threshold: float | None  # score from which a pair is taken for matched
     temperature: float | None  # that InfoNCE has learnt
+    decisions: decisions_lib.Decisions | None  # thresholds and calibration of its pairs
 
     @property
     def items(self) -> Mapping[str, items.ItemSpec]:
