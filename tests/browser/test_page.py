@@ -1,11 +1,14 @@
 """The page in a real headless Chromium: all three systems, no request beyond its origin."""
 
 import base64
+import functools
+import http.server
 import io
 import json
 import os
 import pathlib
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -526,6 +529,32 @@ def test_a_device_that_was_not_allowed_is_told_with_what_to_do(window, address, 
         f"{json.dumps(started)}.includes(document.querySelector('#panel-{kind} .main').textContent)"
     )
     check_quiet(window, url)
+
+
+class Plain(http.server.SimpleHTTPRequestHandler):
+    """Any server of files, that sends no header of ours."""
+
+    def log_message(self, *args):
+        pass
+
+
+def test_any_server_of_files_will_do_below_any_path_on_one_thread(window, toy_site):
+    above, name = os.path.split(toy_site)
+    handler = functools.partial(Plain, directory=above)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as plain:
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        window.open("about:blank")
+        window.events.clear()
+        origin = f"http://localhost:{plain.server_address[1]}/"
+        window.open(f"{origin}{name}/")
+        window.wait(READY)
+        assert not window.run("crossOriginIsolated")
+        assert "on one thread" in text(window, "#facts")
+        window.click("document.querySelector('.chip')")
+        window.wait("document.querySelectorAll('.hit').length === 10")
+        check_quiet(window, origin)
+        window.open("about:blank")
+        plain.shutdown()
 
 
 def test_the_server_isolates_the_page_so_that_it_runs_on_several_threads(window, address, toy_site):

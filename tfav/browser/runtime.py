@@ -75,12 +75,12 @@ def loaded_bytes(runtime: Runtime) -> int:
 
 def sizes(runtime: Runtime) -> str:
     """Returns in words how much a visitor loads."""
-    whole = sum(map(len, runtime.files.values()))
+    whole = sum(map(len, runtime.files.values())) / 1e6
     one = [runtime.files[name] for name in _each(_BUILDS[:1])]
-    packed = sum(len(gzip.compress(code, _GZIP_LEVEL)) for code in one)
+    packed = sum(len(gzip.compress(code, _GZIP_LEVEL)) for code in one) / 1e6
     return (
-        f"LiteRT.js {runtime.version}: {whole / 1e6:.0f} MB in three builds, of which a visitor "
-        f"loads one, {loaded_bytes(runtime) / 1e6:.1f} MB, or {packed / 1e6:.1f} MB where the server "
+        f"LiteRT.js {runtime.version}: {whole:.0f} MB in three builds, of which a visitor loads "
+        f"one, {loaded_bytes(runtime) / 1e6:.1f} MB, or {packed:.1f} MB where the server "
         "compresses with gzip"
     )
 
