@@ -187,37 +187,37 @@ def test_a_voice_of_the_gallery_finds_the_faces_that_python_finds(window, addres
     stored = np.fromfile(pathlib.Path(toy_site, side["vectors"]), "<f4").reshape(-1, side["size"])
     order = np.argsort(-(stored @ voice[0]), kind="stable")[:10]
     assert hits(window) == [side["labels"][place] for place in order]
-    best = window.run("document.querySelector('.hit .score').textContent")
-    assert best == f"{(stored @ voice[0]).max():.2f}"
-    assert f"The nearest face is {side['labels'][order[0]]}." in text(window, ".verdict")
-    assert "it is no probability" in text(window, ".answers .small")
     window.wait(
         "[...document.querySelectorAll('.hit img')].every(i => i.complete && i.naturalWidth)"
     )
     check_quiet(window, url)
 
 
+def changed(toy_site, tmp_path, **fields) -> str:
+    """Returns a copy of the toy's site with other facts."""
+    shutil.copytree(toy_site, tmp_path / "site", ignore=shutil.ignore_patterns("runtime"))
+    (tmp_path / "site" / "runtime").symlink_to(f"{toy_site}/runtime")
+    path = tmp_path / "site" / "site.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")
+    return str(tmp_path / "site")
+
+
+def asked(window, address, folder) -> tuple[list[str], list[float]]:
+    """Returns the text of the hits of the gallery's first voice, and their cosines."""
+    open_page(window, address, folder)
+    body = "return app.galleries.image.nearest(app.galleries.audio.vector(0)).map(h => h.cosine)"
+    cosine = window.run(script(body))
+    window.click("document.querySelector('[id=panel-audio-image] .chip')")
+    window.wait("document.querySelectorAll('.hit').length === 10")
+    return window.run("[...document.querySelectorAll('.hit')].map(e => e.textContent)"), cosine
+
+
 def test_a_calibrated_export_answers_probabilities_and_not_sure(
     window, address, toy_site, tmp_path
 ):
-    skip = shutil.ignore_patterns("runtime")
-    shutil.copytree(toy_site, tmp_path / "site", ignore=skip)
-    (tmp_path / "site" / "runtime").symlink_to(f"{toy_site}/runtime")
-    path = tmp_path / "site" / "site.json"
-    about = json.loads(path.read_text("utf-8"))
-    about["decisions"] = {"score": "cosine", "threshold": 0.6, "slope": 10.0, "intercept": -5.0}
-    path.write_text(json.dumps(about), "utf-8")
-    open_page(window, address, str(tmp_path / "site"))
-    cosine = window.run(
-        script(
-            """const its = app.galleries, probe = its.audio.vector(0);
-            return its.image.nearest(probe).map(hit => hit.cosine)"""
-        )
-    )
+    decisions = {"score": "cosine", "threshold": 0.6, "slope": 10.0, "intercept": -5.0}
+    told, cosine = asked(window, address, changed(toy_site, tmp_path, decisions=decisions))
     assert cosine[0] > 0.6 > cosine[-1]  # or this test tries one side alone
-    window.click("document.querySelector('[id=panel-audio-image] .chip')")
-    window.wait("document.querySelectorAll('.hit').length === 10")
-    told = window.run("[...document.querySelectorAll('.hit')].map(e => e.textContent)")
     for text_of, value in zip(told, cosine):
         probability = 100 / (1 + np.exp(5 - 10 * value))
         shown = f"{probability:.1f}" if probability < 9.95 else f"{probability:.0f}"
@@ -225,6 +225,32 @@ def test_a_calibrated_export_answers_probabilities_and_not_sure(
         assert ("not sure" in text_of) == (value < 0.6)
     assert "with a probability of" in text(window, ".verdict")
     assert "calibrated probability" in text(window, ".answers .small")
+
+
+def test_below_the_threshold_the_whole_answer_is_not_sure(window, address, toy_site, tmp_path):
+    decisions = {"score": "cosine", "threshold": 0.999, "slope": None, "intercept": None}
+    told, cosine = asked(window, address, changed(toy_site, tmp_path, decisions=decisions))
+    assert text(window, ".verdict").startswith("Not sure: no face of the gallery is close enough.")
+    assert all(
+        "not sure" in text_of and f"{value:.2f}" in text_of for text_of, value in zip(told, cosine)
+    )
+
+
+@pytest.mark.parametrize("decisions", [None, {"score": "score", "threshold": 9, "slope": 1.0}])
+def test_without_a_calibration_of_cosines_the_page_shows_them_and_says_so(
+    window, address, toy_site, tmp_path, decisions
+):
+    told, cosine = asked(window, address, changed(toy_site, tmp_path, decisions=decisions))
+    for text_of, value in zip(told, cosine):
+        assert f"{value:.2f}" in text_of and "not sure" not in text_of
+    assert "it is no probability" in text(window, ".answers .small")
+
+
+def test_the_toy_ships_with_its_calibration(toy_site):
+    about = json.loads(pathlib.Path(toy_site, "site.json").read_text("utf-8"))
+    its = tfav.load("toy").decisions
+    expected = {"score": "cosine", "threshold": its.threshold, "slope": its.slope}
+    assert about["decisions"] == {**expected, "intercept": its.intercept}
 
 
 def test_the_microphone_is_recorded_seen_and_heard(window, address, toy_site, spoken):
