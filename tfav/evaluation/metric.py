@@ -18,6 +18,7 @@ class Metric(NamedTuple):
       lower_is_better: whether less of it is better.
       short: its name within a sentence; empty: the name.
       definition: sentences that say what it is; empty where the name says it.
+      neutral: whether neither more nor less of it is better.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Metric(NamedTuple):
     lower_is_better: bool = False
     short: str = ""
     definition: str = ""
+    neutral: bool = False
 
     @property
     def scale(self) -> float:
@@ -35,8 +37,8 @@ class Metric(NamedTuple):
 
     @property
     def better(self) -> int:
-        """1 where more of it is better, -1 where less is."""
-        return -1 if self.lower_is_better else 1
+        """1 where more of it is better, -1 where less is, 0 where neither is."""
+        return 0 if self.neutral else -1 if self.lower_is_better else 1
 
     @property
     def word(self) -> str:
