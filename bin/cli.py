@@ -149,16 +149,17 @@ def _parse(argv: list[str]) -> list[str]:
         ) from error
 
 
-# What Python says of a word that is no number, and what a user is told.
-_NO_NUMBER = {
+# What Python and absl say of a word that is no such value, and what a user is told.
+_NO_VALUE = {
     r"invalid literal for int\(\) with base 10: .*": "give a whole number",
     r"could not convert string to float: .*": "give a number",
+    r"\('Non-boolean argument to boolean flag', .*\)": "give true or false",
 }
 
 
 def _plain(text: str) -> str:
     """Returns what a flag's error says, without the names of Python's functions."""
-    for pattern, words in _NO_NUMBER.items():
+    for pattern, words in _NO_VALUE.items():
         text = re.sub(pattern, words, text)
     return text
 
