@@ -182,10 +182,10 @@ def _check_values() -> None:
 
 
 def _show_help_of(module: str) -> None:
-    """Lets `--help` of a console script, whose main module is pip's, show our own flags."""
+    """Lets `--help` of a console script, whose main module is pip's, show all flags of a binary."""
     if module != "__main__":
         sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
-        for flag in flags.FLAGS.get_flags_for_module(module):
+        for flag in flags.FLAGS.get_key_flags_for_module(module):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
