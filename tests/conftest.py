@@ -35,6 +35,7 @@ LONGEST = (
     "test_classify.py",
     "test_localize.py",
     "test_model.py",
+    "test_page.py",
     "test_hearing.py",
     "test_encoder_formats.py",
 )
