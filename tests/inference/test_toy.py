@@ -13,6 +13,7 @@ import tfav
 from tfav import registry
 from tfav.commands import load
 from tfav.export.parity import golden
+from tfav.inference import embedders
 
 ROOT = pathlib.Path(tfav.__file__).parent.parent
 FOLDER = ROOT / "tfav" / "toy"
@@ -68,6 +69,22 @@ def test_files_of_two_exports_in_one_folder_are_refused(tmp_path, published):
         target.write_bytes(pathlib.Path(source).read_bytes())
     with pytest.raises(registry.UserError, match="is of the embedding space"):
         tfav.load(tmp_path)
+
+
+def test_a_folder_of_tflite_files_answers_as_each_of_them_does(tmp_path, classified, rows):
+    for path in pathlib.Path(classified.directory).glob("*.tflite"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    model = embedders.load(str(tmp_path))
+    assert set(model.files) == {"audio", "image", "flow", "classifier"}
+    assert model.files["audio"].endswith("audio_float32.tflite")  # the most exact
+    batch: dict[str, np.ndarray] = {}
+    for modality, spec in model.items.items():
+        batch |= spec.stack(modality, [row[modality][:8_000] for _, row in rows])
+    alone = embedders.load(f"{classified.directory}/classifier_float32.tflite")
+    for name, value in alone.classify(batch).items():
+        np.testing.assert_array_equal(model.classify(batch)[name], value)
+    with pytest.raises(registry.UserError, match="holds no localize_....tflite, but audio, cl"):
+        model.localize(batch)
 
 
 def test_the_toy_is_marked_as_one_and_ships_in_wheel_and_sdist():
