@@ -456,6 +456,8 @@ def test_a_screen_reader_finds_names_for_everything(window, address, toy_site):
     roles = {node.get("role", {}).get("value") for node in nodes}
     assert {"banner", "main", "contentinfo", "tablist", "tab", "status"} <= roles
     assert window.run("document.querySelector('.verdict').getAttribute('role')") == "status"
+    levels = window.run("[...document.querySelectorAll('h1,h2,h3')].map(e => Number(e.tagName[1]))")
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
 
 
 @pytest.mark.parametrize("kind", ["toy_site", "class_site", "scene_site"])
