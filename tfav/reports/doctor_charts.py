@@ -10,6 +10,7 @@ from tfav.reports import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 _HATCHES = ("", "///", "xxx", "---")  # dots would make a drawing ten times as large
 _LONGEST = 40  # characters of the name of a bar
@@ -29,6 +30,13 @@ def draw(chart: Chart) -> "Figure":
     if len(chart.series) > 1 or chart.mark is not None:
         drawn.legend(loc="outside upper right", ncols=8, fontsize=8, frameon=False)
     return drawn
+
+
+def _whole() -> "MaxNLocator":
+    """Returns what sets ticks at whole numbers: bars count."""
+    from matplotlib import ticker
+
+    return ticker.MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
 
 
 def _style(number: int) -> dict:
@@ -51,7 +59,7 @@ def _histogram(axes: "Axes", chart: Chart) -> None:
         )
         below = below + np.asarray(counts)
     axes.set_xscale("log" if chart.logarithmic else "linear")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(_whole())
     if chart.logarithmic:
         from matplotlib import ticker
 
@@ -71,5 +79,5 @@ def _bars(axes: "Axes", chart: Chart) -> None:
         axes.barh(places, counts, 0.7, left, label=drawing.label(name), **_style(number))
         left = left + np.asarray(counts)
     axes.set_yticks(places, [drawing.label(name, _LONGEST) for name in chart.names], fontsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(_whole())
     axes.invert_yaxis()

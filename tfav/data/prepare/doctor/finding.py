@@ -43,7 +43,7 @@ class Finding(NamedTuple):
       title: what it is about, in a few words.
       found: what was found, in whole sentences.
       advice: what to do about it, in a whole sentence; empty where nothing is to be done.
-      count: rows, identities or files that it concerns.
+      num_found: rows, identities or files that it concerns.
       rows: some of them, worst first: name, and what of it.
       chart: a drawing, if one helps.
     """
@@ -52,7 +52,7 @@ class Finding(NamedTuple):
     title: str
     found: str
     advice: str = ""
-    count: int = 0
+    num_found: int = 0
     rows: Sequence[tuple[str, str]] = ()
     chart: Chart | None = None
 
@@ -80,7 +80,7 @@ def one(
         return Finding(GOOD, title, otherwise, chart=more.get("chart"))
     unit = unit.removesuffix("s") if count == 1 and not unit.startswith("of ") else unit
     return Finding(
-        **{"level": MISLEADS, "count": count, **more},
+        **{"level": MISLEADS, "num_found": count, **more},
         title=title,
         found=f"{count} {unit}{'' if found.startswith(':') else ' '}{found}",
         advice=advice,

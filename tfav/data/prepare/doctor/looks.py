@@ -7,6 +7,7 @@ for them. Of a row with several frames the middle one is looked at.
 import hashlib
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -129,5 +130,5 @@ def sharpness(grey: np.ndarray) -> float:
     return float(np.var(around - 4 * inner))
 
 
-def _digest(content: bytes | np.ndarray) -> int:
+def _digest(content: Any) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

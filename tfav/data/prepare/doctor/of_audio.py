@@ -83,7 +83,7 @@ def rates(evidence: Evidence) -> Finding | None:
         else "Nothing is to be done where all clips to come are like that; a model trained on them "
         "will not know what lies above.",
         len(low),
-        evidence.named(low, (evidence.formats[k] for k in low)),
+        evidence.named(low, (evidence.formats[int(k)] for k in low)),
         chart,
     )
 
