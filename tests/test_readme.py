@@ -1,4 +1,4 @@
-"""What the README and exports/README.md tell a reader to type works, in order, in one folder.
+"""What README, exports/README.md and docs/ tell a reader to type works, in order, in one folder.
 
 Every ```bash and ```python block runs, but for those that begin with `# not run:`, with `make` or
 with `git clone`; of these, targets, flags and config fields are checked. The folder holds what the
@@ -7,6 +7,7 @@ README says a reader has: `bin/`, `configs/`, and `mine.csv` with its audio and 
 
 import configparser
 import csv
+import functools
 import importlib.util
 import os
 import pathlib
@@ -26,15 +27,9 @@ from tfav import config
 
 ROOT = pathlib.Path(__file__).parent.parent
 BIN = os.path.dirname(sys.executable)  # of the environment: not resolved
-COMMANDS = (
-    "README.md",
-    "exports/README.md",
-    "docs/training.md",
-    "docs/datasets.md",
-    "docs/doctor.md",
-)
-PAGES = sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))
-LINKING = dict.fromkeys((*COMMANDS, "CONTRIBUTING.md", *PAGES))
+DOCS = tuple(sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")))
+COMMANDS = ("README.md", "exports/README.md", *DOCS)
+LINKING = (*COMMANDS, "CONTRIBUTING.md", "SECURITY.md", "samples/README.md")
 
 
 class Block(NamedTuple):
@@ -44,7 +39,8 @@ class Block(NamedTuple):
 
     @property
     def runs(self) -> bool:
-        return not self.code.startswith(("# not run:", "make", "git clone"))
+        # What begins with the mark of an inclusion is a file, which has a test of its own.
+        return not self.code.startswith(("# not run:", "make", "git clone", "--8<--"))
 
 
 def _blocks() -> list[Block]:
@@ -137,6 +133,14 @@ def test_every_make_target_exists():
         assert done.returncode == 0, done.stderr
 
 
+@functools.cache
+def _help(command: str) -> str:
+    """What a command says of its flags."""
+    full = "--help" if command == "tfav-client" else "--helpfull"
+    path = os.path.join(BIN, command)
+    return subprocess.run([path, full], capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize(
     "block",
     [b for b in BLOCKS if not b.runs and b.language == "bash"],
@@ -147,9 +151,7 @@ def test_every_flag_of_a_block_that_is_not_run_exists(block):
     for words in _commands(block):
         if not words[0].startswith("tfav-"):
             continue
-        command = os.path.join(BIN, words[0])
-        full = "--help" if words[0] == "tfav-client" else "--helpfull"
-        known = subprocess.run([command, full], capture_output=True, text=True).stdout
+        known = _help(words[0])
         for word in words[1:]:
             if words[0] == "tfav-client" and not word.startswith("-"):
                 continue  # what it is to do, and files

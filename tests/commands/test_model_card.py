@@ -42,6 +42,7 @@ def test_a_card_says_licence_origin_data_training_and_limits(tmp_path):
     assert "60 steps of 8 examples, 20 steps in the log; weights of step not known" in text
     assert "| train | 32 | 8 |" in text and "audio.tflite: float32, 12 kB" in text
     assert "Not evaluated: run tfav-eval" in text and told["figures"] is None
+    assert "None: this model holds no calibration" in text and told["decisions"] is None
     assert "biometric data" in told["limits"][0] and told["limits"][0] in text
 
 

@@ -41,6 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(tflite, "write", write)
     monkeypatch.setattr(publish.deployment, "finish", lambda *_: None)
     monkeypatch.setattr(publish.certificate, "_on_phone", lambda *_: {})
+    monkeypatch.setattr(publish.tolerances, "measure", lambda *_: {})
     monkeypatch.setattr(tflite_embedder, "TFLiteEmbedder", lambda path: None)
     monkeypatch.setattr(publish.certificate.conversion, "describe", lambda content: {})
     speed = {"milliseconds": {}}

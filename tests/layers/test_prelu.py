@@ -36,3 +36,27 @@ def test_prelu_in_training_is_kerass_with_its_gradients(dtype):
     for found, expected, outside in zip(*results):
         np.testing.assert_allclose(found, expected, atol=1e-6 if dtype == "float32" else 1e-13)
         np.testing.assert_allclose(outside, expected, atol=1e-6 if dtype == "float32" else 1e-13)
+
+
+@pytest.mark.parametrize("eight_bits", [False, True])
+def test_prelu_is_one_op_of_a_tflite_file(eight_bits):
+    prelus = prelu.PReLU()
+    prelus.build((1, 4, 4, 2))
+    convolution = keras.layers.Conv2D(2, 3)
+    convolution.build((1, 6, 6, 2))
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 6, 6, 2))])
+    def network(x):
+        return prelus(convolution(x))
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [network.get_concrete_function()], tf.Module()
+    )
+    if eight_bits:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([normal(1, 6, 6, 2, seed=i)] for i in range(4))
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    found = {op["op_name"] for op in interpreter._get_ops_details()} - {"DELEGATE"}
+    around = {"QUANTIZE", "DEQUANTIZE"} if eight_bits else set()
+    assert found == {"CONV_2D", "PRELU"} | around

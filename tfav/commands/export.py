@@ -12,8 +12,8 @@ from tfav import registry
 from tfav.commands import destinations, model_card
 from tfav.commands.protocols import by_pairs
 from tfav.data import shards
-from tfav.evaluation import correspondence, metrics
-from tfav.experiment import models, provenance, samples
+from tfav.evaluation import correspondence, decisions, metrics
+from tfav.experiment import measured_decisions, models, provenance, samples
 from tfav.export import publish
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.options import ExportOptions, Inputs
@@ -50,12 +50,15 @@ def export(
     c, recipe, _, labels = models.trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
     classifies, joint = outputs.classifies(recipe), outputs.joint(recipe)
+    known = measured_decisions.find(workdir, c)
+    decided = decisions.read(known, outputs.embedding_space(recipe)) if known else None
     options = ExportOptions(
         **{"audio_seconds": c.export.audio_seconds, "min_cosine": c.export.min_cosine, **wanted},
         on_phone=_in_form(c, recipe, len(labels), frontend),
         num_frames={name: spec.num_frames for name, spec in models.items(c).items() if spec.fitted},
         classes=labels if classifies else (),
-        threshold=_threshold(c, recipe, index),
+        threshold=_threshold(c, recipe, index, decided),
+        decided=decided,
         about={
             "license": license_text or "not stated",
             "origin": provenance.origin(c, workdir, index),
@@ -85,15 +88,21 @@ def export(
 
 
 def _threshold(
-    c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+    c: ml_collections.ConfigDict,
+    recipe: base.Recipe,
+    index: shards.Index,
+    decided: decisions.Decisions | None,
 ) -> float | None:
     """Returns the score from which an export takes a pair for matched; None where it takes none.
 
-    What the recipe was taught; else the score at which as large a share of matched pairs of `val`
-    (or else of the training split) is refused as of mismatched ones is accepted.
+    What the recipe was taught; else what its evaluation has measured; else the score at which as
+    large a share of matched pairs of `val` (or else of the training split) is refused as of
+    mismatched ones is accepted.
     """
     if not outputs.scores_pairs(recipe) or outputs.decision(recipe) is not None:
         return outputs.decision(recipe)
+    if decided and decided.threshold is not None:
+        return decided.threshold
     for split in ("val", c.data.train_split):
         if split in index.info["splits"]:
             part = index.select(split)

@@ -1,20 +1,20 @@
 """The model card that lies beside an export's artefacts, as Markdown and as JSON."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
 from tfav import scalars
+from tfav.commands import energy
 from tfav.data import shards
-from tfav.experiment import evaluations
-from tfav.training import pace, writer
+from tfav.evaluation import decisions, pair_calibration, pair_errors
+from tfav.experiment import evaluations, measured_decisions
+from tfav.training import pace
 
 FILES = ("model_card.md", "model_card.json")
 
-_JOULES_PER_KWH = 3.6e6
 _LIMITS = (
     "Voices and faces are biometric data: not for identifying, tracking or judging people, nor for "
     "decisions about them; ask people for their consent.",
@@ -54,7 +54,7 @@ def facts(
     """Returns what the card says; see `texts`. What is not known is None, and said to be so."""
     origin, found = certificate["origin"], evaluations.own(workdir)
     weights = (found.about.get("weights") if found else None) or {}
-    seconds = _seconds(workdir)
+    seconds = energy.trained_seconds(workdir)
     return {
         "recipe": origin["recipe"],
         "encoders": origin["encoders"],
@@ -71,9 +71,15 @@ def facts(
             "logged_steps": _logged(workdir),
             "seconds": None if seconds is None else round(seconds, 1),
         },
-        "energy": _energy(seconds, power_watts),
+        "energy": energy.estimate(seconds, power_watts),
         "data": {**origin["data"], "splits": _splits(index)},
         "figures": [result.to_json() for result in found.results] if found else None,
+        "decisions": certificate.get("decisions"),
+        "errors": [
+            {name: value for name, value in result.to_json().items() if name != "notes"}
+            for result in measured_decisions.results(workdir, c)
+            if result.metric in pair_errors.METRICS
+        ],
         "limits": list(_LIMITS),
         "artefacts": {
             name: {"precision": its["precision"], "bytes": its["bytes"]}
@@ -117,6 +123,10 @@ def text(card: Mapping[str, Any]) -> str:
         "",
         *_table(card["figures"]),
         "",
+        "## Decisions",
+        "",
+        *_decisions(card["decisions"], card["errors"]),
+        "",
         "## Limits",
         "",
         *(f"- {limit}" for limit in card["limits"]),
@@ -135,20 +145,76 @@ def _table(figures: Sequence[Mapping[str, Any]] | None) -> list[str]:
     if not figures:
         return ["Not evaluated: run tfav-eval on the workdir and export again."]
     lines = [
-        "With 95 % bootstrap intervals; a threshold is the score at which both kinds of error are "
-        "equal.",
+        "With 95 % bootstrap intervals; the threshold of an EER is the score at which both kinds "
+        "of error are equal.",
         "",
         "| protocol | stratum | direction | figure | value | interval | chance | threshold |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in figures:
-        low, high = one.get("low"), one.get("high")
-        interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        if one["metric"] in {metric.key for metric in pair_errors.METRICS}:
+            continue  # below, by threshold
         ends = [_number(one.get(name)) for name in ("chance", "threshold")]
         among = f" 1:{one['n']}" if one.get("n") else ""
         cells = [one["protocol"] + among, one["stratum"], one["direction"], one["metric"]]
-        lines.append("| " + " | ".join([*cells, _number(one["value"]), interval, *ends]) + " |")
+        lines.append(
+            "| " + " | ".join([*cells, _number(one["value"]), _interval(one), *ends]) + " |"
+        )
     return lines
+
+
+def _decisions(found: Mapping[str, Any] | None, errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not found:
+        return [f"None: {decisions.MISSING}."]
+    on, lines = found["measured_on"], []
+    if on["fitted"] and found["shipped"]:
+        lines.append(
+            f"Fitted on {_pairs(on['fitted'])} and evaluated on {_pairs(on['evaluated'])}; a pair "
+            f"is taken for matched from the {pair_calibration.called(found['shipped'])} on, and "
+            f'below it the answer is "{decisions.NOT_SURE}".'
+        )
+    if found["calibration"]:
+        its = found["calibration"]
+        sign = "-" if its["intercept"] < 0 else "+"
+        lines += [
+            "",
+            f"The probability that a pair is right is 1 / (1 + exp(-({its['slope']:.4g} s {sign} "
+            f"{abs(its['intercept']):.4g}))) of its {found['score']} s, where a share of "
+            f"{its['prior']:g} of the pairs is right.",
+        ]
+    left_out = [
+        f"- No {pair_calibration.called(name)}: {why}." for name, why in found["left_out"].items()
+    ]
+    lines += ["", *left_out] if left_out else []
+    if errors:
+        lines += [
+            "",
+            "| threshold or group | score from | FAR | interval | wrong pairs | FRR | interval "
+            "| right pairs |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+    for name in dict.fromkeys(one["direction"] for one in errors):
+        of_row = {one["metric"]: one for one in errors if one["direction"] == name}
+        cells = [name, _number(next(iter(of_row.values())).get("threshold"))]
+        for metric in pair_errors.METRICS:
+            one = of_row.get(metric.key)
+            cells += (
+                [_number(one["value"]), _interval(one), str(one["num_trials"])] if one else [""] * 3
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _pairs(of: Mapping[str, Any]) -> str:
+    return (
+        f"{of['num_right']:,} right and {of['num_wrong']:,} wrong pairs of "
+        f"{of['num_identities']:,} identities of the split {of['split']}"
+    )
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    low, high = one.get("low"), one.get("high")
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _number(value: float | None) -> str:
@@ -170,25 +236,3 @@ def _logged(workdir: str) -> int | None:
     """Returns the last step of the run's log; None without one."""
     steps = [line.scalars["step"] for line in scalars.lines(workdir) if line.scalars]
     return int(max(steps)) if steps else None
-
-
-def _seconds(workdir: str) -> float | None:
-    """Returns how long a run and its first phase have trained; None where that is not known."""
-    first = os.path.join(workdir, "first_phase")
-    phases = [workdir, *([first] if os.path.isdir(first) else [])]
-    found = [writer.spent_seconds(phase) for phase in phases]
-    return None if None in found else sum(filter(None, found))
-
-
-def _energy(seconds: float | None, power_watts: float) -> dict[str, Any]:
-    """Returns the energy of a training in kWh, or None, and how it was found."""
-    if not power_watts:
-        return {"kilowatt_hours": None, "power_watts": None, "how": "not measured"}
-    if seconds is None:
-        how = f"not known: {power_watts:g} W are stated and the time is not known"
-        return {"kilowatt_hours": None, "power_watts": power_watts, "how": how}
-    return {
-        "kilowatt_hours": power_watts * seconds / _JOULES_PER_KWH,
-        "power_watts": power_watts,
-        "how": f"estimated: the time of training times a stated power of {power_watts:g} W",
-    }

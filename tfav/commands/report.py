@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfav import files, folders, registry, scalars
 from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
+    decided,
     page_kind,
     page_of_classes,
     page_of_figures,
@@ -127,6 +128,7 @@ def make_report(
         max_megabytes,
         media,
         _learning(workdir),
+        decided.find(context, request),
     )
     text = kind.build(context, content, request, frame)
     if not media and _MEDIA.search(text):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from tfav import files, registry, states, tensors
+from tfav.evaluation import decisions
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
-from tfav.export.parity import certificate, gates, golden, reference
+from tfav.export.parity import certificate, gates, golden, reference, tolerances
 from tfav.export.serving import deployment, fresh_process, saved_model
 from tfav.inference import artefacts as artefacts_lib
 from tfav.recipes import recipe as base
@@ -55,7 +56,8 @@ def publish(
       ValueError: an artefact that is not whole, or classes that are not the recipe's.
     """
     options.check(recipe.hearing)
-    servable = servable_lib.Servable(recipe, options.num_frames, options.classes, options.threshold)
+    stated = options.num_frames, options.classes, options.threshold, options.decided
+    servable = servable_lib.Servable(recipe, *stated)
     items = _checked(servable, inputs)
     number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
@@ -66,9 +68,7 @@ def publish(
         deployment.finish(servable, model, name)
         on_phone = servable
         if options.on_phone:
-            on_phone = servable_lib.Servable(
-                options.on_phone, options.num_frames, options.classes, options.threshold
-            )
+            on_phone = servable_lib.Servable(options.on_phone, *stated)
         lite = tflite.write(
             on_phone,
             stage,
@@ -86,13 +86,16 @@ def publish(
             "min_cosine_int8": options.min_cosine_int8,
             "classes": list(servable.classes),
             "threshold": servable.threshold,
+            **decisions.stored(options.decided),
             **options.about,
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
         gates.check(found, options)
+        vectors = golden.vectors(recipe, options.num_frames)
+        vectors["tolerance"] = tolerances.measure(vectors, stage, lite)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(golden.vectors(recipe, options.num_frames)) + "\n",
+            GOLDEN_FILE: json.dumps(vectors | golden.decided(options.decided)) + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
             **describe(found),
         }

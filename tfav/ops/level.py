@@ -53,7 +53,8 @@ def without_silence(
     order = tf.math.top_k(kept * count - tf.range(count), count).indices
     kept_samples = tf.reduce_sum(kept * inside, axis=1)
     joined = tf.gather(blocks, order, axis=1, batch_dims=1)
-    joined = tf.reshape(joined, tf.stack([-1, count * SILENCE_STEP_SAMPLES]))[:, :length]
+    joined = tf.reshape(joined, tf.stack([-1, count * SILENCE_STEP_SAMPLES]))
+    joined = signal.head(joined, length)
     joined.set_shape(waveform.shape)
     return signal.zero_pad(joined, 0, kept_samples), kept_samples
 

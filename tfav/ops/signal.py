@@ -156,7 +156,12 @@ def countdown(first: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     rows = tf.range((length + _ROW - 1) // _ROW) * _ROW
     begin = tf.expand_dims(first, 1) - rows
     found = tf.expand_dims(begin, 2) - tf.range(_ROW)
-    return tf.reshape(found, [tf.shape(first)[0], tf.size(rows) * _ROW])[:, :length]
+    return head(tf.reshape(found, [tf.shape(first)[0], tf.size(rows) * _ROW]), length)
+
+
+def head(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """Returns the first `length` <= T of each row [B, T]; LiteRT copies `[:, :length]` slowly."""
+    return tf.slice(samples, [0, 0], tf.stack([-1, length]))
 
 
 def zero_pad(
@@ -195,7 +200,8 @@ def pre_emphasize(
     # Before the first sample stands the second, or the first of a clip that has no second.
     index = tf.broadcast_to(tf.minimum(1, length - 1), tf.shape(waveform)[:1])
     before = tf.gather(waveform, tf.expand_dims(index, 1), axis=1, batch_dims=1)
-    return waveform - coefficient * tf.concat([before, waveform[:, :-1]], axis=1)
+    shifted = head(waveform, tf.shape(waveform)[1] - 1)
+    return waveform - coefficient * tf.concat([before, shifted], axis=1)
 
 
 def power_stft(
@@ -235,7 +241,7 @@ def power_conv(padded: tf.Tensor, dft: np.ndarray, frame_step_samples: int) -> t
     frame_length = dft.shape[0]
     cell = math.gcd(frame_length, frame_step_samples)
     num_cells = tf.shape(padded)[1] // cell
-    cells = tf.reshape(padded[:, : num_cells * cell], tf.stack([-1, num_cells, cell]))
+    cells = tf.reshape(head(padded, num_cells * cell), tf.stack([-1, num_cells, cell]))
     kernel = tf.constant(dft.reshape(frame_length // cell, cell, -1), padded.dtype)
     parts = tf.nn.conv1d(cells, kernel, stride=frame_step_samples // cell, padding="VALID")
     real, imaginary = tf.split(parts, 2, axis=2)

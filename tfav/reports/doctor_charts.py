@@ -10,7 +10,6 @@ from tfav.reports import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
 _HATCHES = ("", "///", "xxx", "---")  # dots would make a drawing ten times as large
 _LONGEST = 40  # characters of the name of a bar
@@ -32,13 +31,6 @@ def draw(chart: Chart) -> "Figure":
     return drawn
 
 
-def _whole() -> "MaxNLocator":
-    """Returns what sets ticks at whole numbers: bars count."""
-    from matplotlib import ticker
-
-    return ticker.MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True)
-
-
 def _style(number: int) -> dict:
     return {
         "color": f"C{number % 10}",
@@ -50,6 +42,8 @@ def _style(number: int) -> dict:
 
 
 def _histogram(axes: "Axes", chart: Chart) -> None:
+    from matplotlib import ticker
+
     edges = np.asarray(chart.edges, float)
     below = np.zeros(len(edges) - 1)
     for number, (name, counts) in enumerate(chart.series.items()):
@@ -59,10 +53,8 @@ def _histogram(axes: "Axes", chart: Chart) -> None:
         )
         below = below + np.asarray(counts)
     axes.set_xscale("log" if chart.logarithmic else "linear")
-    axes.yaxis.set_major_locator(_whole())
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if chart.logarithmic:
-        from matplotlib import ticker
-
         axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         if edges[-1] < 100 * edges[0]:
             axes.xaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(2, 0.5)))
@@ -73,11 +65,13 @@ def _histogram(axes: "Axes", chart: Chart) -> None:
 
 
 def _bars(axes: "Axes", chart: Chart) -> None:
+    from matplotlib import ticker
+
     places = np.arange(len(chart.names))
     left = np.zeros(len(places))
     for number, (name, counts) in enumerate(chart.series.items()):
         axes.barh(places, counts, 0.7, left, label=drawing.label(name), **_style(number))
         left = left + np.asarray(counts)
     axes.set_yticks(places, [drawing.label(name, _LONGEST) for name in chart.names], fontsize=8)
-    axes.xaxis.set_major_locator(_whole())
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.invert_yaxis()

@@ -97,7 +97,7 @@ def _shown(name: str, finding: Finding) -> Shown:
         _short(finding.found, 4 * _LONGEST),
         finding.advice,
         rows,
-        max(0, finding.num_found - len(rows)),
+        max(0, finding.count - len(rows)),
         finding.chart and _cell(finding.title, finding.chart),
     )
 

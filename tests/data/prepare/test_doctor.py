@@ -326,7 +326,7 @@ def test_what_is_wrong_is_found_named_and_told_what_to_do(name, tmp_path):
     files = Files(tmp_path)
     spoil(files)
     its = found(files.rows, tmp_path, labels)[name]
-    assert (its.level, its.num_found) == (level, count), its
+    assert (its.level, its.count) == (level, count), its
     assert its.advice.endswith(".") and its.advice[0].isupper()
     names = [row for row, _ in its.rows]
     assert first is None or first in names, names
@@ -344,7 +344,7 @@ def test_items_of_lists_that_stand_for_no_row_stop(tmp_path):
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "match_v2f_2_test.txt").write_text("v6 f6 f7\nv7 f7 gone\n")
     its = found(Files(tmp_path).rows, tmp_path, lists=str(tmp_path / "lists"))["list_items"]
-    assert (its.level, its.num_found, its.rows) == ("stops", 1, [("gone", "in no row")])
+    assert (its.level, its.count, its.rows) == ("stops", 1, [("gone", "in no row")])
 
 
 # The check ----------------------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def test_a_finding_of_ones_own_is_a_function_by_its_path(tmp_path):
     settings = Settings(output=str(tmp_path / "out" / "set"))
     checked = check_data.check(Files(tmp_path).rows, settings, [path])
     (its,) = (one for one in checked.report["findings"] if one["name"] == path)
-    assert (its["num_found"], its["found"]) == (16, "16 of 16 clips: no room is known.")
+    assert (its["count"], its["found"]) == (16, "16 of 16 clips: no room is known.")
     assert "Fill the column room" in (tmp_path / "out" / "set-check.html").read_text("utf-8")
     for wrong, words in (
         ("nowhere.at_all", "cannot be imported"),

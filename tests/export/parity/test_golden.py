@@ -143,6 +143,40 @@ def twin(audio_vectors):
     return log_mel
 
 
+def test_the_description_alone_makes_the_fitted_squares(vectors):
+    """Weight by weight, in float64; a sum that lies between two numbers may round either way."""
+    size = 32
+    shapes = [vector["shape"] for vector in vectors["image"]["fit"]]
+    # One that shrinks 67 / 32 times, one that grows, and 66 / 4 = 16.5 columns, rounded to 16.
+    assert shapes == [[37, 67, 3], [17, 11, 3], [128, 66, 3]]
+    for vector in vectors["image"]["fit"]:
+        height, width, _ = vector["shape"]
+        pixels = np.array(
+            [
+                [[(x * y // 4 + 5 * x * c + 3 * y) % 256 for c in (1, 2, 3)] for x in range(width)]
+                for y in range(height)
+            ]
+        )
+        scale = size / max(height, width)
+        inner = [round(height * scale), round(width * scale)]  # Python's rounds to the even one
+        rows, columns = (weights(m, n) for m, n in zip((height, width), inner))
+        expected = np.full([size, size, 3], 127)
+        top, left = ((size - n) // 2 for n in inner)
+        fitted = np.rint(np.einsum("ym,xn,mnc->yxc", rows, columns, pixels))
+        expected[top : top + inner[0], left : left + inner[1]] = fitted
+        found = np.frombuffer(base64.b64decode(vector["fitted"]), np.uint8).reshape(size, size, 3)
+        assert np.abs(found - expected).max() <= 1 and (found == expected).mean() > 0.99
+    assert (found[:, :8] == 127).all() and (found[:, 24:] == 127).all()
+    assert (found[:, 8:24] != 127).mean() > 0.9
+
+
+def weights(m, n):
+    middle = (np.arange(n) + 0.5) * m / n
+    far = np.abs(np.arange(m) + 0.5 - middle[:, None]) / max(m / n, 1)
+    found = np.maximum(0, 1 - far)
+    return found / found.sum(axis=1, keepdims=True)
+
+
 @pytest.mark.parametrize("preset", ["default", "ssos", "voxceleb2", "dmc_25_10"])
 def test_a_port_that_knows_the_file_alone_computes_its_log_mel(preset):
     layer = frontend_table.make(frontend_table.PRESETS.get(preset, {}))

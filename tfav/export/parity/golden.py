@@ -2,7 +2,9 @@
 
 `vectors` gives JSON: a clip, what the front-end makes of it, and images, each with its embedding.
 The inputs come from integer arithmetic, so a port can also make them itself; beside them stand the
-front-end's own constants, of which a port builds its own front-end.
+front-end's own constants, of which a port builds its own front-end, and made-up images of which a
+port makes the square that an encoder takes. How near an answer of a `.tflite` must be is measured
+in `tolerances`.
 """
 
 import base64
@@ -13,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, tensors
+from tfav.evaluation import decisions
+from tfav.inference import embedders
 from tfav.layers import frontend, spectrograms
 from tfav.ops import level
 from tfav.recipes import outputs
@@ -41,6 +45,15 @@ _PICTURE = (
     "column x, channel c (R, G, B) holds (x * y / 4 + 5 * x * (c + 1) + 3 * y + 40 * f) mod 256, / "
     "rounding down. Embeddings have unit norm."
 )
+_FIT = (
+    "Images [height, width, 3] by the formula of `description`, and the squares of `size` pixels "
+    "that they are fitted into, base64 as there. With scale = size / max(height, width), both "
+    "sides times scale are rounded, halves to the even number. Along each axis, pixel i of n out "
+    "of m is the mean of those at j, weighted by max(0, 1 - abs(j + 1/2 - (i + 1/2) m / n) / r) "
+    "with r = max(m / n, 1). It is rounded to 0..255, and the rest is 127, the smaller half of an "
+    "odd number of lines before the image. A port may differ by 1: a sum may lie between two "
+    "numbers."
+)
 
 
 def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -57,12 +70,24 @@ def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) ->
         front-end `frontend` (its constants, see `frontend_constants`) and, by the front-end's name,
         such as `log_mel`, what it gives, [frames][bands].
       images: `description`, `shape` ([S, S, 3], or [F, S, S, 3] of several frames), `pixels`,
-        `embedding` [D].
+        `embedding` [D]; `fit_description` and `fit`, each with `shape`, `size` and `fitted`.
     """
     found: dict[str, Any] = {"format": FORMAT}
     for modality, spec in outputs.item_specs(recipe, num_frames).items():
         found[modality] = _KINDS.get(spec.kind, _of_numbers)(recipe, modality, spec)
     return found
+
+
+def decided(its: decisions.Decisions | None) -> dict[str, Any]:
+    """Returns `decisions` as files have them, with `examples` of scores; nothing without them."""
+    if its is None:
+        return {}
+    scores = np.linspace(-1.0, 1.0, 9)
+    examples: dict[str, Any] = {"score": scores.tolist()}
+    for name, value in (("probability", its.probability(scores)), ("matched", its.matched(scores))):
+        if value is not None:
+            examples[name] = value.tolist()
+    return {"decisions": {**its.content, "examples": examples}}
 
 
 def clip() -> np.ndarray:
@@ -77,11 +102,23 @@ def clip() -> np.ndarray:
     return ((1 + n // 2000 % 4) * buzz + whistle + np.array(noise)).astype(np.int16)
 
 
-def picture(size: int, frames: int = 1) -> np.ndarray:
-    """Returns made-up images, [size, size, 3] uint8, or [frames, size, size, 3] of several."""
-    f, y, x, c = np.meshgrid(*map(np.arange, (frames, size, size, 3)), indexing="ij")
+def picture(height: int, width: int, frames: int = 1) -> np.ndarray:
+    """Returns made-up images, [height, width, 3] uint8; of several frames [frames, ...]."""
+    f, y, x, c = np.meshgrid(*map(np.arange, (frames, height, width, 3)), indexing="ij")
     pixels = ((x * y // 4 + 5 * x * (c + 1) + 3 * y + 40 * f) % 256).astype(np.uint8)
     return pixels if frames > 1 else pixels[0]
+
+
+def item(spec: items.ItemSpec) -> np.ndarray:
+    """Returns the made-up item of a modality: a waveform [16000] float32, pixels or numbers."""
+    if spec.clip:
+        return clip().astype(np.float32) / FULL_SCALE
+    if spec.fitted:
+        return picture(spec.side, spec.side, spec.num_frames)
+    shape = [_STEPS if size is None else size for size in spec.shape]
+    numbers = 37 * np.arange(np.prod(shape)) % 101
+    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
+    return (numbers if whole else numbers / 50 - 1).reshape(shape).astype(spec.dtype)
 
 
 def frontend_constants(layer: frontend.Frontend) -> dict[str, Any]:
@@ -125,8 +162,7 @@ def _band(weights: np.ndarray) -> dict[str, Any]:
 
 
 def _of_clip(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
-    samples = clip()
-    waveform = samples.astype(np.float32) / FULL_SCALE
+    samples, waveform = clip(), item(spec)
     found = {
         "description": _CLIP,
         "sample_rate_hz": tensors.SAMPLE_RATE_HZ,
@@ -142,23 +178,39 @@ def _of_clip(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[s
 
 
 def _of_picture(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
-    pixels = picture(spec.side, spec.num_frames)
+    pixels = item(spec)
     return {
         "description": _PICTURE,
         "shape": list(pixels.shape),
-        "pixels": base64.b64encode(pixels.tobytes()).decode(),
+        "pixels": _encoded(pixels),
         "embedding": _embedding(recipe, modality, pixels),
+        "fit_description": _FIT,
+        "fit": _fits(spec.side),
     }
 
 
+def _fits(size: int) -> list[dict[str, Any]]:
+    """Returns a wide image that shrinks, a tall one that grows, and one whose half is rounded."""
+    shapes = [(size + 5, 2 * size + 3), (size // 2 + 1, size // 3 + 1), (4 * size, 2 * size + 2)]
+    return [
+        {
+            "shape": [*shape, 3],
+            "size": size,
+            "fitted": _encoded(embedders.fitted(picture(*shape), size)),
+        }
+        for shape in shapes
+    ]
+
+
+def _encoded(pixels: np.ndarray) -> str:
+    return base64.b64encode(pixels.tobytes()).decode()
+
+
 def _of_numbers(recipe: base.Recipe, modality: str, spec: items.ItemSpec) -> dict[str, Any]:
-    shape = [_STEPS if size is None else size for size in spec.shape]
-    numbers = 37 * np.arange(np.prod(shape)) % 101
-    whole = np.issubdtype(np.dtype(spec.dtype), np.integer)
-    values = (numbers if whole else numbers / 50 - 1).reshape(shape).astype(spec.dtype)
+    values = item(spec)
     return {
         "description": _NUMBERS,
-        "shape": shape,
+        "shape": list(values.shape),
         "embedding": _embedding(recipe, modality, values),
     }
 

@@ -177,7 +177,7 @@ class Evidence:
         return np.unique(getattr(self, name), return_inverse=True)[1]
 
     def histogram(
-        self, values: np.ndarray, chosen: np.ndarray, edges: np.ndarray
+        self, values: np.ndarray, chosen: np.ndarray, edges: Sequence[float] | np.ndarray
     ) -> dict[str, list[int]]:
         """Returns the counts between edges of the chosen rows, split by split."""
         return {

@@ -1,5 +1,6 @@
 """What the doctor says: one finding per question that is asked of a data set."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,7 +36,8 @@ class Chart(NamedTuple):
     counted: str = "rows"
 
 
-class Finding(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Finding:
     """An answer.
 
     Attributes:
@@ -43,7 +45,7 @@ class Finding(NamedTuple):
       title: what it is about, in a few words.
       found: what was found, in whole sentences.
       advice: what to do about it, in a whole sentence; empty where nothing is to be done.
-      num_found: rows, identities or files that it concerns.
+      count: rows, identities or files that it concerns.
       rows: some of them, worst first: name, and what of it.
       chart: a drawing, if one helps.
     """
@@ -52,14 +54,19 @@ class Finding(NamedTuple):
     title: str
     found: str
     advice: str = ""
-    num_found: int = 0
+    count: int = 0
     rows: Sequence[tuple[str, str]] = ()
     chart: Chart | None = None
 
     def to_json(self, name: str) -> dict[str, Any]:
         """Returns it for JSON, with the name of its row of the table."""
         chart = self.chart and self.chart._asdict()
-        return {"name": name, **self._asdict(), "chart": chart, "rows": [*map(list, self.rows)]}
+        return {
+            "name": name,
+            **dataclasses.asdict(self),
+            "chart": chart,
+            "rows": [*map(list, self.rows)],
+        }
 
 
 def one(
@@ -80,7 +87,7 @@ def one(
         return Finding(GOOD, title, otherwise, chart=more.get("chart"))
     unit = unit.removesuffix("s") if count == 1 and not unit.startswith("of ") else unit
     return Finding(
-        **{"level": MISLEADS, "num_found": count, **more},
+        **{"level": MISLEADS, "count": count, **more},
         title=title,
         found=f"{count} {unit}{'' if found.startswith(':') else ' '}{found}",
         advice=advice,

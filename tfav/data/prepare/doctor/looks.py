@@ -7,7 +7,6 @@ for them. Of a row with several frames the middle one is looked at.
 import hashlib
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -68,7 +67,7 @@ def _listen(samples: np.ndarray, row: np.void) -> None:
     power = np.array([np.mean(block**2) for block in blocks])
     row["quiet"] = np.mean(power <= power.max() * 10 ** (-_QUIET_DB / 10))
     loud = power > power.max() * 10 ** (-_PAUSE_DB / 10)
-    row["audio_digest"] = _digest(np.ascontiguousarray(samples, "<i2"))
+    row["audio_digest"] = _digest(np.ascontiguousarray(samples, "<i2").tobytes())
     first, last = np.flatnonzero(loud)[[0, -1]] if loud.any() else (0, len(blocks) - 1)
     start, row["num_heard"] = (
         sum(map(len, blocks[a:b])) for a, b in ((0, first), (first, last + 1))
@@ -130,5 +129,5 @@ def sharpness(grey: np.ndarray) -> float:
     return float(np.var(around - 4 * inner))
 
 
-def _digest(content: Any) -> int:
+def _digest(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
