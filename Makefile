@@ -8,13 +8,14 @@ SEED ?= 0
 SECONDS ?= 60
 PER_KIND ?= 4
 CLIENTS ?= 4
+PORT ?= 8000
 PYTHONS ?= 3.10 3.11 3.12 3.13
 BIN = $(VENV)/bin
 # The tested versions of what is installed; CONSTRAINTS= takes the newest that setup.cfg allows.
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo docs release audit kotlin arm serve-load hostile bench test lint install constraints pythons clean
+.PHONY: demo web toy docs release audit kotlin arm serve-load hostile bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -27,8 +28,23 @@ demo: $(READY)
 	@echo "data      $(RUN)/data"
 	@echo "run       $(RUN)/run (tensorboard --logdir $(RUN)/run)"
 	@echo "artefacts $(EXPORT)"
+	@echo "browser   make web (needs npm): the model in a page, at http://localhost:$(PORT)/"
 	@echo "phone     $(EXPORT)/audio_float16.tflite image_float16.tflite:" \
 	  "$$(cat $(EXPORT)/audio_float16.tflite $(EXPORT)/image_float16.tflite | wc -c) bytes together"
+
+# The demo's export in a browser, with people that it has never met; needs npm, once, for LiteRT.js.
+web: $(READY) .litert
+	$(BIN)/python bin/web.py --export=$(EXPORT) --output=site/$(notdir $(EXPORT)) --serve=$(PORT)
+
+.litert:
+	mkdir -p $@ && npm pack --silent @litertjs/core@2.5.3 @litertjs/wasm-utils@2.5.3 --pack-destination=$@ >/dev/null \
+	  || { rm -rf $@; exit 1; }
+
+# The toy pair that ships in the package, tfav.load("toy"): the demo's float16 files, what they answer, and their card.
+toy: demo
+	$(BIN)/python bin/export.py --workdir=$(RUN)/run --output=$(RUN)/toy --precisions=float16 --license=Apache-2.0
+	cd $(RUN)/toy && cp audio_float16.tflite image_float16.tflite golden.json parity.json model_card.md model_card.json \
+	  "$(CURDIR)/tfav/toy/"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

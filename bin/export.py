@@ -5,15 +5,19 @@
 Nothing is published when an artefact's embeddings, classes or maps differ from the checkpoint's.
 """
 
+import json
+import os
+
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
 from absl import flags
 
 from tfav import registry
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _OUTPUT = flags.DEFINE_string(
     "output",
@@ -45,7 +49,16 @@ _FRONTEND = flags.DEFINE_enum(
 _KEEP_VERSIONS = flags.DEFINE_integer(
     "keep_versions", 0, "How many of the newest version folders stay; 0: all.", lower_bound=0
 )
-_LICENSE = flags.DEFINE_string("license", "", "License of the weights, for parity.json.")
+_LICENSE = flags.DEFINE_string(
+    "license", "", "License of the weights, for parity.json and the model card."
+)
+_POWER = flags.DEFINE_float(
+    "power_watts",
+    0.0,
+    "Power that the machine drew while it trained, in watts, as you know or measured it: the model "
+    "card then has an estimate of the energy, time x power; 0: the card says 'not measured'.",
+    lower_bound=0.0,
+)
 _DATA = flags.DEFINE_string(
     "data", "", "What prepare wrote, for parity; default: the data of the train run."
 )
@@ -54,6 +67,7 @@ _DATA = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     """Exports and prints what was published."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import export
 
     for line in export.export(
@@ -69,8 +83,13 @@ def main(argv: list[str]) -> None:
         min_cosine_int8=_MIN_COSINE_INT8.value,
         keep_versions=_KEEP_VERSIONS.value,
         license_text=_LICENSE.value,
+        power_watts=_POWER.value,
     ):
-        print(line)
+        if not output_flags.as_json():
+            print(line)
+    if output_flags.as_json():
+        with open(os.path.join(_OUTPUT.value, "parity.json"), encoding="utf-8") as file:
+            output_flags.show(json.load(file), "")
 
 
 def _seconds(values: list[str]) -> list[float]:

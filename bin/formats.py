@@ -11,7 +11,9 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import cli
+from tfav.bin import cli, output_flags
+
+flags.adopt_module_key_flags(output_flags)
 
 _DATA = flags.DEFINE_string(
     "data", None, "What prepare wrote: splits train and test.", required=True
@@ -28,12 +30,13 @@ _AUDIO_SECONDS = flags.DEFINE_float("audio_seconds", 2.0, "Clip length.", lower_
 def main(argv: list[str]) -> None:
     """Measures, and prints the tables."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import encoder_formats
 
     tables = encoder_formats.table(
         _DATA.value, _ENCODERS.value, _PRECISIONS.value, _AUDIO_SECONDS.value
     )
-    print("\n".join(tables), end="")
+    output_flags.show(encoder_formats.records(tables), "\n".join(tables).rstrip("\n"))
 
 
 def run() -> None:

@@ -7,17 +7,20 @@ Probes of both directions, the best, the worst and some at random, each with the
 gallery; curves; results. --video adds a film of the voice probes, with sound. Of a run that tells
 classes apart: examples, classes, confusion, calibration, and what each modality did. Of a run on
 pairs: where sounds come from, hits and misses, and what clusters mean. With --baseline: how far the
-run is from another, on the same trials.
+run is from another, on the same trials. With --no_media: figures without faces and voices.
 """
+
+import os
 
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
 from absl import flags
 
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished train run.", required=True)
 _TAGS = flags.DEFINE_list(
     "tags",
@@ -42,6 +45,18 @@ _BASELINE = flags.DEFINE_string(
 )
 _LISTS = flags.DEFINE_string("lists", "", "Folder of query lists; default: those beside the data.")
 _DATA = flags.DEFINE_string("data", "", "What prepare wrote; default: the data of the train run.")
+_NO_MEDIA = flags.DEFINE_bool(
+    "no_media",
+    False,
+    "Figures and drawings alone: no image, no audio and no id of an item. Names of classes, of "
+    "the run and of the data set stay as they are.",
+)
+_TENSORBOARD = flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Also write the embeddings of what the page shows, for TensorBoard's projector, and a sheet of "
+    "retrievals into WORKDIR/tensorboard/report.",
+)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0
 )
@@ -50,6 +65,7 @@ _SEED = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Writes the page and says where it is."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import report
 
     for line in report.make_report(
@@ -63,8 +79,17 @@ def main(argv: list[str]) -> None:
         lists_dir=_LISTS.value,
         directory=_DATA.value,
         seed=_SEED.value,
+        media=not _NO_MEDIA.value,
+        tensorboard=_TENSORBOARD.value,
     ):
-        print(line)
+        if not output_flags.as_json():
+            print(line)
+    if output_flags.as_json():
+        made = {"page": _OUTPUT.value or os.path.join(_WORKDIR.value, "report.html")}
+        made |= {"video": _VIDEO.value} if _VIDEO.value else {}
+        if _TENSORBOARD.value:
+            made["tensorboard"] = os.path.join(_WORKDIR.value, "tensorboard", "report")
+        output_flags.show(made, "")
 
 
 def run() -> None:

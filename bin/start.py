@@ -7,12 +7,16 @@ people in train, val and test, prepares the data, trains a small model, evaluate
 page, and prints each of these commands. The same command goes on where it was stopped.
 """
 
+import sys
+
 if not __package__:  # run as a file, perhaps in a clone that is not installed
     import clone  # noqa: F401
 
 from absl import flags
 
-from tfav.bin import cli
+from tfav.bin import cli, output_flags
+
+flags.adopt_module_key_flags(output_flags)
 
 _AUDIO = flags.DEFINE_string("audio", None, "Folder of the voices, a folder each.", required=True)
 _IMAGE = flags.DEFINE_string("image", None, "Folder of the faces, a folder each.", required=True)
@@ -30,12 +34,25 @@ _SEED = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Runs every step that is left."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import start
 
+    # For machines, what is said on the way goes to stderr, also by the commands that it runs.
+    said = sys.stderr if output_flags.as_json() else sys.stdout
     for line in start.start(
-        _AUDIO.value, _IMAGE.value, _OUTPUT.value, steps=_STEPS.value, seed=_SEED.value
+        _AUDIO.value,
+        _IMAGE.value,
+        _OUTPUT.value,
+        steps=_STEPS.value,
+        seed=_SEED.value,
+        said=said,
+        quiet=output_flags.is_quiet(),
     ):
-        print(line, flush=True)
+        if not output_flags.is_quiet():
+            print(line, file=said, flush=True)
+    if output_flags.as_json() or output_flags.is_quiet():
+        made = start.record(_OUTPUT.value)
+        output_flags.show(made, made["page"])
 
 
 def run() -> None:

@@ -13,9 +13,10 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 from absl import flags
 from ml_collections import config_flags
 
-from tfav.bin import cli, device_flags
+from tfav.bin import cli, device_flags, output_flags
 
 flags.adopt_module_key_flags(device_flags)
+flags.adopt_module_key_flags(output_flags)
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "FILE:VARIANT of the experiment.", lock_config=True
 )
@@ -31,9 +32,12 @@ flags.mark_flag_as_required("config")
 def main(argv: list[str]) -> None:
     """Trains."""
     cli.no_arguments(argv)
+    output_flags.apply()
     from tfav.commands import train
 
     train.train(_CONFIG.value, _WORKDIR.value, _STRATEGY.value)
+    if output_flags.as_json():
+        output_flags.show(train.record(_WORKDIR.value), "")
 
 
 def run() -> None:

@@ -63,7 +63,7 @@ def clustered(mode):
         section, _, name = field.partition(".")
         del c[section][name]  # it may hold a value of another type
         c[section][name] = value
-    c.eval.protocols = ("correspondence", "clusters")
+    c.eval.protocols = ("correspondence", "clusters", "calibration")
     return c
 
 
@@ -73,7 +73,7 @@ def l3(base):
     c.recipe = "l3"
     c.model = {"hidden_size": 128, "pooling": "max"}
     c.loss = {"negatives": c.loss.negatives}
-    c.eval.protocols = ("correspondence",)  # it says of no place that it sounds
+    c.eval.protocols = ("correspondence", "calibration")  # it says of no place that it sounds
     return c
 
 
@@ -86,7 +86,7 @@ def infonce(base):
     c.recipe = "infonce"
     c.model = {}
     c.loss = {"temperature": 0.07, "max_scale": 100.0}
-    c.eval.protocols = ("correspondence", "pair_retrieval")
+    c.eval.protocols = ("correspondence", "pair_retrieval", "calibration")
     return c
 
 
@@ -101,7 +101,7 @@ def avts(base):
     c.model = {"size": 128, "window_seconds": third, "shift_seconds": third, "pooling": "max"}
     c.loss = {"margin": 0.99, "hard_share": 0.25}
     c.loss.easy_steps = c.train.get_ref("num_steps") * 5 // 9  # also where a flag sets it
-    c.eval.protocols = ("correspondence",)
+    c.eval.protocols = ("correspondence", "calibration")
     return c
 
 
@@ -111,7 +111,7 @@ def soundnet(base):
     c.recipe = "soundnet"
     c.model = {"temperature": 1.0, "pooling": "max"}
     c.loss = {"negatives": c.loss.negatives}
-    c.eval.protocols = ("correspondence",)
+    c.eval.protocols = ("correspondence", "calibration")
     return c
 
 
@@ -154,7 +154,7 @@ def _small():
     c.train.steps_per_call = 20
     c.train.checkpoint_every = 100
     c.train.validate_every = 100
-    c.eval.protocols = ("correspondence",)
+    c.eval.protocols = ("correspondence", "calibration")
     return c
 
 
@@ -174,7 +174,7 @@ def demo():
     c.image.size = 64
     c.data.audio_seconds = (1.8, 1.8)
     c.train.num_steps = 400
-    c.eval.protocols = ("correspondence", "localisation")
+    c.eval.protocols = ("correspondence", "localisation", "calibration")
     c.eval.audio_seconds = 1.8
     c.export.audio_seconds = 1.8
     return c
@@ -297,7 +297,7 @@ def flickr():
     c.train.checkpoint_every = 1000
     c.train.validate_every = 40_000
 
-    c.eval.protocols = ("correspondence",)
+    c.eval.protocols = ("correspondence", "calibration")
     c.eval.audio_seconds = 4.975
     c.export.audio_seconds = 4.975
     return c

@@ -90,7 +90,7 @@ def _base():
     c.loss.modulation = "off"
     c.loss.modulation_args = {"alpha": 0.1, "start_step": 0, "end_step": 10_000_000}
     c.data.sampling = "rows"
-    c.eval.protocols = ("classification",)
+    c.eval.protocols = ("classification", "calibration")
     return c
 
 

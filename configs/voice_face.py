@@ -92,6 +92,7 @@ def demo():
     c.train.checkpoint_every = 100
     c.train.validate_every = 50
 
+    c.eval.protocols = ("lists", "calibration")
     c.eval.audio_seconds = 3.0
     c.export.audio_seconds = 3.0
     return c
@@ -198,6 +199,7 @@ def vox1():
     c.train.decay_factor = 0.1
     c.train.validate_every = 2000
 
+    c.eval.protocols = ("lists", "calibration")
     c.eval.audio_seconds = 10.0
     c.eval.min_seconds = 10.0
 

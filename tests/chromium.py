@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 # The protocol lives on file descriptors 3 and 4 of the browser.
 _LAUNCH = """
@@ -38,9 +39,12 @@ def find() -> str | None:
 
 
 class Browser:
-    """One window. `events` are the messages that no call asked for, oldest first."""
+    """One window, of a browser with further `flags`.
 
-    def __init__(self, binary: str, timeout: float = 60.0):
+    `events` are the messages that no call asked for, oldest first.
+    """
+
+    def __init__(self, binary: str, timeout: float = 60.0, flags: Sequence[str] = ()):
         self._timeout, self._number, self._session = timeout, 0, None
         self.events: list[dict] = []
         self._left = b""
@@ -49,7 +53,7 @@ class Browser:
         self._in, theirs_out = os.pipe()
         launch = [sys.executable, "-c", _LAUNCH, str(theirs_in), str(theirs_out), binary]
         self._process = subprocess.Popen(
-            [*launch, *_FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            [*launch, *_FLAGS, *flags, f"--user-data-dir={self._folder.name}", "about:blank"],
             pass_fds=(theirs_in, theirs_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

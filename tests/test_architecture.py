@@ -127,7 +127,7 @@ def test_every_package_with_code_is_in_the_wheel():
     for package in packages:
         assert f"\n    {renamed.get(package, package)}\n" in text, package
     # The annotations serve users' type checkers.
-    assert (ROOT / "tfav/py.typed").is_file() and "\ntfav = py.typed\n" in text
+    assert (ROOT / "tfav/py.typed").is_file() and "\ntfav = py.typed, toy/*\n" in text
 
 
 def test_no_two_modules_have_one_name():

@@ -1,6 +1,7 @@
 """The pages in a real headless Chromium: they open, play, filter and obey the keyboard."""
 
 import base64
+import itertools
 import os
 import pathlib
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests import chromium, showcases
+from tfav.data.prepare.doctor import finding
 from tfav.evaluation import classification, correspondence
-from tfav.reports import class_page, list_page, page, scene_examples, scene_page
+from tfav.reports import class_page, doctor_page, list_page, page, scene_examples, scene_page
 
 BINARY = chromium.find()
 pytestmark = pytest.mark.skipif(
@@ -289,7 +291,31 @@ def lists_text(name):
     return list_page.build(tasks, [], {}, items, page.Frame(f"Voices and faces: {name}"))
 
 
-PAGES = {"classes": classes_text, "scenes": scenes_text, "lists": lists_text}
+def check_text(name):
+    """The page of a data set's check: findings of each level, with a histogram and with bars."""
+    bars = finding.Chart("label", {name: [3, 1]}, names=[name, "b"])
+    edges = finding.Chart(
+        "length (s)", {name: [2, 0], "b": [1, 1]}, edges=[0.5, 1.0, 2.0], mark=1.0
+    )
+    charts = itertools.cycle((bars, edges, None))
+    found = {
+        f"{level}.{k}": finding.Finding(
+            level, f"{level} {name}", name, name, 3, [(name, name)], next(charts)
+        )
+        for level in finding.LEVELS
+        for k in range(3)
+    }
+    counts = {"rows": 9, "identities": 3, "audio": 5, "hours": 0.01, "image": 4}
+    frame = page.Frame(f"Check of {name}", {name: name})
+    return doctor_page.build({"splits": {name: counts}}, found, frame, "identities")
+
+
+PAGES = {
+    "classes": classes_text,
+    "scenes": scenes_text,
+    "lists": lists_text,
+    "check": check_text,
+}
 
 
 def open_page(browser, folder, text):
@@ -319,7 +345,7 @@ def test_very_long_labels_wrap(browser, tmp_path, kind, width):
     check_quiet(browser, path)
 
 
-@pytest.mark.parametrize("kind", ["classes", "scenes"])
+@pytest.mark.parametrize("kind", ["classes", "scenes", "check"])
 def test_pages_without_a_script_have_names_and_quiet_and_text_only(browser, tmp_path, kind):
     path = open_page(browser, tmp_path, PAGES[kind](showcases.HOSTILE))
     assert {"banner", "main", "navigation", "region"} <= check_names(browser)

@@ -69,13 +69,22 @@ def test_the_classes_are_those_of_the_training_split_and_their_order_is_kept(run
 def test_the_page_shows_figures_confusion_and_balance(run):
     (line,) = report.make_report(str(run / "run"), ["test"], baseline=str(run / "run"))
     text = (run / "run" / "report.html").read_text()
-    assert "report.html" in line and text.count("data:image/svg+xml") == 3
+    assert "report.html" in line and text.count("data:image/svg+xml") == 4
     assert "6 of 6 rows are right" in text and "Balance of the modalities" in text
     # All six are right and none wrong; each is seen and heard.
     assert "<h3>Right (6)</h3>" in text and "<h3>Wrong (0)</h3>" in text
     assert text.count("data:image/jpeg") == text.count("<audio controls") == 6
     assert "+0.0 [0.0, 0.0]" in text  # compared with itself, on the same resamples
     assert "not told apart" in text and ">better<" not in text and ">worse<" not in text
+
+
+def test_the_page_without_media_has_no_example(run, tmp_path):
+    list(report.make_report(str(run / "run"), ["test"], str(tmp_path / "p.html"), media=False))
+    text = (tmp_path / "p.html").read_text()
+    assert "data:image/jpeg" not in text and "<audio" not in text and "Examples" not in text
+    assert "6 of 6 rows are right" in text and "Learning curves" in text
+    index = shards.Index.read(str(run / "data"))
+    assert not [name for name in index.id.tolist() if name in text]
 
 
 def test_the_export_classifies_and_names_the_classes(run, tmp_path):

@@ -18,6 +18,7 @@ PLACES = {
     "export": {"parity.json": {}, "golden.json": {}},
     "comparison": {"results.json": {"about": {}, "figures": []}, "table.md": ""},
     "figures": {"metrics.json": {"about": {}, "results": []}},
+    "site": {"site.json": {"format": 1, "embedding_space": "0"}},
     "": {"mine.txt": "", "results.txt": ""},
 }
 

@@ -30,6 +30,16 @@ def test_each_modality_has_a_table_with_a_row_a_precision(data):
         assert float(whole[7]) == 1.0 and float(whole[6]) > 0
 
 
+def test_a_table_is_told_to_machines_row_by_row():
+    text = "| audio encoder | kB |\n|---|---|\n| tiny | 9 |\n| vgg_m | 80 |\n"
+    assert encoder_formats.records([text, text.replace("audio", "image")]) == [
+        {"audio encoder": "tiny", "kB": "9"},
+        {"audio encoder": "vgg_m", "kB": "80"},
+        {"image encoder": "tiny", "kB": "9"},
+        {"image encoder": "vgg_m", "kB": "80"},
+    ]
+
+
 def test_batch_norms_are_settled_on_the_training_data(data, monkeypatch):
     seen = {}
 

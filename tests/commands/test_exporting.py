@@ -137,7 +137,7 @@ def test_a_pair_is_matched_from_where_both_kinds_of_val_err_alike(tmp_path):
     data = untrained.write_data(tmp_path / "data")
     index = shards.Index.read(data)
     run = untrained.run(data, "dmc")
-    found = export._threshold(run.config, run.recipe, index)
+    found = export._threshold(run.config, run.recipe, index, None)
     part = by_pairs.paired(run.config, index.select("val"))
     score = by_pairs.Scorer(run.config, run.recipe).score(part)
     matched, mismatched = correspondence.draw(score, None, 0)
@@ -151,4 +151,4 @@ def test_a_pair_is_matched_from_where_both_kinds_of_val_err_alike(tmp_path):
     assert refused > accepted or found == score.max()
     for name, taught in (("l3", 0.0), ("voice_face", None)):
         other = untrained.run(data, name)
-        assert export._threshold(other.config, other.recipe, index) == taught
+        assert export._threshold(other.config, other.recipe, index, None) == taught

@@ -94,7 +94,7 @@ def test_every_cluster_shows_its_six_rows_by_image_and_by_audio(pages):
 
 def test_training_is_shown_as_curves_and_in_words(pages):
     for recipe, text in pages[1].items():
-        assert text.count("data:image/svg+xml") == 1
+        assert text.count("data:image/svg+xml") == 2
         assert "Similarity of pairs: matched" in text
         assert ("Usage entropy (nats): audio" in text) == (recipe == "dmc")
 
@@ -117,6 +117,18 @@ def test_the_page_asks_for_nothing_and_names_are_text(pages):
             assert body.count(f'id="{target}"') == 1
     assert str(markupsafe.escape(showcases.HOSTILE)) in pages[1]["dmc"]
     assert "media-src data:" in pages[1]["dmc"]
+
+
+def test_the_page_without_media_has_figures_dead_clusters_and_curves(pages, tmp_path):
+    folder, _ = pages
+    path = tmp_path / "p.html"
+    list(report.make_report(str(folder / "dmc"), ["test"], str(path), media=False))
+    text = path.read_text()
+    assert "data:image/jpeg" not in text and "<audio" not in text and "Where the sound" not in text
+    assert "correspondence AUC" in text and "Learning curves" in text
+    assert text.count("clusters, which have less than a tenth of an even share") == 2
+    index = shards.Index.read(str(folder / "data"))
+    assert not [name for name in index.id.tolist() if name in text]
 
 
 def test_data_without_boxes_has_maps_and_no_verdict(pages, tmp_path):

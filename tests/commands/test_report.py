@@ -4,10 +4,14 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 
+import markupsafe
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from tests import showcases, small
 from tfav import config_file, files, registry
@@ -143,6 +147,73 @@ def test_what_cannot_be_written_is_said_before_the_work(run, tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(registry.UserError, match="extra `video`"):
         make(run, ["test"], video="film.mp4")
+
+
+def test_without_media_there_are_figures_and_no_face_voice_or_id(run, tmp_path):
+    path = tmp_path / "p.html"
+    make(run, ["test"], str(path), media=False)
+    text = path.read_text("utf-8")
+    assert not re.search("data:(audio|image/(?!svg))|<audio|<script|media-src", text)
+    index = shards.Index.read(os.path.join(os.path.dirname(run), "data"))
+    assert not [name for name in index.id.tolist() if markupsafe.escape(name) in text]
+    for label in (">ada", ">cy", "&lt;img"):
+        assert label not in text
+    assert "Voice → face" in text and "Retrieval (CMC)" in text
+    assert "without any image, clip or id of the data" in text
+    assert os.listdir(tmp_path) == ["p.html"]
+    with pytest.raises(registry.UserError, match="--no_media leaves faces and voices out, and --v"):
+        make(run, ["test"], str(path), video="film.mp4", media=False)
+
+
+def test_tensorboard_gets_the_items_of_the_page_and_a_sheet(run, tmp_path):
+    from google.protobuf import text_format
+    from tensorboard.plugins.projector import projector_config_pb2
+
+    for _ in range(2):  # the second takes the place of the first
+        lines = make(run, ["test"], str(tmp_path / "p.html"), tensorboard=True)
+    folder = pathlib.Path(run, "tensorboard", "report")
+    assert lines[1].startswith(f"wrote {folder} (9 items): tensorboard --logdir=")
+    assert [path.name for path in folder.parent.iterdir()] == ["report"]
+    text = (folder / "projector_config.pbtxt").read_text()
+    (told,) = text_format.Parse(text, projector_config_pb2.ProjectorConfig()).embeddings
+    vectors = np.loadtxt(folder / told.tensor_path, delimiter="\t")
+    assert vectors.shape == (9, small.config("x").embedding_size)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    columns = [x.split("\t") for x in (folder / told.metadata_path).read_text().splitlines()]
+    assert columns[0] == ["id", "label", "modality", "gender"] and len(columns) == 10
+    assert {len(cells) for cells in columns} == {4}
+    side = told.sprite.single_image_dim[0]
+    with Image.open(folder / told.sprite.image_path) as sheet:
+        assert sheet.size == (3 * side, 3 * side)
+    (events,) = folder.glob("*tfevents*")
+    tags = {
+        value.tag: value.tensor.string_val[:2]
+        for event in tf.compat.v1.train.summary_iterator(str(events))
+        for value in event.summary.value
+    }
+    assert tags["retrieval"] == [b"1280", b"1080"]  # six probes, two beside each other
+    with pytest.raises(registry.UserError, match="out, and --tensorboard shows them"):
+        make(run, ["test"], str(tmp_path / "p.html"), tensorboard=True, media=False)
+    shutil.rmtree(folder.parent)
+
+
+def test_a_page_that_shows_media_all_the_same_is_not_written(run, tmp_path, monkeypatch):
+    shown = "<img src='data:image/jpeg;base64,AA'>"
+    monkeypatch.setattr(report.PAGES["lists"], "build", lambda *_: shown)
+    with pytest.raises(registry.UserError, match="let its build heed frame.media"):
+        make(run, ["test"], str(tmp_path / "p.html"), media=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_page_ends_with_how_training_went(run, tmp_path):
+    log = pathlib.Path(run, "scalars.jsonl")
+    log.write_text('{"step": 5, "loss": 2.0, "implicit": 1.5, "implicit_floor": 1.0}\n')
+    try:
+        make(run, ["test"], str(tmp_path / "p.html"))
+    finally:
+        log.unlink()
+    text = (tmp_path / "p.html").read_text("utf-8")
+    assert "Learning curves" in text and "floor of implicit by theory 1 at step 5" in text
 
 
 def test_the_film_is_written_beside_the_page(run, tmp_path):

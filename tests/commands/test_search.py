@@ -48,9 +48,10 @@ def test_every_query_is_searched_among_the_other_modality(stored):
         ["who.wav", "2", "0.6000", "image", "cy.jpg"],
         ["who.jpg", "1", "0.6000", "audio", "ann.wav"],
     ]
-    assert (
-        search.about(found) == f"searched 3 image, 1 audio of the embedding space {SPACE} exactly"
-    )
+    assert search.about(found).splitlines() == [
+        f"searched 3 image, 1 audio of the embedding space {SPACE} exactly",
+        "no probability: name the model by --model, which may hold a calibration",
+    ]
     told = json.loads(json.dumps(search.record(found)))
     assert told["queries"][0]["found"][0] == {"id": "ann.jpg", "modality": "image", "cosine": 1.0}
 
@@ -77,7 +78,8 @@ def test_faiss_is_taken_beyond_so_many_rows_and_says_its_recall(stored, monkeypa
     monkeypatch.undo()
     found = search.search([gallery], [queries], target="image", method="faiss")
     assert found.answers == search.search([gallery], [queries], target="image").answers
-    assert search.about(found).endswith("by FAISS, which found 100.0 % of the exact nearest")
+    line = search.about(found).splitlines()[0]
+    assert line.endswith("by FAISS, which found 100.0 % of the exact nearest")
 
 
 WRONG = {

@@ -1,6 +1,7 @@
 """One command from two folders: which commands it runs, what it leaves alone, how it goes on."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +15,7 @@ def ran(monkeypatch):
     """The commands that were run; `code` is how each ends."""
     calls = []
 
-    def run(command):
+    def run(command, stdout):
         assert command[1] == "-m"
         calls.append((command[2].removeprefix("tfav.bin."), command[3:]))
         return subprocess.CompletedProcess(command, run.code)
@@ -54,6 +55,28 @@ def test_a_folder_of_something_else_is_not_written_into(roots, ran, tmp_path):  
     with pytest.raises(registry.UserError, match="mine holds other things: name a new folder"):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "mine")))
     assert ran[1] == []
+
+
+def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypatch):  # noqa: F811
+    calls = []
+
+    def run(command, stdout):
+        calls.append((command[-1], stdout))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(start.subprocess, "run", run)
+    out = str(tmp_path / "out")
+    list(start.start(roots["audio"], roots["image"], out, said=sys.stderr, quiet=True))
+    assert calls == [("--quiet", sys.stderr)] * 4
+    (tmp_path / "out" / "run").mkdir()
+    (tmp_path / "out" / "run" / "metrics.json").write_text('{"results": [1]}')
+    assert start.record(out) == {
+        "manifest": f"{out}/manifest.csv",
+        "data": f"{out}/data",
+        "run": f"{out}/run",
+        "page": f"{out}/report.html",
+        "figures": {"results": [1]},
+    }
 
 
 def test_a_step_that_fails_is_the_last_one(roots, ran, tmp_path):  # noqa: F811

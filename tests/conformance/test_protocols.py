@@ -115,15 +115,16 @@ def test_unrelated_embeddings_are_at_chance(name, tmp_path):
 
 # Protocols and recipes ---------------------------------------------------------------------------
 
+PAIRED = {"correspondence", "pair_retrieval", "calibration", "linear_probe"}
 # What each recipe can be evaluated by; everything else is refused by name.
 FITS = {
-    "voice_face": {"lists", "trials", "linear_probe"},
-    "mmcosine": {"classification", "trials", "linear_probe"},
-    "dmc": {"correspondence", "pair_retrieval", "localisation", "clusters", "linear_probe"},
-    "l3": {"correspondence", "pair_retrieval", "linear_probe"},
-    "infonce": {"lists", "trials", "correspondence", "pair_retrieval", "linear_probe"},
-    "avts": {"correspondence", "pair_retrieval", "linear_probe"},
-    "soundnet": {"correspondence", "pair_retrieval", "linear_probe"},
+    "voice_face": {"lists", "trials", "calibration", "conditions", "linear_probe"},
+    "mmcosine": {"classification", "trials", "calibration", "linear_probe"},
+    "dmc": {*PAIRED, "localisation", "clusters"},
+    "l3": PAIRED,
+    "infonce": {*PAIRED, "lists", "trials", "conditions"},
+    "avts": PAIRED,
+    "soundnet": PAIRED,
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
 

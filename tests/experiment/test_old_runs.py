@@ -49,6 +49,7 @@ def mine(old, request) -> pathlib.Path:
 def _run(forks, binary, *flags):
     done = forks.run(binary, *flags, cwd=os.getcwd())
     assert done.code == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def test_what_the_old_files_hold_is_read_with_its_old_meaning(old):
@@ -112,7 +113,9 @@ def test_the_old_run_goes_on_where_it_stopped(mine, forks):
     assert config_file.load("run").audio.frontend.instance_norm is True
 
 
-def test_the_old_run_is_exported(mine, forks):
-    _run(forks, "export", "--workdir=run", "--output=exports", "--precisions=float32")
+def test_the_old_run_is_exported_and_told_of_to_machines(mine, forks):
+    flags = ("--workdir=run", "--output=exports", "--precisions=float32", "--json")
+    told = json.loads(_run(forks, "export", *flags))
+    assert told == json.loads((mine / "exports" / "parity.json").read_text())
     assert (mine / "exports" / "1" / "saved_model.pb").exists()
     assert json.loads((mine / "exports" / "parity.json").read_text())["artefacts"]

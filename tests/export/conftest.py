@@ -8,10 +8,12 @@ import pytest
 
 from tests import once
 from tfav.encoders import audio, image
+from tfav.evaluation import decisions
 from tfav.export import publish, signature_specs
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.parity import verification
 from tfav.layers import shared_classifier
+from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
 SIZE = 32
@@ -20,10 +22,10 @@ CLASSES = ("nought", "one", "two")
 FRAMES = 2
 
 
-def export(recipe, inputs, directory, **changes):
+def export(recipe, inputs, directory, describe=lambda found: {}, **changes):
     """Publishes for clips of half a second, unless told otherwise."""
     options = ExportOptions(**{"audio_seconds": 0.5, "min_cosine": 0.999, **changes})
-    return publish.publish(recipe, inputs, str(directory), options)
+    return publish.publish(recipe, inputs, str(directory), options, describe)
 
 
 class Published(NamedTuple):
@@ -89,6 +91,18 @@ def settle(encoders):
         elif name.endswith(("beta", "moving_mean")):
             variable.assign(random.normal(0.0, 0.1, variable.shape))
     return encoders
+
+
+def decided(space, score="cosine") -> dict:
+    """Thresholds and a calibration as an evaluation stores them: even odds at a score of 0.25."""
+    return {
+        "score": score,
+        "calibration": {"slope": 8.0, "intercept": -2.0, "prior": 0.5},
+        "thresholds": {"eer": {"threshold": 0.5, "far": 0.1, "frr": 0.2}},
+        "shipped": "eer",
+        "left_out": {"far_0.01": "there are too few"},
+        "measured_on": {"embedding_space": space, "fitted": {"split": "val"}},
+    }
 
 
 @pytest.fixture(scope="session")
@@ -164,5 +178,7 @@ def verified(recipe, inputs, tmp_path_factory) -> Published:
         "verify_v2f_test.txt", "0" * 64, pairs, {m: dict(items) for m, items in inputs.items()}
     )
     options = {"durations": (0.25, 0.5), "precisions": ("float32",), "about": {"license": "CC0"}}
+    space = outputs.embedding_space(recipe)
+    options["decided"] = decisions.read(decided(space), space)
     inputs = Inputs(inputs, trials=found)
     return export_once(tmp_path_factory, "verified", "verified", recipe, inputs, **options)

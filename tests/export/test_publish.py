@@ -126,6 +126,25 @@ def test_failed_parity_publishes_nothing_and_leaves_what_was(recipe, inputs, tmp
     assert tree(tmp_path) == {"demo/audio_float32.tflite": b"old"}
 
 
+def test_a_card_that_fails_publishes_nothing_and_leaves_the_old_artefact(
+    recipe, inputs, tmp_path, quick
+):
+    directory = tmp_path / "demo"
+    told = {"model_card.md": "the old card\n"}
+    first = conftest.export(recipe, Inputs(inputs), directory, describe=lambda found: told)
+    assert (directory / "model_card.md").read_text() == "the old card\n"
+    digest = hashlib.sha256(b"the old card\n").hexdigest()
+    assert first["side_files"]["model_card.md"] == digest
+    before = tree(tmp_path)
+
+    def failing(found):
+        raise registry.UserError("the figures of the run are damaged")
+
+    with pytest.raises(registry.UserError, match="figures of the run are damaged"):
+        conftest.export(recipe, Inputs(inputs), directory, describe=failing)
+    assert tree(tmp_path) == before
+
+
 def test_a_move_that_fails_puts_everything_back(recipe, inputs, tmp_path, quick):
     directory = tmp_path / "demo"
     (directory / "parity.json" / "a folder in the way").mkdir(parents=True)  # the last to move

@@ -22,13 +22,20 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import tqdm
 
-from tests.hostile import OUTCOMES, SILENT, TRACEBACK, Attempt, media, place, state, words
+from tests.hostile import OUTCOMES, SILENT, TRACEBACK, Attempt, folders, media, place, state, words
 
 _MEDIA_PER_ATTEMPT = 8  # all files of a kind are one command, so they come by the dozen
 _WORDS_PER_ATTEMPT = 4
 _WORKERS = 2  # commands at one time
-ONLY = ("media", *words.MAKERS, "states")
-_SHORT = (("finished run", "embed"), ("finished run", "eval"), ("data set", "eval"))
+MAKERS = {**words.MAKERS, "folders": folders.attempts}
+ONLY = ("media", *MAKERS, "states")
+_SHORT = (
+    ("finished run", "embed"),
+    ("finished run", "eval"),
+    ("data set", "eval"),
+    ("embeddings", "search"),
+)
+_SHORT_WORDS = ("manifests", "folders")
 
 
 def run(
@@ -54,8 +61,8 @@ def run(
             functools.partial(media.attempts, its, name, per_kind * _MEDIA_PER_ATTEMPT, seed)
             for name in (media.MAKERS if "media" in only else ())
         ]
-        for name, make in words.MAKERS.items():
-            if name not in only or (short and name != "manifests"):
+        for name, make in MAKERS.items():
+            if name not in only or (short and name not in _SHORT_WORDS):
                 continue
             made = make(its, per_kind * _WORDS_PER_ATTEMPT, seed)
             jobs += [functools.partial(_one, one) for one in made]

@@ -157,10 +157,15 @@ def _prepared(its, kind, made, folder) -> list[Attempt]:
     if outcome:  # of all of them at once
         return [Attempt(kind, "prepare", file.path.name, outcome, said) for file in made]
     bad = (output / "bad_rows.csv").read_text(encoding="utf-8")
+    checked = its.command("prepare", *flags, "--check")
+    outcome, said = place.ended(checked)
+    if outcome is None:  # it finds what prepare finds
+        same = pathlib.Path(f"{output}-bad_rows.csv").read_text(encoding="utf-8") == bad
+        outcome, said = (RIGHT, "") if same else (SILENT, "other bad rows than prepare has")
     index = shards.Index.read(str(output))
     rows_of = {name: row for row, name in enumerate(index.id.tolist())}
     rows = reader.Reader(index)
-    found = []
+    found = [Attempt(kind, "prepare --check", file.path.name, outcome, said) for file in made]
     for number, file in enumerate(made):
         what = f"{file.path.name} ({file.suffix})"
         row = rows_of.get(str(number))

@@ -44,6 +44,7 @@ class Place:
         if not trained:
             self.data = pathlib.Path(untrained.write_data(folder / "data"))
             self.run = pathlib.Path(untrained.write(folder / "run", str(self.data), "voice_face"))
+            self._embed()
             return
         self.data = pathlib.Path(small.write_dataset(str(folder / "data")))
         self.config = f"--config={self.config_file(folder / 'config.py', self.data)}"
@@ -56,6 +57,14 @@ class Place:
             path.unlink()
         flags = (f"--workdir={self.run}", f"--output={self.export}", "--precisions=float32")
         self.done("export", *flags)
+        self._embed()
+
+    def _embed(self) -> None:
+        """Embeds the recording and the image, a gallery to search."""
+        self.gallery = self.folder / "gallery"
+        self.gallery.mkdir()
+        output = self.gallery / "gallery.npz"
+        self.done("embed", f"--model={self.run}", f"--inputs={self.media}", f"--output={output}")
 
     def compare_flags(self, output: os.PathLike, data: os.PathLike | None = None) -> list[str]:
         """Returns the flags of tfav-compare: one variant, one seed."""
@@ -88,11 +97,17 @@ class Place:
             server.close()
 
 
-def ended(done: forked.Done) -> tuple[str | None, str]:
-    """Returns outcome and sentence of a command that failed; None where it did not."""
+def ended(done: forked.Done, last: bool = False) -> tuple[str | None, str]:
+    """Returns outcome and sentence of a command that failed; None where it did not.
+
+    Args:
+      done: how it ended.
+      last: the last of its sentences counts, for a command that runs others, which have their own.
+    """
     if done.code == 0:
         return None, ""
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    errors = errors[-1:] if last else errors
     if done.code == 2 and len(errors) == 1 and "Traceback (most recent" not in done.stderr:
         return SENTENCE, errors[0]
     return TRACEBACK, done.stderr[-2000:]

@@ -65,6 +65,22 @@ def _load(model: str) -> Callable:
     return run
 
 
+def _search(its, work):
+    gallery = work / "gallery" / "gallery.npz"
+    run = work / "run" if (work / "run").exists() else its.run
+    index = gallery if gallery.exists() else its.media
+    flags = (f"--index={index}", f"--query={its.media}/voice.wav", f"--model={run}", "--json")
+    done = its.command("search", *flags)
+    return done, done.stdout
+
+
+def _compare_on(its, work):
+    flags = [*its.compare_flags(work / "compared"), f"--eval_data={work}/data"]
+    flags = [flag for flag in flags if not flag.startswith("--variants")]
+    done = its.command("compare", *flags, "--variants=small", "--protocols=lists")
+    return done, "\n".join(line for line in done.stdout.splitlines() if "|" in line)
+
+
 def _compare(its, work):
     done = its.command("compare", *its.compare_flags(work / "compared"))
     text = done.stdout.replace(str(work), "")
@@ -86,14 +102,22 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, Callable]]] = {
             "report": _report,
             "export": _export,
             "embed": _embed("run"),
+            "search": _search,
             "tfav.load": _load("run"),
         },
     ),
     "runs to compare": ({"compared": "folder/compared"}, {"compare": _compare}),
     "data set": (
         {"data": "data"},
-        {"train": _fresh, "eval": _eval, "report": _report, "export": _export},
+        {
+            "train": _fresh,
+            "eval": _eval,
+            "report": _report,
+            "export": _export,
+            "compare --eval_data": _compare_on,
+        },
     ),
+    "embeddings": ({"gallery": "gallery"}, {"search": _search}),
     "SavedModel": (
         {"export": "export"},
         {"embed": _embed("export"), "tfav.load": _load("export")},
@@ -106,7 +130,7 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, Callable]]] = {
         },
     ),
 }
-COSTLY = ("export", "compare")  # half as many attempts
+COSTLY = ("export", "compare", "compare --eval_data")  # half as many attempts
 
 
 def prepare(its: place.Place, work: pathlib.Path, kind: str) -> pathlib.Path:

@@ -114,7 +114,11 @@ def manifest_attempts(its: place.Place, count: int, seed: int) -> list:
     text = "\n".join(lines) + "\n"
     names = list(MANIFESTS)
     place.draw_of(seed, "manifests").shuffle(names)
-    return [functools.partial(_manifest, its, folder, n, text, seed) for n in names[:count]]
+    chosen = names[:count]
+    return [
+        *(functools.partial(_manifest, its, folder, n, text, seed) for n in chosen),
+        *(functools.partial(_checked, its, folder, n, text, seed) for n in chosen[: count // 2]),
+    ]
 
 
 def _manifest(its, folder, name, text, seed) -> Attempt:
@@ -139,6 +143,27 @@ def _manifest(its, folder, name, text, seed) -> Attempt:
     elif outcome == SENTENCE and output.exists():
         outcome, said = SILENT, "a refusal that leaves a data set"
     return Attempt("manifest", "prepare", name, outcome, said)
+
+
+def _checked(its, folder, name, text, seed) -> Attempt:
+    stem = f"checked {list(MANIFESTS).index(name)}"
+    told, output = folder / f"{stem}.csv", its.folder / f"{stem} set"
+    told.write_bytes(MANIFESTS[name](text, place.draw_of(seed, name)))
+    flags = (f"--manifest={told}", f"--output={output}", "--max_bad_fraction=0.5", "--check")
+    done = its.command("prepare", *flags, "--json")
+    outcome, said = place.ended(done)
+    if outcome is None:
+        report = json.loads(done.stdout)
+        rows = sum(counts["rows"] for counts in report["splits"].values())
+        if rows == text.count("\n") - 1 and not report["bad_rows"]:
+            outcome, said = RIGHT, ""
+        elif report["bad_rows"] or place.warnings(done) or name in _MEANT:
+            outcome, said = REFUSAL, ""
+        else:
+            outcome, said = SILENT, f"{rows} rows"
+    elif outcome == SENTENCE and output.exists():
+        outcome, said = SILENT, "a check that leaves a data set"
+    return Attempt("manifest", "prepare --check", name, outcome, said)
 
 
 # Values of the config ----------------------------------------------------------------------------
@@ -195,6 +220,9 @@ _OF_TYPE = {
     "string": ("nowhere/x", "", "/dev/null", "a\nb"),
 }
 # They would read or write elsewhere, or are not for users.
+# Taken, they would train for an hour.
+_TOO_LONG = {("start", "steps"), ("start", "seed"), ("start", "output")}
+_WITHOUT_OUTPUT = ("compare", "search")
 _NO_FLAGS = {"runner", "beam_options", "released", "video", "config", "strategy", "help"}
 
 
@@ -207,11 +235,20 @@ def flag_attempts(its: place.Place, count: int, seed: int) -> list:
         "export": [f"--workdir={its.run}", "--precisions=float32"],
         "embed": [f"--model={its.export}/audio_float32.tflite", f"--inputs={its.media}/voice.wav"],
         "compare": [*its.compare_flags(its.folder / "compared")],
+        "prepare --check": [f"--manifest={its.folder}/people/manifest.csv", "--check"],
+        "search": [f"--index={its.gallery}/gallery.npz", f"--query={its.media}/voice.wav"],
+        "start": [f"--audio={its.folder}/people", f"--image={its.media}"],
     }
+    commands["search"].append(f"--model={its.run}")
     told = its.folder / "people" / "manifest.csv"
     rows = [f"a{k},train,p{k},{k}.wav,{k}.png" for k in range(4)]
     told.write_text("\n".join(["id,split,label,audio,image", *rows]) + "\n")
-    known = [(binary, *flag) for binary in commands for flag in _flags(its, binary)]
+    known = [
+        (binary, *flag)
+        for binary in commands
+        for flag in _flags(its, binary.split()[0])
+        if (binary, flag[0]) not in _TOO_LONG
+    ]
     triples = [
         (binary, name, kind, value)
         for binary, name, kind in known
@@ -244,15 +281,19 @@ def _flag(its, binary, flags, name, kind, value, number) -> Attempt:
         value = f"{output}/{value}"  # or it would be written into this repository
     given = f"--{name}={value}"
     rest = [f for f in flags if not f.startswith(f"--{name}=")]
-    if binary != "compare" and name != "output":
+    if binary not in _WITHOUT_OUTPUT and name != "output":
         rest.append(f"--output={output}{suffix}")
-    done = its.command(binary, *rest, given)
+    done = its.command(binary.split()[0], *rest, given)
     outcome, said = place.ended(done)
     number_flag = kind in ("int", "float", "bool")
     if outcome is None:
         wrong = number_flag and value in ("nan", "x", "1.5", "")
         outcome, said = (SILENT, "taken") if wrong else (RIGHT, "")
-    elif outcome == SENTENCE and binary != "compare" and pathlib.Path(f"{output}{suffix}").exists():
+    elif (
+        outcome == SENTENCE
+        and binary not in _WITHOUT_OUTPUT
+        and pathlib.Path(f"{output}{suffix}").exists()
+    ):
         outcome, said = SILENT, "a refusal that leaves an output"
     return Attempt("flag", binary, given, outcome, said)
 

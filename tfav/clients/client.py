@@ -66,10 +66,17 @@ class Match(NamedTuple):
     Attributes:
       scores: [N] cosine of the probe and each candidate.
       best: index of the largest.
+      probability: [N] that each candidate is of the probe's identity, where one in two is; None
+        where the served model holds no calibration. It holds for a voice with faces and the other
+        way round, and not within one modality.
+      matched: [N] bool, whether each score reaches the model's threshold: below it the answer is
+        "not sure". None where it has none.
     """
 
     scores: Array
     best: int
+    probability: Array | None = None
+    matched: Array | None = None
 
 
 class Pair(NamedTuple):
@@ -78,10 +85,13 @@ class Pair(NamedTuple):
     Attributes:
       score: larger for closer; of what unit and range the recipe says.
       matched: whether the score reaches the model's threshold; None where it has none.
+      probability: that they belong together, where one pair in two does; None where the model holds
+        no calibration.
     """
 
     score: float
     matched: bool | None
+    probability: float | None = None
 
 
 class ServingError(Exception):
@@ -143,7 +153,9 @@ class Calls:
         for k, candidate in enumerate(candidates):
             _same_size("the probe", probe, f"candidate {k}", candidate)
         answer = self.predict("match", {"probe": [probe], "candidates": [candidates]})
-        return Match(answer["scores"][0], answer["best"][0])
+        # Older exports, and those of runs that were not evaluated so, give the first two alone.
+        further = [answer[n][0] if n in answer else None for n in ("probability", "matched")]
+        return Match(answer["scores"][0], answer["best"][0], *further)
 
     def score_pairs(
         self, wav: str | os.PathLike[str] | bytes, jpeg: str | os.PathLike[str] | bytes
@@ -159,7 +171,8 @@ class Calls:
         answer = self.predict("score_pairs_files", inputs)
         if not isinstance(answer, Mapping):  # a model without a threshold gives the score alone
             return Pair(float(answer[0]), None)
-        return Pair(float(answer["score"][0]), bool(answer["matched"][0]))
+        probability = float(answer["probability"][0]) if "probability" in answer else None
+        return Pair(float(answer["score"][0]), bool(answer["matched"][0]), probability)
 
     def score(self, audio_embedding: Array, image_embedding: Array) -> float:
         """Returns the cosine of two embeddings [D]."""
@@ -484,6 +497,16 @@ def _embed_file(client: Client, path: str) -> Array:
     )
 
 
+def _told(found: Match, place: int) -> str:
+    """Returns what is said of a candidate: cosine, and where they are known the other two."""
+    words = [f"{found.scores[place]:.4f}"]
+    if found.probability is not None:
+        words.append(f"{found.probability[place]:.3f}")
+    if found.matched is not None:
+        words.append("match" if found.matched[place] else "not sure")
+    return " ".join(words)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns 0, or 2 and a sentence on stderr."""
     parser = argparse.ArgumentParser(description="Ask an export of tfav behind TensorFlow Serving.")
@@ -514,13 +537,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif options.command == "match":
             probe = _embed_file(client, options.probe)
             candidates = [_embed_file(client, path) for path in options.candidates]
-            scores = client.match(probe, candidates).scores
-            for score, path in sorted(zip(scores, options.candidates), reverse=True):
-                print(f"{score:.4f} {path}")
+            found = client.match(probe, candidates)
+            for place in sorted(
+                range(len(candidates)), key=lambda k: found.scores[k], reverse=True
+            ):
+                print(_told(found, place), options.candidates[place])
+            if found.probability is None:
+                print("no probability: the served model holds no calibration", file=sys.stderr)
         elif options.command == "pairs":
             for path in options.images:
-                found = client.score_pairs(options.wav, path)
-                print(json.dumps({"image": path, **found._asdict()}))
+                pair = client.score_pairs(options.wav, path)
+                print(json.dumps({"image": path, **pair._asdict()}))
         else:
             print(json.dumps(getattr(client, options.command)(), indent=2))
     except ServingError as error:

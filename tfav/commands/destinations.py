@@ -51,6 +51,7 @@ FOLDERS = {
         {"results.json": ("about", "figures")},
         ("results.json", "table.md", "sensitivity.png"),
     ),
+    "site": Folder("a site of tfav-web", {"site.json": ("format", "embedding_space")}),
     "figures": Folder(
         "the figures of tfav-eval", {"metrics.json": ("about", "results")}, ("metrics.json",)
     ),

@@ -78,6 +78,17 @@ def table(
     return ["\n".join(found) + "\n" for found in lines.values()]
 
 
+def records(tables: Sequence[str]) -> list[dict[str, str]]:
+    """Returns the rows of tables for JSON: name of a column to the text of its cell."""
+    found = []
+    for text in tables:
+        head, _, *rows = (
+            [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()
+        )
+        found += [dict(zip(head, row)) for row in rows]
+    return found
+
+
 def _rows(
     index: shards.Index,
     modality: str,

@@ -1,5 +1,6 @@
 """Exports a run: published artefacts."""
 
+import functools
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +12,8 @@ from tfav import registry
 from tfav.commands import destinations, model_card
 from tfav.commands.protocols import by_pairs
 from tfav.data import shards
-from tfav.evaluation import correspondence, metrics
-from tfav.experiment import models, provenance, samples
+from tfav.evaluation import correspondence, decisions, metrics
+from tfav.experiment import measured_decisions, models, provenance, samples
 from tfav.export import publish
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.options import ExportOptions, Inputs
@@ -31,6 +32,7 @@ def export(
     *,
     frontend: str = "",
     license_text: str = "",
+    power_watts: float = 0.0,
     **wanted: Any,
 ) -> list[str]:
     """Publishes a run's encoders as SavedModel and TFLite with their parity; returns a summary.
@@ -41,18 +43,22 @@ def export(
       directory: the data parity is measured on; empty: that of the run.
       frontend: form of the `.tflite`'s, `stft` or `conv`; empty: the run's.
       license_text: License of the weights; empty: not stated.
+      power_watts: power that the machine drew while it trained, for the card; 0: not stated.
       **wanted: fields of `ExportOptions`; clip length and gate are by default those of the config.
     """
     destinations.check_folder("output", output, "export")
     c, recipe, _, labels = models.trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
     classifies, joint = outputs.classifies(recipe), outputs.joint(recipe)
+    known = measured_decisions.find(workdir, c)
+    decided = decisions.read(known, outputs.embedding_space(recipe)) if known else None
     options = ExportOptions(
         **{"audio_seconds": c.export.audio_seconds, "min_cosine": c.export.min_cosine, **wanted},
         on_phone=_in_form(c, recipe, len(labels), frontend),
         num_frames={name: spec.num_frames for name, spec in models.items(c).items() if spec.fitted},
         classes=labels if classifies else (),
-        threshold=_threshold(c, recipe, index),
+        threshold=_threshold(c, recipe, index, decided),
+        decided=decided,
         about={
             "license": license_text or "not stated",
             "origin": provenance.origin(c, workdir, index),
@@ -69,26 +75,34 @@ def export(
         if any(precisions_lib.find(name).calibrated for name in options.precisions)
         else (),
     )
-    found = publish.publish(recipe, inputs, output, options)
-    card = model_card.write(output, found, c, workdir, index)
+    describe = functools.partial(
+        model_card.texts, c=c, workdir=workdir, index=index, power_watts=power_watts
+    )
+    found = publish.publish(recipe, inputs, output, options, describe)
     return [
         *_summary(found, output),
-        *(f"wrote {path}" for path in card),
+        *(f"wrote {os.path.join(output, name)}" for name in model_card.FILES),
         f"wrote {os.path.join(output, artefacts.PARITY_FILE)}",
         deployment.commands(output),
     ]
 
 
 def _threshold(
-    c: ml_collections.ConfigDict, recipe: base.Recipe, index: shards.Index
+    c: ml_collections.ConfigDict,
+    recipe: base.Recipe,
+    index: shards.Index,
+    decided: decisions.Decisions | None,
 ) -> float | None:
     """Returns the score from which an export takes a pair for matched; None where it takes none.
 
-    What the recipe was taught; else the score at which as large a share of matched pairs of `val`
-    (or else of the training split) is refused as of mismatched ones is accepted.
+    What the recipe was taught; else what its evaluation has measured; else the score at which as
+    large a share of matched pairs of `val` (or else of the training split) is refused as of
+    mismatched ones is accepted.
     """
     if not outputs.scores_pairs(recipe) or outputs.decision(recipe) is not None:
         return outputs.decision(recipe)
+    if decided and decided.threshold is not None:
+        return decided.threshold
     for split in ("val", c.data.train_split):
         if split in index.info["splits"]:
             part = index.select(split)

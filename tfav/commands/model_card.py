@@ -1,14 +1,17 @@
 """The model card that lies beside an export's artefacts, as Markdown and as JSON."""
 
-import os
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_collections
 
-from tfav import files, scalars
+from tfav import scalars
+from tfav.commands import energy
 from tfav.data import shards
-from tfav.experiment import evaluations
+from tfav.evaluation import decisions, pair_calibration, pair_errors
+from tfav.experiment import evaluations, measured_decisions
+from tfav.training import pace
 
 FILES = ("model_card.md", "model_card.json")
 
@@ -21,27 +24,24 @@ _LIMITS = (
 )
 
 
-def write(
-    output: str,
+def texts(
     certificate: Mapping[str, Any],
     c: ml_collections.ConfigDict,
     workdir: str,
     index: shards.Index,
-) -> list[str]:
-    """Writes the card and returns the paths of its two files.
+    power_watts: float = 0.0,
+) -> dict[str, str]:
+    """Returns the card, file name to text: Markdown and JSON.
 
     Args:
-      output: Folder of the export.
       certificate: what `parity.json` says.
       c: Config of the run.
       workdir: Folder of the run.
       index: of the data that the export was measured on.
+      power_watts: power that the machine drew while it trained; 0: not stated.
     """
-    card = facts(certificate, c, workdir, index)
-    paths = [os.path.join(output, name) for name in FILES]
-    files.write_text(paths[0], text(card))
-    files.write_json(paths[1], card)
-    return paths
+    card = facts(certificate, c, workdir, index, power_watts)
+    return dict(zip(FILES, (text(card), json.dumps(card, indent=2) + "\n")))
 
 
 def facts(
@@ -49,10 +49,12 @@ def facts(
     c: ml_collections.ConfigDict,
     workdir: str,
     index: shards.Index,
+    power_watts: float = 0.0,
 ) -> dict[str, Any]:
-    """Returns what the card says; see `write`. What is not known is None, and said to be so."""
+    """Returns what the card says; see `texts`. What is not known is None, and said to be so."""
     origin, found = certificate["origin"], evaluations.own(workdir)
     weights = (found.about.get("weights") if found else None) or {}
+    seconds = energy.trained_seconds(workdir)
     return {
         "recipe": origin["recipe"],
         "encoders": origin["encoders"],
@@ -67,9 +69,17 @@ def facts(
             "num_steps": c.train.num_steps,
             "batch_size": c.train.batch_size,
             "logged_steps": _logged(workdir),
+            "seconds": None if seconds is None else round(seconds, 1),
         },
+        "energy": energy.estimate(seconds, power_watts),
         "data": {**origin["data"], "splits": _splits(index)},
         "figures": [result.to_json() for result in found.results] if found else None,
+        "decisions": certificate.get("decisions"),
+        "errors": [
+            {name: value for name, value in result.to_json().items() if name != "notes"}
+            for result in measured_decisions.results(workdir, c)
+            if result.metric in pair_errors.METRICS
+        ],
         "limits": list(_LIMITS),
         "artefacts": {
             name: {"precision": its["precision"], "bytes": its["bytes"]}
@@ -82,6 +92,10 @@ def text(card: Mapping[str, Any]) -> str:
     """Returns the card as Markdown."""
     data, weights, training = card["data"], card["weights"], card["training"]
     initial = ", ".join(f"{k} of {v['file']}" for k, v in weights["initial"].items())
+    seconds, energy = training["seconds"], card["energy"]
+    taken = "not known" if seconds is None else pace.duration(seconds)
+    drawn = energy["kilowatt_hours"]
+    estimate = "" if drawn is None else f"about {drawn:.3g} kWh, "
     lines = [
         "# Model card",
         "",
@@ -93,6 +107,8 @@ def text(card: Mapping[str, Any]) -> str:
         f"- Training: {training['num_steps']} steps of {training['batch_size']} examples, "
         f"{training['logged_steps'] or 'no'} steps in the log; weights of step "
         f"{_known(weights['step'])}",
+        f"- Time of training: {taken}",
+        f"- Energy of training: {estimate}{energy['how']}",
         f"- Embedding space: {card['embedding_space']}",
         "",
         "## Data",
@@ -106,6 +122,10 @@ def text(card: Mapping[str, Any]) -> str:
         "## Figures by stratum",
         "",
         *_table(card["figures"]),
+        "",
+        "## Decisions",
+        "",
+        *_decisions(card["decisions"], card["errors"]),
         "",
         "## Limits",
         "",
@@ -125,20 +145,76 @@ def _table(figures: Sequence[Mapping[str, Any]] | None) -> list[str]:
     if not figures:
         return ["Not evaluated: run tfav-eval on the workdir and export again."]
     lines = [
-        "With 95 % bootstrap intervals; a threshold is the score at which both kinds of error are "
-        "equal.",
+        "With 95 % bootstrap intervals; the threshold of an EER is the score at which both kinds "
+        "of error are equal.",
         "",
         "| protocol | stratum | direction | figure | value | interval | chance | threshold |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in figures:
-        low, high = one.get("low"), one.get("high")
-        interval = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+        if one["metric"] in {metric.key for metric in pair_errors.METRICS}:
+            continue  # below, by threshold
         ends = [_number(one.get(name)) for name in ("chance", "threshold")]
         among = f" 1:{one['n']}" if one.get("n") else ""
         cells = [one["protocol"] + among, one["stratum"], one["direction"], one["metric"]]
-        lines.append("| " + " | ".join([*cells, _number(one["value"]), interval, *ends]) + " |")
+        lines.append(
+            "| " + " | ".join([*cells, _number(one["value"]), _interval(one), *ends]) + " |"
+        )
     return lines
+
+
+def _decisions(found: Mapping[str, Any] | None, errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not found:
+        return [f"None: {decisions.MISSING}."]
+    on, lines = found["measured_on"], []
+    if on["fitted"] and found["shipped"]:
+        lines.append(
+            f"Fitted on {_pairs(on['fitted'])} and evaluated on {_pairs(on['evaluated'])}; a pair "
+            f"is taken for matched from the {pair_calibration.called(found['shipped'])} on, and "
+            f'below it the answer is "{decisions.NOT_SURE}".'
+        )
+    if found["calibration"]:
+        its = found["calibration"]
+        sign = "-" if its["intercept"] < 0 else "+"
+        lines += [
+            "",
+            f"The probability that a pair is right is 1 / (1 + exp(-({its['slope']:.4g} s {sign} "
+            f"{abs(its['intercept']):.4g}))) of its {found['score']} s, where a share of "
+            f"{its['prior']:g} of the pairs is right.",
+        ]
+    left_out = [
+        f"- No {pair_calibration.called(name)}: {why}." for name, why in found["left_out"].items()
+    ]
+    lines += ["", *left_out] if left_out else []
+    if errors:
+        lines += [
+            "",
+            "| threshold or group | score from | FAR | interval | wrong pairs | FRR | interval "
+            "| right pairs |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+    for name in dict.fromkeys(one["direction"] for one in errors):
+        of_row = {one["metric"]: one for one in errors if one["direction"] == name}
+        cells = [name, _number(next(iter(of_row.values())).get("threshold"))]
+        for metric in pair_errors.METRICS:
+            one = of_row.get(metric.key)
+            cells += (
+                [_number(one["value"]), _interval(one), str(one["num_trials"])] if one else [""] * 3
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _pairs(of: Mapping[str, Any]) -> str:
+    return (
+        f"{of['num_right']:,} right and {of['num_wrong']:,} wrong pairs of "
+        f"{of['num_identities']:,} identities of the split {of['split']}"
+    )
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    low, high = one.get("low"), one.get("high")
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _number(value: float | None) -> str:

@@ -2,11 +2,16 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 
-from tfav import files, registry
+import numpy as np
+import tensorflow as tf
+
+from tfav import files, folders, registry, scalars
 from tfav.commands import comparable, destinations
 from tfav.commands.pages import (
+    decided,
     page_kind,
     page_of_classes,
     page_of_figures,
@@ -18,8 +23,14 @@ from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.evaluation import paired_runs
 from tfav.experiment import measurement, models
-from tfav.reports import film, page
+from tfav.reports import balance, drawing, film, learning, page
 
+_LEARNING = (
+    "The losses over the steps of training, and what picks the weights. A dotted line is the least "
+    "that theory leaves of the loss of its colour, given the weights and the batch of that step."
+)
+# What photographs and recordings are carried in; drawings are SVG and PNG.
+_MEDIA = re.compile(r"data:(?:audio|video|image/(?:jpeg|webp|gif|bmp|avif))|<(?:audio|video)\b")
 PAGES: dict[str, page_kind.PageKind] = {
     "lists": page_of_lists.PageOfLists(),
     "classes": page_of_classes.PageOfClasses(),
@@ -40,6 +51,8 @@ def make_report(
     lists_dir: str = "",
     directory: str = "",
     seed: int = 0,
+    media: bool = True,
+    tensorboard: bool = False,
 ) -> Iterator[str]:
     """Writes the page on which a run can be seen and heard; yields lines that say so.
 
@@ -58,6 +71,9 @@ def make_report(
       lists_dir: folder of lists; empty: beside the data.
       directory: the data, of both runs; empty: that of the run.
       seed: Random seed of what is drawn at random and of the bootstrap resampling.
+      media: whether the page may show and play items of the data, and name them.
+      tensorboard: also write the embeddings of what the page shows, for TensorBoard's projector,
+        and a sheet of retrievals, into the workdir's `tensorboard/report`.
 
     Raises:
       UserError: a flag that makes no sense here; data or lists without what the page shows.
@@ -68,6 +84,13 @@ def make_report(
     if output:
         destinations.check_file("output", output, "page")
     output = output or os.path.join(workdir, "report.html")
+    made_of_media = {f"--video={video}": bool(video), "--tensorboard": tensorboard}
+    for flag, given in made_of_media.items():
+        if given and not media:
+            raise registry.UserError(
+                f"--no_media leaves faces and voices out, and {flag} shows them: leave out one of "
+                "the two."
+            )
     if video:
         destinations.check_file("video", video, "film")
         film.find_ffmpeg()
@@ -79,6 +102,11 @@ def make_report(
     if video and not kind.films:
         raise registry.UserError(
             f"--video={video} films retrievals, and {workdir} is evaluated by "
+            f"{c.eval.protocols[0]}: leave it out."
+        )
+    if tensorboard and not kind.projects:
+        raise registry.UserError(
+            f"--tensorboard shows voices and faces in one space, and {workdir} is evaluated by "
             f"{c.eval.protocols[0]}: leave it out."
         )
     context = protocols_base.Context(
@@ -98,14 +126,46 @@ def make_report(
         _about(run, index, title),
         _comparison(kind, context, content, request),
         max_megabytes,
+        media,
+        _learning(workdir),
+        decided.find(context, request),
     )
     text = kind.build(context, content, request, frame)
+    if not media and _MEDIA.search(text):
+        raise registry.UserError(
+            f"the page {first.page!r} shows items of the data although --no_media is given: let "
+            "its build heed frame.media."
+        )
     os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
     files.write_text(output, text)
     size = len(text.encode()) / 1e6
     yield f"wrote {output} ({size:.1f} MB): open {pathlib.Path(output).resolve().as_uri()}"
+    if tensorboard:
+        yield _project(kind, context, content, workdir, title)
     if video:
         yield f"wrote {video} ({kind.film(context, content, video, title):.0f} seconds)"
+
+
+def _project(
+    kind: page_kind.PageKind,
+    context: protocols_base.Context,
+    content: page_kind.Content,
+    workdir: str,
+    title: str,
+) -> str:
+    """Writes what TensorBoard shows of the page, in place of what an earlier page left."""
+    place = os.path.join(workdir, "tensorboard", "report")
+    with folders.folder(place) as made:
+        count, sheet = kind.project(context, content, made, title)
+        events = tf.summary.create_file_writer(made)
+        with events.as_default():
+            step = int(context.run.facts.get("step", 0))
+            tf.summary.text("about", f"{count} items of the page of {title}", step=step)
+            if sheet is not None:
+                tf.summary.image("retrieval", sheet[np.newaxis], step=step)
+        events.close()
+        folders.publish(made, place)
+    return f"wrote {place} ({count} items): tensorboard --logdir={os.path.dirname(place)}"
 
 
 def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, str]:
@@ -116,6 +176,16 @@ def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, st
         "Weights": ", ".join(f"{name} {value:.6g}" for name, value in facts),
         "Data": f"{data}, index {measurement.data_sha256(index.directory)[:16]}",
     }
+
+
+def _learning(workdir: str) -> list[page.Picture]:
+    """Returns how training went, where it was logged."""
+    logged = balance.read(workdir) if os.path.exists(os.path.join(workdir, scalars.FILE)) else []
+    drawn = learning.draw(logged)
+    if drawn is None:
+        return []
+    words = learning.describe(logged)
+    return [page.Picture("Learning curves", drawing.svg(drawn), _LEARNING, words)]
 
 
 def _comparison(

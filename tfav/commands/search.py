@@ -8,7 +8,7 @@ import numpy as np
 
 from tfav import registry
 from tfav.commands import load
-from tfav.evaluation import neighbours
+from tfav.evaluation import decisions, neighbours
 from tfav.inference import embeddings_file, spaces
 from tfav.inference.model import Embeddings, Model
 
@@ -27,6 +27,10 @@ class Answer(NamedTuple):
     found: list[tuple[str, str, float]]
 
 
+# Probability, whether the threshold is reached, and why there is no probability.
+Told = tuple[float | None, bool | None, str]
+
+
 class Answers(NamedTuple):
     """What is nearest to all queries.
 
@@ -36,6 +40,8 @@ class Answers(NamedTuple):
       gallery_size: modality to its rows in the gallery.
       method: `exact` or `faiss`.
       recall: share of the exact nearest that were found, measured; 1.0 of an exact search.
+      decided: thresholds and calibration of the model; None: none.
+      undecided: a clause, why there are none.
     """
 
     answers: list[Answer]
@@ -43,6 +49,18 @@ class Answers(NamedTuple):
     gallery_size: dict[str, int]
     method: str
     recall: float
+    decided: decisions.Decisions | None = None
+    undecided: str = "name the model by --model, which may hold a calibration"
+
+    def told(self, modality: str, near: tuple[str, str, float]) -> Told:
+        """Returns what is known of a neighbour of a query of a modality, beside its cosine."""
+        _, other, cosine = near
+        its, why = decisions.of_cosines(self.decided, (modality, other))
+        if its is None:
+            return None, None, why if self.decided else self.undecided
+        probability, matched = its.probability(cosine), its.matched(cosine)
+        likely = None if probability is None else float(probability)
+        return likely, None if matched is None else bool(matched), why
 
 
 def search(
@@ -98,7 +116,10 @@ def search(
         for name, places, scores in zip(queries.ids[modality], found.place, found.score):
             near = [(*labels[place], float(score)) for place, score in zip(places, scores)]
             answers.append(Answer(name, modality, near))
-    return Answers(answers, gallery.embedding_space, searched, used, recall)
+    every = Answers(answers, gallery.embedding_space, searched, used, recall)
+    return (
+        every._replace(decided=opened.decisions, undecided=decisions.MISSING) if opened else every
+    )
 
 
 def _side(
@@ -158,28 +179,47 @@ def _listed(gallery: Embeddings) -> str:
 
 
 def table(found: Answers) -> str:
-    """Returns answers as text: a line per neighbour with query, rank, cosine, modality and id."""
+    """Returns answers as text: a line per neighbour with query, rank, cosine, modality and id.
+
+    Where a neighbour has a probability, that and the decision stand behind the cosine.
+    """
     rows = [("query", "rank", "cosine", "modality", "found")]
+    further = [("probability", "decision")]
     for answer in found.answers:
-        for rank, (name, modality, cosine) in enumerate(answer.found, 1):
+        for rank, near in enumerate(answer.found, 1):
+            name, modality, cosine = near
             rows.append((answer.query, str(rank), f"{cosine:.4f}", modality, name))
+            further.append(_cells(found.told(answer.modality, near)))
+    shown = any(any(cells) for cells in further[1:])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    wide = [max(len(cells[column]) for cells in further) for column in range(2)]
     lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
-        lines.append("  ".join([*cells, row[3].ljust(widths[3]), row[4]]))
+    for row, cells in zip(rows, further):
+        line = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
+        line += [cells[0].rjust(wide[0]), cells[1].ljust(wide[1])] if shown else []
+        lines.append("  ".join([*line, row[3].ljust(widths[3]), row[4]]))
     return "\n".join(lines)
 
 
+def _cells(told: Told) -> tuple[str, str]:
+    """Returns probability and decision as they are printed; empty where they are not known."""
+    probability, matched, _ = told
+    words = {True: decisions.MATCH, False: decisions.NOT_SURE, None: ""}
+    return "" if probability is None else f"{probability:.3f}", words[matched]
+
+
 def about(found: Answers) -> str:
-    """Returns one line on what was searched and how."""
+    """Returns a line on what was searched and how, and one where there is no probability."""
     sizes = ", ".join(f"{count} {modality}" for modality, count in found.gallery_size.items())
     how = (
         "exactly"
         if found.method == "exact"
         else f"by FAISS, which found {100 * found.recall:.1f} % of the exact nearest"
     )
-    return f"searched {sizes} of the embedding space {found.embedding_space} {how}"
+    text = f"searched {sizes} of the embedding space {found.embedding_space} {how}"
+    why = dict.fromkeys(found.told(a.modality, near)[2] for a in found.answers for near in a.found)
+    said = [clause for clause in why if clause]
+    return "\n".join([text, *(f"no probability: {clause}" for clause in said)])
 
 
 def record(found: Answers) -> dict:
@@ -194,10 +234,16 @@ def record(found: Answers) -> dict:
                 "query": answer.query,
                 "modality": answer.modality,
                 "found": [
-                    {"id": name, "modality": modality, "cosine": cosine}
-                    for name, modality, cosine in answer.found
+                    {"id": near[0], "modality": near[1], "cosine": near[2]}
+                    | _known(found.told(answer.modality, near))
+                    for near in answer.found
                 ],
             }
             for answer in found.answers
         ],
     }
+
+
+def _known(told: Told) -> dict:
+    known = {"probability": told[0], "matched": told[1]}
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,10 +1,13 @@
 """One command from two folders: manifest, data set, training, figures, page."""
 
+import functools
+import json
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 from tfav import files, registry
 from tfav.data.prepare import two_folders
@@ -13,7 +16,16 @@ _CONFIG = "configs/voice_face.py:demo"
 _MOST_AT_ONCE = 64  # identities of a step
 
 
-def start(audio: str, image: str, output: str, *, steps: int = 0, seed: int = 0) -> Iterator[str]:
+def start(
+    audio: str,
+    image: str,
+    output: str,
+    *,
+    steps: int = 0,
+    seed: int = 0,
+    said: IO[str] | None = None,
+    quiet: bool = False,
+) -> Iterator[str]:
     """Goes all the way from two folders to a page; yields lines that say what was done.
 
     Every step is a command of its own, which is printed, so that the next time any of them can be
@@ -25,6 +37,8 @@ def start(audio: str, image: str, output: str, *, steps: int = 0, seed: int = 0)
       output: Folder of all results: `manifest.csv`, `data`, `run`, `report.html`.
       steps: Number of training steps; 0: those of the config.
       seed: Random seed of the splits, the lists and the training.
+      said: where the commands print what they found; None: where this process prints.
+      quiet: whether they print results, warnings and errors alone.
 
     Raises:
       UserError: a folder that is wrong, an output that holds something else, or a step that failed.
@@ -43,19 +57,27 @@ def start(audio: str, image: str, output: str, *, steps: int = 0, seed: int = 0)
     yield f"people: {len(found.files)} with voices and faces: {told}"
     os.makedirs(output, exist_ok=True)
     files.write_text(manifest, text)
-    data, run = os.path.join(output, "data"), os.path.join(output, "run")
+    call = functools.partial(_call, said, ["--quiet"] if quiet else [])
+    data, run, page = (os.path.join(output, name) for name in ("data", "run", "report.html"))
     if not os.path.exists(os.path.join(data, "dataset.json")):
         flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
-        yield from _call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
+        yield from call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
     flags = [f"--config={_CONFIG}", f"--workdir={run}", f"--config.data.directory={data}"]
     flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, counts['train'])}")
     flags.append(f"--config.seed={seed}")
     flags += [f"--config.train.num_steps={steps}"] if steps else []
-    yield from _call("train", flags)
-    yield from _call("eval", [f"--workdir={run}"])
-    page = os.path.join(output, "report.html")
-    yield from _call("report", [f"--workdir={run}", f"--output={page}"])
+    yield from call("train", flags)
+    yield from call("eval", [f"--workdir={run}"])
+    yield from call("report", [f"--workdir={run}", f"--output={page}"])
     yield f"open {os.path.abspath(page)} in a browser"
+
+
+def record(output: str) -> dict[str, Any]:
+    """Returns what `start` made in a folder, for JSON: paths, and the figures of the run."""
+    names = {"manifest": "manifest.csv", "data": "data", "run": "run", "page": "report.html"}
+    paths = {name: os.path.join(output, file) for name, file in names.items()}
+    with open(os.path.join(paths["run"], "metrics.json"), encoding="utf-8") as file:
+        return {**paths, "figures": json.load(file)}
 
 
 def _check_output(output: str, manifest: str, text: str) -> None:
@@ -74,14 +96,23 @@ def _check_output(output: str, manifest: str, text: str) -> None:
             )
 
 
-def _call(binary: str, flags: Sequence[str]) -> Iterator[str]:
+def _call(
+    said: IO[str] | None, more: Sequence[str], binary: str, flags: Sequence[str]
+) -> Iterator[str]:
     """Runs a command, after a line that says which.
+
+    Args:
+      said: where it prints; None: where this process prints.
+      more: further flags, which change no result.
+      binary: of which.
+      flags: of it.
 
     Raises:
       UserError: it failed; what it printed says why.
     """
     yield f"\n$ tfav-{binary} {shlex.join(flags)}"
-    code = subprocess.run([sys.executable, "-m", f"tfav.bin.{binary}", *flags]).returncode
+    command = [sys.executable, "-m", f"tfav.bin.{binary}", *flags, *more]
+    code = subprocess.run(command, stdout=said).returncode
     if code:
         raise registry.UserError(
             f"tfav-{binary} ended with code {code}, see above: mend that, and run the same command "

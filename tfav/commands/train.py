@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from typing import Any
 
 import ml_collections
 import tensorflow as tf
@@ -65,6 +66,16 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
             readiness.check_validated(*phases[0])
         for phase, folder in phases:
             _train(phase, folder, replicas, blended=blended and phase is not c)
+
+
+def record(workdir: str) -> dict[str, Any]:
+    """Returns what a training left, for JSON: the step that it stands at and the kept weights."""
+    path = os.path.join(workdir, weights_file.FILE)
+    return {
+        "workdir": workdir,
+        "step": scalars.last_step(workdir),
+        "weights": {"file": path, **weights_file.read(path)[1]},
+    }
 
 
 def _reads_log(c: ml_collections.ConfigDict) -> bool:

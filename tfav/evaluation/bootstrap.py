@@ -26,6 +26,9 @@ _BLOCK_WEIGHTS = 2**20
 # Wrong pairs per right one at p = 0.01, as `metrics.min_dcf` weighs them.
 _ODDS = 99
 
+# Of how often each identity is drawn, [<= R, K] int, the figure in each resample, [<= R].
+Statistic = Callable[[np.ndarray], np.ndarray]
+
 
 def interval(replicates: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     """Returns the 2.5 % and 97.5 % points of the replicates [R] that are defined."""
@@ -68,7 +71,7 @@ def mean(value: ArrayLike, identity: ArrayLike, num_resamples: int, seed: int) -
         weight = drawn.astype(np.float64)
         return (weight @ total) / (weight @ count)
 
-    return _replicates(means, len(count), 1, num_resamples, seed)
+    return grouped(means, len(count), 1, num_resamples, seed)
 
 
 def rows(
@@ -82,7 +85,7 @@ def rows(
       num_resamples: R; 0 gives none, as one row does.
       seed: Random seed of the resamples.
     """
-    return _replicates(statistic, num_rows, num_rows, num_resamples, seed)
+    return grouped(statistic, num_rows, num_rows, num_resamples, seed)
 
 
 def roc_auc(
@@ -190,8 +193,8 @@ class _Trials:
     def replicates(
         self, statistic: Callable[[np.ndarray], np.ndarray], num_resamples: int, seed: int
     ) -> np.ndarray:
-        """Returns the statistic of all resamples, [R], see `_replicates`."""
-        return _replicates(statistic, self.num_identities, len(self.label), num_resamples, seed)
+        """Returns the statistic of all resamples, [R], see `grouped`."""
+        return grouped(statistic, self.num_identities, len(self.label), num_resamples, seed)
 
 
 def _running(weight: np.ndarray) -> np.ndarray:
@@ -206,8 +209,8 @@ def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
 
 
-def _replicates(
-    statistic: Callable[[np.ndarray], np.ndarray],
+def grouped(
+    statistic: Statistic,
     num_identities: int,
     num_weights: int,
     num_resamples: int,

@@ -6,7 +6,9 @@ from tfav.evaluation import (
     correspondence,
     linear_probe,
     list_tasks,
+    listening_conditions,
     localisation,
+    pair_calibration,
     pair_retrieval,
     trials,
 )
@@ -18,6 +20,8 @@ METRICS = {
         *(
             (module.PROTOCOL, module.METRICS)
             for module in (
+                pair_calibration,
+                listening_conditions,
                 classification,
                 trials,
                 correspondence,

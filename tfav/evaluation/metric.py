@@ -18,6 +18,8 @@ class Metric(NamedTuple):
       lower_is_better: whether less of it is better.
       short: its name within a sentence; empty: the name.
       definition: sentences that say what it is; empty where the name says it.
+      of_one_run: whether it says something of one run alone, such as its error rate at a threshold
+        of its own: variants are not compared by it.
     """
 
     key: str
@@ -27,6 +29,7 @@ class Metric(NamedTuple):
     lower_is_better: bool = False
     short: str = ""
     definition: str = ""
+    of_one_run: bool = False
 
     @property
     def scale(self) -> float:

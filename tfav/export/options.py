@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tfav import registry
+from tfav.evaluation import decisions
 from tfav.export.lite import calibration as calibration_lib
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.parity import reference, verification
@@ -50,6 +51,8 @@ class ExportOptions:
       classes: their names in the order of the logits, of a recipe that classifies.
       threshold: Score from which a pair is taken for matched, of a recipe that scores pairs; None:
         what it was taught, or none.
+      decided: thresholds and calibration with what they were measured on; None: nobody measured
+        any.
       keep_versions: so many of the newest version folders stay; 0: all.
       about: further entries of `parity.json`, such as origin and license.
     """
@@ -65,6 +68,7 @@ class ExportOptions:
     num_frames: Mapping[str, int] = dataclasses.field(default_factory=dict)
     classes: Sequence[str] = ()
     threshold: float | None = None
+    decided: decisions.Decisions | None = None
     keep_versions: int = 0
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfav import files, registry, states, tensors
+from tfav.evaluation import decisions
 from tfav.export import servable as servable_lib
 from tfav.export.lite import tflite
 from tfav.export.options import ExportOptions, Inputs
@@ -24,21 +25,27 @@ DRIFT_FILE = "drift.csv"
 
 
 def publish(
-    recipe: base.Recipe, inputs: Inputs, directory: str, options: ExportOptions
+    recipe: base.Recipe,
+    inputs: Inputs,
+    directory: str,
+    options: ExportOptions,
+    describe: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda found: {},
 ) -> dict[str, Any]:
     """Exports a recipe, compares the artefacts with the recipe, then publishes them.
 
     `directory` gets `<version>/` and configuration files (for TensorFlow Serving),
     the `.tflite` files of `tflite.write`, of a recipe that classifies `labels.txt`, `golden.json`,
-    `drift.csv` (items that an artefact turned, worst first; a header alone: none) and, last of all,
-    `parity.json`, which tells what belongs together. All but the first stand in place of those of
-    an earlier version, which go.
+    `drift.csv` (items that an artefact turned, worst first; a header alone: none), what `describe`
+    makes, and, last of all, `parity.json`, which tells what belongs together. All but the first
+    stand in place of those of an earlier version, which go.
 
     Args:
       recipe: built, float32, with the weights to export.
       inputs: what to measure and calibrate on.
       directory: the export's folder.
       options: what is asked for.
+      describe: returns further text files of an export, name to text, such as a card, of the
+        content of `parity.json` but for the hashes of such files.
 
     Returns:
       The content of `parity.json`.
@@ -49,7 +56,8 @@ def publish(
       ValueError: an artefact that is not whole, or classes that are not the recipe's.
     """
     options.check(recipe.hearing)
-    servable = servable_lib.Servable(recipe, options.num_frames, options.classes, options.threshold)
+    stated = options.num_frames, options.classes, options.threshold, options.decided
+    servable = servable_lib.Servable(recipe, *stated)
     items = _checked(servable, inputs)
     number = saved_model.choose_version(directory, options.version)
     with saved_model.staging(directory) as stage:
@@ -60,9 +68,7 @@ def publish(
         deployment.finish(servable, model, name)
         on_phone = servable
         if options.on_phone:
-            on_phone = servable_lib.Servable(
-                options.on_phone, options.num_frames, options.classes, options.threshold
-            )
+            on_phone = servable_lib.Servable(options.on_phone, *stated)
         lite = tflite.write(
             on_phone,
             stage,
@@ -80,6 +86,7 @@ def publish(
             "min_cosine_int8": options.min_cosine_int8,
             "classes": list(servable.classes),
             "threshold": servable.threshold,
+            **decisions.stored(options.decided),
             **options.about,
             **certificate.certificate(recipe, items, stage, made, inputs.rows, inputs.trials),
         }
@@ -88,8 +95,9 @@ def publish(
         vectors["tolerance"] = tolerances.measure(vectors, stage, lite)
         texts = {
             **deployment.config_files(name),
-            GOLDEN_FILE: json.dumps(vectors) + "\n",
+            GOLDEN_FILE: json.dumps(vectors | golden.decided(options.decided)) + "\n",
             DRIFT_FILE: certificate.drift_csv(found),
+            **describe(found),
         }
         if servable.classifies:
             texts[LABELS_FILE] = "".join(f"{name}\n" for name in servable.classes)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, registry, tensors
+from tfav.evaluation import decisions
 from tfav.export import signature_specs
 from tfav.export.serving import examples, file_readers, requests, served_pairs, served_scores
 from tfav.inference import artefacts
@@ -40,6 +41,7 @@ class Servable(tf.Module):
       num_frames: modality to frames of an image input; one where left out.
       classes: names of the classes, in the order of the logits; of a recipe that classifies.
       threshold: Score from which a pair is taken for matched; None: what the recipe was taught.
+      decided: thresholds and calibration of its pairs; None: none.
 
     Raises:
       ValueError: an encoder that computes in another type, two modalities whose inputs are called
@@ -53,6 +55,7 @@ class Servable(tf.Module):
         num_frames: Mapping[str, int] | None = None,
         classes: Sequence[str] = (),
         threshold: float | None = None,
+        decided: decisions.Decisions | None = None,
     ):
         super().__init__(name="servable")
         for modality, encoder in recipe.encoders.items():
@@ -67,10 +70,9 @@ class Servable(tf.Module):
                     "it in the config and the data."
                 )
         outputs.check_hearing(recipe)
+        specs = outputs.item_specs(recipe, num_frames)
         # Plain dicts would become a part of the SavedModel.
-        self.items: Mapping[str, items.ItemSpec] = types.MappingProxyType(
-            outputs.item_specs(recipe, num_frames)
-        )
+        self.items: Mapping[str, items.ItemSpec] = types.MappingProxyType(specs)
         names = [name for spec in self.items.values() for name in spec.tensors]
         if len(set(names)) < len(names):
             raise ValueError(f"two modalities have inputs of one name among {', '.join(names)}")
@@ -86,6 +88,7 @@ class Servable(tf.Module):
         self.pair_files = served_pairs.files(self.items) if self.scores_pairs else ()
         self.threshold = outputs.decision(recipe) if threshold is None else threshold
         self.embedding_space = outputs.embedding_space(recipe)
+        self.decided = decided
         self._recipe = recipe
         self._traced: Functions | None = None
 
@@ -135,6 +138,7 @@ class Servable(tf.Module):
             localizes=outputs.localizes(self._recipe),
             scores_pairs=self.scores_pairs,
             threshold=self.threshold,
+            **decisions.stored(self.decided),
             **self._recipe.facts(),
         )
 
@@ -173,11 +177,8 @@ class Servable(tf.Module):
             add(served_pairs.PAIR_FILES, self._score_files, dict.fromkeys(self.pair_files, one))
         if self.scores:
             size = next(iter(self.embedding_size.values()))
-            rows = tf.TensorSpec([None, size], tf.float32)
-            add("score", served_scores.score, {f"{m}_embedding": rows for m in self.modalities})
-            # As many rows in every input: a server that batches joins the rows of its callers.
-            lists = tf.TensorSpec([None, None, size], tf.float32)
-            add("match", served_scores.match, {"probe": rows, "candidates": lists})
+            for name, its in served_scores.signatures(self.modalities, size, self.decided).items():
+                add(name, *its)
         # For clients that know no names (OpenVINO's among them).
         return {**found, "serving_default": found[self.default]}
 
@@ -234,12 +235,13 @@ class Servable(tf.Module):
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
         answer = self._fixed(name)
-        return lambda **inputs: answer(**outputs.hear(self._recipe, self._batch(inputs)))
+        return lambda **inputs: served_pairs.calibrated(
+            answer(**outputs.hear(self._recipe, self._batch(inputs))), self.decided
+        )
 
     def _fixed(self, name: str) -> Callable[..., _Tensors]:
         """Returns what answers to rows as they are, by the names of inputs or of modalities."""
         answer = outputs.joint(self._recipe)[name]
-
         threshold = self.threshold if name == served_pairs.PAIRS else None
         return lambda **inputs: served_pairs.decided(answer(self._batch(inputs)), threshold)
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import tfav
 from tfav import files, items, registry, states
 from tfav import hearing as hearing_lib
+from tfav.evaluation import decisions as decisions_lib
 
 FACTS_FORMAT = 3
 _KNOWN_FORMATS = (2, 3)
@@ -43,6 +44,7 @@ class Facts(NamedTuple):
       files: path in a SavedModel's folder to its SHA-256; empty where it is not told.
       threshold: Score from which it takes a pair for matched; None where it does not.
       temperature: that InfoNCE has learnt; None of all else.
+      decisions: thresholds and calibration; None without.
     """
 
     format: int
@@ -54,6 +56,7 @@ class Facts(NamedTuple):
     files: dict[str, str]
     threshold: float | None = None
     temperature: float | None = None
+    decisions: decisions_lib.Decisions | None = None
 
 
 def write_facts(**known: Any) -> dict[str, Any]:
@@ -80,6 +83,7 @@ def parse_facts(found: Mapping[str, Any]) -> Facts:
     else:
         each = {m: items.from_facts(spec) for m, spec in found["items"].items()}
         heard = hearing_lib.from_facts(found["hearing"])
+    decided = found.get("decisions")
     return Facts(
         found["format"],
         each,
@@ -90,6 +94,7 @@ def parse_facts(found: Mapping[str, Any]) -> Facts:
         found.get("files", {}),
         found.get("threshold"),
         found.get("temperature"),
+        decisions_lib.read(decided, found["embedding_space"]) if decided else None,
     )
 
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from tfav import hearing as hearing_lib
 from tfav import items, registry, tensors
+from tfav.evaluation import decisions as decisions_lib
 from tfav.inference import artefacts
 
 if TYPE_CHECKING:  # who reads a `.tflite` needs no TensorFlow
     from tfav.inference.saved_model_embedder import SavedModelEmbedder
     from tfav.inference.tflite_embedder import TFLiteEmbedder
+    from tfav.inference.tflite_folder import TFLiteFolder
 
 
 class Embedder(Protocol):
@@ -23,6 +25,7 @@ class Embedder(Protocol):
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
     threshold: float | None  # score from which a pair is taken for matched
     temperature: float | None  # that InfoNCE has learnt
+    decisions: decisions_lib.Decisions | None  # thresholds and calibration of its pairs
 
     @property
     def items(self) -> Mapping[str, items.ItemSpec]:
@@ -71,16 +74,21 @@ class Embedder(Protocol):
         """
 
 
-def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder":
+def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder | TFLiteFolder":
     """Loads what export wrote, once it is known to be what export wrote.
 
     Args:
-      path: a SavedModel folder, the folder of its versions (the newest is taken), or a `.tflite`.
+      path: a SavedModel folder, the folder of its versions (the newest is taken), a `.tflite`, or a
+        folder of such without a SavedModel.
 
     Raises:
       UserError: nothing of that kind there, or it is damaged.
     """
     if os.path.isdir(path):
+        if _is_of_tflite(path):
+            from tfav.inference import tflite_folder
+
+            return tflite_folder.TFLiteFolder(path)
         from tfav.inference import saved_model_embedder
 
         return saved_model_embedder.SavedModelEmbedder(_version_folder(path))
@@ -118,6 +126,13 @@ def fitted(value: np.ndarray, size: int) -> np.ndarray:
 
     flat = [np.asarray(crops.fit(one, size)) for one in value.reshape([-1, *value.shape[-3:]])]
     return np.stack(flat).reshape([*value.shape[:-3], size, size, 3])
+
+
+def _is_of_tflite(path: str) -> bool:
+    """Says whether a folder holds `.tflite` files and no SavedModel."""
+    if os.path.exists(os.path.join(path, "saved_model.pb")) or artefacts.versions(path):
+        return False
+    return any(name.endswith(".tflite") for name in os.listdir(path))
 
 
 def _version_folder(path: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfav import registry, tensors
+from tfav.evaluation import decisions
 from tfav.inference import embedders, file_embedding, given_arrays, input_files, spaces
 from tfav.inference.model_results import Classes, Embeddings, Match, Pairs
 
@@ -26,6 +27,8 @@ class Model:
       classes: names; empty: it tells no classes apart.
       threshold: score from which a pair is taken for matched; None: it takes none.
       temperature: that InfoNCE has learnt; None of all else.
+      decisions: thresholds and calibration of its pairs, with what they were measured on; None:
+        its run was not evaluated so.
 
     Args:
       embedder: that holds the encoders.
@@ -39,6 +42,7 @@ class Model:
         self.classes = tuple(embedder.classes)
         self.threshold = embedder.threshold
         self.temperature = embedder.temperature
+        self.decisions = embedder.decisions
 
     def embed(
         self, inputs: Given, modality: str = "", *, max_bad_fraction: float = 0.0
@@ -91,7 +95,10 @@ class Model:
         return one @ other.T
 
     def match(self, probe: Embeddings | np.ndarray, candidates: Embeddings | np.ndarray) -> Match:
-        """Returns how near every candidate is to every probe, and which is nearest.
+        """Returns how near every candidate is to every probe, which is nearest, and how likely.
+
+        The probability is that of an audio clip and an image: of two of one modality there is none,
+        and vectors are taken for one of each.
 
         Args:
           probe: as for `similarity`, [P, D]; one vector [D] is one probe.
@@ -103,7 +110,12 @@ class Model:
         scores = self.similarity(probe, candidates)
         if not scores.shape[1]:
             raise registry.UserError("there are no candidates: give at least one.")
-        return Match(scores, scores.argmax(axis=1))
+        best = scores.argmax(axis=1)
+        sides = [next(iter(x.vectors)) for x in (probe, candidates) if isinstance(x, Embeddings)]
+        decided, why = decisions.of_cosines(self.decisions, sides)
+        if decided is None:
+            return Match(scores, best, why=why)
+        return Match(scores, best, decided.probability(scores), decided.matched(scores), why)
 
     def classify(self, **inputs: Given) -> Classes:
         """Returns the classes of rows, each with an item of every modality.
@@ -142,7 +154,9 @@ class Model:
           UserError: it scores no pairs, or an item is missing or cannot be read.
         """
         found = self._embedder.score_pairs(self._rows(inputs))
-        return Pairs(found["score"], found.get("matched"))
+        its = self.decisions
+        probability = its.probability(found["score"]) if its else None
+        return Pairs(found["score"], found.get("matched"), probability)
 
     def _vectors(self, given: Embeddings | np.ndarray) -> np.ndarray:
         if not isinstance(given, Embeddings):

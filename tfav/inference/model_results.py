@@ -28,10 +28,18 @@ class Match(NamedTuple):
     Attributes:
       scores: [P, N] float32 cosines.
       best: [P] int, the place of the candidate with the largest.
+      probability: [P, N] float32, how likely a candidate is of the probe's identity, where one in
+        two is; None where that is not known.
+      matched: [P, N] bool, whether a cosine reaches the model's threshold: below it the answer is
+        "not sure". None where there is none.
+      why: why there is no probability; empty where there is one.
     """
 
     scores: np.ndarray
     best: np.ndarray
+    probability: np.ndarray | None = None
+    matched: np.ndarray | None = None
+    why: str = ""
 
 
 class Classes(NamedTuple):
@@ -56,7 +64,10 @@ class Pairs(NamedTuple):
     Attributes:
       scores: [N] float32, larger for closer; of what unit and range the recipe says.
       matched: [N] bool, whether the score reaches the model's threshold; None where it has none.
+      probability: [N] float32, how likely a pair belongs together, where one in two does; None
+        where the model holds no calibration.
     """
 
     scores: np.ndarray
     matched: np.ndarray | None
+    probability: np.ndarray | None = None

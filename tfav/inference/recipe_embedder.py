@@ -1,11 +1,13 @@
 """The encoders of a trained recipe as an embedder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfav import registry, tensors
+from tfav.evaluation import decisions
 from tfav.recipes import outputs
 from tfav.recipes import recipe as recipe_lib
 
@@ -19,6 +21,10 @@ class RecipeEmbedder:
         None: the embeddings, `outputs.embedding`.
       classes: their names in the order of the logits, of a recipe that classifies.
       num_frames: modality of images to their frames; one where left out.
+      decided: thresholds and calibration, as `evaluation.decisions` has them; None: none.
+
+    Raises:
+      ValueError: decisions of another space.
     """
 
     def __init__(
@@ -27,6 +33,7 @@ class RecipeEmbedder:
         function: Callable[[str, tensors.Batch], tf.Tensor] | None = None,
         classes: Sequence[str] = (),
         num_frames: Mapping[str, int] | None = None,
+        decided: Mapping[str, Any] | None = None,
     ):
         outputs.check_hearing(recipe)
         self._recipe = recipe
@@ -37,6 +44,7 @@ class RecipeEmbedder:
         self.classes = tuple(classes) if outputs.classifies(recipe) else ()
         self.threshold = outputs.decision(recipe)
         self.temperature = recipe.facts().get("temperature")
+        self.decisions = decisions.read(decided, self.embedding_space) if decided else None
         self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
 
     @property

@@ -52,6 +52,7 @@ class SavedModelEmbedder:
         self.classes = facts.classes
         self.threshold = facts.threshold
         self.temperature = facts.temperature
+        self.decisions = facts.decisions
         # Before format 3, signatures heard all they were sent.
         self._hears = facts.format >= 3
 

@@ -56,6 +56,7 @@ class TFLiteEmbedder:
         self.classes = facts.classes
         self.threshold = facts.threshold
         self.temperature = facts.temperature
+        self.decisions = facts.decisions
         self._shapes = {
             name: {key: t["shape_signature"].tolist() for key, t in found.items()}
             for name, found in details.items()

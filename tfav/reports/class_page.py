@@ -93,7 +93,8 @@ def build(
       parts: the splits.
       class_names: C names.
       pictures: drawings, in the order to show.
-      frame: what stands round them. To keep to its size, there is no audio, then no example.
+      frame: what stands round them. To keep to its size, there is no audio, then no example; nor
+        is there one without media.
 
     Raises:
       UserError: the page without examples is larger.
@@ -115,6 +116,7 @@ def build(
             about={**frame.about, **page.facts(results)},
         )
         for examples, audio in ((True, True), (True, False), (False, False))
+        if frame.media or not examples
     )
     return rendering.fitting(candidates, frame.max_megabytes, "the page without any example")
 

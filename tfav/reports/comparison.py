@@ -104,7 +104,7 @@ def _columns(results: Sequence[Result]) -> dict[str, _Column]:
     nothing is fused, every figure of every direction is.
     """
     found = dict(_COLUMNS)
-    others = [r for r in results if r.direction not in names.SHORT]
+    others = [r for r in results if r.direction not in names.SHORT and not r.metric.of_one_run]
     directions = list(dict.fromkeys(r.direction for r in others))
     fused = classification.FUSED in directions
     single = [direction for direction in directions if direction != classification.FUSED]

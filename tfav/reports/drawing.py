@@ -34,8 +34,8 @@ def svg(drawn: "Figure") -> bytes:
     return file.getvalue()
 
 
-def label(name: str) -> str:
+def label(name: str, longest: int = _MAX_NAME) -> str:
     """Returns a name of the user's as matplotlib shows it: short, of one line, never a formula."""
-    name = " ".join(name.split())
-    name = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+    name = " ".join(name[: 4 * longest].split())
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return name.replace("$", r"\$")

@@ -19,7 +19,7 @@ from tfav.reports import inline, showcase
 
 SIZE = (1280, 720)
 _FRAMES_PER_SECOND = 10
-_MAX_SECONDS, _MIN_SECONDS, _PAUSE_SECONDS = 10.0, 2.0, 0.7
+MAX_SECONDS, _MIN_SECONDS, _PAUSE_SECONDS = 10.0, 2.0, 0.7
 _FACE, _LEFT, _TOP = 180, 72, 236  # side of a face, and where the first one is
 _PAPER, _INK, _SOFT, _VOICE = "#fbfaf8", "#22252a", "#5b616b", "#2563a8"
 _MATCH, _MISMATCH = "#11734b", "#b3352c"
@@ -69,7 +69,7 @@ def write(
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(path))) as folder:
         for number, probe in enumerate(probes, start=1):
             pcm = np.frombuffer(voices[probe.id].content, "<i2")
-            pcm = pcm[: round(_MAX_SECONDS * tensors.SAMPLE_RATE_HZ)]
+            pcm = pcm[: round(MAX_SECONDS * tensors.SAMPLE_RATE_HZ)]
             # Whole frames, so that audio and image stay together however many probes there are.
             spoken = max(_MIN_SECONDS, len(pcm) / tensors.SAMPLE_RATE_HZ)
             frames = math.ceil((spoken + _PAUSE_SECONDS) * _FRAMES_PER_SECOND)
@@ -135,7 +135,7 @@ def draw(
     kind = "" if probe.groups == ("all",) else f"{' and '.join(probe.groups)}, "
     facts = f"{kind}average precision {100 * probe.average_precision:.1f} %, {place}"
     pen.text((_LEFT, 116), facts, _SOFT, _font(20))
-    for number, peak in enumerate(inline.peaks(voice.content, _MAX_SECONDS)):
+    for number, peak in enumerate(inline.peaks(voice.content, MAX_SECONDS)):
         x = _LEFT + 10 * number
         pen.line((x, 186 - peak * 0.28, x, 187 + peak * 0.28), _VOICE, 5)
     for rank, hit in enumerate(probe.hits[:10], start=1):

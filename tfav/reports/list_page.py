@@ -40,7 +40,7 @@ def build(
       scores: Scores of `query_lists.verification_scores`: {list file name: (score [T], label [T])}.
       items: modality -> id -> what to play or to show, of every probe and hit of `tasks`.
       frame: what stands round them. To keep to its size, images are smaller, then clips shorter,
-        then probes fewer.
+        then probes fewer; without media there are no probes, and `items` is not looked at.
 
     Raises:
       UserError: not even one probe of each kind fits.
@@ -49,6 +49,9 @@ def build(
         tag: [c for c in _charts(tag, tasks, results, scores) if c]
         for tag in dict.fromkeys(task.tag for task in tasks)
     }
+    if not frame.media:
+        bare = _page(tasks, results, drawn, items, None, frame, reduced=False)
+        return rendering.fitting([bare], frame.max_megabytes, "the page without any probe")
     least = list(_shrinking(tasks))[-1][1]
     shown = sum(len(task.probes) for task in least)
     content = f"a page of only {shown} probe{'s' if shown > 1 else ''} with small images and clips"
@@ -115,17 +118,19 @@ def _page(
     results: Sequence[Result],
     drawn: Mapping[str, Sequence[curves.Chart]],
     items: Items,
-    level: _Level,
+    level: _Level | None,
     frame: page.Frame,
     reduced: bool,
 ) -> str:
+    """Returns the page; without a level it has no probes."""
     tags = list(dict.fromkeys(task.tag for task in tasks))
     return rendering.render(
         "lists.html",
         frame,
         results,
-        audio=True,
-        script=True,
+        audio=level is not None,
+        script=level is not None,
+        probes=level is not None,
         lead=_lead(tasks, tags),
         tiles=[
             page.Tile(task_name(task, tags), task.result, "mAP", task.direction) for task in tasks
@@ -134,7 +139,7 @@ def _page(
         curves=drawn,
         note=tables.interval_note(results),
         about=_about(tasks, results, frame.about, level, reduced),
-        data=_data(tasks, tags, items, level),
+        data=level and _data(tasks, tags, items, level),
     )
 
 
@@ -203,9 +208,15 @@ def _about(
     tasks: Sequence[showcase.Task],
     results: Sequence[Result],
     about: Mapping[str, str],
-    level: _Level,
+    level: _Level | None,
     reduced: bool,
 ) -> dict[str, str]:
+    if level is None:
+        return {
+            **about,
+            "On this page": "figures alone, without any image, clip or id of the data",
+            **page.facts([*results, *(task.result for task in tasks)]),
+        }
     shown = sum(len(task.probes) for task in tasks)
     total = sum(task.num_probes for task in tasks)
     carried = (

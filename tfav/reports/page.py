@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tfav.evaluation import pair_errors
 from tfav.evaluation.metric import Metric
 from tfav.evaluation.paired_runs import Difference
 from tfav.evaluation.result import Cells, Result
@@ -21,22 +22,6 @@ class Comparison(NamedTuple):
     name: str
     found: Sequence[Difference]
     left_out: int = 0
-
-
-class Frame(NamedTuple):
-    """What stands round the content of every page.
-
-    Attributes:
-      title: Title of the page.
-      about: facts to print: name -> text.
-      comparison: Comparison with another run, if any.
-      max_megabytes: the page is no larger.
-    """
-
-    title: str
-    about: Mapping[str, str] = {}
-    comparison: Comparison | None = None
-    max_megabytes: float = 20.0
 
 
 class Tile(NamedTuple):
@@ -103,6 +88,86 @@ class Grid(NamedTuple):
     caption: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cells | None]]]
+
+
+class Errors(NamedTuple):
+    """How often a threshold errs, as a page shows it.
+
+    Attributes:
+      name: of the threshold, or of the group of pairs that the shipped one is told of.
+      tag: which part of the data.
+      threshold: the score from which a pair is accepted.
+      far: wrong pairs accepted; None where nobody counted.
+      frr: right pairs refused; likewise.
+    """
+
+    name: str
+    tag: str
+    threshold: str
+    far: Cells | None
+    frr: Cells | None
+
+
+class Decided(NamedTuple):
+    """How a run decides: thresholds and their errors, and what becomes of short and noisy clips.
+
+    Attributes:
+      results: the figures.
+      pictures: reliability diagrams.
+      charts: curves.
+    """
+
+    results: Sequence[Result]
+    pictures: Sequence[Picture]
+    charts: Sequence[curves.Chart]
+
+    @property
+    def errors(self) -> list[Errors]:
+        """The rows of error rates, as they were measured."""
+        rows: dict[tuple[str, str], dict[str, Result]] = {}
+        for r in self.results:
+            if r.metric in pair_errors.METRICS:
+                rows.setdefault((r.direction, r.tag), {})[r.metric.key] = r
+        return [
+            Errors(
+                *place,
+                f"{next(iter(of.values())).threshold or 0.0:.3f}",
+                *(of[m.key].cells() if m.key in of else None for m in pair_errors.METRICS),
+            )
+            for place, of in rows.items()
+        ]
+
+    @property
+    def grids(self) -> "list[Grid]":
+        """The other figures as tables."""
+        return grids([r for r in self.results if r.metric not in pair_errors.METRICS])
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What there is to say of the figures."""
+        return facts(self.results)
+
+
+class Frame(NamedTuple):
+    """What stands round the content of every page.
+
+    Attributes:
+      title: Title of the page.
+      about: facts to print: name -> text.
+      comparison: Comparison with another run, if any.
+      max_megabytes: the page is no larger.
+      media: whether the page may show and play items of the data, and name them.
+      pictures: drawings that every kind of page ends with, such as how training went.
+      decided: what is known of how the run decides, if anything.
+    """
+
+    title: str
+    about: Mapping[str, str] = {}
+    comparison: Comparison | None = None
+    max_megabytes: float = 20.0
+    media: bool = True
+    pictures: Sequence["Picture"] = ()
+    decided: "Decided | None" = None
 
 
 def grids(results: Sequence[Result]) -> list[Grid]:

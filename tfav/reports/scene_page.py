@@ -45,7 +45,7 @@ def build(
       clusters: tag to modality (`image`, `audio`) to its clusters.
       pictures: drawings, in the order to show.
       frame: what stands round them. To keep to its size, clips are fewer and shorter, then clusters
-        fewer.
+        fewer. Without media there is no scene, and of clusters how many are dead.
 
     Raises:
       UserError: even the smallest page is larger.
@@ -57,19 +57,21 @@ def build(
         if r.metric in (correspondence.AUC, localisation.POINTING)
         and r.direction == first[r.metric]
     ]
+    details = _DETAILS if frame.media else (_Detail(0, 0, 0),)
+    scenes = scenes if frame.media else {}
     candidates = (
         rendering.render(
             "pairs.html",
             frame,
             results,
-            audio=bool(scenes or clusters),
+            audio=frame.media and bool(scenes or clusters),
             tiles=tiles,
             scenes=[_scenes(tag, found, detail) for tag, found in scenes.items()],
             clusters=[_clusters(tag, found, detail) for tag, found in clusters.items()],
             pictures=pictures,
             about={**frame.about, **page.facts(results)},
         )
-        for detail in _DETAILS
+        for detail in details
     )
     return rendering.fitting(candidates, frame.max_megabytes, "the page with the shortest clips")
 
@@ -140,7 +142,7 @@ def _clusters(tag: str, clusters: Mapping[str, Clusters], detail: _Detail) -> di
             f"Dead {modality} clusters, which have less than a tenth of an even share: {which}."
         )
     total = max(len(found.usage) for found in clusters.values())
-    if total > detail.num_clusters:
+    if total > detail.num_clusters > 0:
         words.append(f"The first {detail.num_clusters} of {total} clusters are shown.")
     shown = []
     for k in range(min(total, detail.num_clusters)):

@@ -87,7 +87,8 @@ def fit(
             bar.update(stop - start)
             bar.set_postfix(loss=f"{scalars['loss']:.3f}", **speed.words())
             if speed.is_new:
-                logging.info("%s", speed.expectation(num_steps - stop))
+                with bar.external_write_mode():  # a line of its own
+                    logging.info("%s", speed.expectation(num_steps - stop))
             trainer.recipe.between_calls(stop)
             last = stop == num_steps
             # An averaging optimizer's averages are what is evaluated and kept.

@@ -51,6 +51,21 @@ class Writer:
         self._events.flush()
 
 
+def spent_seconds(workdir: str) -> float | None:
+    """Returns how long a run has trained, by the clock times of its event files; None without any.
+
+    A file is of one start: from where it was opened to its last scalars. What a run did before,
+    such as building, and what was done again after a kill, is not in it.
+    """
+    events = os.path.join(workdir, "tensorboard")
+    names = [n for n in os.listdir(events) if "tfevents" in n] if os.path.isdir(events) else []
+    total = 0.0
+    for name in names:
+        times = [event.wall_time for event in _events(os.path.join(events, name))]
+        total += max(times, default=0.0) - min(times, default=0.0)
+    return total if names else None
+
+
 def _purge(path: str, step: int) -> None:
     """Takes the scalars past `step` out of an event file; one that holds no other goes."""
     events = list(_events(path))

@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests import clips
 from tfav import files, registry
+from tfav.commands import check_data
 from tfav.data import shards
 from tfav.data.prepare import dataset, manifest, sources, tally
 
@@ -436,8 +437,9 @@ def test_check_reports_everything_and_makes_no_data_set(tmp_path):
     rows.append(manifest.Row("hi", "train", "p0", audio=_voice(tmp_path / "hi.wav", rate=44_100)))
     for number in range(9):
         rows.append(manifest.Row(f"no{number}", "train", "p0", audio=f"/no/{number}.wav"))
-    report = dataset.check(rows, _settings(tmp_path))
-    assert sorted(os.listdir(tmp_path / "out")) == ["set-bad_rows.csv", "set-check.json"]
+    report = check_data.check(rows, _settings(tmp_path)).report
+    made = sorted(os.listdir(tmp_path / "out"))
+    assert made == ["set-bad_rows.csv", "set-check.html", "set-check.json"]
     assert json.loads((tmp_path / "out" / "set-check.json").read_text()) == report
     assert (tmp_path / "out" / "set-bad_rows.csv").read_text().count("does not exist") == 9
     assert report["audio_formats"] == {
@@ -447,7 +449,7 @@ def test_check_reports_everything_and_makes_no_data_set(tmp_path):
     assert report["seconds"] == {"min": 0.2, "median": 0.24, "max": 0.29}
     assert report["shorter_side"]["median"] == 20
     assert report["acceptable"] is False
-    assert dataset.check(rows[:41], _settings(tmp_path))["acceptable"] is True
+    assert check_data.check(rows[:41], _settings(tmp_path)).report["acceptable"] is True
 
 
 def _binary(*flags):
@@ -538,7 +540,7 @@ def test_a_broken_video_is_a_bad_row(tmp_path):
     assert report["bad_rows"] == 1
     bad = _bad(tmp_path)[0]
     assert bad["column"] == "video" and "not readable as a video" in bad["reason"]
-    checked = dataset.check(rows, _settings(tmp_path))
+    checked = check_data.check(rows, _settings(tmp_path)).report
     assert checked["audio_formats"] == {"16000 Hz, 2 channels, pcm_s16le": 3}
     assert checked["acceptable"] is False
 

@@ -4,6 +4,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation.result import Result
@@ -49,10 +51,12 @@ class PageKind(abc.ABC):
     Attributes:
       heading: before the run's name in the title.
       films: whether it can be filmed.
+      projects: whether it has embeddings to show in TensorBoard.
     """
 
     heading: str = ""
     films: bool = False
+    projects: bool = False
 
     def tags(self, run: models.Trained, index: shards.Index) -> Sequence[str]:
         """Returns which lists or splits are shown if nobody says."""
@@ -67,11 +71,28 @@ class PageKind(abc.ABC):
     def build(
         self, context: protocol.Context, content: Content, request: Request, frame: page.Frame
     ) -> str:
-        """Returns the page.
+        """Returns the page; without an item of the data where `frame.media` is off.
 
         Raises:
           UserError: it cannot be as small as asked.
         """
+
+    def project(
+        self, context: protocol.Context, content: Content, folder: str, title: str
+    ) -> tuple[int, np.ndarray | None]:
+        """Writes embeddings for TensorBoard's projector; only called where `projects`.
+
+        Args:
+          context: of the run.
+          content: that of its page.
+          folder: that exists, for the files.
+          title: Name of the run.
+
+        Returns:
+          how many items were written, and a sheet [H, W, 3] uint8 of what is found; None: there is
+          none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says that it projects and does not")
 
     def check_film(self, context: protocol.Context) -> None:
         """Refuses a film where there is nothing to film; only called where `films`.

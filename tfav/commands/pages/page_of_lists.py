@@ -13,8 +13,9 @@ from tfav.commands.pages import page_kind, stored
 from tfav.commands.protocols import by_lists, protocol, table
 from tfav.data import shards
 from tfav.evaluation import query_lists
+from tfav.evaluation import space as spaces
 from tfav.evaluation.result import Result
-from tfav.reports import curves, film, inline, list_page, page, showcase
+from tfav.reports import curves, film, inline, list_page, page, projector, showcase
 
 
 class _Retrieval(NamedTuple):
@@ -26,10 +27,11 @@ class _Retrieval(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What is drawn: retrievals, and the scores of the verification lists."""
+    """What is drawn: retrievals, the scores of the verification lists, and the embeddings."""
 
     tasks: Sequence[showcase.Task]
     scores: curves.Scores
+    space: spaces.Space
 
 
 class PageOfLists(page_kind.PageKind):
@@ -37,6 +39,7 @@ class PageOfLists(page_kind.PageKind):
 
     heading = "Voices and faces"
     films = True
+    projects = True
 
     def evaluate(self, context: protocol.Context, request: page_kind.Request) -> page_kind.Content:
         """Returns the figures of the lists there are, and the retrievals.
@@ -69,7 +72,7 @@ class PageOfLists(page_kind.PageKind):
                 results += listed.figures(context, tag, space)
             if any(name.protocol == "verification" for name, _ in of_tag):
                 scores |= query_lists.verification_scores(context.lists_dir, tag, space)
-        return page_kind.Content(results, _Kept(tasks, scores))
+        return page_kind.Content(results, _Kept(tasks, scores, space))
 
     def build(
         self,
@@ -80,9 +83,22 @@ class PageOfLists(page_kind.PageKind):
     ) -> str:
         """Returns the page."""
         del request
-        tasks, scores = content.kept
-        items = _items(context.index, tasks)
+        tasks, scores, _ = content.kept
+        items = _items(context.index, tasks) if frame.media else {}
         return list_page.build(tasks, content.results, scores, items, frame)
+
+    def project(
+        self, context: protocol.Context, content: page_kind.Content, folder: str, title: str
+    ) -> tuple[int, np.ndarray | None]:
+        """Writes the embeddings of what the page shows; returns a sheet of its voice probes."""
+        items = _items(context.index, content.kept.tasks)
+        vectors = {m: content.kept.space.vectors(title, m, list(its)) for m, its in items.items()}
+        count = projector.write_items(folder, vectors, items)
+        tasks = [task for task in content.kept.tasks if task.direction == "v2f"]
+        probes = [probe for task in tasks for probe in task.in_groups()]
+        if not probes:
+            return count, None
+        return count, projector.sheet(probes, items["audio"], items["image"], title)
 
     def check_film(self, context: protocol.Context) -> None:
         """Refuses a film where no retrieval goes from voice to face."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import ml_collections
 import numpy as np
 
-from tfav import registry
+from tfav import registry, tensors
 from tfav.annotations import boxes
 from tfav.commands.protocols import protocol
 from tfav.data import shards
@@ -17,6 +17,8 @@ from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
 _BLOCK_ROWS = 64  # of a score matrix at a time
+
+Change = Callable[[tensors.Batch], tensors.Batch]
 
 
 class Correspondence(protocol.Protocol):
@@ -108,31 +110,53 @@ class Scorer:
 
     def score(self, part: shards.Index) -> np.ndarray:
         """Returns [N, N]: how well the audio of row i fits the image of row j."""
-        sides = self._sides(part)
-        blocks = [
-            np.asarray(self._pair_scores(sides["audio"][rows], sides["image"]))
-            for rows in _blocks(len(part))
-        ]
-        return np.concatenate(blocks)
+        return self.compare(*(self.side(part, m) for m in ("audio", "image")))
 
     def own(self, part: shards.Index) -> np.ndarray:
         """Returns [N]: how well the audio of each row fits its own image."""
-        sides = self._sides(part)
+        audio, image = (self.side(part, m) for m in ("audio", "image"))
         blocks = [
-            np.diag(self._pair_scores(sides["audio"][rows], sides["image"][rows]))
-            for rows in _blocks(len(part))
+            np.diag(self._pair_scores(audio[rows], image[rows])) for rows in _blocks(len(part))
         ]
         return np.concatenate(blocks)
 
-    def _sides(self, part: shards.Index) -> dict[str, np.ndarray]:
-        """Returns what each row is represented by, [N, ...] of each modality."""
-        ids = dict.fromkeys(self._config.modalities, part.id.tolist())
-        found = inputs.embeddings(self._config, self._represent.embed, part.directory, ids)
-        sides = {}
-        for modality, vectors in found.items():
-            flat = np.stack([vectors[name] for name in part.id])
-            sides[modality] = flat.reshape([len(part), *self._shapes[modality]])
-        return sides
+    def side(self, part: shards.Index, modality: str, change: Change | None = None) -> np.ndarray:
+        """Returns what each row is represented by, [N, ...] of one modality.
+
+        Args:
+          part: N rows that hold it.
+          modality: `audio` or `image`.
+          change: of a batch of the modality, before it is represented; None: none.
+        """
+        return side(self._config, self._represent.embed, part, modality, change).reshape(
+            [len(part), *self._shapes[modality]]
+        )
+
+    def compare(self, audio: np.ndarray, image: np.ndarray) -> np.ndarray:
+        """Returns [N, M]: how well each audio fits each image, both as `side` gives them."""
+        blocks = [np.asarray(self._pair_scores(audio[rows], image)) for rows in _blocks(len(audio))]
+        return np.concatenate(blocks)
+
+
+def side(
+    c: ml_collections.ConfigDict,
+    embed: Callable[[str, tensors.Batch], np.ndarray],
+    part: shards.Index,
+    modality: str,
+    change: Change | None = None,
+) -> np.ndarray:
+    """Returns what `embed` says of each row, [N, D].
+
+    Args:
+      c: Config of the run.
+      embed: of a modality and a batch.
+      part: N rows that hold the modality.
+      modality: of them.
+      change: of a batch of the modality, before it is embedded; None: none.
+    """
+    changed = embed if change is None else lambda name, batch: embed(name, change(batch))
+    found = inputs.embeddings(c, changed, part.directory, {modality: part.id.tolist()})[modality]
+    return np.stack([found[name] for name in part.id])
 
 
 def _blocks(num_rows: int) -> list[slice]:

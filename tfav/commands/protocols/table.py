@@ -7,8 +7,10 @@ import ml_collections
 
 from tfav import registry
 from tfav.commands.protocols import (
+    by_calibration,
     by_classes,
     by_clusters,
+    by_conditions,
     by_lists,
     by_maps,
     by_pair_retrieval,
@@ -29,6 +31,8 @@ PROTOCOLS: dict[str, protocol.Protocol] = {
     "pair_retrieval": by_pair_retrieval.PairRetrieval(),
     "localisation": by_maps.Localisation(),
     "clusters": by_clusters.Clusters(),
+    "calibration": by_calibration.Calibration(),
+    "conditions": by_conditions.Conditions(),
     "linear_probe": by_probe.LinearProbe(),
 }
 

@@ -11,7 +11,6 @@ from tfav import folders, registry
 from tfav.data import shards
 from tfav.data.prepare import beam, chunks, manifest, queries, records, row_checks, tally
 from tfav.data.prepare.settings import Settings
-from tfav.media import audio_files, video
 
 ROWS_PER_SHARD = 4000
 
@@ -86,39 +85,6 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     return report
 
 
-def check(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
-    """Decodes all rows and reports, without making a data set.
-
-    Writes `OUTPUT-check.json` and `OUTPUT-bad_rows.csv` beside the place of the data set.
-
-    Returns:
-      the report, with `acceptable`: whether `prepare` would take these rows and lists.
-    """
-    row_checks.check_rows(rows, settings.source)
-    rows, given = row_checks.arrange(rows, settings)
-    count, good = tally.Tally(), []
-    for row, result in records.make_all(rows, settings.decoding):
-        if isinstance(result, shards.Record):
-            lacking = records.lacking(row, result, settings.decoding)
-            count.add(result, lacking, _sound(row), row.image_paths)
-            good.append(row.id)
-        else:
-            count.bad.append(result)
-    missing = _missing(given, good)
-    report = _report(count, missing)
-    report["acceptable"] = bool(good) and (
-        len(count.bad) <= settings.allowed(len(rows))
-        and len(missing) <= settings.allowed(len(queries.named(given)))
-    )
-    with folders.folder(settings.output) as folder:
-        files = {name: os.path.join(folder, name) for name in ("check.json", "bad_rows.csv")}
-        _write_json(files["check.json"], report)
-        count.write_bad_rows(files["bad_rows.csv"])
-        for name, path in files.items():
-            os.replace(path, f"{os.path.normpath(settings.output)}-{name}")
-    return report
-
-
 def _results(
     rows: Sequence[manifest.Row], settings: Settings
 ) -> Iterator[tuple[manifest.Row, chunks.Result]]:
@@ -135,13 +101,6 @@ def _further(rows: Sequence[manifest.Row], settings: Settings) -> list[str]:
     """Returns the modalities beside audio and image: those that rows give, then the derived."""
     given = itertools.chain.from_iterable(row.further for row in rows)
     return list(dict.fromkeys(itertools.chain(given, settings.derive)))
-
-
-def _sound(row: manifest.Row) -> str:
-    """Describes the file that a usable row's sound comes from."""
-    if row.audio:
-        return audio_files.describe_audio(row.audio)
-    return video.describe(row.video).audio if row.video else ""
 
 
 def _missing(given: dict[str, queries.Given], ids: Iterable[str]) -> list[str]:

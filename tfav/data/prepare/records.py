@@ -49,9 +49,25 @@ class Options:
 
 
 def make_all(
-    rows: Sequence[manifest.Row], options: Options
+    rows: Sequence[manifest.Row],
+    options: Options,
+    look: Callable[[int, manifest.Row, shards.Record | BadRow], None] | None = None,
 ) -> Generator[tuple[manifest.Row, shards.Record | BadRow], None, None]:
-    """Yields each row, in order, with what `make` makes of it: in parallel, few rows ahead."""
+    """Yields each row, in order, with what `make` makes of it: in parallel, few rows ahead.
+
+    Args:
+      rows: to decode.
+      options: what becomes of pictures.
+      look: called with the number of a row, the row and what became of it, in the thread that made
+        it, before it is yielded.
+    """
+
+    def make_and_look(number: int, row: manifest.Row) -> shards.Record | BadRow:
+        result = make(row, options)
+        if look is not None:
+            look(number, row, result)
+        return result
+
     workers = len(os.sched_getaffinity(0))
     bar = progress.bar(total=len(rows), desc="decoding", unit="row")
     pool = concurrent.futures.ThreadPoolExecutor(workers)
@@ -62,7 +78,7 @@ def make_all(
     try:
         while True:
             for number, row in itertools.islice(rest, 4 * workers - len(waiting)):
-                waiting.append((row, pool.submit(held.run, number, make, row, options)))
+                waiting.append((row, pool.submit(held.run, number, make_and_look, number, row)))
             if not waiting:
                 return
             row, future = waiting.popleft()

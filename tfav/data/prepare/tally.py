@@ -153,17 +153,16 @@ class Tally:
             writer.writerows(self.bad)
 
 
-def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
-    """Returns `report` as a short table and a few sentences.
+def counts(report: dict[str, Any], labels: str = sources.ANY) -> list[str]:
+    """Returns the lines of a short table: rows, hours, images, spreads, formats, unusable rows.
 
     Args:
-      report: of `Tally.report`, with `missing_list_items`.
+      report: of `Tally.report`.
       labels: what a label is, as `sources.Source.labels` says.
     """
     splits = report["splits"]
     further = [x for x in next(iter(splits.values()), {}) if x not in _SPLIT_COLUMNS]
-    people = sources.IDENTITIES if labels == sources.ANY else labels
-    head = f"{'split':<10}{'rows':>9}{people:>12}{'audio':>9}{'hours':>9}{'images':>9}"
+    head = f"{'split':<10}{'rows':>9}{_people(labels):>12}{'audio':>9}{'hours':>9}{'images':>9}"
     lines = [head + "".join(f" {name:>8}" for name in further)]
     for split, n in splits.items():
         lines.append(
@@ -176,9 +175,18 @@ def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
         if spread:
             low, middle, high = (f"{spread[k]:g}" for k in ("min", "median", "max"))
             lines.append(f"{unit}: {low} to {high}, median {middle}")
-    for name, count in report["audio_formats"].items():
-        lines.append(f"{count} x {name}")
-    lines.append(f"rows that cannot be used: {report['bad_rows']}")
+    lines += [f"{count} x {name}" for name, count in report["audio_formats"].items()]
+    return [*lines, f"rows that cannot be used: {report['bad_rows']}"]
+
+
+def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
+    """Returns `report` as a short table and a few sentences.
+
+    Args:
+      report: of `Tally.report`, with `missing_list_items`.
+      labels: what a label is, as `sources.Source.labels` says.
+    """
+    splits, lines = report["splits"], counts(report, labels)
     if report["left_out_of_folders"]:
         lines.append(f"in folders of images: {report['left_out_of_folders']}")
     for name, found in report["videos_without"].items():
@@ -186,7 +194,9 @@ def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
     both = all(any(n[m] for n in splits.values()) for m in manifest.MODALITIES)
     for kind, found in report["one_modality"].items() if both else ():
         word = kind.removesuffix("_only")
-        lines.append(f"{people} with {word} only: {found['count']} ({_some(found['first'])})")
+        lines.append(
+            f"{_people(labels)} with {word} only: {found['count']} ({_some(found['first'])})"
+        )
     if report["missing_list_items"]["count"]:
         found = report["missing_list_items"]
         lines.append(f"list items not in the data: {found['count']} ({_some(found['first'])})")
@@ -205,6 +215,10 @@ def summary(report: dict[str, Any], labels: str = sources.ANY) -> str:
         if labels != sources.CLASSES:
             lines.append(f"labels in {_both(pair)}: {count} ({meaning.get(labels, 'a leak')})")
     return "\n".join(lines)
+
+
+def _people(labels: str) -> str:
+    return sources.IDENTITIES if labels == sources.ANY else labels
 
 
 def _both(pair: str) -> str:

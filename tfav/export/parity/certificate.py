@@ -130,6 +130,7 @@ def _artefact(
         described = {**conversion.describe(content), "speed": speed.measure(content)}
         if precisions.find(precision).quantised:
             described["min_runtime_note"] = _RUNTIME_NOTE
+        assert isinstance(embedder, tflite_embedder.TFLiteEmbedder), "one file and no folder"
         parity = _on_phone(reference, embedder, precision)
     return {
         "precision": precision,

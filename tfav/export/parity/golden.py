@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import items, tensors
+from tfav.evaluation import decisions
 from tfav.inference import embedders
 from tfav.layers import frontend, spectrograms
 from tfav.ops import level
@@ -75,6 +76,18 @@ def vectors(recipe: base.Recipe, num_frames: Mapping[str, int] | None = None) ->
     for modality, spec in outputs.item_specs(recipe, num_frames).items():
         found[modality] = _KINDS.get(spec.kind, _of_numbers)(recipe, modality, spec)
     return found
+
+
+def decided(its: decisions.Decisions | None) -> dict[str, Any]:
+    """Returns `decisions` as files have them, with `examples` of scores; nothing without them."""
+    if its is None:
+        return {}
+    scores = np.linspace(-1.0, 1.0, 9)
+    examples: dict[str, Any] = {"score": scores.tolist()}
+    for name, value in (("probability", its.probability(scores)), ("matched", its.matched(scores))):
+        if value is not None:
+            examples[name] = value.tolist()
+    return {"decisions": {**its.content, "examples": examples}}
 
 
 def clip() -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfav import items
+from tfav.evaluation import decisions
 from tfav.export.serving import file_readers, requests
 
 PAIRS, PAIR_FILES = "score_pairs", "score_pairs_files"
@@ -38,3 +39,13 @@ def decided(answer: Mapping[str, tf.Tensor], threshold: float | None) -> dict[st
     if threshold is None:
         return dict(answer)
     return {**answer, "matched": answer["score"] >= threshold}
+
+
+def calibrated(
+    answer: Mapping[str, tf.Tensor], decided: decisions.Decisions | None
+) -> dict[str, tf.Tensor]:
+    """Returns an answer, and of scores with a calibration `probability` [B] float32 of a match."""
+    if decided is None or decided.slope is None or "score" not in answer:
+        return dict(answer)
+    logit = decided.slope * answer["score"] + decided.intercept
+    return {**answer, "probability": tf.sigmoid(logit)}
