@@ -149,16 +149,17 @@ def _parse(argv: list[str]) -> list[str]:
         ) from error
 
 
-# What Python says of a word that is no number, and what a user is told.
-_NO_NUMBER = {
+# What Python and absl say of a word that is no such value, and what a user is told.
+_NO_VALUE = {
     r"invalid literal for int\(\) with base 10: .*": "give a whole number",
     r"could not convert string to float: .*": "give a number",
+    r"\('Non-boolean argument to boolean flag', .*\)": "give true or false",
 }
 
 
 def _plain(text: str) -> str:
     """Returns what a flag's error says, without the names of Python's functions."""
-    for pattern, words in _NO_NUMBER.items():
+    for pattern, words in _NO_VALUE.items():
         text = re.sub(pattern, words, text)
     return text
 
@@ -181,10 +182,10 @@ def _check_values() -> None:
 
 
 def _show_help_of(module: str) -> None:
-    """Lets `--help` of a console script, whose main module is pip's, show our own flags."""
+    """Lets `--help` of a console script, whose main module is pip's, show all flags of a binary."""
     if module != "__main__":
         sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
-        for flag in flags.FLAGS.get_flags_for_module(module):
+        for flag in flags.FLAGS.get_key_flags_for_module(module):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 

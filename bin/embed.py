@@ -17,7 +17,7 @@ flags.adopt_module_key_flags(device_flags)
 flags.adopt_module_key_flags(limit_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
-    "model", None, "A workdir, a SavedModel folder or a .tflite file.", required=True
+    "model", None, "A workdir, a SavedModel folder, a .tflite file, or toy.", required=True
 )
 _INPUTS = flags.DEFINE_list(
     "inputs",

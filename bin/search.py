@@ -30,7 +30,7 @@ _QUERY = flags.DEFINE_list(
     required=True,
 )
 _MODEL = flags.DEFINE_string(
-    "model", "", "A workdir, an export or a .tflite that embeds what is no .npz."
+    "model", "", "A workdir, an export, a .tflite, or toy: what embeds what is no .npz."
 )
 _TARGET = flags.DEFINE_string(
     "target",

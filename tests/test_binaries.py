@@ -234,8 +234,10 @@ def test_help_lists_the_flags_at_once_and_without_tensorflow(script, binary, tmp
     )
     assert done.returncode == 0 and done.stderr == ""
     source = (ROOT / "bin" / f"{binary}.py").read_text()
-    flags = re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)
-    assert len(flags) >= 2
+    shared = re.findall(r"adopt_module_key_flags\((\w+)\)", source)
+    sources = [source, *((ROOT / "bin" / f"{name}.py").read_text() for name in shared)]
+    flags = [f for text in sources for f in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', text)]
+    assert len(flags) >= 2 and {"json", "quiet"} <= set(flags)
     for flag in flags:
         assert re.search(rf"^  --(\[no\])?{flag}: ", done.stdout, re.MULTILINE), flag
     assert source.split('"""')[1].splitlines()[0] in done.stdout

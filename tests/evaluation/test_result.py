@@ -8,6 +8,7 @@ import pytest
 
 from tfav.evaluation import catalogue, paired_runs, result
 from tfav.evaluation.metric import Metric
+from tfav.reports import page
 
 SHARE = Metric("accuracy", "1:{n} matching")
 ERROR = Metric("eer", "verification EER", lower_is_better=True, short="EER")
@@ -135,3 +136,14 @@ def test_other_trials_are_left_out_and_counted_and_other_questions_ignored():
     read = dataclasses.replace(of_run(base), replicates=None)  # as it comes from a file
     (found,), _ = paired_runs.differences([of_run(base)], [read])
     assert (found.low, found.better, found.cell()) == (None, None, "+0.0 [-, -]")
+
+
+def test_of_a_neutral_figure_neither_side_is_better_and_chance_is_not_beaten():
+    neutral = Metric("use_entropy", "entropy of use", neutral=True)
+    one, other = (make(neutral, value, 0.1, 0.5, 0.9) for value in (0.9, 0.6))
+    assert one.beats_chance is None and page.Tile("use", one).verdict == ""
+    higher = paired_runs.Difference(one, other, 0.3, 0.2, 0.4)
+    assert (higher.better, page.differs(higher)) == (0, "higher")
+    assert page.differs(higher._replace(low=-0.4, high=-0.2)) == "lower"
+    assert page.differs(higher._replace(low=-0.1)) == "not told apart"
+    assert result.from_json(one.to_json(), {"matching": {"use_entropy": neutral}}) == one

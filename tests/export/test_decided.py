@@ -93,11 +93,11 @@ def test_two_of_one_modality_have_no_probability(verified, inputs):
 def test_a_server_answers_the_same_beside_what_it_answered_before(verified, published):
     asked = {"probe": tf.constant(UNIT[:1]), "candidates": tf.constant(CANDIDATES[np.newaxis])}
     found = embedders.load(verified.directory).run("match", **asked)
-    assert set(found) == {"scores", "best", "probability", "matched"}
+    assert set(found) == {"scores", "best", "embedding_space", "probability", "matched"}
     assert found["probability"][0] == pytest.approx(LIKELY, rel=1e-5)
     assert found["matched"].tolist() == [[True, True, False]]
     before = embedders.load(published.directory).run("match", **asked)
-    assert set(before) == {"scores", "best"}
+    assert set(before) == {"scores", "best", "embedding_space"}
     for name, value in before.items():
         np.testing.assert_array_equal(found[name], value)
 

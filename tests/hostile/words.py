@@ -104,12 +104,9 @@ _MEANT = {
 
 def manifest_attempts(its: place.Place, count: int, seed: int) -> list:
     """Returns an attempt each, to be called: manifests in turn, in an order of the seed."""
-    folder = its.folder / "people"
-    folder.mkdir()
+    folder = _people(its)
     lines = ["id,split,label,audio,image"]
     for k in range(4):
-        (folder / f"{k}.wav").write_bytes(_sound(".wav"))
-        (folder / f"{k}.png").write_bytes(_image(".png"))
         lines.append(f"a{k},{'train' if k < 3 else 'test'},p{k},{k}.wav,{k}.png")
     text = "\n".join(lines) + "\n"
     names = list(MANIFESTS)
@@ -119,6 +116,16 @@ def manifest_attempts(its: place.Place, count: int, seed: int) -> list:
         *(functools.partial(_manifest, its, folder, n, text, seed) for n in chosen),
         *(functools.partial(_checked, its, folder, n, text, seed) for n in chosen[: count // 2]),
     ]
+
+
+def _people(its: place.Place) -> pathlib.Path:
+    """Writes four clips and four images; returns their folder."""
+    folder = its.folder / "people"
+    folder.mkdir(exist_ok=True)
+    for k in range(4):
+        (folder / f"{k}.wav").write_bytes(_sound(".wav"))
+        (folder / f"{k}.png").write_bytes(_image(".png"))
+    return folder
 
 
 def _manifest(its, folder, name, text, seed) -> Attempt:
@@ -240,7 +247,7 @@ def flag_attempts(its: place.Place, count: int, seed: int) -> list:
         "start": [f"--audio={its.folder}/people", f"--image={its.media}"],
     }
     commands["search"].append(f"--model={its.run}")
-    told = its.folder / "people" / "manifest.csv"
+    told = _people(its) / "manifest.csv"
     rows = [f"a{k},train,p{k},{k}.wav,{k}.png" for k in range(4)]
     told.write_text("\n".join(["id,split,label,audio,image", *rows]) + "\n")
     known = [

@@ -1,9 +1,10 @@
 """The table of variants over seeds, by hand."""
 
+import numpy as np
 import pytest
 
 from tfav import registry
-from tfav.evaluation import catalogue, correspondence
+from tfav.evaluation import catalogue, cluster_use, correspondence
 from tfav.evaluation import result as results_lib
 from tfav.reports import comparison, sensitivity
 
@@ -157,6 +158,19 @@ def test_classes_have_fused_figures_single_accuracies_and_their_gap():
     legend = " ".join(lines[10:])
     assert "↓: lower is better." in legend and "uni-modal gap is the best less the" in legend
     assert "same gender" not in legend
+
+
+def test_of_a_neutral_figure_none_is_bold():
+    def clusters(share, milliseconds):
+        shares = np.array([share, share]), np.array([[0.5, 0.5]] * 2)
+        used = {"modality": "audio", "tag": "test", "num_bootstrap": 0, "seed": 0}
+        time = cluster_use.step(np.array([milliseconds]), tag="test")
+        return [*cluster_use.evaluate(*shares, **used), time]
+
+    runs = {"one": [clusters(0.8, 5.0)], "two": [clusters(0.6, 9.0)]}
+    lines = comparison.table(comparison.summarise(runs, "one"), "one").splitlines()
+    assert lines[2] == "| one | 80.0 | 100.0 | **5.0** |"
+    assert lines[3] == "| two | 60.0 | 100.0 | 9.0 |"
 
 
 def test_a_sweep_is_drawn_with_a_line_for_what_is_not_swept():

@@ -18,6 +18,7 @@ from tests.serving.loaded import Loaded
 from tfav.clients import client as client_lib
 from tfav.export import servable
 from tfav.export.serving import saved_model
+from tfav.recipes import outputs
 
 FILE = pathlib.Path(client_lib.__file__)
 
@@ -71,9 +72,66 @@ def test_several_probes_are_matched_with_their_own_candidates_through_predict(cl
     eye = np.eye(16)
     inputs = {"probe": eye[:2], "candidates": [eye[:3], eye[1:4]]}
     found = client.predict("match", inputs)
+    del found["embedding_space"]
     assert found == {"scores": [[1, 0, 0], [1, 0, 0]], "best": [0, 0]}
     inputs["candidates"] = inputs["candidates"][:1]
     assert "candidates and probe hold different" in str(refused(client.predict, "match", inputs))
+
+
+def test_vectors_of_another_space_are_refused_by_name(client, recipe):
+    space = outputs.embedding_space(recipe)
+    one = np.eye(16)[0]
+    assert client.match(one, [one]).embedding_space == space
+    assert client.match(one, [one], embedding_space=space).best == 0
+    sentence = str(refused(client.match, one, [one], embedding_space="f" * 16))
+    assert sentence == (
+        f"the vectors are of the embedding space {'f' * 16} and the served model of {space}: embed "
+        "both with one model."
+    )
+
+
+ANSWERS = {
+    # What a model answers: what the client makes of it, and what the command line prints.
+    "an older export": (
+        {"scores": [[0.25, 0.5]], "best": [1]},
+        (None, None, None),
+        ["0.5000 b.wav", "0.2500 a.wav"],
+    ),
+    "no calibration": (
+        {"scores": [[0.25, 0.5]], "best": [1], "embedding_space": [[0, -1]]},
+        (None, None, "00000000ffffffff"),
+        ["0.5000 b.wav", "0.2500 a.wav"],
+    ),
+    "a calibration": (
+        {
+            "scores": [[0.25, 0.5]],
+            "best": [1],
+            "probability": [[0.125, 0.75]],
+            "matched": [[False, True]],
+            "embedding_space": [[1, 2]],
+        },
+        ([0.125, 0.75], [False, True], "0000000100000002"),
+        ["0.5000 0.750 match b.wav", "0.2500 0.125 not sure a.wav"],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_match_says_what_the_model_knows(kind, monkeypatch, capsys):
+    answer, further, lines = ANSWERS[kind]
+    monkeypatch.setattr(client_lib.Client, "predict", lambda self, signature, inputs: answer)
+    monkeypatch.setattr(client_lib, "_embed_file", lambda client, path: [1.0])
+    client = client_lib.Client("http://localhost:1", "demo")
+    assert client.match([1.0], [[1.0], [1.0]]) == ([0.25, 0.5], 1, *further)
+    command = ["--url=http://localhost:1", "--model=demo", "match", "p.wav", "a.wav", "b.wav"]
+    assert client_lib.main(command) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == lines
+    said = "no probability: the served model holds no calibration\n"
+    assert printed.err == ("" if kind == "a calibration" else said)
+    if kind == "an older export":
+        error = refused(client.match, [1.0], [[1.0], [1.0]], embedding_space="f" * 16)
+        assert "the served model of one that it does not tell: embed" in str(error)
 
 
 def test_channels_of_a_wav_are_averaged(client, clip):
@@ -319,9 +377,10 @@ def test_the_file_needs_nothing_but_python_3_8():
 @pytest.mark.parametrize(
     ("answer", "pair"),
     [
-        ({"score": [1.5], "matched": [True]}, (1.5, True)),
-        ({"score": [-1.5], "matched": [False]}, (-1.5, False)),
-        ([0.25], (0.25, None)),  # of a single output the server sends the value alone
+        ({"score": [1.5], "matched": [True]}, (1.5, True, None)),
+        ({"score": [-1.5], "matched": [False]}, (-1.5, False, None)),
+        ({"score": [1.5], "matched": [True], "probability": [0.75]}, (1.5, True, 0.75)),
+        ([0.25], (0.25, None, None)),  # of a single output the server sends the value alone
     ],
 )
 def test_a_pair_is_scored_as_whole_files(answer, pair, clip, jpeg, monkeypatch):

@@ -8,6 +8,8 @@ import urllib.request
 import numpy as np
 import pytest
 
+from tfav.recipes import outputs
+
 WAVEFORM = [[0.5, 0.25] * 800 + [0.0, 0.0] * 400, [0.5, 0.25] * 1_200]
 COLUMNS = {"waveform": WAVEFORM, "num_samples": [1_600, 2_400]}
 ROWS = [{"waveform": w, "num_samples": n} for w, n in zip(WAVEFORM, (1_600, 2_400))]
@@ -50,16 +52,19 @@ def test_bytes_are_base64_in_either_form(server, jpeg, direct):
         np.testing.assert_allclose(next(iter(answer.values())), expected, atol=1e-6)
 
 
-def test_probes_each_among_three_are_matched_in_columns_and_in_rows(server):
+def test_probes_each_among_three_are_matched_in_columns_and_in_rows(server, recipe):
     eye = np.eye(16).tolist()
     probes, candidates = eye[:2], [eye[:3], eye[2:0:-1] + eye[:1]]
     columns = {"probe": probes, "candidates": candidates}
     found = {"scores": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], "best": [0, 1]}
+    space = outputs.embedding_space(recipe)
+    halves = np.array([int(space[:8], 16), int(space[8:], 16)]).astype(np.int32).tolist()
+    found["embedding_space"] = [halves, halves]
     body = {"signature_name": "match", "inputs": columns}
     assert ask(server, "demo:predict", body) == (200, {"outputs": found})
     rows = [{"probe": p, "candidates": c} for p, c in zip(probes, candidates)]
     body = {"signature_name": "match", "instances": rows}
-    predictions = [{"scores": s, "best": b} for s, b in zip(*found.values())]
+    predictions = [dict(zip(found, row)) for row in zip(*found.values())]
     assert ask(server, "demo:predict", body) == (200, {"predictions": predictions})
 
 

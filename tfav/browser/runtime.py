@@ -68,14 +68,19 @@ def find(place: str = "") -> Runtime:
     raise registry.UserError(f"{_MISSING} in {' or '.join(places)}: {_FIX}.")
 
 
+def loaded_bytes(runtime: Runtime) -> int:
+    """Returns how much a visitor loads: the largest of the builds."""
+    return sum(len(runtime.files[name]) for name in _each(_BUILDS[:1]))
+
+
 def sizes(runtime: Runtime) -> str:
     """Returns in words how much a visitor loads."""
-    whole = sum(map(len, runtime.files.values()))
+    whole = sum(map(len, runtime.files.values())) / 1e6
     one = [runtime.files[name] for name in _each(_BUILDS[:1])]
-    packed = sum(len(gzip.compress(content, _GZIP_LEVEL)) for content in one)
+    packed = sum(len(gzip.compress(code, _GZIP_LEVEL)) for code in one) / 1e6
     return (
-        f"LiteRT.js {runtime.version}: {whole / 1e6:.0f} MB in three builds, of which a visitor "
-        f"loads one, {sum(map(len, one)) / 1e6:.1f} MB, or {packed / 1e6:.1f} MB where the server "
+        f"LiteRT.js {runtime.version}: {whole:.0f} MB in three builds, of which a visitor loads "
+        f"one, {loaded_bytes(runtime) / 1e6:.1f} MB, or {packed:.1f} MB where the server "
         "compresses with gzip"
     )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tfav import files, registry, tensors
 from tfav.browser import gallery, runtime, server
-from tfav.inference import artefacts, tflite_folder, tflite_metadata
+from tfav.inference import artefacts, tflite_folder
 from tfav.items import ItemSpec
 
 FORMAT = 1
@@ -137,19 +137,20 @@ def write(
         "toy": options.toy,
         "recipe": recipe or "not told",
         "license": told.get("license", "not stated"),
-        "precision": " and ".join(sorted({_precision(path) for path in embedder.files.values()})),
+        "precision": " and ".join(sorted({_precision(*file) for file in embedder.files.items()})),
         "embedding_space": embedder.embedding_space,
         "hearing": embedder.hearing.facts(),
         "seconds": _seconds(embedder, models),
         "items": {m: _item(spec) for m, spec in usable.items()},
         "words": {m: _words(recipe, m, spec) for m, spec in usable.items()},
         "models": models,
+        "runtime_bytes": runtime.loaded_bytes(litert),
         "directions": [
             (a, b) for a in usable for b in galleries if a != b and shared and a in models
         ],
         "classes": list(embedder.classes),
         "threshold": embedder.threshold,
-        "decisions": _decisions(next(iter(embedder.files.values()))),
+        "decisions": _decisions(embedder),
         "frontend": _frontend(embedder.path),
         "galleries": galleries,
         "card": os.path.exists(card),
@@ -203,28 +204,19 @@ def _words(recipe: str, modality: str, spec: ItemSpec) -> dict[str, str]:
     return {"one": f"{modality} image", "many": f"{modality} images"}
 
 
-def _precision(path: str) -> str:
-    stem = os.path.basename(path).removesuffix(tflite_folder.SUFFIX)
-    return next(p for p in reversed(tflite_folder.PRECISIONS) if stem.endswith(f"_{p}"))
+def _precision(name: str, path: str) -> str:
+    """Returns the precision in the name of a file, which begins with what it holds."""
+    return os.path.basename(path).removesuffix(tflite_folder.SUFFIX).removeprefix(f"{name}_")
 
 
-def _decisions(path: str) -> dict[str, Any] | None:
-    """Returns the shipped threshold and the calibration in a file; None where it holds none.
+def _decisions(embedder: tflite_folder.TFLiteFolder) -> dict[str, Any] | None:
+    """Returns the shipped threshold and the calibration of an export; None where it holds none.
 
     `score` says of what they are: `cosine`, or the `score` of `score_pairs`.
     """
-    with open(path, "rb") as file:
-        found = tflite_metadata.read_facts(file.read()).get("decisions")
-    if not found:
-        return None
-    shipped = found["thresholds"].get(found.get("shipped")) or {}
-    calibration = found["calibration"] or {}
-    return {
-        "score": found["score"],
-        "threshold": shipped.get("threshold"),
-        "slope": calibration.get("slope"),
-        "intercept": calibration.get("intercept"),
-    }
+    its = embedder.decisions
+    names = ("score", "threshold", "slope", "intercept")
+    return None if its is None else {name: getattr(its, name) for name in names}
 
 
 def _frontend(folder: str) -> dict[str, Any] | None:

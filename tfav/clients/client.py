@@ -71,12 +71,14 @@ class Match(NamedTuple):
         way round, and not within one modality.
       matched: [N] bool, whether each score reaches the model's threshold: below it the answer is
         "not sure". None where it has none.
+      embedding_space: id of the space of the served model; None of an export of before it said so.
     """
 
     scores: Array
     best: int
     probability: Array | None = None
     matched: Array | None = None
+    embedding_space: str | None = None
 
 
 class Pair(NamedTuple):
@@ -141,8 +143,11 @@ class Calls:
             raise ServingError(f"{name} is empty: send the bytes of a JPEG file.")
         return self.predict("embed_jpeg", {"jpeg": [content]})[0]
 
-    def match(self, probe: Array, candidates: Array) -> Match:
+    def match(self, probe: Array, candidates: Array, embedding_space: str = "") -> Match:
         """Returns the `Match` of an embedding [D] among candidates [N, D].
+
+        Of vectors that were kept, `embedding_space` is the id they were kept with (of `tfav-embed`,
+        or of an earlier `Match`): those of another space than the served model's are refused.
 
         The signature takes many probes at once, each with its own N candidates, by `predict`:
         `probe` [B, D], `candidates` [B, N, D]. A server that batches refuses questions of
@@ -153,9 +158,17 @@ class Calls:
         for k, candidate in enumerate(candidates):
             _same_size("the probe", probe, f"candidate {k}", candidate)
         answer = self.predict("match", {"probe": [probe], "candidates": [candidates]})
-        # Older exports, and those of runs that were not evaluated so, give the first two alone.
+        # Older exports give the first two alone; of a run without a calibration two are missing.
         further = [answer[n][0] if n in answer else None for n in ("probability", "matched")]
-        return Match(answer["scores"][0], answer["best"][0], *further)
+        served = None
+        if "embedding_space" in answer:
+            served = "".join(f"{int(x) & 0xFFFFFFFF:08x}" for x in answer["embedding_space"][0])
+        if embedding_space and served != embedding_space:
+            raise ServingError(
+                f"the vectors are of the embedding space {embedding_space} and the served model of "
+                f"{served or 'one that it does not tell'}: embed both with one model."
+            )
+        return Match(answer["scores"][0], answer["best"][0], *further, served)
 
     def score_pairs(
         self, wav: str | os.PathLike[str] | bytes, jpeg: str | os.PathLike[str] | bytes

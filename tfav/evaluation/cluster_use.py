@@ -12,12 +12,14 @@ PROTOCOL = "clusters"
 LARGEST = Metric(
     "largest_share",
     "largest share",
+    neutral=True,
     definition="The largest share is how much of a position its first cluster has, on average; "
     "chance is that of equal shares.",
 )
 ENTROPY = Metric(
     "use_entropy",
     "entropy of use",
+    neutral=True,
     definition="The entropy of use is that of the share of all positions that each cluster has, "
     "over ln K: 100 % where all are used alike.",
 )

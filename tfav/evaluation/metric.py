@@ -20,6 +20,7 @@ class Metric(NamedTuple):
       definition: sentences that say what it is; empty where the name says it.
       of_one_run: whether it says something of one run alone, such as its error rate at a threshold
         of its own: variants are not compared by it.
+      neutral: whether neither more nor less of it is better.
     """
 
     key: str
@@ -30,6 +31,7 @@ class Metric(NamedTuple):
     short: str = ""
     definition: str = ""
     of_one_run: bool = False
+    neutral: bool = False
 
     @property
     def scale(self) -> float:
@@ -38,8 +40,8 @@ class Metric(NamedTuple):
 
     @property
     def better(self) -> int:
-        """1 where more of it is better, -1 where less is."""
-        return -1 if self.lower_is_better else 1
+        """1 where more of it is better, -1 where less is, 0 where neither is."""
+        return 0 if self.neutral else -1 if self.lower_is_better else 1
 
     @property
     def word(self) -> str:

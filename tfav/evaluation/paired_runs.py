@@ -29,15 +29,19 @@ class Difference(NamedTuple):
     high: float | None
 
     @property
-    def better(self) -> int | None:
-        """1 or -1 where the whole interval says better or worse, 0 where it holds 0, None without.
+    def higher(self) -> int | None:
+        """1 or -1 where the whole interval says more or less, 0 where it holds 0, None without.
 
         An interval that touches 0 holds it.
         """
         if self.low is None or self.high is None:
             return None
-        sign = (self.low > 0) - (self.high < 0)
-        return sign * self.result.metric.better
+        return (self.low > 0) - (self.high < 0)
+
+    @property
+    def better(self) -> int | None:
+        """As `higher`, 1 for better and -1 for worse; 0 where neither more nor less is better."""
+        return None if self.higher is None else self.higher * self.result.metric.better
 
     def cell(self) -> str:
         """Returns the text form, such as `+1.2 [-0.3, 2.8]`."""

@@ -111,7 +111,7 @@ class Result:
 
         An interval that touches chance does not beat it.
         """
-        if self.chance is None or self.low is None or self.high is None:
+        if self.chance is None or self.low is None or self.high is None or self.metric.neutral:
             return None
         return self.high < self.chance if self.metric.lower_is_better else self.low > self.chance
 

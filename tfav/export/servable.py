@@ -176,8 +176,8 @@ class Servable(tf.Module):
             one = tf.TensorSpec([None], tf.string)
             add(served_pairs.PAIR_FILES, self._score_files, dict.fromkeys(self.pair_files, one))
         if self.scores:
-            size = next(iter(self.embedding_size.values()))
-            for name, its in served_scores.signatures(self.modalities, size, self.decided).items():
+            known = self.embedding_size, self.decided, self.embedding_space
+            for name, its in served_scores.signatures(*known).items():
                 add(name, *its)
         # For clients that know no names (OpenVINO's among them).
         return {**found, "serving_default": found[self.default]}

@@ -55,7 +55,7 @@ def find(
                 f"{top} is neither {' nor '.join(found)}: the inputs may be {known}."
             )
         found[its].append((top, top))
-    left_out.warn("--inputs")
+    left_out.warn(", ".join(os.fspath(top) for top in inputs if os.path.isdir(top)))
     if not any(found.values()):
         raise registry.UserError(
             f"no {' or '.join(found)} in {', '.join(inputs)}: the inputs may be {known}."

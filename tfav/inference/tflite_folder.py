@@ -66,7 +66,7 @@ class TFLiteFolder:
         self.classes = first.classes
         self.threshold = first.threshold
         self.temperature = first.temperature
-        self.decisions = getattr(first, "decisions", None)
+        self.decisions = first.decisions
 
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
         """See `Embedder.embed`."""

@@ -160,7 +160,7 @@ def countdown(first: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
 
 
 def head(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """Returns the first `length` <= T of each row of [B, T]; LiteRT copies `[:, :n]` slowly."""
+    """Returns the first `length` <= T of each row [B, T]; LiteRT copies `[:, :length]` slowly."""
     return tf.slice(samples, [0, 0], tf.stack([-1, length]))
 
 

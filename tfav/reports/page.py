@@ -45,7 +45,8 @@ class Tile(NamedTuple):
         beats = self.result.beats_chance
         side = "below" if self.result.metric.lower_is_better else "above"
         if beats is None:
-            return "" if self.result.chance is None else "no interval"
+            silent = self.result.chance is None or self.result.metric.neutral
+            return "" if silent else "no interval"
         return "" if beats else f"not {side} chance"
 
 
@@ -214,6 +215,8 @@ def facts(results: Sequence[Result]) -> dict[str, str]:
 def differs(difference: Difference) -> str:
     """Returns in words what a difference says."""
     words = {1: "better", -1: "worse", 0: "not told apart", None: "no interval"}
+    if difference.result.metric.neutral:
+        return {**words, 1: "higher", -1: "lower"}[difference.higher]
     return words[difference.better]
 
 

@@ -16,7 +16,7 @@ from tests.conformance.out_of_tree import unplaced
 from tfav import registry
 from tfav.commands import check_data
 from tfav.data import shards
-from tfav.data.prepare import manifest, records, sources
+from tfav.data.prepare import dataset, manifest, records, sources
 from tfav.data.prepare.doctor import alike, examination, finding, looks, questions
 from tfav.data.prepare.doctor.evidence import ALIKE
 from tfav.data.prepare.settings import Settings
@@ -363,6 +363,16 @@ def test_each_file_is_decoded_once(tmp_path, monkeypatch):
         )
     found(files.rows, tmp_path)
     assert sorted(read) == sorted(path for row in files.rows for path in row.paths)
+
+
+def test_what_a_check_has_decoded_and_kept_is_not_decoded_again(tmp_path, monkeypatch):
+    rows = Files(tmp_path).rows
+    settings = Settings(output=str(tmp_path / "out" / "set"), decoded=str(tmp_path / "decoded"))
+    first = check_data.check(rows, settings).report
+    monkeypatch.setattr(records, "make", lambda *_: pytest.fail("decoded again"))
+    assert check_data.check(rows, settings).report == first
+    assert dataset.prepare(rows, settings)["splits"] == first["splits"]
+    assert not (tmp_path / "decoded").exists()
 
 
 def test_page_json_and_bad_rows_are_written_and_say_one_thing(tmp_path):

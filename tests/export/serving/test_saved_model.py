@@ -39,7 +39,11 @@ def test_names_types_and_shapes_of_the_signatures_are_fixed(published):
                 "probe": tensor("float32", None, D),
                 "candidates": tensor("float32", None, None, D),
             },
-            "outputs": {"scores": tensor("float32", None, None), "best": tensor("int32", None)},
+            "outputs": {
+                "scores": tensor("float32", None, None),
+                "best": tensor("int32", None),
+                "embedding_space": tensor("int32", None, 2),
+            },
         },
         "score": {
             "inputs": {

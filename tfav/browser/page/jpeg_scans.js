@@ -2,6 +2,7 @@
 
 import { Bits, huffman, Scan, ZIGZAG } from "./jpeg_bits.js";
 
+const RARE = "That image is a JPEG of a rare kind. Save it anew and try again.";
 const SEQUENTIAL = [0xc0, 0xc1], PROGRESSIVE = 0xc2;
 
 /**
@@ -47,7 +48,7 @@ export function read(bytes) {
       frame = frameOf(bytes, start, word);
       frame.progressive = marker === PROGRESSIVE;
     } else if (marker >= 0xc3 && marker <= 0xcf && marker !== 0xc8 && marker !== 0xcc) {
-      throw new Error("That image is a JPEG of a rare kind. Save it anew and try again.");
+      throw new Error(RARE);
     } else if (marker === 0xda) {
       at = scan(bytes, start, end, frame, tables, interval);
       continue;
@@ -61,6 +62,7 @@ export function read(bytes) {
 
 function frameOf(bytes, start, word) {
   const [height, width, count] = [word(start + 1), word(start + 3), bytes[start + 5]];
+  if (bytes[start] !== 8 || !height) throw new Error(RARE);
   const components = Array.from({ length: count }, (_, k) => {
     const p = start + 6 + 3 * k;
     return { id: bytes[p], h: bytes[p + 1] >> 4, v: bytes[p + 1] & 15, table: bytes[p + 2], before: 0 };

@@ -91,7 +91,8 @@ async function start() {
   document.title = site.title;
   document.querySelector("h1").textContent = site.title;
   document.getElementById("toy").hidden = !site.toy;
-  waiting.textContent = "Loading the model: 10 MB, once …";
+  const bytes = Object.values(site.models).reduce((sum, its) => sum + its.bytes, site.runtime_bytes);
+  waiting.textContent = `Loading the model: ${Math.ceil(bytes / 1e6)} MB, once …`;
   const entries = Object.entries(site.galleries).map(async ([m, about]) => [m, await Gallery.load(m, about)]);
   const galleries = Object.fromEntries(await Promise.all(entries));
   const runtime = await new Runtime(site.models).start();

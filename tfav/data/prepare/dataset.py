@@ -53,7 +53,7 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
             modalities=_further(rows, settings),
         )
         with writer:
-            for number, (row, result) in enumerate(_results(rows, settings), 1):
+            for number, (row, result) in enumerate(results(rows, settings), 1):
                 if isinstance(result, shards.Record):
                     writer.add(result)
                     lacking = records.lacking(row, result, settings.decoding)
@@ -85,10 +85,10 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     return report
 
 
-def _results(
+def results(
     rows: Sequence[manifest.Row], settings: Settings
 ) -> Iterator[tuple[manifest.Row, chunks.Result]]:
-    """Yields each row with its record, or with what is wrong."""
+    """Yields each row with its record, or with what is wrong; decoded rows are kept if wanted."""
     if not settings.decoded:
         return records.make_all(rows, settings.decoding)
     cut = chunks.cut(rows, settings.decoding, settings.decoded)

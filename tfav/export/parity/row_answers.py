@@ -1,7 +1,7 @@
 """How far an artefact is from the checkpoint in what it answers to rows: maps, scores of pairs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,36 +12,36 @@ from tfav.export.serving import served_pairs
 from tfav.inference import embedders, saved_model_embedder
 
 
-def _maps(
-    name: str,
-    reference: reference_lib.Reference,
-    embedder: embedders.Embedder,
-    batches: Sequence[Mapping[str, np.ndarray]],
-    precision: str,
-    max_steps: int | None,
-) -> dict[str, Any]:
-    expected = reference.answered(name, max_steps)["map"]
-    found = np.concatenate([embedder.localize(batch) for batch in batches])
-    return agreement.compare_maps(reference.names, expected, found, precision)
+class _Answer(NamedTuple):
+    """How the answers of one signature are asked for and compared.
+
+    Attributes:
+      key: its name among the reference's answers.
+      ask: what an artefact answers to a batch.
+      agree: the agreement, of the rows' names, what is expected, what is found, the artefact, and
+        its precision.
+    """
+
+    key: str
+    ask: Callable[[embedders.Embedder, Mapping[str, np.ndarray]], np.ndarray]
+    agree: Callable[..., dict[str, Any]]
 
 
-def _scores(
-    name: str,
-    reference: reference_lib.Reference,
-    embedder: embedders.Embedder,
-    batches: Sequence[Mapping[str, np.ndarray]],
-    precision: str,
-    max_steps: int | None,
-) -> dict[str, Any]:
-    expected = reference.answered(name, max_steps)["score"]
-    found = np.concatenate([embedder.score_pairs(batch)["score"] for batch in batches])
-    return agreement.compare_scores(reference.names, expected, found, embedder.threshold, precision)
+def _agree_in_maps(names, expected, found, embedder, precision):
+    del embedder
+    return agreement.compare_maps(names, expected, found, precision)
 
 
-# Signature to what compares its answers.
-COMPARED: dict[str, Callable[..., dict[str, Any]]] = {
-    "localize": _maps,
-    served_pairs.PAIRS: _scores,
+def _agree_in_scores(names, expected, found, embedder, precision):
+    return agreement.compare_scores(names, expected, found, embedder.threshold, precision)
+
+
+# Signature to how its answers are compared.
+COMPARED: dict[str, _Answer] = {
+    "localize": _Answer("map", lambda its, batch: its.localize(batch), _agree_in_maps),
+    served_pairs.PAIRS: _Answer(
+        "score", lambda its, batch: its.score_pairs(batch)["score"], _agree_in_scores
+    ),
 }
 
 
@@ -63,7 +63,10 @@ def compared(
       precision: Precision of the artefact.
       max_steps: how much of a clip the artefact takes; None: all.
     """
-    return COMPARED[name](name, reference, embedder, batches, precision, max_steps)
+    answer = COMPARED[name]
+    expected = reference.answered(name, max_steps)[answer.key]
+    found = np.concatenate([answer.ask(embedder, batch) for batch in batches])
+    return answer.agree(reference.names, expected, found, embedder, precision)
 
 
 def files(

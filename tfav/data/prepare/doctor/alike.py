@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-NUM_WORDS = 7
+from tfav import progress
+
 MOST_IN_BUCKET = 16_384  # that one outline is compared with
 _ROWS_AT_ONCE = 1024
 _LEAST_SPREAD = 4.0  # standard deviation of the cells, below which an outline shows nothing
@@ -49,7 +50,7 @@ def find(outlines: np.ndarray, group: np.ndarray, least: float) -> Alike:
     used = np.flatnonzero(spread >= _LEAST_SPREAD)
     words = hashes(outlines[used])
     crowded = np.zeros(count, bool)
-    for word in words.T:
+    for word in progress.bar(words.T, desc="comparing", unit="hash"):
         for bucket in _buckets(word):
             places = used[bucket]
             if (group[places] == group[places[0]]).all():

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfav.data import shards
 from tfav.data.prepare import manifest, queries, records, row_checks, tally
+from tfav.data.prepare.dataset import results
 from tfav.data.prepare.doctor import looks
 from tfav.data.prepare.doctor.evidence import Evidence
 from tfav.data.prepare.settings import Settings
@@ -41,8 +42,11 @@ def examine(rows: Sequence[manifest.Row], settings: Settings) -> tuple[Evidence,
             with lock:  # one text for all files alike
                 formats[number] = names.setdefault(text, text)
 
-    made = records.make_all(rows, settings.decoding, look)
+    kept = bool(settings.decoded)  # for prepare, or by an earlier check: not decoded again
+    made = results(rows, settings) if kept else records.make_all(rows, settings.decoding, look)
     for number, (row, result) in enumerate(made):
+        if kept:
+            look(number, row, result)
         if isinstance(result, shards.Record):
             lacking = records.lacking(row, result, settings.decoding)
             count.add(result, lacking, formats[number], row.image_paths)
