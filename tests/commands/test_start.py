@@ -1,5 +1,7 @@
 """One command from two folders: which commands it runs, what it leaves alone, how it goes on."""
 
+import csv
+import os
 import subprocess
 import sys
 
@@ -10,17 +12,34 @@ from tfav import registry
 from tfav.commands import start
 
 
+def prepare(command, bad=()):
+    """Writes what a later step reads of what prepare makes of a manifest."""
+    flags = dict(word[2:].split("=", 1) for word in command if "=" in word)
+    os.makedirs(flags["output"], exist_ok=True)
+    with open(flags["manifest"], encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["id"] not in bad]
+    with open(os.path.join(flags["output"], "index.csv"), "w", encoding="utf-8") as file:
+        file.write("split,label,num_samples,num_frames\n")
+        for row in rows:
+            held = (16_000 if row["audio"] else 0, 1 if row["image"] else 0)
+            file.write(f"{row['split']},{row['label']},{held[0]},{held[1]}\n")
+    with open(os.path.join(flags["output"], "dataset.json"), "w", encoding="utf-8"):
+        pass
+
+
 @pytest.fixture
 def ran(monkeypatch):
-    """The commands that were run; `code` is how each ends."""
+    """The commands that were run; `code` is how each ends, `bad` the ids that prepare refuses."""
     calls = []
 
     def run(command, stdout):
         assert command[1] == "-m"
         calls.append((command[2].removeprefix("tfav.bin."), command[3:]))
+        if calls[-1][0] == "prepare" and not run.code:
+            prepare(command, run.bad)
         return subprocess.CompletedProcess(command, run.code)
 
-    run.code = 0
+    run.code, run.bad = 0, ()
     monkeypatch.setattr(start.subprocess, "run", run)
     return run, calls
 
@@ -41,8 +60,6 @@ def test_all_commands_run_and_are_printed(roots, ran, tmp_path):  # noqa: F811
 def test_the_same_call_goes_on_and_another_one_is_refused(roots, ran, tmp_path):  # noqa: F811
     arguments = (roots["audio"], roots["image"], str(tmp_path / "out"))
     list(start.start(*arguments))
-    (tmp_path / "out" / "data").mkdir()
-    (tmp_path / "out" / "data" / "dataset.json").touch()
     list(start.start(*arguments))
     assert [name for name, _ in ran[1]][4:] == ["train", "eval", "report"]
     with pytest.raises(registry.UserError, match="made from other folders, files or another --se"):
@@ -62,6 +79,8 @@ def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypat
 
     def run(command, stdout):
         calls.append((command[-1], stdout))
+        if command[2] == "tfav.bin.prepare":
+            prepare(command)
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(start.subprocess, "run", run)
@@ -84,3 +103,16 @@ def test_a_step_that_fails_is_the_last_one(roots, ran, tmp_path):  # noqa: F811
     with pytest.raises(registry.UserError, match="tfav-prepare ended with code 2, see above: mend"):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
     assert [name for name, _ in ran[1]] == ["prepare"]
+
+
+def test_a_batch_takes_no_more_people_than_have_usable_files(roots, ran, tmp_path):  # noqa: F811
+    out = tmp_path / "out"
+    list(start.start(roots["audio"], roots["image"], str(out)))
+    with open(out / "manifest.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    one = next(row["label"] for row in rows if row["split"] == "train")
+    ran[0].bad = {row["id"] for row in rows if row["label"] == one and row["audio"]}
+    list(start.start(roots["audio"], roots["image"], str(tmp_path / "again")))
+    trained = [words for name, words in ran[1] if name == "train"]
+    assert "--config.train.batch_size=6" in trained[0]
+    assert "--config.train.batch_size=5" in trained[1]

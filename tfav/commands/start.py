@@ -1,5 +1,6 @@
 """One command from two folders: manifest, data set, training, figures, page."""
 
+import csv
 import functools
 import json
 import os
@@ -63,7 +64,7 @@ def start(
         flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
         yield from call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
     flags = [f"--config={_CONFIG}", f"--workdir={run}", f"--config.data.directory={data}"]
-    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, counts['train'])}")
+    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, _num_trained(data))}")
     flags.append(f"--config.seed={seed}")
     flags += [f"--config.train.num_steps={steps}"] if steps else []
     yield from call("train", flags)
@@ -78,6 +79,18 @@ def record(output: str) -> dict[str, Any]:
     paths = {name: os.path.join(output, file) for name, file in names.items()}
     with open(os.path.join(paths["run"], "metrics.json"), encoding="utf-8") as file:
         return {**paths, "figures": json.load(file)}
+
+
+def _num_trained(data: str) -> int:
+    """Returns how many people a data set trains on: not all of the manifest where files are bad."""
+    columns = {"audio": "num_samples", "image": "num_frames"}
+    people: dict[str, set[str]] = {modality: set() for modality in columns}
+    with open(os.path.join(data, "index.csv"), encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for modality, column in columns.items():
+                if row["split"] == "train" and int(row[column]):
+                    people[modality].add(row["label"])
+    return len(people["audio"] & people["image"])
 
 
 def _check_output(output: str, manifest: str, text: str) -> None:
