@@ -17,7 +17,7 @@ from PIL import Image
 
 import tfav
 from tfav import files, registry
-from tfav.browser import gallery, runtime, server
+from tfav.browser import gallery, runtime, server, site
 from tfav.commands import web
 
 PAGE = pathlib.Path(server.__file__).with_name("page")
@@ -211,6 +211,15 @@ def test_nothing_else_is_written_over(npm, tmp_path):
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(registry.UserError, match="is a prepared data set"):
         web.write("toy", [], str(tmp_path), runtime_folder=npm)
+    (tmp_path / "dataset.json").rename(tmp_path / "thesis.txt")
+    with pytest.raises(registry.UserError, match="holds thesis.txt, which is no part of a site"):
+        web.write("toy", [], str(tmp_path), runtime_folder=npm)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_all_that_is_written_may_be_replaced(written, npm, people):
+    assert set(os.listdir(written)) == site.names()
+    web.write("toy", [str(people)], str(written), runtime_folder=npm)
 
 
 @pytest.mark.parametrize(
