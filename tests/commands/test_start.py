@@ -2,8 +2,9 @@
 
 import csv
 import os
-import subprocess
+import signal
 import sys
+import types
 
 import pytest
 
@@ -37,10 +38,10 @@ def ran(monkeypatch):
         calls.append((command[2].removeprefix("tfav.bin."), command[3:]))
         if calls[-1][0] == "prepare" and not run.code:
             prepare(command, run.bad)
-        return subprocess.CompletedProcess(command, run.code)
+        return types.SimpleNamespace(wait=lambda: run.code)
 
     run.code, run.bad = 0, ()
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start.subprocess, "Popen", run)
     return run, calls
 
 
@@ -81,9 +82,9 @@ def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypat
         calls.append((command[-1], stdout))
         if command[2] == "tfav.bin.prepare":
             prepare(command)
-        return subprocess.CompletedProcess(command, 0)
+        return types.SimpleNamespace(wait=lambda: 0)
 
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start.subprocess, "Popen", run)
     out = str(tmp_path / "out")
     list(start.start(roots["audio"], roots["image"], out, said=sys.stderr, quiet=True))
     assert calls == [("--quiet", sys.stderr)] * 4
@@ -116,3 +117,33 @@ def test_a_batch_takes_no_more_people_than_have_usable_files(roots, ran, tmp_pat
     trained = [words for name, words in ran[1] if name == "train"]
     assert "--config.train.batch_size=6" in trained[0]
     assert "--config.train.batch_size=5" in trained[1]
+
+
+@pytest.mark.parametrize("code", [130, -signal.SIGINT])
+def test_an_interrupted_step_is_no_failure(roots, ran, tmp_path, code):  # noqa: F811
+    ran[0].code = code
+    with pytest.raises(KeyboardInterrupt):
+        list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_waits_for_the_step_which_may_save_and_twice_ends_it(
+    roots,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    times,
+):
+    events = ["interrupt"] * times
+
+    def wait():
+        if events and events[0] == "interrupt":
+            events.pop(0)
+            raise KeyboardInterrupt
+        events.append("ended")
+        return 130
+
+    step = types.SimpleNamespace(wait=wait, terminate=lambda: events.append("terminated"))
+    monkeypatch.setattr(start.subprocess, "Popen", lambda command, stdout: step)
+    with pytest.raises(KeyboardInterrupt):
+        list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+    assert events == ["terminated"] * (times - 1) + ["ended"]
