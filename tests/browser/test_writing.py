@@ -17,7 +17,7 @@ from PIL import Image
 
 import tfav
 from tfav import files, registry
-from tfav.browser import gallery, runtime, server
+from tfav.browser import gallery, runtime, server, site
 from tfav.commands import web
 
 PAGE = pathlib.Path(server.__file__).with_name("page")
@@ -211,6 +211,15 @@ def test_nothing_else_is_written_over(npm, tmp_path):
     (tmp_path / "dataset.json").write_text("{}")
     with pytest.raises(registry.UserError, match="is a prepared data set"):
         web.write("toy", [], str(tmp_path), runtime_folder=npm)
+    (tmp_path / "dataset.json").rename(tmp_path / "thesis.txt")
+    with pytest.raises(registry.UserError, match="holds thesis.txt, which is no part of a site"):
+        web.write("toy", [], str(tmp_path), runtime_folder=npm)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_all_that_is_written_may_be_replaced(written, npm, people):
+    assert set(os.listdir(written)) == site.names()
+    web.write("toy", [str(people)], str(written), runtime_folder=npm)
 
 
 @pytest.mark.parametrize(
@@ -219,11 +228,23 @@ def test_nothing_else_is_written_over(npm, tmp_path):
         (["ann_lee/0.wav", "bob/1.wav"], ["ann lee", "bob"]),
         (["voices/ann_lee.wav", "voices/bob.wav"], ["ann lee", "bob"]),
         (["ann.wav", "bob.wav"], ["ann", "bob"]),
-        (["a/ann/0.wav", "x.wav"], ["ann", "x"]),
+        (["one/ann.wav"], ["ann"]),
+        (["all/ann/s1/0.wav", "all/bob/s1/0.wav", "all/x.wav"], ["ann / s1", "bob / s1", "x"]),
     ],
 )
 def test_a_label_is_the_name_of_the_folder_or_else_of_the_file(ids, labels):
-    assert gallery.labels(ids) == labels
+    assert gallery.labels({"audio": ids}) == {"audio": labels}
+
+
+@pytest.mark.parametrize(
+    "audio", ["{}/s1/0.wav", "my/voices/{}/0.wav", "{}/0.wav", "test/{}/0.wav"]
+)
+@pytest.mark.parametrize("image", ["{}/0.jpg", "my/faces/{}/0.jpg", "test/{}/0.jpg"])
+def test_a_label_is_the_folder_that_voices_and_faces_have_in_common(audio, image):
+    people = ["ann_lee", "bob", "eve"]
+    ids = {"audio": [audio.format(name) for name in people], "image": [image.format("bob")]}
+    ids["image"] += [image.format("eve")]
+    assert gallery.labels(ids) == {"audio": ["ann lee", "bob", "eve"], "image": ["bob", "eve"]}
 
 
 # Served -------------------------------------------------------------------------------------------

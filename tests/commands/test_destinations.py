@@ -68,6 +68,27 @@ def test_a_file_of_a_name_that_would_be_written_and_is_not_ours_stays(
         destinations.check_folder("workdir", place, kind)
 
 
+@pytest.mark.parametrize("there", PLACES)
+def test_a_folder_that_is_replaced_as_a_whole_holds_nothing_else(tmp_path, there):
+    names = {"site.json", "index.html"}
+    for new in ("new", "empty"):
+        destinations.check_replaced("output", str(tmp_path / new), "site", names)
+        (tmp_path / "empty").mkdir(exist_ok=True)
+    (tmp_path / "empty").rmdir()
+    place = write(tmp_path, PLACES[there])
+    if there == "site":
+        destinations.check_replaced("output", place, "site", names)
+        (tmp_path / ".git").mkdir()
+    with pytest.raises(registry.UserError, match=f"--output={place} "):
+        destinations.check_replaced("output", place, "site", names)
+
+
+def test_a_page_of_the_users_own_is_not_replaced_by_a_site(tmp_path):
+    place = write(tmp_path, {"index.html": "mine"})
+    with pytest.raises(registry.UserError, match="as a whole and holds index.html, which is no pa"):
+        destinations.check_replaced("output", place, "site", {"site.json", "index.html"})
+
+
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     place = write(tmp_path, {"x": ""})
     with pytest.raises(registry.UserError, match=f"--output={place}/x is a file: name a folder"):

@@ -1,7 +1,10 @@
 """One command from two folders: which commands it runs, what it leaves alone, how it goes on."""
 
-import subprocess
+import csv
+import os
+import signal
 import sys
+import types
 
 import pytest
 
@@ -10,18 +13,35 @@ from tfav import registry
 from tfav.commands import start
 
 
+def prepare(command, bad=()):
+    """Writes what a later step reads of what prepare makes of a manifest."""
+    flags = dict(word[2:].split("=", 1) for word in command if "=" in word)
+    os.makedirs(flags["output"], exist_ok=True)
+    with open(flags["manifest"], encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["id"] not in bad]
+    with open(os.path.join(flags["output"], "index.csv"), "w", encoding="utf-8") as file:
+        file.write("split,label,num_samples,num_frames\n")
+        for row in rows:
+            held = (16_000 if row["audio"] else 0, 1 if row["image"] else 0)
+            file.write(f"{row['split']},{row['label']},{held[0]},{held[1]}\n")
+    with open(os.path.join(flags["output"], "dataset.json"), "w", encoding="utf-8"):
+        pass
+
+
 @pytest.fixture
 def ran(monkeypatch):
-    """The commands that were run; `code` is how each ends."""
+    """The commands that were run; `code` is how each ends, `bad` the ids that prepare refuses."""
     calls = []
 
     def run(command, stdout):
         assert command[1] == "-m"
         calls.append((command[2].removeprefix("tfav.bin."), command[3:]))
-        return subprocess.CompletedProcess(command, run.code)
+        if calls[-1][0] == "prepare" and not run.code:
+            prepare(command, run.bad)
+        return types.SimpleNamespace(wait=lambda: run.code)
 
-    run.code = 0
-    monkeypatch.setattr(start.subprocess, "run", run)
+    run.code, run.bad = 0, ()
+    monkeypatch.setattr(start.subprocess, "Popen", run)
     return run, calls
 
 
@@ -41,8 +61,6 @@ def test_all_commands_run_and_are_printed(roots, ran, tmp_path):  # noqa: F811
 def test_the_same_call_goes_on_and_another_one_is_refused(roots, ran, tmp_path):  # noqa: F811
     arguments = (roots["audio"], roots["image"], str(tmp_path / "out"))
     list(start.start(*arguments))
-    (tmp_path / "out" / "data").mkdir()
-    (tmp_path / "out" / "data" / "dataset.json").touch()
     list(start.start(*arguments))
     assert [name for name, _ in ran[1]][4:] == ["train", "eval", "report"]
     with pytest.raises(registry.UserError, match="made from other folders, files or another --se"):
@@ -62,9 +80,11 @@ def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypat
 
     def run(command, stdout):
         calls.append((command[-1], stdout))
-        return subprocess.CompletedProcess(command, 0)
+        if command[2] == "tfav.bin.prepare":
+            prepare(command)
+        return types.SimpleNamespace(wait=lambda: 0)
 
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start.subprocess, "Popen", run)
     out = str(tmp_path / "out")
     list(start.start(roots["audio"], roots["image"], out, said=sys.stderr, quiet=True))
     assert calls == [("--quiet", sys.stderr)] * 4
@@ -84,3 +104,46 @@ def test_a_step_that_fails_is_the_last_one(roots, ran, tmp_path):  # noqa: F811
     with pytest.raises(registry.UserError, match="tfav-prepare ended with code 2, see above: mend"):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
     assert [name for name, _ in ran[1]] == ["prepare"]
+
+
+def test_a_batch_takes_no_more_people_than_have_usable_files(roots, ran, tmp_path):  # noqa: F811
+    out = tmp_path / "out"
+    list(start.start(roots["audio"], roots["image"], str(out)))
+    with open(out / "manifest.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    one = next(row["label"] for row in rows if row["split"] == "train")
+    ran[0].bad = {row["id"] for row in rows if row["label"] == one and row["audio"]}
+    list(start.start(roots["audio"], roots["image"], str(tmp_path / "again")))
+    trained = [words for name, words in ran[1] if name == "train"]
+    assert "--config.train.batch_size=6" in trained[0]
+    assert "--config.train.batch_size=5" in trained[1]
+
+
+@pytest.mark.parametrize("code", [130, -signal.SIGINT])
+def test_an_interrupted_step_is_no_failure(roots, ran, tmp_path, code):  # noqa: F811
+    ran[0].code = code
+    with pytest.raises(KeyboardInterrupt):
+        list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_waits_for_the_step_which_may_save_and_twice_ends_it(
+    roots,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    times,
+):
+    events = ["interrupt"] * times
+
+    def wait():
+        if events and events[0] == "interrupt":
+            events.pop(0)
+            raise KeyboardInterrupt
+        events.append("ended")
+        return 130
+
+    step = types.SimpleNamespace(wait=wait, terminate=lambda: events.append("terminated"))
+    monkeypatch.setattr(start.subprocess, "Popen", lambda command, stdout: step)
+    with pytest.raises(KeyboardInterrupt):
+        list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+    assert events == ["terminated"] * (times - 1) + ["ended"]

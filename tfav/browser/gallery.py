@@ -111,17 +111,35 @@ def _examples(items: Sequence[input_files.Item]) -> Side:
     return Side(list(names), np.zeros([len(names), 0], np.float32), list(paths))
 
 
-def labels(ids: Sequence[str]) -> list[str]:
-    """Returns a short name of each id: its folder's where several folders tell them apart.
+def labels(ids: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Returns a short name of each id of each modality, by which a visitor knows who it is.
 
-    `voices/ann_lee/0.wav` is `ann lee`; where all lie in one folder, so is `voices/ann_lee.wav`.
+    It is the folder that items of other modalities lie below too, such as a person's: `ann lee` of
+    `ann_lee/session1/0.wav` beside `ann_lee/0.jpg`. Without one it is all folders that tell items
+    apart, and where all lie in one folder, the name of the file.
     """
-    folders = [os.path.basename(os.path.dirname(name)) for name in ids]
-    stems = [os.path.splitext(os.path.basename(name))[0] for name in ids]
-    named = (
-        [folder or stem for folder, stem in zip(folders, stems)] if len(set(folders)) > 1 else stems
-    )
-    return [name.replace("_", " ") for name in named]
+    folders = {
+        m: [tuple(filter(None, os.path.dirname(name).split(os.sep))) for name in names]
+        for m, names in ids.items()
+    }
+    named = {}
+    for modality, its in folders.items():
+        others = {name for m, of in folders.items() if m != modality for one in of for name in one}
+        level = _shared_level(its, others)
+        lead = len(os.path.commonprefix(its))
+        named[modality] = [
+            " / ".join(folder[lead:] if level is None else folder[level : level + 1])
+            or os.path.splitext(os.path.basename(name))[0]
+            for folder, name in zip(its, ids[modality])
+        ]
+    return {m: [name.replace("_", " ") for name in names] for m, names in named.items()}
+
+
+def _shared_level(folders: Sequence[tuple[str, ...]], others: set[str]) -> int | None:
+    """Returns the level of folders with most names among `others`; None where none has two."""
+    depth = max(map(len, folders), default=0)
+    shared = [len({f[level] for f in folders if len(f) > level} & others) for level in range(depth)]
+    return shared.index(max(shared)) if max(shared, default=0) > 1 else None
 
 
 def write(
@@ -145,9 +163,9 @@ def write(
       side_pixels: Longest side of an image in pixels.
     """
     about: dict[str, Any] = {}
-    for modality, side in sides.items():
-        if not capturable(items.get(modality)):
-            continue
+    shown = {m: side for m, side in sides.items() if capturable(items.get(m))}
+    names = labels({m: side.ids for m, side in shown.items()})
+    for modality, side in shown.items():
         os.makedirs(os.path.join(folder, "gallery", modality))
         vectors = f"gallery/{modality}.f32"
         side.vectors.astype("<f4").tofile(os.path.join(folder, vectors))
@@ -164,7 +182,7 @@ def write(
             media.append(None if content is None else name)
         about[modality] = {
             "ids": side.ids,
-            "labels": labels(side.ids),
+            "labels": names[modality],
             "size": side.vectors.shape[1],
             "vectors": vectors,
             "media": media,

@@ -45,6 +45,11 @@ class Options(NamedTuple):
     side_pixels: int = 256
 
 
+def names() -> set[str]:
+    """Returns the names of all that may lie in the folder of a site."""
+    return {*os.listdir(_PAGE), "runtime", "models", "gallery", CARD, server.SITE_FILE}
+
+
 def compares(embedder: tflite_folder.TFLiteFolder, parity: artefacts.Parity | None) -> bool:
     """Says whether the embeddings of an export's modalities share a space.
 

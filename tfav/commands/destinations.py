@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from tfav import registry
@@ -85,6 +85,28 @@ def check_folder(flag: str, path: str, kind: str) -> None:
                 f"--{flag}={path} holds {name} and is not {FOLDERS[kind].words}: name another "
                 "folder, or move that file away."
             )
+
+
+def check_replaced(flag: str, path: str, kind: str, names: Collection[str]) -> None:
+    """Refuses to replace a folder as a whole that holds anything its command has not written.
+
+    Args:
+      flag: that names it.
+      path: Path of the folder, which need not exist.
+      kind: what is to take its place, a row of `FOLDERS`.
+      names: of what the command writes into it.
+
+    Raises:
+      UserError: it is not of this kind and not empty, or something was added to it.
+    """
+    check_folder(flag, path, kind)
+    held = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    added = [name for name in held if name not in names]
+    if held and (added or not _mark(path, FOLDERS[kind])):
+        raise registry.UserError(
+            f"--{flag}={path} would be replaced as a whole and holds {(added or held)[0]}, which "
+            f"is no part of {FOLDERS[kind].words}: name a new folder, or move that away."
+        )
 
 
 def _mark(path: str, kind: Folder) -> str:

@@ -1,9 +1,11 @@
 """One command from two folders: manifest, data set, training, figures, page."""
 
+import csv
 import functools
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from tfav.data.prepare import two_folders
 
 _CONFIG = "configs/voice_face.py:demo"
 _MOST_AT_ONCE = 64  # identities of a step
+_INTERRUPTED = 130  # exit code
 
 
 def start(
@@ -42,6 +45,7 @@ def start(
 
     Raises:
       UserError: a folder that is wrong, an output that holds something else, or a step that failed.
+      KeyboardInterrupt: a step was interrupted; a training has saved.
     """
     roots = {"audio": audio, "image": image}
     found = two_folders.find(roots, seed)
@@ -63,7 +67,7 @@ def start(
         flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
         yield from call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
     flags = [f"--config={_CONFIG}", f"--workdir={run}", f"--config.data.directory={data}"]
-    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, counts['train'])}")
+    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, _num_trained(data))}")
     flags.append(f"--config.seed={seed}")
     flags += [f"--config.train.num_steps={steps}"] if steps else []
     yield from call("train", flags)
@@ -78,6 +82,18 @@ def record(output: str) -> dict[str, Any]:
     paths = {name: os.path.join(output, file) for name, file in names.items()}
     with open(os.path.join(paths["run"], "metrics.json"), encoding="utf-8") as file:
         return {**paths, "figures": json.load(file)}
+
+
+def _num_trained(data: str) -> int:
+    """Returns how many people a data set trains on: not all of the manifest where files are bad."""
+    columns = {"audio": "num_samples", "image": "num_frames"}
+    people: dict[str, set[str]] = {modality: set() for modality in columns}
+    with open(os.path.join(data, "index.csv"), encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for modality, column in columns.items():
+                if row["split"] == "train" and int(row[column]):
+                    people[modality].add(row["label"])
+    return len(people["audio"] & people["image"])
 
 
 def _check_output(output: str, manifest: str, text: str) -> None:
@@ -109,12 +125,34 @@ def _call(
 
     Raises:
       UserError: it failed; what it printed says why.
+      KeyboardInterrupt: it, or this process, was interrupted.
     """
     yield f"\n$ tfav-{binary} {shlex.join(flags)}"
     command = [sys.executable, "-m", f"tfav.bin.{binary}", *flags, *more]
-    code = subprocess.run(command, stdout=said).returncode
+    code = _run(command, said)
     if code:
         raise registry.UserError(
             f"tfav-{binary} ended with code {code}, see above: mend that, and run the same command "
             "again, which goes on from there."
         )
+
+
+def _run(command: Sequence[str], said: IO[str] | None) -> int:
+    """Returns the exit code of a command; where both are interrupted, once the command has ended.
+
+    Ctrl-C reaches the command too, and a training saves before it ends: `subprocess.run` would kill
+    it meanwhile.
+    """
+    process = subprocess.Popen(command, stdout=said)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+        raise
+    if code in (_INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    return code

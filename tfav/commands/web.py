@@ -71,7 +71,7 @@ def write(
       export: Folder that export wrote, or `toy`.
       given: the gallery: files and folders, or one `.npz` of tfav-embed; may be empty where nothing
         is compared, and of a model of made-up people, which gets some it has never met.
-      output: Folder to write; that of an earlier site is replaced.
+      output: Folder to write; that of an earlier site is replaced, unless more lies in it.
       media: Folder that the ids of a `.npz` are files below.
       runtime_folder: where LiteRT.js lies, see `runtime.find`.
       precision: of the files to take, such as `float16`; empty: the smallest that is as exact as
@@ -83,7 +83,7 @@ def write(
       UserError: an export that is not there or that a page cannot run, a gallery that is missing or
         of another space, no LiteRT.js, or an output that holds something else.
     """
-    destinations.check_folder("output", output, "site")
+    destinations.check_replaced("output", output, "site", site.names())
     litert = runtime.find(runtime_folder)
     folder = load.resolve(export)
     embedder = _opened(folder, precision)

@@ -1,7 +1,8 @@
 """Plots of what was measured, by matplotlib's object interface: no global state, no display."""
 
 import io
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,18 +20,23 @@ def canvas(width: float, height: float) -> "Figure":
 
 def png(drawn: "Figure") -> bytes:
     """Returns a figure as a PNG file."""
-    file = io.BytesIO()
-    drawn.savefig(file, format="png", dpi=120)
-    return file.getvalue()
+    return _saved(drawn, format="png", dpi=120)
 
 
 def svg(drawn: "Figure") -> bytes:
     """Returns a figure as an SVG file without background, the same bytes every time."""
     import matplotlib
 
-    file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "tfav"}):
-        drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        return _saved(drawn, format="svg", transparent=True, metadata={"Date": None})
+
+
+def _saved(drawn: "Figure", **options: Any) -> bytes:
+    """Returns a figure as a file; a letter that the font lacks is a box, without further words."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        drawn.savefig(file, **options)
     return file.getvalue()
 
 
