@@ -22,6 +22,7 @@ GOLDEN = pathlib.Path(__file__).parent / "golden"
 # Those that take longest begin, so that no worker is left with one at the end.
 LONGEST = (
     "test_readme.py",
+    "test_notebooks.py",
     "test_resume.py",
     "test_binaries.py",
     "test_integrity.py",
@@ -35,6 +36,7 @@ LONGEST = (
     "test_classify.py",
     "test_localize.py",
     "test_model.py",
+    "test_page.py",
     "test_hearing.py",
     "test_encoder_formats.py",
 )

@@ -39,7 +39,8 @@ class Block(NamedTuple):
 
     @property
     def runs(self) -> bool:
-        return not self.code.startswith(("# not run:", "make", "git clone"))
+        # What begins with the mark of an inclusion is a file, which has a test of its own.
+        return not self.code.startswith(("# not run:", "make", "git clone", "--8<--"))
 
 
 def _blocks() -> list[Block]:

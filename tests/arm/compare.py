@@ -7,6 +7,7 @@ and ai-edge-litert. FOLDER is made by `set_up.sh` on first use. Exit code 1: an 
 2: no export; 0, with a sentence, where the machine cannot do it.
 """
 
+import fcntl
 import importlib.metadata
 import os
 import pathlib
@@ -67,7 +68,10 @@ def set_up(folder: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         return "this environment has no ai-edge-litert (the addons line has none) to compare with."
     command = ["sh", str(HERE / "set_up.sh"), folder, sys.executable, litert]
-    done = subprocess.run(command, capture_output=True, text=True)
+    os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:  # other tests of the same run want it too
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return (done.stderr.strip().splitlines() or [f"set_up.sh gave {done.returncode}."])[-1]
     return ""

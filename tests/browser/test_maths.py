@@ -15,8 +15,9 @@ from PIL import Image
 import tfav
 from tfav import hearing
 from tfav.browser import server
+from tfav.data import kinds
 from tfav.data.input import crops
-from tfav.media import audio_files, orientation
+from tfav.media import limits, orientation
 
 NODE = shutil.which("node")
 PAGE = pathlib.Path(server.__file__).with_name("page")
@@ -117,14 +118,14 @@ def test_an_image_is_fitted_as_tensorflow_fits_it(tmp_path, shape):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-def test_a_wav_file_has_the_samples_that_libsndfile_reads(tmp_path, subtype):
+def test_a_wav_file_has_the_samples_that_tfav_embed_reads(tmp_path, subtype):
     wave = np.random.default_rng(0).uniform(-1, 1, [4_000, 2])
     soundfile.write(tmp_path / "x.wav", wave, 16_000, subtype=subtype)
     body = """const { prepared } = await page("audio_files.js"), wav = await page("wav.js");
         const { channels, rateHz } = wav.read(bytes("x.wav"));
         return Array.from(prepared(channels, rateHz, 10).clip);"""
-    expected = audio_files.read_audio(tmp_path / "x.wav")
-    np.testing.assert_allclose(run(tmp_path, body), expected, atol=1e-7)
+    expected = kinds.AUDIO.load(tmp_path / "x.wav", kinds.AUDIO.item("audio", {}), limits.DEFAULT)
+    np.testing.assert_array_equal(np.array(run(tmp_path, body), np.float32), expected)
 
 
 def test_what_is_heard_is_that_of_python(tmp_path):

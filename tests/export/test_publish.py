@@ -37,11 +37,16 @@ def quick(monkeypatch):
         pathlib.Path(directory, "audio_float32.tflite").write_bytes(b"new")
         return {"audio_float32.tflite": "float32"}
 
+    class Unread:
+        def __init__(self, path):
+            del path
+
     monkeypatch.setattr(saved_model, "verify", lambda *_: None)
     monkeypatch.setattr(tflite, "write", write)
     monkeypatch.setattr(publish.deployment, "finish", lambda *_: None)
     monkeypatch.setattr(publish.certificate, "_on_phone", lambda *_: {})
-    monkeypatch.setattr(tflite_embedder, "TFLiteEmbedder", lambda path: None)
+    monkeypatch.setattr(publish.tolerances, "measure", lambda *_: {})
+    monkeypatch.setattr(tflite_embedder, "TFLiteEmbedder", Unread)
     monkeypatch.setattr(publish.certificate.conversion, "describe", lambda content: {})
     speed = {"milliseconds": {}}
     monkeypatch.setattr(publish.certificate.speed, "measure", lambda content: dict(speed))

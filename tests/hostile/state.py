@@ -66,9 +66,9 @@ def _load(model: str) -> Callable:
 
 
 def _search(its, work):
-    gallery = work / "gallery" / "gallery.npz"
     run = work / "run" if (work / "run").exists() else its.run
-    index = gallery if gallery.exists() else its.media
+    gallery = work / "gallery"
+    index = gallery / "gallery.npz" if gallery.exists() else its.media
     flags = (f"--index={index}", f"--query={its.media}/voice.wav", f"--model={run}", "--json")
     done = its.command("search", *flags)
     return done, done.stdout

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfav import files, hearing, registry
+from tfav.browser import gallery
 from tfav.clients import client
 from tfav.commands import search
 from tfav.inference import embeddings_file, model
@@ -45,12 +46,18 @@ def asked(monkeypatch, space):
     return client.Client("http://localhost:1", "m").match(UNIT[0], UNIT[:1], embedding_space=space)
 
 
+def shown(folder, space):
+    embedder = types.SimpleNamespace(embedding_space=MINE, path="an export")
+    return gallery.read([stored(folder, space)], embedder, compared=True)
+
+
 # Door to a call with vectors of a space, of which all else is `MINE`.
 DOORS = {
     "tfav-search, index": lambda f, s, m: searched(f, (s, MINE), m, False),
     "tfav-search, query": lambda f, s, m: searched(f, (MINE, s), m, False),
     "tfav-search, index and model": lambda f, s, m: searched(f, (s, MINE), m, True),
     "tfav-search, query and model": lambda f, s, m: searched(f, (MINE, s), m, True),
+    "tfav-web, gallery": lambda f, s, m: shown(f, s),
     "a .npz that is read for a model": lambda f, s, m: embeddings_file.read(stored(f, s), MINE, ""),
     "Model.match, probe": lambda f, s, m: opened().match(given(s), given(MINE)),
     "Model.match, candidates": lambda f, s, m: opened().match(given(MINE), given(s)),

@@ -1,5 +1,6 @@
 """The toy pair that ships with the package: it loads in seconds, and says what it lacks."""
 
+import base64
 import json
 import pathlib
 import subprocess
@@ -12,6 +13,7 @@ import tfav
 from tfav import registry
 from tfav.commands import load
 from tfav.export.parity import golden
+from tfav.inference import embedders
 
 ROOT = pathlib.Path(tfav.__file__).parent.parent
 FOLDER = ROOT / "tfav" / "toy"
@@ -28,7 +30,8 @@ def test_the_toy_embeds_a_voice_and_a_face_into_the_space_that_its_files_name(to
     assert toy.embedding_space == parity["embedding_space"]
     known = json.loads((FOLDER / "golden.json").read_text("utf-8"))
     voice = toy.embed([golden.clip() / np.float32(golden.FULL_SCALE)])
-    face = toy.embed([golden.picture(known["image"]["shape"][0])])
+    pixels = np.frombuffer(base64.b64decode(known["image"]["pixels"]), np.uint8)
+    face = toy.embed([pixels.reshape(known["image"]["shape"])])
     for modality, found in (("audio", voice), ("image", face)):
         vector = found.vectors[modality][0]
         assert vector @ np.array(known[modality]["embedding"], np.float32) > 0.9999  # float16
@@ -66,6 +69,22 @@ def test_files_of_two_exports_in_one_folder_are_refused(tmp_path, published):
         target.write_bytes(pathlib.Path(source).read_bytes())
     with pytest.raises(registry.UserError, match="is of the embedding space"):
         tfav.load(tmp_path)
+
+
+def test_a_folder_of_tflite_files_answers_as_each_of_them_does(tmp_path, classified, rows):
+    for path in pathlib.Path(classified.directory).glob("*.tflite"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    model = embedders.load(str(tmp_path))
+    assert set(model.files) == {"audio", "image", "flow", "classifier"}
+    assert model.files["audio"].endswith("audio_float32.tflite")  # the most exact
+    batch: dict[str, np.ndarray] = {}
+    for modality, spec in model.items.items():
+        batch |= spec.stack(modality, [row[modality][:8_000] for _, row in rows])
+    alone = embedders.load(f"{classified.directory}/classifier_float32.tflite")
+    for name, value in alone.classify(batch).items():
+        np.testing.assert_array_equal(model.classify(batch)[name], value)
+    with pytest.raises(registry.UserError, match="holds no localize_....tflite, but audio, cl"):
+        model.localize(batch)
 
 
 def test_the_toy_is_marked_as_one_and_ships_in_wheel_and_sdist():

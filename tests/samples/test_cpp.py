@@ -1,6 +1,7 @@
-"""The C++ sample, compiled against the LiteRT library of the Python wheel."""
+"""The C++ sample, against the LiteRT library of the Python wheel, here and on emulated ARM."""
 
 import importlib.util
+import os
 import pathlib
 import shutil
 import subprocess
@@ -8,27 +9,43 @@ import subprocess
 import numpy as np
 import pytest
 
+from tests.arm import compare, test_arm
 from tests.samples import made_up
 
 SOURCES = pathlib.Path(__file__).parent.parent.parent / "samples" / "cpp"
 
 
-@pytest.fixture(scope="module")
-def embed(tmp_path_factory):
-    """Runs the compiled program; returns how it ended."""
-    if shutil.which("g++") is None or shutil.which("make") is None:
-        pytest.skip("no g++, or no make")
-    spec = importlib.util.find_spec("ai_edge_litert")
-    if spec is None:
+def x86_64():
+    """Returns the compiler, the library's folder and what starts a program of this machine."""
+    return "g++", importlib.util.find_spec("ai_edge_litert").submodule_search_locations[0], []
+
+
+def aarch64():
+    """Likewise of an emulated ARM processor; see `tests.arm`."""
+    if not (os.environ.get("TFAV_ARM") == "1" or test_arm.FOLDER.exists()):
+        pytest.skip("no emulator in runs/arm: run make arm, or set TFAV_ARM=1 to unpack one")
+    reason = compare.set_up(str(test_arm.FOLDER))
+    if reason:
+        pytest.skip(reason)
+    emulator = [str(test_arm.FOLDER / "qemu-aarch64"), "-L", str(test_arm.FOLDER / "arm64")]
+    return "aarch64-linux-gnu-g++", str(test_arm.FOLDER / "wheels" / "ai_edge_litert"), emulator
+
+
+@pytest.fixture(scope="module", params=[x86_64, aarch64], ids=lambda machine: machine.__name__)
+def embed(request, tmp_path_factory):
+    """Runs the program, compiled for a machine; returns how it ended."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
         pytest.skip("no ai_edge_litert on this dependency line")
+    compiler, litert, start = request.param()
+    if shutil.which(compiler) is None or shutil.which("make") is None:
+        pytest.skip(f"no {compiler}, or no make")
     folder = tmp_path_factory.mktemp("cpp") / "cpp"
     shutil.copytree(SOURCES, folder, ignore=shutil.ignore_patterns("embed"))
-    litert = f"LITERT={spec.submodule_search_locations[0]}"
-    flags = "CXXFLAGS=-O1 -Wall -Wextra -Werror"
-    subprocess.run(["make", "-C", str(folder), litert, flags], check=True, capture_output=True)
+    words = [f"CXX={compiler}", f"LITERT={litert}", "CXXFLAGS=-O1 -Wall -Wextra -Werror"]
+    subprocess.run(["make", "-C", str(folder), *words], check=True, capture_output=True)
 
     def run(*words):
-        command = [str(folder / "embed"), *map(str, words)]
+        command = [*start, str(folder / "embed"), *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True)
 
     return run

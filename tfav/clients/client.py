@@ -159,7 +159,7 @@ class Calls:
             _same_size("the probe", probe, f"candidate {k}", candidate)
         answer = self.predict("match", {"probe": [probe], "candidates": [candidates]})
         # Older exports give the first two alone; of a run without a calibration two are missing.
-        further = [answer[n][0] if n in answer else None for n in ("probability", "matched")]
+        probability, matched = (answer.get(n, [None])[0] for n in ("probability", "matched"))
         served = None
         if "embedding_space" in answer:
             served = "".join(f"{int(x) & 0xFFFFFFFF:08x}" for x in answer["embedding_space"][0])
@@ -168,7 +168,7 @@ class Calls:
                 f"the vectors are of the embedding space {embedding_space} and the served model of "
                 f"{served or 'one that it does not tell'}: embed both with one model."
             )
-        return Match(answer["scores"][0], answer["best"][0], *further, served)
+        return Match(answer["scores"][0], answer["best"][0], probability, matched, served)
 
     def score_pairs(
         self, wav: str | os.PathLike[str] | bytes, jpeg: str | os.PathLike[str] | bytes

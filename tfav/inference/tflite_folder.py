@@ -71,7 +71,7 @@ class TFLiteFolder:
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
         """See `Embedder.embed`."""
         if modality not in self._encoders:
-            self._lacks(f"a .tflite of {modality}")
+            self._lacks(f".tflite of {modality}")
         return self._encoders[modality].embed(modality, batch)
 
     def refuses(self, modality: str, item: np.ndarray) -> str:
@@ -101,7 +101,7 @@ class TFLiteFolder:
 
     def _answering(self, signature: str) -> TFLiteEmbedder:
         if signature not in self._joint:
-            self._lacks(f"a {_JOINT[signature]}_....tflite")
+            self._lacks(f"{_JOINT[signature]}_....tflite")
         return self._joint[signature]
 
     def _lacks(self, what: str) -> NoReturn:

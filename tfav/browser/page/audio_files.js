@@ -1,6 +1,7 @@
 // A recording of any kind in; one channel at the rate that encoders take out, as Python makes it.
 
 import { resample } from "./resample.js";
+import { round } from "./rounding.js";
 import * as wav from "./wav.js";
 
 export const RATE_HZ = 16000;
@@ -96,7 +97,12 @@ export function prepared(channels, rateHz, most) {
   // A little more than is wanted, so that the end of that does not hang on where it was cut.
   const beginning = mono.subarray(0, Math.ceil((most + MIN_SECONDS) * rateHz));
   const clip = resample(beginning, rateHz, RATE_HZ).subarray(0, Math.max(1, Math.round(most * RATE_HZ)));
-  return { clip, seconds: mono.length / rateHz };
+  return { clip: throughPcm16(clip), seconds: mono.length / rateHz };
+}
+
+/** Returns samples as 16 bits keep them, in which data sets are stored: it shows where all is quiet. */
+function throughPcm16(samples) {
+  return samples.map((x) => Math.max(-32768, Math.min(32767, round(32768 * x))) / 32768);
 }
 
 /** Returns the largest size of a sample. */

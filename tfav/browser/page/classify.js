@@ -60,7 +60,7 @@ export function answerOf(model) {
           ),
         ),
       ),
-      make("h4", { text: "What each of them says" }),
+      make("h3", { text: "What each of them says" }),
       ...contributions(found.logits, alone, classes, words),
     );
     return `${classes[best]}, with a probability of ${percent(found.probability[best])}.`;

@@ -52,7 +52,8 @@ export function a(noun) {
 /** Returns a number in percent, without a decimal where it is large. */
 export function percent(share) {
   const value = 100 * share;
-  return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} %`;
+  if (value < 0.05) return value > 0 ? "< 0.1 %" : "0 %";
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} %`;
 }
 
 /** Returns a bar that shows a share in [0, 1]; the number beside it says the same. */

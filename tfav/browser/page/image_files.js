@@ -4,6 +4,7 @@
 import * as jpeg from "./jpeg.js";
 import { header, UPRIGHT } from "./jpeg_header.js";
 import { scale } from "./pixels.js";
+import { round } from "./rounding.js";
 
 const FILL = 127; // grey of what the image does not cover
 const MAX_SIDE = 512; // of an image that is stored, as in a data set
@@ -85,13 +86,6 @@ export function draw(canvas, width, height, data) {
     pixels.data.set([data[from], data[from + 1], data[from + 2], 255], to);
   }
   context.putImageData(pixels, 0, 0);
-}
-
-/** Rounds halves to the even neighbour, as NumPy and TensorFlow do. */
-export function round(x) {
-  const down = Math.floor(x);
-  const rest = x - down;
-  return rest > 0.5 || (rest === 0.5 && down % 2) ? down + 1 : down;
 }
 
 function toBytes(values) {

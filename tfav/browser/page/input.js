@@ -31,7 +31,7 @@ export class Input {
     this.element = make(
       "section",
       { class: "input card", "aria-label": title },
-      make("h3", { text: title }),
+      make("h2", { text: title }),
       this.tools,
       make("p", { class: "hint", text: "or drop a file here" }),
       this.stage,

@@ -21,7 +21,7 @@ export function panel(model, galleries, from, to) {
   const answers = make(
     "section",
     { class: "answers card", "aria-label": `The closest ${words[to].many}` },
-    make("h3", { text: `The closest ${words[to].many}` }),
+    make("h2", { text: `The closest ${words[to].many}` }),
     status,
     list,
     time,

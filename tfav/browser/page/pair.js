@@ -53,7 +53,7 @@ export function panel(model, galleries, title, answer) {
     "div",
     { class: "columns" },
     make("div", { class: "stack" }, ...modalities.map((modality) => inputs[modality].element)),
-    make("section", { class: "answers card", "aria-label": title }, make("h3", { text: title }), status, place),
+    make("section", { class: "answers card", "aria-label": title }, make("h2", { text: title }), status, place),
   );
   return { element, inputs };
 }

@@ -27,12 +27,24 @@ class _Answer(NamedTuple):
     agree: Callable[..., dict[str, Any]]
 
 
-def _agree_in_maps(names, expected, found, embedder, precision):
+def _agree_in_maps(
+    names: Sequence[str],
+    expected: np.ndarray,
+    found: np.ndarray,
+    embedder: embedders.Embedder,
+    precision: str,
+) -> dict[str, Any]:
     del embedder
     return agreement.compare_maps(names, expected, found, precision)
 
 
-def _agree_in_scores(names, expected, found, embedder, precision):
+def _agree_in_scores(
+    names: Sequence[str],
+    expected: np.ndarray,
+    found: np.ndarray,
+    embedder: embedders.Embedder,
+    precision: str,
+) -> dict[str, Any]:
     return agreement.compare_scores(names, expected, found, embedder.threshold, precision)
 
 

@@ -120,19 +120,21 @@ class Evidence:
           modality: `audio` or `image`.
           across: `split`, or `label`: rows of one split under two labels.
         """
-        group = self._groups(across)
+        group, split = self._groups(across), self._groups("split")
         places = np.flatnonzero(self.has(modality) & (self.split != tally.HELDOUT))
         digest = self.table[f"{modality}_digest"][places]
-        places = places[np.argsort(digest, kind="stable")]
-        ends = np.flatnonzero(np.diff(self.table[f"{modality}_digest"][places])) + 1
+        _, number, count = np.unique(digest, return_inverse=True, return_counts=True)
         found = []
-        for same in np.split(places, ends):
-            for place in same[1:]:
-                others = same[group[same] != group[place]]
-                if across == "label":
-                    others = others[self.split[others] == self.split[place]]
-                if len(others) and others[0] < place:
-                    found.append((int(others[0]), int(place)))
+        first: dict[tuple[int, int], list[int]] = {}  # the first rows of the first two groups
+        for place, content in zip(places[count[number] > 1], number[count[number] > 1]):
+            # Rows of two labels are a mistake within a split, and a copy across splits.
+            key = int(content), int(split[place]) if across == "label" else -1
+            rows = first.setdefault(key, [])
+            others = [row for row in rows if group[row] != group[place]]
+            if others:
+                found.append((others[0], int(place)))
+            if len(rows) < 2 and (not rows or others):
+                rows.append(int(place))
         return found
 
     def near_copies(self, modality: str) -> tuple[list[tuple[int, int, float]], int]:
