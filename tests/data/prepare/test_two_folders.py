@@ -7,6 +7,7 @@ import pytest
 
 from tfav import registry
 from tfav.data.prepare import two_folders
+from tfav.media import formats
 
 PEOPLE = [f"p{k}" for k in range(10)]
 
@@ -44,6 +45,32 @@ def test_people_of_one_folder_alone_are_left_out_and_told(roots, tmp_path):
     fill(tmp_path / "voices", ["zoe"], "a.wav")
     found = two_folders.find(roots)
     assert found.alone == {"audio": ["zoe"], "image": []} and "zoe" not in found.files
+
+
+def test_what_is_of_no_person_or_no_audio_is_counted(roots, tmp_path, caplog):
+    (tmp_path / "voices" / "stray.wav").touch()
+    (tmp_path / "voices" / "p0" / "film.mp4").touch()
+    found = two_folders.find(roots)
+    assert len(found.files) == 10 and found.files["p0"]["audio"] == ["p0/a b.wav", "p0/deep/c.flac"]
+    voices, faces = [record.getMessage() for record in caplog.records]
+    assert f"--audio={roots['audio']}: 12 files left out (10 hidden, " in voices
+    assert "1 .wav" in voices and "1 .mp4" in voices and "10 .txt" in faces
+
+
+def test_a_link_back_to_the_folder_adds_no_file(roots, tmp_path):
+    before = two_folders.find(roots)
+    (tmp_path / "voices" / "p0" / "again").symlink_to(tmp_path / "voices")
+    assert two_folders.find(roots) == before
+
+
+def test_a_folder_that_cannot_be_read_is_named(roots, monkeypatch):
+    def walk(top, followlinks, onerror):
+        onerror(PermissionError(13, "Permission denied", f"{top}/p3"))
+        yield top, [], []
+
+    monkeypatch.setattr(formats.os, "walk", walk)
+    with pytest.raises(registry.UserError, match=r"voices/p3 cannot be read \(Permission denied\)"):
+        two_folders.find(roots)
 
 
 def wrong(tmp_path, roots, case):

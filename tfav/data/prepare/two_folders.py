@@ -98,23 +98,23 @@ def manifest(found: Found, roots: Mapping[str, str]) -> str:
 
 
 def _people(modality: str, root: str) -> dict[str, list[str]]:
-    """Returns person to the paths, below `root`, of the files of a modality in their folder."""
+    """Returns person to the paths, below `root`, of the files of a modality in their folder.
+
+    What else lies there is counted in the log.
+    """
     found: dict[str, list[str]] = {}
+    left_out = formats.LeftOut()
     others = loose = 0
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = os.path.relpath(folder, root)
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            its = None if formats.is_hidden(path) else formats.modality(name)
-            if its == modality and below == ".":
-                loose += 1
-            elif its == modality:
-                person = below.split(os.sep)[0]
-                found.setdefault(person, []).append(os.path.join(below, name))
-            elif its is not None:
-                others += 1
+    for name in sorted(formats.below(root), key=os.path.split):  # a folder's own files first
+        its = formats.modality(name)
+        if its == modality and os.path.dirname(name):
+            found.setdefault(name.split("/")[0], []).append(name)
+            continue
+        left_out.add([os.path.join(root, name)])
+        loose += its == modality
+        others += its is not None and its != modality
     if found:
+        left_out.warn(f"--{modality}={root}")
         return found
     if loose:
         raise registry.UserError(
