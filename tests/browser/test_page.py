@@ -384,16 +384,17 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     check_quiet(window, url)
 
 
-def test_a_long_gallery_stays_beside_the_answer(
+def test_a_long_gallery_stays_beside_the_answer_and_says_how_much_of_it_is_shown(
     window, address, class_site, pair, litert, tmp_path
 ):
-    for number in range(20):
+    for number in range(61):
         for name in ("x.wav", "x.jpg"):
             (tmp_path / f"{number}{name}").symlink_to(pair / name)
     export = os.path.join(os.path.dirname(class_site), "export")
     web.write(export, [str(tmp_path)], str(tmp_path / "site"), runtime_folder=litert)
     open_page(window, address, str(tmp_path / "site"))
-    assert window.run("document.querySelectorAll('.chip').length") == 40
+    assert window.run("document.querySelectorAll('.chip').length") == 120
+    assert text(window, ".pick summary") == "or take one from the gallery (the first 60 of 61)"
     edges = (
         "[...document.querySelectorAll('.input.card')].map(e => e.getBoundingClientRect().right)"
     )
