@@ -24,6 +24,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("decisions")
     data = small.write_dataset(str(folder / "data"), 32)
     own = {"eval.protocols": ("lists", "calibration"), "seed": 1}
+    lists = folder / "data" / "lists"
+    lines = [line.split() for line in (lists / "match_v2f_2_test.txt").read_text().splitlines()]
+    pairs = [f"{probe} {other}\n" for probe, *others in lines for other in others]
+    (lists / "verify_v2f_test.txt").write_text("".join(pairs))
     untrained.write(folder / "run", data, "voice_face", **own)
     untrained.write(folder / "new", data, "voice_face", **own)
     list(evaluate.evaluate([str(folder / "run")], ["test"]))
@@ -216,6 +220,11 @@ def test_the_page_shows_thresholds_groups_and_reliability(folder, tmp_path):
         assert f'<th scope="row">{name}</th>' in text
     assert "1 % of the 224 wrong pairs of val are 2.2, and 10 are needed" in text
     assert "Short and noisy clips" not in text  # nobody measured them
+
+
+def test_the_pictures_of_every_own_protocol_are_kept(folder):
+    found = {path.name for path in (folder / "run" / "plots" / "test").iterdir()}
+    assert found == {"roc.png", "pair_reliability.png"}
 
 
 def test_temperatures_are_fitted_on_val(folder, tmp_path):

@@ -183,12 +183,12 @@ def _write(workdir: str, output: str, its: plans.Plan, found: _Found) -> Iterato
 def _store(workdir: str, its: plans.Plan, found: _Found) -> Generator[str, None, list[str]]:
     """Writes what was found into the run's folder; returns the files."""
     mine = plans.own(workdir, its)
-    pictures: dict[str, Mapping[str, bytes]] = {}
-    for evaluation, of_measurement in zip(found.evaluations, found.pictures):
+    both = list(zip(found.evaluations, found.pictures))
+    # Several protocols may draw into one folder.
+    pictures = _below("plots", [drawn for e, drawn in both if e.measured[0] in mine])
+    for evaluation, of_measurement in both:
         (place,) = evaluation.measured
-        if place in mine:
-            pictures |= _below("plots", [of_measurement])
-        else:
+        if place not in mine:
             folder = os.path.join(evaluations.FOLDER, place.key)
             several = len(of_measurement) > 1
             pictures |= {
