@@ -7,12 +7,18 @@ import sys
 
 
 def commands() -> None:
-    """Is the console command `tfav`: prints every command with the first line of its docstring."""
+    """Is the console command `tfav`: prints every command with the first line of its docstring.
+
+    `--version` prints the version alone.
+    """
     words = [word for word in sys.argv[1:] if word not in ("-h", "--help")]
+    if words == ["--version"]:
+        print(importlib.metadata.version("tfav"))
+        return
     if words:
         print(
-            f"error: {words[0]} is no word for tfav, which only lists its commands: write "
-            "tfav-NAME, such as tfav-train.",
+            f"error: {words[0]} is no word for tfav, which lists its commands and, with --version, "
+            "its version: write tfav-NAME, such as tfav-train.",
             file=sys.stderr,
         )
         sys.exit(2)

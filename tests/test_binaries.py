@@ -258,6 +258,8 @@ def test_tfav_alone_lists_every_command_at_once_and_without_tensorflow(tmp_path)
         assert told[binary] == about
     done = subprocess.run([*command, "train"], env=env, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("error: train is no word for tfav")
+    done = subprocess.run([*command, "--version"], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{importlib.metadata.version('tfav')}\n")
 
 
 def test_the_command_of_the_client_imports_nothing_of_ours(tmp_path):

@@ -20,6 +20,7 @@ from scipy import signal
 import tfav
 from tests.browser.conftest import CLIP_SAMPLES, python_of
 from tfav.browser import server
+from tfav.commands import web
 from tfav.media import audio_files
 
 READY = "document.documentElement.dataset.ready === ''"
@@ -381,6 +382,24 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     number = float(told.removeprefix("share ").removesuffix(" %").replace("−", "-"))
     assert number == pytest.approx(share, abs=0.6)  # shown in whole percents
     check_quiet(window, url)
+
+
+def test_a_long_gallery_stays_beside_the_answer_and_says_how_much_of_it_is_shown(
+    window, address, class_site, pair, litert, tmp_path
+):
+    for number in range(61):
+        for name in ("x.wav", "x.jpg"):
+            (tmp_path / f"{number}{name}").symlink_to(pair / name)
+    export = os.path.join(os.path.dirname(class_site), "export")
+    web.write(export, [str(tmp_path)], str(tmp_path / "site"), runtime_folder=litert)
+    open_page(window, address, str(tmp_path / "site"))
+    assert window.run("document.querySelectorAll('.chip').length") == 120
+    assert text(window, ".pick summary") == "or take one from the gallery (the first 60 of 61)"
+    edges = (
+        "[...document.querySelectorAll('.input.card')].map(e => e.getBoundingClientRect().right)"
+    )
+    left = window.run("document.querySelector('.answers').getBoundingClientRect().left")
+    assert max(window.run(edges)) < left
 
 
 def test_a_recording_that_is_longer_than_the_file_takes_is_refused_as_in_python(

@@ -183,3 +183,14 @@ def test_files_and_folders_are_embedded_by_a_model(run, tmp_path):
     other = write(tmp_path / "other.npz", image={"x": [1.0] * faces.vectors["image"].shape[1]})
     with pytest.raises(registry.UserError, match=f"other.npz .* {SPACE} and --model=.*run of"):
         search.search([other], query, run)
+
+
+def test_the_modalities_of_a_classifier_are_not_compared(tmp_path):
+    model = untrained.write(tmp_path / "run", untrained.write_data(tmp_path / "data"), "mmcosine")
+    soundfile.write(tmp_path / "who.wav", 0.3 * np.sin(np.arange(16_000)), 16_000)
+    Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / "a.png")
+    voice, both = str(tmp_path / "who.wav"), [str(tmp_path / name) for name in ("a.png", "who.wav")]
+    with pytest.raises(registry.UserError, match="embeddings of audio and of image share no space"):
+        search.search([str(tmp_path / "a.png")], [voice], model)
+    found = search.search(both, [voice], model, target="audio")
+    assert found.answers[0].found[0][:2] == (voice, "audio")

@@ -87,8 +87,9 @@ def search(
       max_bad_fraction: share of files that cannot be embedded that may be left out.
 
     Raises:
-      UserError: vectors of two spaces, no model for files, a modality that is not there, a file
-        that cannot be embedded, or no FAISS where `method` asks for it.
+      UserError: vectors of two spaces, two modalities of a classifier, no model for files, a
+        modality that is not there, a file that cannot be embedded, or no FAISS where `method` asks
+        for it.
     """
     opened = load.load(model) if model else None
     sides = [
@@ -100,7 +101,8 @@ def search(
     spaces.require_same(names[0], gallery.embedding_space, names[1], queries.embedding_space)
     if target and target not in gallery.vectors:
         raise registry.UserError(
-            f"{names[0]} holds {_listed(gallery)} and no {target}: name one of those with --target."
+            f"{names[0]} holds {' and '.join(gallery.vectors)} and no {target}: name one of those "
+            "with --target."
         )
     answers: list[Answer] = []
     used, recall = method, 1.0
@@ -108,6 +110,8 @@ def search(
     for modality, vectors in queries.vectors.items():
         others = [m for m in gallery.vectors if m != modality]
         modalities = [target] if target else others or list(gallery.vectors)
+        if opened and opened.classes:
+            spaces.require_own(f"--model={model}", modality, modalities)
         labels = [(name, m) for m in modalities for name in gallery.ids[m]]
         rows = _joined(names, modality, vectors, gallery, modalities)
         searched |= {m: len(gallery.ids[m]) for m in modalities}
@@ -172,10 +176,6 @@ def _nearest(
         method = "faiss" if many and neighbours.has_faiss() else "exact"
     find = neighbours.by_faiss if method == "faiss" else neighbours.exact
     return method, find(query, gallery, top)
-
-
-def _listed(gallery: Embeddings) -> str:
-    return " and ".join(gallery.vectors)
 
 
 def table(found: Answers) -> str:

@@ -101,11 +101,12 @@ export class Input {
       return [make("li", {}, button)];
     });
     if (!items.length) return null;
+    const rest = this.gallery.length > SHOWN ? ` (the first ${SHOWN} of ${this.gallery.length})` : "";
     const strip = make("ul", { class: "strip", tabindex: "-1" }, ...items);
     return make(
       "details",
       { class: "pick", open: true },
-      make("summary", { text: "or take one from the gallery" }),
+      make("summary", { text: `or take one from the gallery${rest}` }),
       make("div", { role: "group", "aria-label": `${title}: the gallery` }, strip),
     );
   }
