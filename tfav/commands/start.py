@@ -5,18 +5,16 @@ import functools
 import json
 import os
 import shlex
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from tfav import files, registry
+from tfav.commands import child
 from tfav.data.prepare import two_folders
 
 _CONFIG = "configs/voice_face.py:demo"
 _MOST_AT_ONCE = 64  # identities of a step
-_INTERRUPTED = 130  # exit code
 
 
 def start(
@@ -45,7 +43,8 @@ def start(
 
     Raises:
       UserError: a folder that is wrong, an output that holds something else, or a step that failed.
-      KeyboardInterrupt: a step was interrupted; a training has saved.
+      SystemExit: SIGTERM came and the step has ended; a training has saved.
+      KeyboardInterrupt: Ctrl-C likewise.
     """
     roots = {"audio": audio, "image": image}
     found = two_folders.find(roots, seed)
@@ -125,34 +124,13 @@ def _call(
 
     Raises:
       UserError: it failed; what it printed says why.
-      KeyboardInterrupt: it, or this process, was interrupted.
+      SystemExit, KeyboardInterrupt: it, or this process, was told to stop.
     """
     yield f"\n$ tfav-{binary} {shlex.join(flags)}"
     command = [sys.executable, "-m", f"tfav.bin.{binary}", *flags, *more]
-    code = _run(command, said)
+    code = child.run(command, stdout=said)
     if code:
         raise registry.UserError(
             f"tfav-{binary} ended with code {code}, see above: mend that, and run the same command "
             "again, which goes on from there."
         )
-
-
-def _run(command: Sequence[str], said: IO[str] | None) -> int:
-    """Returns the exit code of a command; where both are interrupted, once the command has ended.
-
-    Ctrl-C reaches the command too, and a training saves before it ends: `subprocess.run` would kill
-    it meanwhile.
-    """
-    process = subprocess.Popen(command, stdout=said)
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-        raise
-    if code in (_INTERRUPTED, -signal.SIGINT):
-        raise KeyboardInterrupt
-    return code
