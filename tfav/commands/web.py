@@ -89,7 +89,7 @@ def write(
     embedder = _opened(folder, precision)
     site.check(embedder)
     parity = artefacts.read_parity(folder)
-    compared = site.compares(embedder, parity)
+    compared = site.compares(embedder)
     origin = parity.content.get("origin", {}) if parity else {}
     toy = origin.get("data", {}).get("source") == _MADE_UP
     if compared and not given and not toy:

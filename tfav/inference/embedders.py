@@ -22,6 +22,7 @@ class Embedder(Protocol):
 
     modalities: tuple[str, ...]  # none: it answers to rows only
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
+    shares_space: bool  # whether cosines between its modalities mean anything
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
     threshold: float | None  # score from which a pair is taken for matched
     temperature: float | None  # that InfoNCE has learnt

@@ -34,8 +34,8 @@ class Embedded(NamedTuple):
 
     Attributes:
       arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, and so of every modality that
-        there is a file of, and `embedding_space` [], whose id embeddings that can be compared
-        share.
+        there is a file of; `embedding_space` [], whose id embeddings that can be compared share,
+        and `shares_space` [], whether those of unlike modalities can.
       bad: (path, reason) of every file left out.
       unheard: path of a clip to the seconds of it that come after what is heard.
     """
@@ -164,7 +164,11 @@ def embed(
             f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
-    result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})
+    about = {
+        "embedding_space": np.array(embedder.embedding_space),
+        "shares_space": np.array(embedder.shares_space),
+    }
+    result = Embedded(about, [], {})
     with progress.bar(total=total, unit="file", desc="embed") as bar:
         for modality, items in wanted.items():
             if stream and embedder.items[modality].clip:
