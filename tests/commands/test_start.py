@@ -49,7 +49,8 @@ def test_all_commands_run_and_are_printed(roots, ran, tmp_path):  # noqa: F811
     out = tmp_path / "out"
     lines = list(start.start(roots["audio"], roots["image"], str(out), steps=7, seed=3))
     assert lines[0] == "people: 10 with voices and faces: 6 train, 2 val, 2 test"
-    assert lines[-1] == f"open {out}/report.html in a browser"
+    assert lines[-1] == f"open {(out / 'report.html').resolve().as_uri()} in a browser"
+    assert not any("lack of" in line for line in lines)
     names = [name for name, _ in ran[1]]
     assert names == ["prepare", "train", "eval", "report"]
     assert [line.split()[1] for line in lines if "$ " in line] == [f"tfav-{n}" for n in names]
@@ -113,7 +114,10 @@ def test_a_batch_takes_no_more_people_than_have_usable_files(roots, ran, tmp_pat
         rows = list(csv.DictReader(file))
     one = next(row["label"] for row in rows if row["split"] == "train")
     ran[0].bad = {row["id"] for row in rows if row["label"] == one and row["audio"]}
-    list(start.start(roots["audio"], roots["image"], str(tmp_path / "again")))
+    again = tmp_path / "again"
+    lines = list(start.start(roots["audio"], roots["image"], str(again)))
+    told = f"left out for lack of a usable voice or face, see {again}/data/bad_rows.csv: {one}"
+    assert lines[-2] == told
     trained = [words for name, words in ran[1] if name == "train"]
     assert "--config.train.batch_size=6" in trained[0]
     assert "--config.train.batch_size=5" in trained[1]

@@ -224,10 +224,16 @@ def _spoil(media, names):
 
 def test_an_unreadable_file_ends_the_run_with_its_name_and_reason(media, embedder):
     _spoil(media, ["b/wide.PNG"])
-    with pytest.raises(
-        registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): correct or"
-    ):
+    # A tenth of 5 files is less than one; a fifth is one.
+    advice = r"wide.PNG .* \(1 of 5 files so far\): correct or .* --max_bad_fraction=0\.2\.$"
+    with pytest.raises(registry.UserError, match=advice):
         _embed(embedder, media)
+
+
+def test_where_all_files_are_bad_no_fraction_is_advised(media, embedder):
+    _spoil(media, ["face.jpg"])
+    with pytest.raises(registry.UserError, match="1 of 1 files so far.*at least one that can be u"):
+        _embed(embedder, media / "face.jpg")
 
 
 def test_allowed_unreadable_files_are_left_out_and_told(media, embedder):

@@ -178,12 +178,18 @@ def embed(
             names = [name for name, _ in items]
             _collect(embedder, modality, names, batches, result, max_bad_fraction * total, bar)
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
-                path, reason = result.bad[0]
-                raise registry.UserError(
-                    f"{path} {reason} ({len(result.bad)} of {total} files so far): correct or "
-                    "remove it, or leave such files out with --max_bad_fraction=0.1."
-                )
+                raise registry.UserError(_too_many(result.bad, total))
     return result
+
+
+def _too_many(bad: Sequence[tuple[str, str]], total: int) -> str:
+    """Returns the sentence on too many bad files, with a fraction that allows those so far."""
+    path, reason = bad[0]
+    said = f"{path} {reason} ({len(bad)} of {total} files so far): correct or remove it"
+    if len(bad) == total:
+        return f"{said}, and name at least one that can be used."
+    tenths = -(-10 * len(bad) // total)
+    return f"{said}, or leave such files out with --max_bad_fraction={tenths / 10:g}."
 
 
 def _collect(
