@@ -65,10 +65,14 @@ def main(argv: list[str]) -> None:
             "--export is missing: give --export=FOLDER to write a site, or --serve=8000 to serve "
             "the one in --output."
         )
+    from tfav.browser import server
+
     if _EXPORT.value:
         from tfav.browser import site
         from tfav.commands import web
 
+        if _SERVE.value is not None:
+            server.require_free(_SERVE.value)
         written = web.write(
             _EXPORT.value,
             cli.split_paths("gallery", ",".join(_GALLERY.value)),
@@ -79,10 +83,9 @@ def main(argv: list[str]) -> None:
             max_bad_fraction=_MAX_BAD.value,
             options=site.Options(title=_TITLE.value, side_pixels=_SIDE.value),
         )
-        output_flags.show(written.record(), "\n".join(written.lines()))
+        lines = written.lines(quiet=output_flags.is_quiet())
+        output_flags.show(written.record(), "\n".join(lines))
     if _SERVE.value is not None:
-        from tfav.browser import server
-
         with server.serve(_OUTPUT.value, _SERVE.value) as listening:
             address = f"http://localhost:{listening.server_address[1]}/"
             print(f"open {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)

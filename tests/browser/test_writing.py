@@ -299,8 +299,29 @@ def test_no_listing_nothing_above_and_no_other_name_for_the_machine(port):
 def test_what_is_no_site_and_a_port_that_is_taken_are_sentences(port, written, tmp_path):
     with pytest.raises(registry.UserError, match="is no site of tfav-web"):
         server.serve(str(tmp_path), 0)
-    with pytest.raises(registry.UserError, match=rf"--serve={port}: Address already in use"):
+    taken = rf"--serve={port}: Address already in use"
+    with pytest.raises(registry.UserError, match=taken):
         server.serve(str(written), port)
+    with pytest.raises(registry.UserError, match=taken):
+        server.require_free(port)
+    server.require_free(0)
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_written(port, npm, tmp_path, forks):
+    made = tmp_path / "site"
+    done = forks.run(
+        "web", "--export=toy", f"--output={made}", f"--runtime={npm}", f"--serve={port}"
+    )
+    assert done.code == 2 and f"error: --serve={port}: Address already in use" in done.stderr
+    assert not made.exists()
+
+
+def test_quiet_leaves_what_was_left_out_and_where_the_page_is():
+    content = {"galleries": {}, "models": {"audio": {"bytes": 2_000_000}}}
+    its = web.Written("site", content, "visitors load 3 MB", [("a.wav", "is silent")])
+    ends = ["left out a.wav: is silent", f"wrote {os.path.join('site', 'index.html')}"]
+    assert its.lines() == [ends[0], "models: audio, 2.0 MB", "visitors load 3 MB", ends[1]]
+    assert its.lines(quiet=True) == ends
 
 
 # The page's own files -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests import small
 from tfav.commands import model_card
 from tfav.data import shards
-from tfav.evaluation import catalogue, result
+from tfav.evaluation import catalogue, decisions, result
 from tfav.experiment import evaluations
 
 CERTIFICATE = {
@@ -44,6 +44,13 @@ def test_a_card_says_licence_origin_data_training_and_limits(tmp_path):
     assert "Not evaluated: run tfav-eval" in text and told["figures"] is None
     assert "None: this model holds no calibration" in text and told["decisions"] is None
     assert "biometric data" in told["limits"][0] and told["limits"][0] in text
+
+
+def test_a_classifiers_card_advises_no_calibration_that_it_cannot_have(tmp_path, monkeypatch):
+    monkeypatch.setitem(CERTIFICATE, "classes", ["crow", "owl"])
+    text, told = card(tmp_path)
+    assert told["classes"] == ["crow", "owl"]
+    assert f"None: {decisions.NO_SPACE}." in text and "--protocols=calibration" not in text
 
 
 def test_figures_stand_by_stratum_with_their_intervals(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from tests import untrained
 from tfav import files, registry
-from tfav.commands import load, search
+from tfav.commands import embed, load, search
+from tfav.evaluation import decisions
 
 SPACE = "0123456789abcdef"
 
@@ -190,7 +191,12 @@ def test_the_modalities_of_a_classifier_are_not_compared(tmp_path):
     soundfile.write(tmp_path / "who.wav", 0.3 * np.sin(np.arange(16_000)), 16_000)
     Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(tmp_path / "a.png")
     voice, both = str(tmp_path / "who.wav"), [str(tmp_path / name) for name in ("a.png", "who.wav")]
-    with pytest.raises(registry.UserError, match="embeddings of audio and of image share no space"):
+    refused = "embeddings of audio and of image share no space .* --target=audio, or name a model"
+    with pytest.raises(registry.UserError, match=refused):
         search.search([str(tmp_path / "a.png")], [voice], model)
     found = search.search(both, [voice], model, target="audio")
     assert found.answers[0].found[0][:2] == (voice, "audio")
+    assert search.about(found).endswith(f"no probability: {decisions.NO_SPACE}")
+    embed.embed(model, both, str(tmp_path / "both.npz"), 0.0, False, False)
+    with pytest.raises(registry.UserError, match=refused):
+        search.search([str(tmp_path / "both.npz")], [str(tmp_path / "both.npz")])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.data.prepare.test_two_folders import roots  # noqa: F401
 from tfav import registry
-from tfav.commands import start
+from tfav.commands import child, start
 
 
 def prepare(command, bad=()):
@@ -33,7 +33,7 @@ def ran(monkeypatch):
     """The commands that were run; `code` is how each ends, `bad` the ids that prepare refuses."""
     calls = []
 
-    def run(command, stdout):
+    def run(command, stdout, stderr):
         assert command[1] == "-m"
         calls.append((command[2].removeprefix("tfav.bin."), command[3:]))
         if calls[-1][0] == "prepare" and not run.code:
@@ -41,7 +41,7 @@ def ran(monkeypatch):
         return types.SimpleNamespace(wait=lambda: run.code)
 
     run.code, run.bad = 0, ()
-    monkeypatch.setattr(start.subprocess, "Popen", run)
+    monkeypatch.setattr(child.subprocess, "Popen", run)
     return run, calls
 
 
@@ -49,7 +49,8 @@ def test_all_commands_run_and_are_printed(roots, ran, tmp_path):  # noqa: F811
     out = tmp_path / "out"
     lines = list(start.start(roots["audio"], roots["image"], str(out), steps=7, seed=3))
     assert lines[0] == "people: 10 with voices and faces: 6 train, 2 val, 2 test"
-    assert lines[-1] == f"open {out}/report.html in a browser"
+    assert lines[-1] == f"open {(out / 'report.html').resolve().as_uri()} in a browser"
+    assert not any("lack of" in line for line in lines)
     names = [name for name, _ in ran[1]]
     assert names == ["prepare", "train", "eval", "report"]
     assert [line.split()[1] for line in lines if "$ " in line] == [f"tfav-{n}" for n in names]
@@ -78,13 +79,13 @@ def test_a_folder_of_something_else_is_not_written_into(roots, ran, tmp_path):  
 def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypatch):  # noqa: F811
     calls = []
 
-    def run(command, stdout):
+    def run(command, stdout, stderr):
         calls.append((command[-1], stdout))
         if command[2] == "tfav.bin.prepare":
             prepare(command)
         return types.SimpleNamespace(wait=lambda: 0)
 
-    monkeypatch.setattr(start.subprocess, "Popen", run)
+    monkeypatch.setattr(child.subprocess, "Popen", run)
     out = str(tmp_path / "out")
     list(start.start(roots["audio"], roots["image"], out, said=sys.stderr, quiet=True))
     assert calls == [("--quiet", sys.stderr)] * 4
@@ -113,7 +114,10 @@ def test_a_batch_takes_no_more_people_than_have_usable_files(roots, ran, tmp_pat
         rows = list(csv.DictReader(file))
     one = next(row["label"] for row in rows if row["split"] == "train")
     ran[0].bad = {row["id"] for row in rows if row["label"] == one and row["audio"]}
-    list(start.start(roots["audio"], roots["image"], str(tmp_path / "again")))
+    again = tmp_path / "again"
+    lines = list(start.start(roots["audio"], roots["image"], str(again)))
+    told = f"left out for lack of a usable voice or face, see {again}/data/bad_rows.csv: {one}"
+    assert lines[-2] == told
     trained = [words for name, words in ran[1] if name == "train"]
     assert "--config.train.batch_size=6" in trained[0]
     assert "--config.train.batch_size=5" in trained[1]
@@ -124,6 +128,15 @@ def test_an_interrupted_step_is_no_failure(roots, ran, tmp_path, code):  # noqa:
     ran[0].code = code
     with pytest.raises(KeyboardInterrupt):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("code", [143, -signal.SIGTERM])
+def test_a_step_that_got_sigterm_is_no_failure_and_the_last_one(roots, ran, tmp_path, code):  # noqa: F811
+    ran[0].code = code
+    with pytest.raises(SystemExit) as ended:
+        list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
+    assert ended.value.code == 143
+    assert [name for name, _ in ran[1]] == ["prepare"]
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -143,7 +156,7 @@ def test_ctrl_c_waits_for_the_step_which_may_save_and_twice_ends_it(
         return 130
 
     step = types.SimpleNamespace(wait=wait, terminate=lambda: events.append("terminated"))
-    monkeypatch.setattr(start.subprocess, "Popen", lambda command, stdout: step)
+    monkeypatch.setattr(child.subprocess, "Popen", lambda *_, **__: step)
     with pytest.raises(KeyboardInterrupt):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
     assert events == ["terminated"] * (times - 1) + ["ended"]

@@ -96,7 +96,8 @@ def test_a_path_that_is_no_export_is_named(tmp_path):
         ("model.h5", "model.h5 is neither"),
         ("empty", "empty holds neither saved_model.pb nor a version folder"),
     ):
-        with pytest.raises(registry.UserError, match=sentence):
+        fix = "name a run, an export's folder, a SavedModel, a .tflite, or toy"
+        with pytest.raises(registry.UserError, match=f"{sentence}.*: {fix}"):
             embedders.load(str(tmp_path / name))
 
 

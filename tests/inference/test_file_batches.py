@@ -74,7 +74,7 @@ class Counting:
     modalities = ("audio",)
     items = {"audio": item_specs.clip().of("audio")}
     hearing = hearing.Hearing(max_seconds=0.5)
-    embedding_space = "samples"
+    embedding_space, shares_space = "samples", True
 
     def __init__(self):
         self.batches = []

@@ -17,6 +17,7 @@ from tfav.data.prepare import dataset, manifest
 from tfav.inference import file_embedding, input_files, recipe_embedder
 
 RATE = 16_000
+ABOUT = ("embedding_space", "shares_space")
 
 
 @pytest.fixture
@@ -103,11 +104,13 @@ def test_every_file_gets_one_unit_vector_whatever_the_batch(media, embedder):
     assert bad == [] and sorted(arrays) == [
         "audio",
         "audio_id",
-        "embedding_space",
+        ABOUT[0],
         "image",
         "image_id",
+        ABOUT[1],
     ]
     assert arrays["embedding_space"] == embedder.embedding_space
+    assert arrays["shares_space"] == np.array(True)
     assert arrays["audio_id"].tolist() == ["a.wav", "b/one.FLAC", "b/two.wav"]
     assert arrays["image_id"].tolist() == ["face.jpg", "b/wide.PNG"]
     for modality, count in (("audio", 3), ("image", 2)):
@@ -174,7 +177,7 @@ class OneSided:
     modalities = ("audio",)
     items = {"audio": items.clip().of("audio")}
     hearing = hearing.Hearing()
-    embedding_space = "0123456789abcdef"
+    embedding_space, shares_space = "0123456789abcdef", False
 
     def __init__(self, value=1.0):
         self._value = value
@@ -192,7 +195,8 @@ class OneSided:
 def test_what_the_model_has_no_encoder_for_is_left_out_with_a_warning(media, caplog):
     with caplog.at_level(logging.WARNING):
         arrays, bad = _embed(OneSided(), media)
-    assert sorted(arrays) == ["audio", "audio_id", "embedding_space"] and bad == []
+    assert sorted(arrays) == ["audio", "audio_id", *ABOUT] and bad == []
+    assert arrays["shares_space"] == np.array(False)
     assert "2 image files left out" in caplog.text
     with pytest.raises(registry.UserError, match="embeds audio and the inputs hold none of it"):
         _embed(OneSided(), media / "face.jpg")
@@ -220,10 +224,16 @@ def _spoil(media, names):
 
 def test_an_unreadable_file_ends_the_run_with_its_name_and_reason(media, embedder):
     _spoil(media, ["b/wide.PNG"])
-    with pytest.raises(
-        registry.UserError, match=r"wide.PNG .* \(1 of 5 files so far\): correct or"
-    ):
+    # A tenth of 5 files is less than one; a fifth is one.
+    advice = r"wide.PNG .* \(1 of 5 files so far\): correct or .* --max_bad_fraction=0\.2\.$"
+    with pytest.raises(registry.UserError, match=advice):
         _embed(embedder, media)
+
+
+def test_where_all_files_are_bad_no_fraction_is_advised(media, embedder):
+    _spoil(media, ["face.jpg"])
+    with pytest.raises(registry.UserError, match="1 of 1 files so far.*at least one that can be u"):
+        _embed(embedder, media / "face.jpg")
 
 
 def test_allowed_unreadable_files_are_left_out_and_told(media, embedder):
@@ -242,7 +252,7 @@ def test_allowed_unreadable_files_are_left_out_and_told(media, embedder):
 def test_a_modality_of_unreadable_files_alone_has_no_rows(media, embedder):
     _spoil(media, ["face.jpg", "b/wide.PNG"])
     arrays, bad = _embed(embedder, media, max_bad_fraction=0.4)
-    assert sorted(arrays) == ["audio", "audio_id", "embedding_space"] and len(bad) == 2
+    assert sorted(arrays) == ["audio", "audio_id", *ABOUT] and len(bad) == 2
 
 
 def test_nothing_but_unreadable_files_is_an_error_whatever_is_allowed(media, embedder):

@@ -187,6 +187,20 @@ def test_rows_are_classified_by_every_form(classified, classifying, rows, tmp_pa
             model.classify(audio=inputs["audio"], image=image, flow=inputs["flow"])
 
 
+def test_a_classifiers_modalities_are_not_compared_by_any_form(classified, classifying, rows):
+    each = [row for _, row in rows]
+    by_run, by_export, by_row = models_of(classified, classifying)
+    assert not by_row.shares_space
+    for model in (by_run, by_export):
+        voices = model.embed([row["audio"][:8_000] for row in each], modality="audio")
+        faces = model.embed([row["image"] for row in each], modality="image")
+        with pytest.raises(tfav.UserError, match="of audio and of image share no space"):
+            model.match(voices, faces)
+        with pytest.raises(tfav.UserError, match="of image and of audio share no space"):
+            model.similarity(faces, voices)
+        assert model.match(voices, voices).best.tolist() == [0, 1, 2]
+
+
 def test_a_run_that_localises_gives_maps_and_others_say_so(run, folder):
     recipe = localising()
     model = tfav.Model(recipe_embedder.RecipeEmbedder(recipe))

@@ -140,6 +140,7 @@ def test_other_directions_have_a_row_each_in_their_own_units():
     ]
     assert "Lower is better in calibration error, NLL and minDCF." in " ".join(lines)
     assert "most frequent class's share" in " ".join(lines) and "mAP" not in text
+    assert "It has no interval: resampling adds noise to the gap of every bin." in " ".join(lines)
     assert max(map(len, text.splitlines())) <= 100
 
 

@@ -5,6 +5,7 @@ import http.server
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tfav import registry
@@ -94,6 +95,19 @@ def serve(folder: str, port: int) -> http.server.ThreadingHTTPServer:
     with open(index, encoding="utf-8") as file:
         policy = _POLICY.search(file.read())
     handler = functools.partial(_Handler, directory=folder, policy=policy[1] if policy else "")
+    return _listening(port, handler)
+
+
+def require_free(port: int) -> None:
+    """Refuses a port that `serve` could not have, before the work that it waits for.
+
+    Raises:
+      UserError: it is taken, or not for this user.
+    """
+    _listening(port, http.server.BaseHTTPRequestHandler).server_close()
+
+
+def _listening(port: int, handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> _Server:
     try:
         return _Server((HOST, port), handler)
     except OSError as error:

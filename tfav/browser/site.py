@@ -50,18 +50,9 @@ def names() -> set[str]:
     return {*os.listdir(_PAGE), "runtime", "models", "gallery", CARD, server.SITE_FILE}
 
 
-def compares(embedder: tflite_folder.TFLiteFolder, parity: artefacts.Parity | None) -> bool:
-    """Says whether the embeddings of an export's modalities share a space.
-
-    Args:
-      embedder: of its `.tflite` files.
-      parity: of the same folder.
-    """
-    if "classifier" in embedder.files or len(embedder.modalities) < 2:
-        return False
-    known = [] if parity is None else parity.content["artefacts"].values()
-    told = {name for artefact in known for name in artefact.get("signatures", ())}
-    return "score" in told or "score_pairs" not in embedder.files
+def compares(embedder: tflite_folder.TFLiteFolder) -> bool:
+    """Says whether the page compares: an export with several modalities, which share a space."""
+    return len(embedder.modalities) > 1 and embedder.shares_space
 
 
 def check(embedder: tflite_folder.TFLiteFolder) -> None:
@@ -113,7 +104,7 @@ def write(
     parity = artefacts.read_parity(embedder.path)
     told: Mapping[str, Any] = {} if parity is None else parity.content
     recipe = told.get("origin", {}).get("recipe", "")
-    shared = compares(embedder, parity)
+    shared = compares(embedder)
     for name in sorted(os.listdir(_PAGE)):
         shutil.copyfile(os.path.join(_PAGE, name), os.path.join(folder, name))
     os.mkdir(os.path.join(folder, "runtime"))

@@ -9,14 +9,13 @@ random state. What a run was made from is kept with it: the same call again repe
 import collections
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfav import files, progress, registry, states
-from tfav.commands import compared, destinations, feature_rows, sweeps
+from tfav.commands import child, compared, destinations, feature_rows, sweeps
 from tfav.evaluation.result import Result
 from tfav.experiment import evaluations
 from tfav.reports import comparison, sensitivity
@@ -175,16 +174,7 @@ def _call(run: compared.Run, binary: str, arguments: Sequence[str]) -> None:
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "a+", encoding="utf-8") as f:
         command = [sys.executable, "-m", f"tfav.bin.{binary}", *arguments]
-        process = subprocess.Popen(command, stdout=f, stderr=subprocess.STDOUT)
-        previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-        try:
-            failed = process.wait()
-        except BaseException:
-            process.terminate()  # a train run saves itself first
-            process.wait()
-            raise
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+        failed = child.run(command, stdout=f, stderr=subprocess.STDOUT)
         if failed:
             f.seek(0)
             last = (f.read().strip() or "it said nothing").splitlines()[-1]

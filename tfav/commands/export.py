@@ -70,7 +70,7 @@ def export(
     inputs = Inputs(
         {} if classifies else samples.items(c, recipe, index),
         rows=samples.rows(c, index) if joint else (),
-        trials=samples.trials(c, index) if recipe.shares_space and not classifies else None,
+        trials=samples.trials(c, index) if outputs.shares_space(recipe) else None,
         calibration=samples.calibration(c, recipe, index)
         if any(precisions_lib.find(name).calibrated for name in options.precisions)
         else (),

@@ -74,6 +74,7 @@ def facts(
         "energy": energy.estimate(seconds, power_watts),
         "data": {**origin["data"], "splits": _splits(index)},
         "figures": [result.to_json() for result in found.results] if found else None,
+        "classes": certificate.get("classes", []),
         "decisions": certificate.get("decisions"),
         "errors": [
             {name: value for name, value in result.to_json().items() if name != "notes"}
@@ -125,7 +126,7 @@ def text(card: Mapping[str, Any]) -> str:
         "",
         "## Decisions",
         "",
-        *_decisions(card["decisions"], card["errors"]),
+        *_decisions(card),
         "",
         "## Limits",
         "",
@@ -163,9 +164,10 @@ def _table(figures: Sequence[Mapping[str, Any]] | None) -> list[str]:
     return lines
 
 
-def _decisions(found: Mapping[str, Any] | None, errors: Sequence[Mapping[str, Any]]) -> list[str]:
+def _decisions(card: Mapping[str, Any]) -> list[str]:
+    found, errors = card["decisions"], card["errors"]
     if not found:
-        return [f"None: {decisions.MISSING}."]
+        return [f"None: {decisions.NO_SPACE if card['classes'] else decisions.MISSING}."]
     on, lines = found["measured_on"], []
     if on["fitted"] and found["shipped"]:
         lines.append(

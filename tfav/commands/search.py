@@ -87,9 +87,8 @@ def search(
       max_bad_fraction: share of files that cannot be embedded that may be left out.
 
     Raises:
-      UserError: vectors of two spaces, two modalities of a classifier, no model for files, a
-        modality that is not there, a file that cannot be embedded, or no FAISS where `method` asks
-        for it.
+      UserError: vectors of two spaces, two modalities that share none, no model for files, a
+        modality that is not there, a file that cannot be embedded, or no FAISS where it is asked.
     """
     opened = load.load(model) if model else None
     sides = [
@@ -104,14 +103,15 @@ def search(
             f"{names[0]} holds {' and '.join(gallery.vectors)} and no {target}: name one of those "
             "with --target."
         )
+    shares = all(one.shares_space for one in (gallery, queries, opened) if one)
     answers: list[Answer] = []
     used, recall = method, 1.0
     searched: dict[str, int] = {}
     for modality, vectors in queries.vectors.items():
         others = [m for m in gallery.vectors if m != modality]
         modalities = [target] if target else others or list(gallery.vectors)
-        if opened and opened.classes:
-            spaces.require_own(f"--model={model}", modality, modalities)
+        fix = f"search {modality} files among others with --target={modality}"
+        spaces.require_shared(shares, modality, modalities, fix)
         labels = [(name, m) for m in modalities for name in gallery.ids[m]]
         rows = _joined(names, modality, vectors, gallery, modalities)
         searched |= {m: len(gallery.ids[m]) for m in modalities}
@@ -121,9 +121,10 @@ def search(
             near = [(*labels[place], float(score)) for place, score in zip(places, scores)]
             answers.append(Answer(name, modality, near))
     every = Answers(answers, gallery.embedding_space, searched, used, recall)
-    return (
-        every._replace(decided=opened.decisions, undecided=decisions.MISSING) if opened else every
-    )
+    if opened is None:
+        return every
+    _, why = decisions.of_cosines(None, (), opened.shares_space)
+    return every._replace(decided=opened.decisions, undecided=why)
 
 
 def _side(

@@ -2,21 +2,21 @@
 
 import csv
 import functools
+import io
 import json
 import os
+import pathlib
 import shlex
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from tfav import files, registry
+from tfav.commands import child
 from tfav.data.prepare import two_folders
 
 _CONFIG = "configs/voice_face.py:demo"
 _MOST_AT_ONCE = 64  # identities of a step
-_INTERRUPTED = 130  # exit code
 
 
 def start(
@@ -45,7 +45,8 @@ def start(
 
     Raises:
       UserError: a folder that is wrong, an output that holds something else, or a step that failed.
-      KeyboardInterrupt: a step was interrupted; a training has saved.
+      SystemExit: SIGTERM came and the step has ended; a training has saved.
+      KeyboardInterrupt: Ctrl-C likewise.
     """
     roots = {"audio": audio, "image": image}
     found = two_folders.find(roots, seed)
@@ -67,13 +68,20 @@ def start(
         flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
         yield from call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
     flags = [f"--config={_CONFIG}", f"--workdir={run}", f"--config.data.directory={data}"]
-    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, _num_trained(data))}")
+    usable = _usable(data)
+    num_trained = sum(split == "train" for split in usable.values())
+    flags.append(f"--config.train.batch_size={min(_MOST_AT_ONCE, num_trained)}")
     flags.append(f"--config.seed={seed}")
     flags += [f"--config.train.num_steps={steps}"] if steps else []
     yield from call("train", flags)
     yield from call("eval", [f"--workdir={run}"])
     yield from call("report", [f"--workdir={run}", f"--output={page}"])
-    yield f"open {os.path.abspath(page)} in a browser"
+    people = dict.fromkeys(row["label"] for row in csv.DictReader(io.StringIO(text)))
+    lost = [person for person in people if person not in usable]
+    if lost:
+        bad = os.path.join(data, "bad_rows.csv")
+        yield f"left out for lack of a usable voice or face, see {bad}: {', '.join(lost)}"
+    yield f"open {pathlib.Path(page).resolve().as_uri()} in a browser"
 
 
 def record(output: str) -> dict[str, Any]:
@@ -84,16 +92,16 @@ def record(output: str) -> dict[str, Any]:
         return {**paths, "figures": json.load(file)}
 
 
-def _num_trained(data: str) -> int:
-    """Returns how many people a data set trains on: not all of the manifest where files are bad."""
+def _usable(data: str) -> dict[str, str]:
+    """Returns the people with a good file of both modalities in a data set, to their split."""
     columns = {"audio": "num_samples", "image": "num_frames"}
-    people: dict[str, set[str]] = {modality: set() for modality in columns}
+    people: dict[str, dict[str, str]] = {modality: {} for modality in columns}
     with open(os.path.join(data, "index.csv"), encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             for modality, column in columns.items():
-                if row["split"] == "train" and int(row[column]):
-                    people[modality].add(row["label"])
-    return len(people["audio"] & people["image"])
+                if int(row[column]):
+                    people[modality][row["label"]] = row["split"]
+    return {person: split for person, split in people["audio"].items() if person in people["image"]}
 
 
 def _check_output(output: str, manifest: str, text: str) -> None:
@@ -125,34 +133,13 @@ def _call(
 
     Raises:
       UserError: it failed; what it printed says why.
-      KeyboardInterrupt: it, or this process, was interrupted.
+      SystemExit, KeyboardInterrupt: it, or this process, was told to stop.
     """
     yield f"\n$ tfav-{binary} {shlex.join(flags)}"
     command = [sys.executable, "-m", f"tfav.bin.{binary}", *flags, *more]
-    code = _run(command, said)
+    code = child.run(command, stdout=said)
     if code:
         raise registry.UserError(
             f"tfav-{binary} ended with code {code}, see above: mend that, and run the same command "
             "again, which goes on from there."
         )
-
-
-def _run(command: Sequence[str], said: IO[str] | None) -> int:
-    """Returns the exit code of a command; where both are interrupted, once the command has ended.
-
-    Ctrl-C reaches the command too, and a training saves before it ends: `subprocess.run` would kill
-    it meanwhile.
-    """
-    process = subprocess.Popen(command, stdout=said)
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-        raise
-    if code in (_INTERRUPTED, -signal.SIGINT):
-        raise KeyboardInterrupt
-    return code

@@ -32,15 +32,18 @@ class Written(NamedTuple):
     runtime: str
     bad: list[tuple[str, str]]
 
-    def lines(self) -> list[str]:
-        """Returns lines that say it."""
+    def lines(self, quiet: bool = False) -> list[str]:
+        """Returns lines that say it; `quiet`: which files are left out, and where the page is."""
         lines = [f"left out {path}: {reason}" for path, reason in self.bad]
+        wrote = f"wrote {os.path.join(self.output, 'index.html')}"
+        if quiet:
+            return [*lines, wrote]
         for modality, its in self.content["galleries"].items():
             shown = sum(name is not None for name in its["media"])
             lines.append(f"gallery {modality}: {len(its['ids'])}, {shown} with a file to show")
         size = sum(model["bytes"] for model in self.content["models"].values()) / 1e6
         lines.append(f"models: {', '.join(self.content['models'])}, {size:.1f} MB")
-        return [*lines, self.runtime, f"wrote {os.path.join(self.output, 'index.html')}"]
+        return [*lines, self.runtime, wrote]
 
     def record(self) -> dict[str, Any]:
         """Returns it as what `--json` prints."""
@@ -89,7 +92,7 @@ def write(
     embedder = _opened(folder, precision)
     site.check(embedder)
     parity = artefacts.read_parity(folder)
-    compared = site.compares(embedder, parity)
+    compared = site.compares(embedder)
     origin = parity.content.get("origin", {}) if parity else {}
     toy = origin.get("data", {}).get("source") == _MADE_UP
     if compared and not given and not toy:

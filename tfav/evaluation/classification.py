@@ -29,7 +29,8 @@ ECE = Metric(
     "calibration error",
     lower_is_better=True,
     definition=f"Calibration error (ECE) is the mean gap between confidence and accuracy over "
-    f"{NUM_BINS} equally wide bins of confidence, weighted by their rows.",
+    f"{NUM_BINS} equally wide bins of confidence, weighted by their rows. "
+    "It has no interval: resampling adds noise to the gap of every bin.",
 )
 NLL = Metric(
     "nll",
@@ -177,7 +178,6 @@ def _figures(
     entropy = -(share @ np.log(share))
     return [
         (ACCURACY, right.mean(), share.max(), bootstrap.mean(right, *sampled)),
-        # Resampling adds noise to the gap of every bin, hence to their sum: no interval of that.
         (ECE, expected_calibration_error(logits, label), None, None),
         (NLL, surprise.mean(), entropy, bootstrap.mean(surprise, *sampled)),
     ]

@@ -44,6 +44,9 @@ MISSING = (
     "this model holds no calibration: evaluate its run with tfav-eval --protocols=calibration, on "
     "data with a split val, and export it again"
 )
+NO_SPACE = (
+    "the modalities of this model share no space, so that there is no calibration of its cosines"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +85,21 @@ class Decisions:
         return str(self.content.get("left_out", {}).get("calibration", MISSING))
 
 
-def of_cosines(its: Decisions | None, modalities: Sequence[str]) -> tuple[Decisions | None, str]:
+def of_cosines(
+    its: Decisions | None, modalities: Sequence[str], shares_space: bool = True
+) -> tuple[Decisions | None, str]:
     """Returns the decisions of two embeddings by their cosine, and why there is no probability.
 
     Args:
       its: of the model; None: it holds none.
       modalities: of the two, as far as they are known.
+      shares_space: whether the modalities of the model do.
 
     Returns:
       (decisions, clause): None where they say nothing of these; empty where there is a probability.
     """
+    if not shares_space:
+        return None, NO_SPACE
     if its is None:
         return None, MISSING
     if its.score != COSINE:

@@ -39,7 +39,8 @@ PAIR_ECE = Metric(
     lower_is_better=True,
     definition="Calibration error of pairs is the mean gap between the probability that a pair is "
     f"right and the share that is, over {logistic.NUM_BINS} equally wide bins of probability; "
-    "right pairs weigh as much as wrong ones in all, and the probability was fitted on val.",
+    "right pairs weigh as much as wrong ones in all, and the probability was fitted on val. It "
+    "has no interval: resampling adds noise to the gap of every bin.",
     of_one_run=True,
 )
 METRICS = (EER, *pair_errors.METRICS, PAIR_ECE, *temperature_scaling.METRICS)
@@ -182,7 +183,6 @@ def _reliability(
     )
     bins = logistic.reliability(probability, evaluated.label)
     details = {RELIABILITY: {name: value.tolist() for name, value in vars(bins).items()}}
-    # Resampling adds noise to the gap of every bin, hence to their sum: no interval of that.
     return [
         results.measured(
             bins.error, None, None, metric=PAIR_ECE, direction=EVERY, details=details, **every

@@ -12,7 +12,7 @@ SCALED_ECE = Metric(
     "calibration error, rescaled",
     lower_is_better=True,
     definition="Calibration error, rescaled, is that of the fused logits divided by the "
-    "temperature that suits val best.",
+    "temperature that suits val best, and has no interval either.",
     of_one_run=True,
 )
 TEMPERATURE = Metric(

@@ -114,10 +114,9 @@ class Servable(tf.Module):
 
     @property
     def scores(self) -> bool:
-        """Whether two modalities share a space: a classifier's do not, nor pooled features."""
-        if len(self.items) != 2 or len(set(self.embedding_size.values())) > 1:
-            return False
-        return self._recipe.shares_space and not self.classifies
+        """Whether there are two modalities, which share a space."""
+        sizes = set(self.embedding_size.values())
+        return outputs.shares_space(self._recipe) and len(self.items) == 2 and len(sizes) == 1
 
     @property
     def default(self) -> str:
@@ -137,6 +136,7 @@ class Servable(tf.Module):
             classes=self.classes,
             localizes=outputs.localizes(self._recipe),
             scores_pairs=self.scores_pairs,
+            shares_space=outputs.shares_space(self._recipe),
             threshold=self.threshold,
             **decisions.stored(self.decided),
             **self._recipe.facts(),

@@ -15,6 +15,7 @@ import tfav
 from tfav import files, items, registry, states
 from tfav import hearing as hearing_lib
 from tfav.evaluation import decisions as decisions_lib
+from tfav.inference import spaces
 
 FACTS_FORMAT = 3
 _KNOWN_FORMATS = (2, 3)
@@ -45,6 +46,7 @@ class Facts(NamedTuple):
       threshold: Score from which it takes a pair for matched; None where it does not.
       temperature: that InfoNCE has learnt; None of all else.
       decisions: thresholds and calibration; None without.
+      told_space: whether its modalities share a space, see `spaces.told`.
     """
 
     format: int
@@ -57,6 +59,7 @@ class Facts(NamedTuple):
     threshold: float | None = None
     temperature: float | None = None
     decisions: decisions_lib.Decisions | None = None
+    told_space: bool | None = None
 
 
 def write_facts(**known: Any) -> dict[str, Any]:
@@ -95,6 +98,7 @@ def parse_facts(found: Mapping[str, Any]) -> Facts:
         found.get("threshold"),
         found.get("temperature"),
         decisions_lib.read(decided, found["embedding_space"]) if decided else None,
+        spaces.told(found),
     )
 
 
@@ -173,6 +177,10 @@ class Parity(NamedTuple):
         """Returns path in the export's folder to SHA-256, of an artefact that it names."""
         found = self.content["artefacts"].get(artefact)
         return {} if found is None else {n: x["sha256"] for n, x in found["files"].items()}
+
+    def signatures(self) -> set[str]:
+        """Returns the names of the signatures of all artefacts."""
+        return {s for its in self.content["artefacts"].values() for s in its.get("signatures", ())}
 
     def check(self, artefact: str) -> None:
         """Refuses an artefact whose files are not those that were published with this file.

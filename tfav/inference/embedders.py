@@ -11,6 +11,9 @@ from tfav import items, registry, tensors
 from tfav.evaluation import decisions as decisions_lib
 from tfav.inference import artefacts
 
+# What `tfav.load` opens; the fix of what is none of it.
+_KINDS = "name a run, an export's folder, a SavedModel, a .tflite, or toy"
+
 if TYPE_CHECKING:  # who reads a `.tflite` needs no TensorFlow
     from tfav.inference.saved_model_embedder import SavedModelEmbedder
     from tfav.inference.tflite_embedder import TFLiteEmbedder
@@ -22,6 +25,7 @@ class Embedder(Protocol):
 
     modalities: tuple[str, ...]  # none: it answers to rows only
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
+    shares_space: bool  # whether cosines between its modalities mean anything
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart
     threshold: float | None  # score from which a pair is taken for matched
     temperature: float | None  # that InfoNCE has learnt
@@ -93,13 +97,9 @@ def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder | TFLiteFolder":
 
         return saved_model_embedder.SavedModelEmbedder(_version_folder(path))
     if not os.path.isfile(path):
-        raise registry.UserError(
-            f"{path} does not exist: name a SavedModel folder or a .tflite file that export wrote."
-        )
+        raise registry.UserError(f"{path} does not exist: {_KINDS}.")
     if not path.endswith(".tflite"):
-        raise registry.UserError(
-            f"{path} is neither a SavedModel folder nor a .tflite file: name one that export wrote."
-        )
+        raise registry.UserError(f"{path} is neither a folder nor a .tflite file: {_KINDS}.")
     from tfav.inference import tflite_embedder
 
     return tflite_embedder.TFLiteEmbedder(path)
@@ -141,7 +141,6 @@ def _version_folder(path: str) -> str:
     versions = artefacts.versions(path)
     if not versions:
         raise registry.UserError(
-            f"{path} holds neither saved_model.pb nor a version folder such as 1: "
-            "name a folder that export wrote."
+            f"{path} holds neither saved_model.pb nor a version folder such as 1: {_KINDS}."
         )
     return os.path.join(path, str(versions[-1]))

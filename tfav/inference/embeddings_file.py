@@ -9,7 +9,7 @@ from tfav import registry
 from tfav.inference.model import Embeddings
 from tfav.inference.spaces import require_same
 
-SPACE = "embedding_space"
+SPACE, SHARES = "embedding_space", "shares_space"
 _END = "_id"
 
 
@@ -40,6 +40,7 @@ def read(path: str, space: str = "", other: str = "") -> Embeddings:
         )
     found = str(arrays.pop(SPACE))
     require_same(path, found, other, space or found)
+    shares = bool(arrays.pop(SHARES, True))  # files of before they said so may do either
     ids: dict[str, list[str]] = {}
     vectors: dict[str, np.ndarray] = {}
     for modality in (name[: -len(_END)] for name in arrays if name.endswith(_END)):
@@ -58,4 +59,4 @@ def read(path: str, space: str = "", other: str = "") -> Embeddings:
         vectors[modality] = matrix.astype(np.float32, copy=False)
     if not any(map(len, vectors.values())):
         raise registry.UserError(f"{path} holds no vectors: embed at least one file into it.")
-    return Embeddings(ids, vectors, found, {})
+    return Embeddings(ids, vectors, found, {}, shares)

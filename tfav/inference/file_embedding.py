@@ -34,8 +34,8 @@ class Embedded(NamedTuple):
 
     Attributes:
       arrays: `audio_id` [N], `audio` [N, D] float32 of unit norm, and so of every modality that
-        there is a file of, and `embedding_space` [], whose id embeddings that can be compared
-        share.
+        there is a file of; `embedding_space` [], whose id embeddings that can be compared share,
+        and `shares_space` [], whether those of unlike modalities can.
       bad: (path, reason) of every file left out.
       unheard: path of a clip to the seconds of it that come after what is heard.
     """
@@ -164,7 +164,11 @@ def embed(
             f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
-    result = Embedded({"embedding_space": np.array(embedder.embedding_space)}, [], {})
+    about = {
+        "embedding_space": np.array(embedder.embedding_space),
+        "shares_space": np.array(embedder.shares_space),
+    }
+    result = Embedded(about, [], {})
     with progress.bar(total=total, unit="file", desc="embed") as bar:
         for modality, items in wanted.items():
             if stream and embedder.items[modality].clip:
@@ -174,12 +178,18 @@ def embed(
             names = [name for name, _ in items]
             _collect(embedder, modality, names, batches, result, max_bad_fraction * total, bar)
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
-                path, reason = result.bad[0]
-                raise registry.UserError(
-                    f"{path} {reason} ({len(result.bad)} of {total} files so far): correct or "
-                    "remove it, or leave such files out with --max_bad_fraction=0.1."
-                )
+                raise registry.UserError(_too_many(result.bad, total))
     return result
+
+
+def _too_many(bad: Sequence[tuple[str, str]], total: int) -> str:
+    """Returns the sentence on too many bad files, with a fraction that allows those so far."""
+    path, reason = bad[0]
+    said = f"{path} {reason} ({len(bad)} of {total} files so far): correct or remove it"
+    if len(bad) == total:
+        return f"{said}, and name at least one that can be used."
+    tenths = -(-10 * len(bad) // total)
+    return f"{said}, or leave such files out with --max_bad_fraction={tenths / 10:g}."
 
 
 def _collect(

@@ -23,6 +23,8 @@ class Model:
     Attributes:
       modalities: those it embeds, such as `("audio", "image")`; none: it answers to rows only.
       embedding_space: id of the space it embeds into.
+      shares_space: whether cosines between its modalities mean anything: those of a classifier, and
+        of what scores pairs by more than a cosine, do not.
       hearing: how much of a clip is heard, in seconds.
       classes: names; empty: it tells no classes apart.
       threshold: score from which a pair is taken for matched; None: it takes none.
@@ -38,6 +40,7 @@ class Model:
         self._embedder = embedder
         self.modalities = tuple(embedder.modalities)
         self.embedding_space = embedder.embedding_space
+        self.shares_space = embedder.shares_space
         self.hearing = embedder.hearing
         self.classes = tuple(embedder.classes)
         self.threshold = embedder.threshold
@@ -74,6 +77,7 @@ class Model:
             {m: done.arrays[m] for m in held},
             self.embedding_space,
             done.unheard,
+            self.shares_space,
         )
 
     def similarity(self, a: Embeddings | np.ndarray, b: Embeddings | np.ndarray) -> np.ndarray:
@@ -84,9 +88,13 @@ class Model:
           b: likewise.
 
         Raises:
-          UserError: embeddings of several modalities, of another space, or of other sizes.
+          UserError: embeddings of several modalities, of another space, of two modalities that
+            share none, or of other sizes.
         """
         one, other = self._vectors(a), self._vectors(b)
+        sides = _modalities(a, b)
+        for side in sides:
+            spaces.require_shared(self.shares_space, side, sides)
         if one.shape[-1] != other.shape[-1]:
             raise registry.UserError(
                 f"embeddings of {one.shape[-1]} and of {other.shape[-1]} values share no space: "
@@ -111,8 +119,8 @@ class Model:
         if not scores.shape[1]:
             raise registry.UserError("there are no candidates: give at least one.")
         best = scores.argmax(axis=1)
-        sides = [next(iter(x.vectors)) for x in (probe, candidates) if isinstance(x, Embeddings)]
-        decided, why = decisions.of_cosines(self.decisions, sides)
+        sides = _modalities(probe, candidates)
+        decided, why = decisions.of_cosines(self.decisions, sides, self.shares_space)
         if decided is None:
             return Match(scores, best, why=why)
         return Match(scores, best, decided.probability(scores), decided.matched(scores), why)
@@ -188,7 +196,11 @@ class Model:
         }
         names = [str(place) for place in range(len(checked))]
         return Embeddings(
-            {modality: names}, {modality: np.concatenate(vectors)}, self.embedding_space, unheard
+            {modality: names},
+            {modality: np.concatenate(vectors)},
+            self.embedding_space,
+            unheard,
+            self.shares_space,
         )
 
     def _require(self, modality: str) -> None:
@@ -221,6 +233,11 @@ class Model:
         if isinstance(given, np.ndarray):
             return given_arrays.checked(self._embedder, modality, place, given)
         return file_embedding.load(self._embedder, modality, os.fspath(given))
+
+
+def _modalities(*given: Embeddings | np.ndarray) -> list[str]:
+    """Returns the modality of each of those that tell theirs, which vectors do not."""
+    return [next(iter(one.vectors)) for one in given if isinstance(one, Embeddings)]
 
 
 def _listed(given: Given) -> list[Any]:

@@ -14,12 +14,15 @@ class Embeddings(NamedTuple):
       vectors: modality to [N, D] float32 of unit norm.
       embedding_space: id; embeddings of another id cannot be compared with these.
       unheard_seconds: path of each clip longer than what is heard to the seconds that are not.
+      shares_space: whether those of two modalities can be compared; of a file of before it said so
+        True.
     """
 
     ids: dict[str, list[str]]
     vectors: dict[str, np.ndarray]
     embedding_space: str
     unheard_seconds: dict[str, float]
+    shares_space: bool = True
 
 
 class Match(NamedTuple):

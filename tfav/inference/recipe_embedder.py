@@ -41,6 +41,7 @@ class RecipeEmbedder:
         self.modalities = tuple(recipe.encoders)
         self.items = outputs.item_specs(recipe, num_frames)
         self.hearing = recipe.hearing
+        self.shares_space = outputs.shares_space(recipe)
         self.classes = tuple(classes) if outputs.classifies(recipe) else ()
         self.threshold = outputs.decision(recipe)
         self.temperature = recipe.facts().get("temperature")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfav import files, registry, tensors
 from tfav.clients import client
-from tfav.inference import artefacts, embedders
+from tfav.inference import artefacts, embedders, spaces
 
 
 class SavedModelEmbedder:
@@ -49,6 +49,7 @@ class SavedModelEmbedder:
         self.items = facts.items
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
+        self.shares_space = spaces.shares(facts.told_space, self._model.signatures)
         self.classes = facts.classes
         self.threshold = facts.threshold
         self.temperature = facts.temperature

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfav import hearing as hearing_lib
 from tfav import registry, tensors
-from tfav.inference import artefacts, embedders, interpreter, tflite_metadata
+from tfav.inference import artefacts, embedders, interpreter, spaces, tflite_metadata
 from tfav.media import bad_file
 
 
@@ -53,6 +53,7 @@ class TFLiteEmbedder:
         self.items = {m: facts.items[m] for m in self.modalities or facts.items}
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
+        self.shares_space = spaces.shares(facts.told_space, parity.signatures() if parity else ())
         self.classes = facts.classes
         self.threshold = facts.threshold
         self.temperature = facts.temperature

@@ -89,6 +89,11 @@ def classifies(recipe: object) -> "TypeIs[abilities.Classifier]":
     return getattr(recipe, "logits", None) is not None
 
 
+def shares_space(recipe: base.Recipe | type[base.Recipe]) -> bool:
+    """Says whether cosines between modalities mean anything: those of a classifier do not."""
+    return recipe.shares_space and not classifies(recipe)
+
+
 def localizes(recipe: object) -> "TypeIs[abilities.Localizer]":
     """Says whether a recipe, or a class of recipes, has `localize`."""
     return getattr(recipe, "localize", None) is not None

@@ -41,7 +41,7 @@ class Lists(protocol.Protocol):
     def fits(self, recipe: base.Recipe | type[base.Recipe], c: ml_collections.ConfigDict) -> bool:
         """Says whether the recipe has one space for audio and image."""
         both = {"audio", "image"} <= set(c.modalities)
-        return both and recipe.shares_space and not outputs.classifies(recipe)
+        return both and outputs.shares_space(recipe)
 
     def reads(self, lists_dir: str, tags: Sequence[str]) -> dict[str, os.PathLike]:
         """Returns the lists of the tags, by file name."""
