@@ -13,6 +13,7 @@ from tfav.commands.protocols import table as protocols
 from tfav.data import kinds
 from tfav.data.input import augment
 from tfav.data.prepare import row_checks, sources
+from tfav.data.prepare.doctor import questions
 from tfav.encoders import audio, vgg
 from tfav.experiment import models
 from tfav.export.lite import precisions
@@ -82,6 +83,7 @@ DOORS = {
     "layers/margins.py": [lambda path: margins.Margin(1.0, kind=path, margin=0.1)],
     "data/kinds/kind.py": [kinds.find],
     "data/input/augment.py": [lambda path: augment.resolve([path]), augment.changes_sound],
+    "data/prepare/doctor/questions.py": [lambda path: questions.named([path])],
     "data/prepare/sources/source.py": [
         lambda path: sources.Source(path).rows(None),
         _source,
@@ -124,6 +126,7 @@ ROWS = {
     registry.function("cosine", "margin"): margins.MARGINS,
     registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,
     registry.function(): strategy.STRATEGIES,
+    registry.function("evidence"): questions.FINDINGS,
     registry.function("x", "seed"): {
         **augment.IMAGE_AUGMENTATIONS,
         **augment.AUDIO_AUGMENTATIONS,

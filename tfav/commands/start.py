@@ -76,8 +76,8 @@ def start(
     yield from call("train", flags)
     yield from call("eval", [f"--workdir={run}"])
     yield from call("report", [f"--workdir={run}", f"--output={page}"])
-    people = dict.fromkeys(row["label"] for row in csv.DictReader(io.StringIO(text)))
-    lost = [person for person in people if person not in usable]
+    listed = dict.fromkeys(row["label"] for row in csv.DictReader(io.StringIO(text)))
+    lost = [person for person in listed if person not in usable]
     if lost:
         bad = os.path.join(data, "bad_rows.csv")
         yield f"left out for lack of a usable voice or face, see {bad}: {', '.join(lost)}"
