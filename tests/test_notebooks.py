@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -32,5 +33,4 @@ def test_it_is_kept_without_outputs_and_without_a_machines_paths(path):
         if cell["cell_type"] == "code":
             assert cell["outputs"] == [] and cell["execution_count"] is None
     assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
-    for place in ("/home/", "/root/", "/work/", "/tmp/", "C:\\\\"):
-        assert place not in text
+    assert not re.search(r"""["'\s=(](/[\w.-]+/|[A-Z]:\\)""", text)

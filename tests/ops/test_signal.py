@@ -139,3 +139,18 @@ def test_both_forms_give_the_power_of_every_frame(detrend):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     dft = signal.dft_matrix(window, 16, detrend)
     np.testing.assert_allclose(signal.power_conv(x, dft, 8), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_head_of_a_clip_is_a_plain_slice_of_a_tflite():
+    @tf.function(input_signature=[tf.TensorSpec((1, 8))])
+    def shortened(x):
+        return signal.head(x, tf.shape(x)[1] - 3)
+
+    np.testing.assert_array_equal(shortened(tf.range(8.0)[tf.newaxis]), [[0, 1, 2, 3, 4]])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [shortened.get_concrete_function()], tf.Module()
+    )
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter.allocate_tensors()
+    found = {op["op_name"] for op in interpreter._get_ops_details()}
+    assert found - {"DELEGATE"} == {"SLICE"}
