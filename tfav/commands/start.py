@@ -140,6 +140,6 @@ def _call(
     code = child.run(command, stdout=said)
     if code:
         raise registry.UserError(
-            f"tfav-{binary} ended with code {code}, see above: correct that, and run the same command "
-            "again, which goes on from there."
+            f"tfav-{binary} ended with code {code}, see above: correct that, and run the same "
+            "command again, which goes on from there."
         )
