@@ -102,7 +102,7 @@ def test_quiet_and_where_to_print_reach_every_command(roots, tmp_path, monkeypat
 
 def test_a_step_that_fails_is_the_last_one(roots, ran, tmp_path):  # noqa: F811
     ran[0].code = 2
-    with pytest.raises(registry.UserError, match="tfav-prepare ended with code 2, see above: correct"):
+    with pytest.raises(registry.UserError, match="ended with code 2, see above: correct"):
         list(start.start(roots["audio"], roots["image"], str(tmp_path / "out")))
     assert [name for name, _ in ran[1]] == ["prepare"]
 
