@@ -26,6 +26,7 @@ SUBJECTS = (
     "bootstrap",
     "explicit",
     "classifier",
+    "sampled",
     "mmcosine",
     "clustering",
     "first_step",

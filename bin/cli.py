@@ -82,9 +82,11 @@ def run(
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
             if isinstance(error, tf.errors.UnavailableError):
+                from tfav.training import cluster
+
                 raise registry.UserError(
-                    "another worker is gone: start all of them again with the same commands, and "
-                    "they continue from the last checkpoint."
+                    f"{cluster.gone(error.message)} is gone: start all workers again with the same "
+                    "commands, and they continue from the last checkpoint."
                 ) from error
             raise
         sys.stdout.flush()

@@ -24,7 +24,16 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if abse
 _STRATEGY = flags.DEFINE_string(
     "strategy",
     "auto",
-    "auto, one_device, mirrored (all devices here) or multi_worker (TF_CONFIG names the others).",
+    "auto, one_device, mirrored (all devices here) or multi_worker (TF_CONFIG or Slurm names the "
+    "others).",
+)
+_WORKER_TIMEOUT = flags.DEFINE_float(
+    "worker_timeout_seconds",
+    60.0,
+    "Seconds of silence after which a worker counts as gone, and the others stop.",
+)
+_EXPECT_GPUS = flags.DEFINE_integer(
+    "expect_gpus", None, "Number of GPUs that this process must see; another one is refused."
 )
 flags.mark_flag_as_required("config")
 
@@ -35,7 +44,13 @@ def main(argv: list[str]) -> None:
     output_flags.apply()
     from tfav.commands import train
 
-    train.train(_CONFIG.value, _WORKDIR.value, _STRATEGY.value)
+    train.train(
+        _CONFIG.value,
+        _WORKDIR.value,
+        _STRATEGY.value,
+        worker_timeout_seconds=_WORKER_TIMEOUT.value,
+        expect_gpus=_EXPECT_GPUS.value,
+    )
     if output_flags.as_json():
         output_flags.show(train.record(_WORKDIR.value), "")
 

@@ -75,6 +75,7 @@ def _base():
     c.recipe = "mmcosine"
     c.model.head = "cosine"
     c.model.fusion = "concat"
+    c.model.sampled = 1.0  # share of the classes that a step compares with; 1: all
     c.model.sub_centers = 1
     c.loss.scale = config.optional_float()  # the bound at `posterior`
     c.loss.posterior = 0.99

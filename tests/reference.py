@@ -280,3 +280,11 @@ def sub_center_logits(embedding, kernel, sub_centers, scale):
     return scale * np.array(
         [[max(row[k + i] for i in range(sub_centers)) for k in groups] for row in cosine]
     )
+
+
+def partial_cross_entropy(logits, label, classes):
+    """Cross-entropy of logits [B, M] among some classes alone, each of which is there once."""
+    logits = np.asarray(logits, np.float64)
+    return np.array(
+        [np.log(sum(np.exp(z[c]) for c in classes)) - z[y] for z, y in zip(logits, label)]
+    )

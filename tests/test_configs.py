@@ -332,6 +332,8 @@ def _arguments(tree, section, field, value):
         ),
         ("mmcosine", "loss", {"head": "vanilla", "margin_kind": "additive_cosine"}, "for cosines"),
         ("mmcosine", "model", {"head": "vanilla", "sub_centers": 2}, "'vanilla' .*'sub_centers'"),
+        ("mmcosine", "model", {"head": "vanilla", "sampled": 0.5}, "'vanilla' takes all: choose"),
+        ("voice_face", "model", {"sampled": 0.0}, "sampled=0.0 is out of range: give a number ab"),
         ("voice_face", "model", {"normalized": False, "sub_centers": 2}, "needs normalized=True"),
         (
             "voice_face",
@@ -421,7 +423,8 @@ def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then
         del tree["audio"]["frontend"][name]
     for name in ("contrastive", "margin_kind", "margin", "margin_warmup_steps"):
         del tree["loss"][name]
-    del tree["model"]["sub_centers"]
+    for name in ("sampled", "sub_centers"):
+        del tree["model"][name]
     before = config_file.from_json(json.dumps(tree))
     config_file.check_resumable(before, now, "w")
     now.audio.frontend.instance_norm = False

@@ -7,13 +7,14 @@ and tensorflow-io. Everything else is written once, in the spelling both sets un
 import contextlib
 import importlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 try:
     import keras
     import tensorflow as tf
+    from tensorflow.python.eager import context
     from tensorflow.python.framework import config as framework_config
 except ImportError as error:
     raise ImportError(
@@ -31,6 +32,15 @@ KERAS_3 = keras.__version__.startswith("3.")
 def raw(variable: Any) -> tf.Variable:
     """Returns the `tf.Variable` behind a Keras weight (Keras 3 wraps one, Keras 2 is one)."""
     return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def local(variable: Any) -> tf.Variable:
+    """Returns this replica's copy of a weight, of which single rows can be read without the rest.
+
+    Of a mirrored one `tf.gather` would read the whole, and its gradient be as large.
+    """
+    its = raw(variable)
+    return its._get() if isinstance(its, tf.distribute.DistributedValues) else its
 
 
 def path(variable: Any) -> str:
@@ -56,6 +66,28 @@ def enable_determinism() -> None:
 def deterministic() -> bool:
     """Says whether `enable_determinism` was called."""
     return framework_config.is_op_determinism_enabled()  # no public name on either set
+
+
+def watch_workers(jobs: Mapping[str, Sequence[str]], seconds: float) -> None:
+    """Lets a worker that is silent for so long count as gone; before a strategy of several is made.
+
+    Each worker beats to the first one, and a missing beat ends what the others wait for.
+
+    Args:
+      jobs: `chief` and `worker` to the addresses of their tasks.
+      seconds: Longest silence.
+    """
+    watched = [
+        context.coordination_config_pb2.CoordinatedJob(name=job, num_tasks=len(tasks))
+        for job, tasks in jobs.items()
+    ]
+    leader = "chief" if "chief" in jobs else "worker"
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{leader}/replica:0/task:0",
+        heartbeat_timeout_in_ms=round(1000 * seconds),
+        coordinated_jobs=watched,
+    )
 
 
 def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:

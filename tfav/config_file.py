@@ -39,6 +39,7 @@ _LATER = {
         f"{section}.{field}": value
         for section in ("model", "loss")
         for field, value in {
+            "sampled": 1.0,
             "sub_centers": 1,
             "margin_kind": "none",
             "margin": 0.0,

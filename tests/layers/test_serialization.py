@@ -48,6 +48,7 @@ EXAMPLES = {
         {"size": 4, "hidden_size": 3, "deviation": True, "seeds": range(2)},
         FRAMES,
     ),
+    "ClassSampler": ({"num_classes": 9, "share": 0.3, "seed": 2}, np.array([0, 2])),
     "Concat": ({"sizes": SIZES, "seed": 1}, FEATURES),
     "ConcatClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
     "Conv": (

@@ -1,5 +1,6 @@
 """Law: N replicas = 1 replica, on one machine and across processes."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -25,8 +26,38 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
+def _free_job(step: dict[str, str], num_workers: int) -> None:
+    """Sets the number of a Slurm job whose ports are free."""
+    for job in range(2800):
+        port = 10_000 + 8 * job
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for i in range(num_workers):
+                stack.enter_context(socket.socket()).bind(("localhost", port + i))
+            step["SLURM_JOB_ID"] = str(job)
+            return
+    raise OSError("no ports are free")
+
+
+def _environments(how: str, num_workers: int = 2) -> list[dict[str, str]]:
+    """Returns what each worker finds in its environment: TF_CONFIG, or what Slurm would set."""
+    if how == "slurm":
+        step = {
+            "SLURM_STEP_NUM_TASKS": str(num_workers),
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_STEP_TASKS_PER_NODE": str(num_workers),
+        }
+        _free_job(step, num_workers)
+        return [{**step, "SLURM_PROCID": str(i)} for i in range(num_workers)]
+    workers = [f"localhost:{_free_port()}" for _ in range(num_workers)]
+    tasks = [{"type": "worker", "index": i} for i in range(num_workers)]
+    return [{"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": t})} for t in tasks]
+
+
 # `mmcosine` with all that stacks on it: contrastive, blending, gradients modulated with noise.
-@pytest.fixture(scope="module", params=["voice_face", "mmcosine"])
+HOW = {"voice_face": "TF_CONFIG", "mmcosine": "slurm"}
+
+
+@pytest.fixture(scope="module", params=HOW)
 def runs(request, tmp_path_factory, forks) -> dict[str, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("replicas")
     data = small.write_dataset(str(folder / "data"))
@@ -37,16 +68,14 @@ def runs(request, tmp_path_factory, forks) -> dict[str, dict[str, np.ndarray]]:
     for name in ("one_device", "mirrored"):
         text = folder / f"{name}.txt"
         _finish(forks.start(command(name, name), stdout=text, stderr=text), text)
-    workers = [f"localhost:{_free_port()}" for _ in range(2)]
     processes = {}
-    for i in range(2):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": i}}
+    for i, found in enumerate(_environments(HOW[request.param])):
         # From scratch: machines share no seed of hashes, and a fork does not tell that it goes.
         with open(folder / f"worker{i}.txt", "w") as file:
             processes[f"worker{i}"] = subprocess.Popen(
                 [sys.executable, *command("multi_worker", f"worker{i}")],
                 cwd=forked.ROOT,
-                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                env={**os.environ, **found},
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfav.data import shards
 from tfav.recipes import recipe as base
+from tfav.training import strategy
 
 _MEGA = 1e6
 
@@ -39,6 +40,7 @@ def lines(
         for split in dict.fromkeys(index.split.tolist())
     ]
     yield f"data: {index.directory}, {'; '.join(splits)}; trains on {c.data.train_split}"
+    yield _input(c, index.select(c.data.train_split), strategy.num_workers(replicas))
     trained = _values(recipe.trainable_weights)
     yield (
         f"parameters: {trained / _MEGA:.3g} M trained, of "
@@ -47,6 +49,21 @@ def lines(
     yield (
         f"memory: weights {_bytes(recipe.named_weights().values()) / _MEGA:.3g} MB, optimizer "
         f"{_bytes(optimizer.variables) / _MEGA:.3g} MB on each replica; activations come on top"
+    )
+
+
+def _input(c: ml_collections.ConfigDict, index: shards.Index, num_workers: int) -> str:
+    """Returns what each worker reads: its rows of every step, by byte range from all shards."""
+    rows = c.train.batch_size // num_workers
+    names = np.unique(index.shard)
+    shown = f"{len(names)} {'shard' if len(names) == 1 else 'shards'}"
+    size = index.length.sum() / _MEGA
+    if num_workers == 1:
+        return f"input: {rows} rows per step, of {len(index)} rows in {shown} ({size:.3g} MB)"
+    return (
+        f"input: each of {num_workers} workers reads {rows} of the {c.train.batch_size} rows of a "
+        f"step, by byte range from all {shown} ({len(index)} rows, {size:.3g} MB): about "
+        f"{len(index) / num_workers:.3g} rows and {size / num_workers:.3g} MB per epoch"
     )
 
 

@@ -13,14 +13,21 @@ from tfav.commands import destinations, first_lines, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.encoders import encoder as encoders_base
-from tfav.experiment import inputs, models, workdirs
+from tfav.experiment import class_memory, inputs, models, workdirs
 from tfav.interop import pytorch, torch_file
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import environment, fitting, lock, strategy, trainer, weights_file, writer
 
 
-def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto") -> None:
+def train(
+    c: ml_collections.ConfigDict,
+    workdir: str,
+    strategy_name: str = "auto",
+    *,
+    worker_timeout_seconds: float = strategy.WORKER_TIMEOUT_SECONDS,
+    expect_gpus: int | None = None,
+) -> None:
     """Trains to `c.train.num_steps`.
 
     Starts from (1) the workdir's latest checkpoint, (2) `init_from`, encoders only, (3) scratch,
@@ -32,6 +39,8 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
       c: the experiment.
       workdir: the run's folder; continued when it holds the same experiment.
       strategy_name: a row of `strategy.STRATEGIES`.
+      worker_timeout_seconds: Time after which a worker that is silent counts as gone.
+      expect_gpus: Number of GPUs that this process must see; None: any.
 
     Raises:
       UserError: something in the config, the data or the workdir does not fit, or another process
@@ -55,7 +64,9 @@ def train(c: ml_collections.ConfigDict, workdir: str, strategy_name: str = "auto
     blended = _reads_log(c)
     if c.deterministic:
         compat.enable_determinism()
-    replicas = strategy.create(strategy_name)  # before anything makes a tensor
+    replicas = strategy.create(  # before anything makes a tensor
+        strategy_name, worker_timeout_seconds=worker_timeout_seconds, expect_gpus=expect_gpus
+    )
     one_at_a_time = lock.held(workdir) if strategy.is_chief(replicas) else contextlib.nullcontext()
     with one_at_a_time:  # before the workdir is looked at: another run may be writing there
         if checkpoints_lib.saved_steps(workdir):  # the tables of the first phase are in there
@@ -109,6 +120,9 @@ def _train(
     labels = index.labels(c.data.train_split)
     readiness.check_groups(c, index)
     readiness.count_unheard(c, index)
+    classes = class_memory.need(c, len(labels), replicas.num_replicas_in_sync)
+    if classes:
+        class_memory.check(classes, strategy.num_here(replicas))
     with replicas.scope():
         recipe = models.model(c, len(labels))
         optimizer = models.optimizer(c, recipe)
@@ -126,6 +140,8 @@ def _train(
     )
     for line in first_lines.lines(c, index, recipe, optimizer, replicas):
         logging.info("%s", line)
+    if classes:
+        logging.info("%s", classes.line())
     weights_path = os.path.join(workdir, weights_file.FILE)
     if checkpoints.restore():
         logging.info("resume: step %d of %s", loop.step, workdir)

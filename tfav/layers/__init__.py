@@ -18,6 +18,7 @@ from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.prelu import PReLU
 from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
 from tfav.layers.resnet_body import BasicBlock, ResNet
+from tfav.layers.sampling import ClassSampler
 from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail
@@ -27,6 +28,7 @@ __all__ = [
     "BasicBlock",
     "BatchNorm",
     "ChannelAttentivePooling",
+    "ClassSampler",
     "Concat",
     "ConcatClassifier",
     "Conv",

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import layer, subcenters
+from tfav.layers import layer, sampling, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -56,14 +56,18 @@ class ModalityClassifier(layer.Layer):
             dtype=precision.full_dtype(),
         )
 
-    def kernels(self) -> dict[str, tf.Tensor]:
-        """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class."""
-        parts = tf.split(tf.convert_to_tensor(self.kernel), self._columns, axis=1)
-        return dict(zip(self.modalities, parts))
+    def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class.
 
-    def weight_norms(self) -> dict[str, tf.Tensor]:
-        """Returns each modality's mean length of a class's weights, [] each."""
-        return {m: tf.reduce_mean(tf.norm(w, axis=1)) for m, w in self.kernels().items()}
+        Args:
+          rows: Weights of some classes to split; None: those of all.
+        """
+        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        return dict(zip(self.modalities, tf.split(whole, self._columns, axis=1)))
+
+    def weight_norms(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Returns each modality's mean length of a class's weights, [] each, of `kernels(rows)`."""
+        return {m: tf.reduce_mean(tf.norm(w, axis=1)) for m, w in self.kernels(rows).items()}
 
 
 @keras.saving.register_keras_serializable("tfav")
@@ -113,16 +117,27 @@ class CosineClassifier(ModalityClassifier):
         self.scale = float(scale)
         self.sub_centers = sub_centers
 
-    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns logits [B, C] float32 of each modality in `features`.
+    def rows(self, classes: tf.Tensor) -> tf.Tensor:
+        """Returns the weights of some classes, [S * K, sum of D_m] of K centres each.
+
+        Args:
+          classes: [S] int64, each once.
+        """
+        return sampling.rows(self.kernel, classes, self.sub_centers)
+
+    def call(
+        self, features: Mapping[str, tf.Tensor], rows: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns logits [B, C] float32 of each modality in `features`, or [B, S] of some classes.
 
         Args:
           features: Features [B, D_m] of each modality, of any float dtype; a zero row gives zero
             logits.
+          rows: What `rows` returned of these classes; None: all of them.
         """
         logits = {
             m: similarity.cosine_matrix(features[m], w, self.scale)
-            for m, w in self.kernels().items()
+            for m, w in self.kernels(rows).items()
             if m in features
         }
         return {m: subcenters.nearest(z, self.sub_centers) for m, z in logits.items()}

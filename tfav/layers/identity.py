@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfav import registry
 from tfav.ops import distributed, precision
@@ -28,8 +29,10 @@ class IdentityWeights(tf.Module):
 
     Args:
       num_identities: Number M of identities.
-      initial_hardness: Hardness that every identity starts with; None means 2 ln M, the loss of a
-        classifier that knows nothing (the released 14.0 is about that for M = 924).
+      initial_hardness: Hardness that every identity starts with; None means 2 ln S, the loss of a
+        classifier of S classes that knows nothing (the released 14.0 is about that for 924). With
+        less, an identity counts as easy until a batch has held it.
+      num_compared: Number S of identities that a step's loss compares; None means all M.
       momentum: Share of the hardness that a step keeps.
       first_fraction: Share of the identities that the first growth takes.
       growth_fraction: Share of the identities that each later growth adds.
@@ -46,6 +49,7 @@ class IdentityWeights(tf.Module):
         num_identities: int,
         *,
         initial_hardness: float | None = 14.0,
+        num_compared: int | None = None,
         momentum: float = 0.9,
         first_fraction: float = 0.5,
         growth_fraction: float = 0.024,
@@ -68,8 +72,17 @@ class IdentityWeights(tf.Module):
                 raise registry.UserError(
                     f"{field}={value} of the identity weights must lie above 0 and not above 1."
                 )
+        ignorant = 2.0 * math.log(max(num_compared or num_identities, 2))
         if initial_hardness is None:
-            initial_hardness = 2.0 * math.log(max(num_identities, 2))
+            initial_hardness = ignorant
+        elif initial_hardness < 0.98 * ignorant:
+            logging.warning(
+                "initial_hardness=%g lies below %.4g, the loss of a classifier that knows nothing: "
+                "identities that no batch has held yet count as easy and are taken first; give "
+                "None for that loss.",
+                initial_hardness,
+                ignorant,
+            )
         self.num_identities = num_identities
         self.momentum = momentum
         self.first_fraction = first_fraction

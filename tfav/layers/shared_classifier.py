@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import layer, subcenters
+from tfav.layers import layer, sampling, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -87,21 +87,34 @@ class SharedClassifier(layer.Layer):
             dtype=precision.full_dtype(),
         )
 
-    def call(self, embedding: tf.Tensor) -> tf.Tensor:
-        """Returns logits, float32 [B, M].
+    def rows(self, classes: tf.Tensor) -> tf.Tensor:
+        """Returns the weights of some classes, [S * K, D] of K centres each.
+
+        Args:
+          classes: [S] int64, each once.
+        """
+        return sampling.rows(self.kernel, classes, self.sub_centers)
+
+    def call(self, embedding: tf.Tensor, rows: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns logits, float32 [B, M], or [B, S] of some classes.
 
         Args:
           embedding: [B, D] of any float dtype, not normalised.
+          rows: What `rows` returned of these classes; None: all of them.
         """
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel = tf.convert_to_tensor(self.kernel) if rows is None else rows
         if self.normalized:
             cosines = similarity.cosine_matrix(embedding, kernel, self.scale)
             return subcenters.nearest(cosines, self.sub_centers)
         return tf.matmul(precision.full(embedding), kernel, transpose_b=True)
 
-    def largest_norm(self) -> tf.Tensor:
-        """Returns the largest length of a class's weights as the logits see them, float32 []."""
-        kernel = tf.convert_to_tensor(self.kernel)
+    def largest_norm(self, rows: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the largest length of a class's weights as the logits see them, float32 [].
+
+        Args:
+          rows: What `rows` returned of the classes that count; None: all of them.
+        """
         if self.normalized:
-            return tf.constant(self.scale, kernel.dtype)
+            return tf.constant(self.scale, self.compute_dtype)
+        kernel = tf.convert_to_tensor(self.kernel) if rows is None else rows
         return tf.reduce_max(tf.norm(kernel, axis=1))

@@ -26,5 +26,8 @@ def nearest(products: tf.Tensor, sub_centers: int) -> tf.Tensor:
     """
     if sub_centers == 1:
         return products
-    num_classes = products.shape[1] // sub_centers
-    return tf.reduce_max(tf.reshape(products, [-1, num_classes, sub_centers]), axis=2)
+    num_classes = tf.shape(products)[1] // sub_centers
+    if products.shape[1] is not None:
+        num_classes = products.shape[1] // sub_centers
+    shape = [tf.shape(products)[0], num_classes, sub_centers]
+    return tf.reduce_max(tf.reshape(products, shape), axis=2)

@@ -3,8 +3,6 @@
 `tfav.theory` has the same in NumPy, for tests and for reading.
 """
 
-import math
-
 import tensorflow as tf
 
 from tfav.losses import negatives
@@ -13,7 +11,7 @@ from tfav.ops import distributed
 
 def implicit_floor(
     largest_norm: tf.Tensor,
-    num_classes: int,
+    num_classes: int | tf.Tensor,
     voice: tf.Tensor,
     face: tf.Tensor,
     label: tf.Tensor,
@@ -31,7 +29,8 @@ def implicit_floor(
 
     Args:
       largest_norm: Largest length C of a class's weights as the logits see them, [].
-      num_classes: Number M of classes.
+      num_classes: Number M of classes that the logits are of: those that were drawn, where a step
+        takes a share of them.
       voice: Voice embeddings [b, D] as the logits see them.
       face: Face embeddings [b, D] as the logits see them.
       label: Identity of each row, [b] int.
@@ -48,12 +47,13 @@ def implicit_floor(
     weighted = weight[:, tf.newaxis] * distributed.gather(both)
     total = tf.reduce_sum(weighted, axis=0)
     present, of_class = _sums_of_labels(weighted, label)
+    num_classes = tf.cast(num_classes, weighted.dtype)
     distance = tf.norm(num_classes * of_class - total, axis=1)
     distances = tf.reduce_sum(tf.where(present, distance, 0.0))
     absent = num_classes - tf.math.count_nonzero(present, dtype=distance.dtype)
     distances += absent * tf.norm(total)
     share = tf.stop_gradient(largest_norm) / tf.cast(tf.size(weight), weight.dtype) / num_classes
-    floor = 2.0 * math.log(num_classes) * tf.reduce_mean(weight) - share * distances
+    floor = 2.0 * tf.math.log(num_classes) * tf.reduce_mean(weight) - share * distances
     return floor + (num_classes - 1) / num_classes * lift
 
 

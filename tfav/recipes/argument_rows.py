@@ -30,6 +30,9 @@ def margin() -> dict[str, values.Value]:
     }
 
 
+SAMPLED = values.number(
+    0.0, 1.0, "the share of the classes that a step compares with; 1: all", above=True
+)
 SUB_CENTERS = values.whole(1, 1024, "centres per class, the nearest of which counts")
 
 

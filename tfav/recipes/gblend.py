@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from tfav import registry, theory
 from tfav.layers import blending as blending_lib
@@ -40,6 +41,15 @@ def blend(
         **{f"loss_{k}": part for k, part in parts.items()},
         **{f"blend_{k}": weights[k] * tf.ones_like(part) for k, part in parts.items()},
     }
+
+
+def assign(
+    its: blending_lib.BlendingWeights, lines: Sequence[Mapping[str, Any]], source: str
+) -> None:
+    """Sets the weights of the losses to those that `estimated` finds in the log of a run."""
+    weights = estimated(lines, its.names, source)
+    its.assign(weights)
+    logging.info("losses blended by %s", weights)
 
 
 def estimated(

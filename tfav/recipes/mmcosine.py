@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
-from absl import logging
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
+from tfav.layers import sampling
 from tfav.losses import alignment, multimodal, softmax
 from tfav.recipes import argument_rows, gblend, modal_heads, modality_scalars, recipe, scales
 from tfav.recipes import modulation as modulations
@@ -36,6 +36,8 @@ class MMCosine(recipe.Recipe):
       head: a row of `classifiers.HEADS` or a dotted path: `cosine`, or `vanilla` to compare with.
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None takes the bound below.
+      sampled: Share of the classes that a step compares with, beside those of its batch, see
+        `sampling.ClassSampler`. What is logged in training is of these alone.
       sub_centers: Number of centres per class and modality, the nearest of which counts.
       margin_kind: Kind of margin on every modality's cosine in training: a row of `margins.MARGINS`
         or a dotted path. Read-outs and what is logged besides `loss` are without it.
@@ -64,6 +66,7 @@ class MMCosine(recipe.Recipe):
         "head": values.text("a row of HEADS or a dotted path"),
         "fusion": values.text("a row of FUSIONS or a dotted path"),
         "scale": argument_rows.scale("of the cosines; None: the bound at `posterior`"),
+        "sampled": argument_rows.SAMPLED,
         "sub_centers": argument_rows.SUB_CENTERS,
         **argument_rows.margin(),
         "posterior": values.number(0.0, 1.0, "above chance and below 1", above=True),
@@ -89,6 +92,7 @@ class MMCosine(recipe.Recipe):
         head: str = "cosine",
         fusion: str = "concat",
         scale: float | None = None,
+        sampled: float = 1.0,
         sub_centers: int = 1,
         margin_kind: str = "none",
         margin: float = 0.0,
@@ -113,6 +117,7 @@ class MMCosine(recipe.Recipe):
             head=head,
             fusion=fusion,
             scale=scale,
+            sampled=sampled,
             sub_centers=sub_centers,
             margin={"kind": margin_kind, "margin": margin, "warmup_steps": margin_warmup_steps},
             own=blending != "off",
@@ -123,7 +128,6 @@ class MMCosine(recipe.Recipe):
             tables["blending"] = gblend.table(blending, (FUSED, *sizes))
         super().__init__(encoders, heads=heads, tables=tables)
         self.num_classes = num_classes
-        self.fusion = fusion
         self.needs_tables = blending == "estimated"
         self.contrastive_weight = modal_heads.pair_weight(
             "contrastive_weight", contrastive_weight, sizes
@@ -158,10 +162,7 @@ class MMCosine(recipe.Recipe):
     def read_log(self, lines: Sequence[Mapping[str, Any]], source: str) -> None:
         """Blends the losses by the first and the last validation of the run `source`."""
         if self.needs_tables:
-            its = self.tables["blending"]
-            weights = gblend.estimated(lines, its.names, source)
-            its.assign(weights)
-            logging.info("losses blended by %s", weights)
+            gblend.assign(self.tables["blending"], lines, source)
 
     def features(self, batch: tensors.Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""
@@ -177,33 +178,25 @@ class MMCosine(recipe.Recipe):
         Raises:
           UserError: no modality, or one lacks and the fusion needs it.
         """
-        return self._read_out(self._fused(features))
+        return self._read_out(modal_heads.fuse(self.heads, features, self.encoders), {})
 
     def loss_logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the logits [B, C] that losses are of: those of a modality's own head, if any."""
         logits = self.logits(features)
         if not self.tables:
             return logits
-        return {FUSED: logits[FUSED], **self._own(features)}
+        return {FUSED: logits[FUSED], **self._own(features, {})}
 
-    def _own(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {m: self.heads[f"own_{m}"]({m: features[m]})[m] for m in self.encoders}
+    def _own(
+        self, features: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        read = modal_heads.read
+        return {m: read(self.heads, f"own_{m}", {m: features[m]}, rows)[m] for m in self.encoders}
 
-    def _fused(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        missing = [m for m in self.encoders if m not in features]
-        if len(missing) == len(self.encoders):
-            raise registry.UserError(
-                f"there is no modality to classify: give one of {', '.join(self.encoders)}."
-            )
-        if missing and self.heads["fusion"].needs_all:
-            raise registry.UserError(
-                f"{', '.join(missing)} is missing and fusion={self.fusion!r} needs all modalities: "
-                "give it, or train with fusion='concat', which classifies by those that are there."
-            )
-        return self.heads["fusion"](dict(features))
-
-    def _read_out(self, fused: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        logits = self.heads["classifier"](dict(fused))
+    def _read_out(
+        self, fused: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        logits = modal_heads.read(self.heads, "classifier", fused, rows)
         logits = {m: logits[m] for m in self.encoders if m in logits}
         return {FUSED: tf.add_n(list(logits.values())), **logits}
 
@@ -211,20 +204,21 @@ class MMCosine(recipe.Recipe):
         """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
         label = batch["label"]
         features = self.features(batch, training)
-        fused = self._fused(features)
-        logits = self._read_out(fused)
+        fused = modal_heads.fuse(self.heads, features, self.encoders)
+        own, rows, _ = sampling.columns(self.heads, label, self.num_classes, training)
+        logits = self._read_out(fused, rows)
         unimodal = {m: logits[m] for m in self.encoders}
         losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
-        harder = modal_heads.harder(self.heads, "margin", unimodal, label, training)
-        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), label)
+        harder = modal_heads.harder(self.heads, "margin", unimodal, own, training)
+        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), own)
         if self.tables:
-            own = self._own(features)
-            harder = modal_heads.harder(self.heads, "own_margin", own, label, training)
-            parts = {m: softmax.cross_entropy(z, label) for m, z in harder.items()}
+            each = self._own(features, rows)
+            harder = modal_heads.harder(self.heads, "own_margin", each, own, training)
+            parts = {m: softmax.cross_entropy(z, own) for m, z in harder.items()}
             losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
             if "margin" in self.heads:  # what blending estimates is compared with validations
-                for m, z in {FUSED: logits[FUSED], **own}.items():
-                    losses[f"loss_{m}"] = softmax.cross_entropy(z, label)
+                for m, z in {FUSED: logits[FUSED], **each}.items():
+                    losses[f"loss_{m}"] = softmax.cross_entropy(z, own)
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
             terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
@@ -234,10 +228,17 @@ class MMCosine(recipe.Recipe):
             terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
             losses["agreement"] = tf.add_n(terms) / len(pairs)
             losses["loss"] += self.agreement_weight * losses["agreement"]
-        losses["accuracy"] = modality_scalars.hits(logits[FUSED], label)
-        norms = self.heads["classifier"].weight_norms()
+        losses["accuracy"] = modality_scalars.hits(logits[FUSED], own)
+        norms = modal_heads.norms(self.heads["classifier"], rows.get("classifier"))
         scored = bool(self.modulation)
-        return losses | modality_scalars.measure(unimodal, label, norms, scored)
+        return losses | modality_scalars.measure(unimodal, own, norms, scored)
+
+    @classmethod
+    def class_weights(
+        cls, arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
+    ) -> list[tuple[int, int]]:
+        """Returns the shapes of the weights of the common head, and of the modalities' own."""
+        return modal_heads.class_weights(arguments, sizes, num_classes)
 
     def adjust_gradients(
         self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor

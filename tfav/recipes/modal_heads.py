@@ -1,14 +1,14 @@
 """The heads of a recipe that classifies by several modalities: fusion, classifiers, margins."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import classifiers, layer
+from tfav.layers import classifiers, layer, sampling
 from tfav.layers import fusion as fusions
 from tfav.recipes import scales
 
@@ -20,6 +20,7 @@ def make(
     head: str,
     fusion: str,
     scale: float | None,
+    sampled: float,
     sub_centers: int,
     margin: Mapping[str, Any],
     own: bool,
@@ -27,7 +28,8 @@ def make(
 ) -> dict[str, keras.layers.Layer]:
     """Returns `fusion`, `classifier`, and where there is a margin `margin`, by name.
 
-    With heads of their own, also `own_MODALITY` and `own_margin`.
+    With heads of their own, also `own_MODALITY` and `own_margin`; and `sampler`, where a step takes
+    a share of the classes.
 
     Args:
       num_classes: C.
@@ -35,6 +37,7 @@ def make(
       head: a row of `classifiers.HEADS` or a dotted path.
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None of a head without one.
+      sampled: Share of the classes that a step takes, see `sampling.ClassSampler`.
       sub_centers: Number of centres per class and modality.
       margin: `kind`, `margin` and `warmup_steps` of `scales.margin`.
       own: Whether each modality has a head of its own besides.
@@ -57,6 +60,12 @@ def make(
         scale=scale,
         seed=seed,
     )
+    if sampled != 1.0 and not hasattr(heads["classifier"], "rows"):
+        raise registry.UserError(
+            f"sampled={sampled} needs a head that can take some of its classes, and head={head!r} "
+            "takes all: choose head='cosine', or set it to 1."
+        )
+    heads |= sampling.make(num_classes, sampled, seed)
     _add_margin(heads, "margin", margin, heads["classifier"])
     if own:
         # An own head sees one modality: n times the scale gives its logits the same range.
@@ -80,6 +89,78 @@ def _add_margin(
     made = scales.margin(scale=getattr(head, "scale", None), **margin)
     if made is not None:
         heads[name] = made
+
+
+def class_weights(
+    arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
+) -> list[tuple[int, int]]:
+    """Returns the shapes of the weights of `classifier` and of each `own_MODALITY`, of `make`.
+
+    Args:
+      arguments: of the recipe: `sub_centers` and `blending` count.
+      sizes: Size D_m of each modality's features.
+      num_classes: C.
+    """
+    rows = num_classes * arguments.get("sub_centers", 1)
+    own = sizes.values() if arguments.get("blending", "off") != "off" else ()
+    return [(rows, size) for size in (sum(sizes.values()), *own)]
+
+
+def fuse(
+    heads: Mapping[str, keras.layers.Layer],
+    features: Mapping[str, tf.Tensor],
+    modalities: Collection[str],
+) -> dict[str, tf.Tensor]:
+    """Returns the fused features [b, D_m] of the modalities that are there.
+
+    Args:
+      heads: Layers by name.
+      features: Features of the modalities that are there, [b, D_m].
+      modalities: Names of all modalities.
+
+    Raises:
+      UserError: there is none, or one lacks and the fusion needs it.
+    """
+    missing = [m for m in modalities if m not in features]
+    if len(missing) == len(modalities):
+        raise registry.UserError(
+            f"there is no modality to classify: give one of {', '.join(modalities)}."
+        )
+    if missing and heads["fusion"].needs_all:
+        raise registry.UserError(
+            f"{', '.join(missing)} is missing and this fusion needs all modalities: give it, or "
+            "train with fusion='concat', which classifies by those that are there."
+        )
+    return heads["fusion"](dict(features))
+
+
+def read(
+    heads: Mapping[str, keras.layers.Layer],
+    name: str,
+    features: Mapping[str, tf.Tensor],
+    rows: Mapping[str, tf.Tensor],
+) -> dict[str, tf.Tensor]:
+    """Returns the logits of each modality by the head `name`: of all classes, or of some.
+
+    Args:
+      heads: Layers by name.
+      name: of the head.
+      features: Features of the modalities, [b, D_m].
+      rows: `weights` of `sampling.Columns`.
+    """
+    if name not in rows:
+        return heads[name](dict(features))
+    return heads[name](dict(features), rows[name])
+
+
+def norms(head: classifiers.ModalityClassifier, rows: tf.Tensor | None) -> Mapping[str, tf.Tensor]:
+    """Returns each modality's mean length of a class's weights, [] each: of all classes, or some.
+
+    Args:
+      head: the common head.
+      rows: Weights of the classes that were drawn; None: all.
+    """
+    return head.weight_norms() if rows is None else head.weight_norms(rows)
 
 
 def harder(

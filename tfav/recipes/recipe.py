@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfav import compat, tensors, values, weights
 from tfav import hearing as hearing_lib
 from tfav.encoders import encoder as encoders_base
+from tfav.layers import sampling
 
 
 class Recipe:
@@ -158,6 +159,29 @@ class Recipe:
         for name, encoder in sorted(self.encoders.items()):
             names.update(weights.named_weights(encoder, name))
         return names
+
+    def sampled(self) -> list[bool]:
+        """Says for each of `trainable_weights` whether a step reads only some of its rows.
+
+        Its gradient is then that of these rows, the same ones on every replica and each once.
+        """
+        heads = [self.heads[name] for name in sampling.sampled(self.heads)]
+        found = {id(w) for head in heads for w in head.trainable_weights}
+        return [id(w) in found for w in self.trainable_weights]
+
+    @classmethod
+    def class_weights(
+        cls, arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
+    ) -> list[tuple[int, int]]:
+        """Returns the shape of the class weights of each head, before any is made; by default none.
+
+        Args:
+          arguments: of the constructor.
+          sizes: Size D_m of each modality's embeddings.
+          num_classes: Number of classes.
+        """
+        del arguments, sizes, num_classes
+        return []
 
     def decayed(self) -> list[bool]:
         """Says for each of `trainable_weights` whether weight decay applies: kernels alone."""

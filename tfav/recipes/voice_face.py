@@ -1,5 +1,6 @@
 """Seeking the Shape of Sound (Wen et al., CVPR 2021): voice-face association."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder
-from tfav.layers import identity, shared_classifier
+from tfav.layers import identity, sampling, shared_classifier
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds, softmax
 from tfav.ops import distributed, similarity
@@ -28,6 +29,8 @@ class VoiceFace(recipe.Recipe):
       normalized: unit class weights and embeddings, logits = scale * cosine. False: the released
         code's plain inner products.
       scale: Scale of the normalised logits; None: sqrt(2) ln(M - 1).
+      sampled: Share of the identities that a step compares with, beside those of its batch, see
+        `sampling.ClassSampler`. The implicit loss, its floor and the accuracy are of these alone.
       sub_centers: Number of centres per identity, the nearest of which counts.
       margin_kind: Kind of margin on the normalised logits in training: a row of `margins.MARGINS`
         or a dotted path. Accuracy and the hardness of identities are without it.
@@ -54,6 +57,7 @@ class VoiceFace(recipe.Recipe):
     arguments = {
         "normalized": values.FLAG,
         "scale": argument_rows.scale("of the normalised logits; None: sqrt(2) ln(M - 1)"),
+        "sampled": argument_rows.SAMPLED,
         "sub_centers": argument_rows.SUB_CENTERS,
         **argument_rows.margin(),
         "alignment": values.text("a row of ALIGNMENT or a dotted path"),
@@ -81,6 +85,7 @@ class VoiceFace(recipe.Recipe):
         *,
         normalized: bool = True,
         scale: float | None = None,
+        sampled: float = 1.0,
         sub_centers: int = 1,
         margin_kind: str = "none",
         margin: float = 0.0,
@@ -105,6 +110,7 @@ class VoiceFace(recipe.Recipe):
             seed=seed,
         )
         heads: dict[str, keras.layers.Layer] = {"classifier": classifier}
+        heads |= sampling.make(num_classes, sampled, seed)
         made = scales.margin(
             margin_kind, margin, margin_warmup_steps, classifier.scale if normalized else None
         )
@@ -125,6 +131,7 @@ class VoiceFace(recipe.Recipe):
                 "reweighting_args:",
                 reweighting_args or {},
                 num_identities=num_classes,
+                num_compared=math.ceil(sampled * num_classes),
             )
         super().__init__(encoders, heads=heads, tables=tables)
         self.alignment = alignments.resolve(alignment, **(alignment_args or {}))
@@ -151,15 +158,17 @@ class VoiceFace(recipe.Recipe):
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
         classifier = self.heads["classifier"]
+        columns = sampling.columns(self.heads, label, classifier.num_classes, training)
+        rows, own = columns.weights.get("classifier"), columns.label
         # One weight matrix, two modalities.
-        logits = {"audio": classifier(voice), "image": classifier(face)}
-        hardness = implicit = _cross_entropy(logits, label)
+        logits = {"audio": classifier(voice, rows), "image": classifier(face, rows)}
+        hardness = implicit = _cross_entropy(logits, own)
         drop = margin = None
         if "margin" in self.heads:
             margin = self.heads["margin"].current()
-            harder = self.heads["margin"](logits, label, training=training)
-            implicit = _cross_entropy(harder, label)
-            drop = tf.add_n([_own(logits[m] - z, label) for m, z in harder.items()])
+            harder = self.heads["margin"](logits, own, training=training)
+            implicit = _cross_entropy(harder, own)
+            drop = tf.add_n([_own(logits[m] - z, own) for m, z in harder.items()])
         explicit = self.alignment(voice, face, label)
         weight = tf.ones_like(implicit)
         if self.tables:
@@ -169,7 +178,7 @@ class VoiceFace(recipe.Recipe):
             implicit = tf.fill(tf.shape(implicit), mean)
         implicit, explicit = weight * implicit, weight * explicit
         hits = [
-            tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), label), x.dtype) for x in logits.values()
+            tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), own), x.dtype) for x in logits.values()
         ]
         losses = {
             "loss": self.implicit_weight * implicit + self.explicit_weight * explicit,
@@ -178,7 +187,7 @@ class VoiceFace(recipe.Recipe):
             "accuracy": tf.add_n(hits) / len(hits),
         }
         if self.has_floor:
-            floor = self._floor(voice, face, label, weight, drop)
+            floor = self._floor(voice, face, columns, weight, drop)
             losses["implicit_floor"] = tf.ones_like(weight) * floor
         if margin is not None:
             losses["margin"] = margin * tf.ones_like(weight)
@@ -195,13 +204,13 @@ class VoiceFace(recipe.Recipe):
         self,
         voice: tf.Tensor,
         face: tf.Tensor,
-        label: tf.Tensor,
+        columns: sampling.Columns,
         weight: tf.Tensor,
         drop: tf.Tensor | None,
     ) -> tf.Tensor:
         """Returns the floor of the implicit loss (Proposition 1, Corollary 1), []."""
-        classifier = self.heads["classifier"]
-        classes = classifier.largest_norm(), classifier.num_classes
+        classifier, label = self.heads["classifier"], columns.label
+        classes = classifier.largest_norm(columns.weights.get("classifier")), columns.count
         if classifier.normalized:
             voice, face = similarity.normalize(voice), similarity.normalize(face)
         if self.legacy_weighting:
@@ -209,6 +218,13 @@ class VoiceFace(recipe.Recipe):
             mean = tf.reduce_mean(distributed.gather(tf.stop_gradient(weight)))
             return mean * bounds.implicit_floor(*classes, voice, face, label, drop=drop)
         return bounds.implicit_floor(*classes, voice, face, label, weight, drop)
+
+    @classmethod
+    def class_weights(
+        cls, arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
+    ) -> list[tuple[int, int]]:
+        """Returns the shape of the shared classifier's weights."""
+        return [(num_classes * arguments.get("sub_centers", 1), sizes["audio"])]
 
     def between_calls(self, step: int) -> None:
         """Grows the set of active identities where it is due, before iteration `step`."""

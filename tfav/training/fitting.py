@@ -9,8 +9,12 @@ from absl import logging
 from tfav import compat, progress, registry
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import pace, stopping
+from tfav.training import strategy as strategies
 from tfav.training import trainer as trainer_lib
 from tfav.training import writer as writer_lib
+
+# A call of several workers ends after so many seconds: who is told to stop has ten to save.
+_CALL_SECONDS = 4.0
 
 
 def _next_stop(step: int, num_steps: int, *periods: int) -> int:
@@ -49,13 +53,16 @@ def fit(
 
     Raises:
       UserError: the loss is not finite; names the step and what to try.
-      SystemExit: SIGTERM or Ctrl-C came; the run is saved first.
+      SystemExit: SIGTERM or Ctrl-C came; the run is saved first. The code is 128 and the signal's
+        number; 0 where several workers train and were told by SIGTERM, so that none counts as
+        failed and takes the others with it.
     """
     if trainer.workers_mean(trainer.step) != trainer.step:
         raise registry.UserError(
             f"the workers do not stand at the same step (this one at {trainer.step}): give all of "
             "them one --workdir, in a folder that they share."
         )
+    several = strategies.num_workers(trainer.strategy) > 1
     speed = pace.Pace(trainer.batch_size)
     bar = progress.bar(
         total=num_steps,
@@ -67,6 +74,9 @@ def fit(
     )
     with bar, stopping.Stopping() as told:
         while trainer.step < num_steps:
+            if several:
+                its = speed.steps_in(_CALL_SECONDS) or steps_per_call
+                steps_per_call = int(trainer.workers_mean(float(min(its, steps_per_call))))
             start, began = trainer.step, time.perf_counter()
             stop = _next_stop(
                 start,
@@ -114,4 +124,4 @@ def fit(
                     signal.Signals(number).name,
                     stop,
                 )
-                raise SystemExit(128 + number)
+                raise SystemExit(0 if several and number == signal.SIGTERM else 128 + number)

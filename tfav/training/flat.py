@@ -1,47 +1,69 @@
 """Gradients as a few flat vectors: one kernel for a norm, a clip or a decay of all of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tfav import compat
 
+# Encoder or none, decayed or not, and of a weight alone its position, else -1.
+Key: TypeAlias = tuple[str, bool, int]
+
 
 class Groups:
     """Weights in groups that are treated alike: by encoder (or none), and decayed or not.
+
+    A weight of which a step reads some rows alone is a group of its own, of these rows.
 
     Args:
       weights: all weights, in the order of their gradients.
       decayed: Whether weight decay applies to each.
       encoders: encoder to the positions of its weights.
+      sampled: Whether a step reads some rows alone of each; None: of no weight.
     """
 
     def __init__(
-        self, weights: Sequence[Any], decayed: Sequence[bool], encoders: Mapping[str, Sequence[int]]
+        self,
+        weights: Sequence[Any],
+        decayed: Sequence[bool],
+        encoders: Mapping[str, Sequence[int]],
+        sampled: Sequence[bool] | None = None,
     ):
         owner = {i: name for name, positions in encoders.items() for i in positions}
-        members: dict[tuple[str, bool], list[int]] = {}
+        members: dict[Key, list[int]] = {}
         for i in range(len(weights)):
-            members.setdefault((owner.get(i, ""), bool(decayed[i])), []).append(i)
-        self._weights = [compat.raw(w) for w in weights]
+            alone = i if sampled is not None and sampled[i] else -1
+            members.setdefault((owner.get(i, ""), bool(decayed[i]), alone), []).append(i)
+        self._weights = list(weights)
         self._members = members
         self._encoders = tuple(encoders)
 
-    def join(self, gradients: Sequence[tf.Tensor]) -> dict[tuple[str, bool], tf.Tensor]:
+    def join(self, gradients: Sequence[tf.Tensor]) -> dict[Key, tf.Tensor]:
         """Returns each group's gradients as one vector."""
         return {key: _flat([gradients[i] for i in group]) for key, group in self._members.items()}
 
-    def split(self, vectors: Mapping[tuple[str, bool], tf.Tensor]) -> list[tf.Tensor]:
-        """Returns what `join` was given, of vectors that may have been changed since."""
-        found: dict[int, tf.Tensor] = {}
+    def split(
+        self, vectors: Mapping[Key, tf.Tensor], rows: Mapping[int, tf.Tensor] | None = None
+    ) -> list[tf.Tensor | tf.IndexedSlices]:
+        """Returns what `join` was given, of vectors that may have been changed since.
+
+        Args:
+          vectors: Vector of each group.
+          rows: Position of each weight that is a group of its own to the rows that were read.
+        """
+        found: dict[int, tf.Tensor | tf.IndexedSlices] = {}
         for key, group in self._members.items():
-            shapes = [self._weights[i].shape for i in group]
+            shapes = [compat.raw(self._weights[i]).shape for i in group]
+            if rows and key[2] in rows:
+                values = tf.reshape(vectors[key], [-1, *shapes[0][1:]])
+                found[key[2]] = tf.IndexedSlices(values, rows[key[2]])
+                continue
             parts = tf.split(vectors[key], [shape.num_elements() for shape in shapes])
             found |= {i: tf.reshape(p, shape) for i, p, shape in zip(group, parts, shapes)}
         return [found[i] for i in range(len(self._weights))]
 
-    def norms(self, vectors: Mapping[tuple[str, bool], tf.Tensor]) -> dict[str, tf.Tensor]:
+    def norms(self, vectors: Mapping[Key, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the norm of all gradients as the empty name, and of each encoder's, [] each."""
         squares = {key: 2.0 * tf.nn.l2_loss(vector) for key, vector in vectors.items()}
         found = {"": tf.add_n(list(squares.values()))}
@@ -52,11 +74,26 @@ class Groups:
         return {name: tf.sqrt(square) for name, square in found.items()}
 
     def decay(
-        self, vectors: Mapping[tuple[str, bool], tf.Tensor], rate: float
-    ) -> dict[tuple[str, bool], tf.Tensor]:
-        """Returns the vectors with `rate` times the weight added where decay applies."""
+        self,
+        vectors: Mapping[Key, tf.Tensor],
+        rate: float,
+        rows: Mapping[int, tf.Tensor] | None = None,
+    ) -> dict[Key, tf.Tensor]:
+        """Returns the vectors with `rate` times the weight added where decay applies.
+
+        Args:
+          vectors: Vector of each group.
+          rate: Factor of the weights.
+          rows: as `split` takes them: of such a weight these rows decay.
+        """
+
+        def weight(i: int) -> tf.Tensor:
+            if rows and i in rows:
+                return tf.gather(compat.local(self._weights[i]), rows[i])
+            return compat.raw(self._weights[i])
+
         return {
-            key: vector + rate * _flat([self._weights[i] for i in self._members[key]])
+            key: vector + rate * _flat([weight(i) for i in self._members[key]])
             if key[1]
             else vector
             for key, vector in vectors.items()

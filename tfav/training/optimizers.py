@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfav import compat, registry
+from tfav.training import row_updates
 
 Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -22,23 +23,26 @@ class SGD(keras.optimizers.SGD):
         """Moves this replica's copy of every weight; each replica is given the same gradients.
 
         Args:
-          gradients: summed over replicas.
+          gradients: summed over replicas; of some rows alone as `tf.IndexedSlices`, each row once.
           variables: the weights the optimizer was built with, in that order.
         """
         rate = _rate_of(self, variables)
-        handles = [compat.raw(weight).handle for weight in variables]
-        if self.momentum:
-            for handle, gradient, momentum in zip(handles, gradients, self.momentums):
+        slots = self.momentums if self.momentum else [None] * len(variables)
+        for weight, gradient, slot in zip(variables, gradients, slots):
+            handle = compat.raw(weight).handle
+            momentum = None if slot is None else compat.raw(slot).handle
+            if isinstance(gradient, tf.IndexedSlices):
+                row_updates.descend(handle, momentum, gradient, rate, self.momentum)
+            elif momentum is None:
+                tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
+            else:
                 tf.raw_ops.ResourceApplyKerasMomentum(
                     var=handle,
-                    accum=compat.raw(momentum).handle,
+                    accum=momentum,
                     lr=rate,
                     grad=gradient,
                     momentum=tf.constant(self.momentum, rate.dtype),
                 )
-        else:
-            for handle, gradient in zip(handles, gradients):
-                tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=rate, delta=gradient)
         compat.raw(self.iterations).assign_add(1)
 
 
@@ -58,11 +62,24 @@ class Adam(keras.optimizers.Adam):
         betas = tf.constant(self.beta_1, rate.dtype), tf.constant(self.beta_2, rate.dtype)
         powers = [tf.pow(beta, step) for beta in betas]
         slots = zip(gradients, variables, self._momentums, self._velocities)
-        for gradient, weight, first, second in slots:
+        for gradient, *held in slots:
+            weight, first, second = (compat.raw(variable).handle for variable in held)
+            if isinstance(gradient, tf.IndexedSlices):
+                row_updates.adapt(
+                    weight,
+                    first,
+                    second,
+                    gradient,
+                    rate=rate,
+                    betas=betas,
+                    powers=(powers[0], powers[1]),
+                    epsilon=self.epsilon,
+                )
+                continue
             tf.raw_ops.ResourceApplyAdam(
-                var=compat.raw(weight).handle,
-                m=compat.raw(first).handle,
-                v=compat.raw(second).handle,
+                var=weight,
+                m=first,
+                v=second,
                 beta1_power=powers[0],
                 beta2_power=powers[1],
                 lr=rate,
@@ -114,6 +131,17 @@ OPTIMIZERS: dict[str, Callable[[Rate, float], Any]] = {
     "rectified_adam": _rectified_adam,
     "lookahead": _lookahead,
     "moving_average": _moving_average,
+}
+
+
+# What each of them keeps per weight besides, in sizes of that weight.
+SLOTS = {
+    "sgd": 1,
+    "adam": 2,
+    "lamb": 2,
+    "rectified_adam": 2,
+    "lookahead": 2,
+    "moving_average": 2,
 }
 
 

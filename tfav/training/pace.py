@@ -37,6 +37,12 @@ class Pace:
             else:
                 self._waited += min(waited, seconds)
 
+    def steps_in(self, seconds: float) -> int | None:
+        """Returns how many steps take so long, at least 1; None before a call was measured."""
+        if not self._seconds:
+            return None
+        return max(1, int(seconds * self._steps / self._seconds))
+
     def words(self) -> dict[str, str]:
         """Returns what a progress bar says: examples per second and the share of waiting."""
         if not self._seconds:

@@ -1,29 +1,11 @@
 """Where a run computes: one device, all devices of a machine, or several machines."""
 
-import json
-import os
-
 import tensorflow as tf
 
-from tfav import registry
+from tfav import compat, registry
+from tfav.training import cluster
 
-_EXAMPLE = '{"cluster": {"worker": ["host:port"]}, "task": {"type": "worker", "index": 0}}'
-
-
-def _num_workers() -> int:
-    """Returns how many workers TF_CONFIG names; 0 without it."""
-    text = os.environ.get("TF_CONFIG") or "{}"
-    try:
-        found = json.loads(text)
-        cluster, task = found.get("cluster", {}), found.get("task", {})
-        workers = {kind: cluster.get(kind, []) for kind in ("chief", "worker")}
-        if cluster:
-            workers[task["type"]][task["index"]]  # noqa: B018 (this process's own address)
-        return sum(map(len, workers.values()))
-    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
-        raise registry.UserError(
-            f"TF_CONFIG={text} does not say who this worker is: set it like {_EXAMPLE}."
-        ) from error
+WORKER_TIMEOUT_SECONDS = 60.0
 
 
 def _one_device() -> tf.distribute.Strategy:
@@ -39,16 +21,22 @@ def _mirrored() -> tf.distribute.Strategy:
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    if not _num_workers():
-        raise registry.UserError(
-            "--strategy=multi_worker finds no TF_CONFIG in the environment: set it on every worker "
-            f"to {_EXAMPLE}."
-        )
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    found = cluster.required()
+    if found.source == "TF_CONFIG":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(found.jobs),
+        task_type=found.kind,
+        task_id=found.index,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
 def _auto() -> tf.distribute.Strategy:
-    if _num_workers() > 1:
+    found = cluster.from_tf_config()
+    if found and found.size > 1:
         return _multi_worker()
     return _mirrored() if len(tf.config.list_physical_devices("GPU")) > 1 else _one_device()
 
@@ -61,12 +49,36 @@ STRATEGIES = {
 }
 
 
-def create(name: str) -> tf.distribute.Strategy:
+def create(
+    name: str,
+    *,
+    worker_timeout_seconds: float = WORKER_TIMEOUT_SECONDS,
+    expect_gpus: int | None = None,
+) -> tf.distribute.Strategy:
     """Returns the strategy called `name`. Call before anything else makes a tensor or a data set.
 
+    Args:
+      name: a row of `STRATEGIES` or a dotted path.
+      worker_timeout_seconds: Time after which a worker that is silent counts as gone.
+      expect_gpus: Number of GPUs that this process must see; None: any.
+
     Raises:
-      UserError: unknown name, or `multi_worker` without TF_CONFIG.
+      UserError: unknown name, `multi_worker` where nothing tells of workers, a time that is none,
+        or another number of GPUs.
     """
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if expect_gpus is not None and gpus != expect_gpus:
+        raise registry.UserError(
+            f"--expect_gpus={expect_gpus} and TensorFlow sees {gpus} here: look at the driver and "
+            "CUDA_VISIBLE_DEVICES, install the extra gpu, or give the number that there is."
+        )
+    if not worker_timeout_seconds >= 1:
+        raise registry.UserError(
+            f"--worker_timeout_seconds={worker_timeout_seconds:g}: give 1 second or more."
+        )
+    found = cluster.find() if name == "multi_worker" else cluster.from_tf_config()
+    if found and found.size > 1:
+        compat.watch_workers(found.jobs, worker_timeout_seconds)
     made = registry.lookup(STRATEGIES, name, "--strategy", registry.function())()
     return registry.checked(made, f"--strategy={name}", tf.distribute.Strategy)
 
@@ -78,6 +90,13 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     has_chief = "chief" in resolver.cluster_spec().jobs
     return resolver.task_type == "chief" or (not has_chief and resolver.task_id == 0)
+
+
+def num_here(strategy: tf.distribute.Strategy) -> int:
+    """Returns how many replicas compute in the memory of this machine, and not on a GPU's own."""
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    return max(1, strategy.num_replicas_in_sync // num_workers(strategy))
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:

@@ -55,6 +55,15 @@ class Trainer:
                 f"{strategy.num_replicas_in_sync}, whose sums XLA cannot compile: set it to False, "
                 "or give --strategy=one_device."
             )
+        sampled = recipe.sampled()
+        if any(sampled):
+            _check_sampled(optimizer, jit_compile)
+        if batch_size < strategy.num_replicas_in_sync:
+            raise registry.UserError(
+                f"--config.train.batch_size={batch_size} is less than the "
+                f"{strategy.num_replicas_in_sync} replicas, and some of them would have no rows: "
+                "give a multiple of their number, or start fewer workers."
+            )
         if batch_size % strategy.num_replicas_in_sync:
             raise registry.UserError(
                 f"--config.train.batch_size={batch_size} does not divide among "
@@ -71,7 +80,8 @@ class Trainer:
         self._jit_compile = jit_compile
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
-        self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders)
+        self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders, sampled)
+        self._sampled = [i for i, its in enumerate(sampled) if its]
         self._adjusts = type(recipe).adjust_gradients is not base.Recipe.adjust_gradients
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
@@ -85,11 +95,16 @@ class Trainer:
         """Returns how many steps were taken."""
         return int(self.optimizer.iterations.numpy())
 
-    def gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """Returns this replica's share of the scalars, and the gradient summed over replicas."""
+    def gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[Any]]:
+        """Returns this replica's share of the scalars, and the gradient summed over replicas.
+
+        Of a weight that the recipe samples it is a `tf.IndexedSlices` of the rows that were read,
+        which are the same on every replica: their values are summed, and nothing as large as the
+        weight is made.
+        """
         variables = [compat.raw(w) for w in self.recipe.trainable_weights]
 
-        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[Any]]:
             with tf.GradientTape() as tape:
                 values = self.recipe.compute_losses(batch, training=True)
                 scalars = {
@@ -101,14 +116,22 @@ class Trainer:
 
         if self._jit_compile:
             both_passes = tf.function(both_passes, autograph=False, jit_compile=True)
-        scalars, gradients = both_passes(batch)
+        scalars, found = both_passes(batch)
+        dense = [
+            g.values if i in self._sampled else tf.convert_to_tensor(g) for i, g in enumerate(found)
+        ]
         context = tf.distribute.get_replica_context()
-        return scalars, context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+        for i in self._sampled:
+            gradients[i] = tf.IndexedSlices(gradients[i], found[i].indices)
+        return scalars, gradients
 
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
-        scalars, gradients = self.gradients(batch)
+        scalars, found = self.gradients(batch)
+        rows = {i: found[i].indices for i in self._sampled}
+        gradients = [g.values if i in rows else g for i, g in enumerate(found)]
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
@@ -123,9 +146,9 @@ class Trainer:
             )
             vectors = dict(zip(vectors, clipped))
         if self._weight_decay:
-            vectors = self._groups.decay(vectors, self._weight_decay)
-        gradients = self._groups.split(vectors)
-        compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
+            vectors = self._groups.decay(vectors, self._weight_decay, rows)
+        applied = self._groups.split(vectors, rows)
+        compat.reduced_apply(self.optimizer, applied, self.recipe.trainable_weights)
         return {**scalars, **{_norm_name(name): norm for name, norm in norms.items()}}
 
     def _run_steps(
@@ -174,6 +197,25 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
+
+
+def _check_sampled(optimizer: Any, jit_compile: bool) -> None:
+    """Refuses what cannot move some rows of a weight alone.
+
+    Raises:
+      UserError: that.
+    """
+    if jit_compile:
+        raise registry.UserError(
+            "--config.train.jit_compile=True needs the same shapes in every step, and "
+            "model.sampled below 1 draws another number of classes in each: set one of them back."
+        )
+    if optimizer is not None and not hasattr(optimizer, "apply_reduced"):
+        raise registry.UserError(
+            f"the optimizer {type(optimizer).__name__} moves all rows of a weight in every step, "
+            "and model.sampled below 1 reads some alone: set --config.train.optimizer to sgd or "
+            "adam, or model.sampled to 1."
+        )
 
 
 def _when(values: Any) -> tf.Tensor:

@@ -1,0 +1,153 @@
+"""A share of the classes per step: those of the batch, and a random part of the others.
+
+This is partial softmax (Partial FC, An et al., CVPR 2022): a step with 10 % of a million classes
+costs what a classifier of a hundred thousand does, in time and in memory of logits and gradients.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfav import compat, registry
+from tfav.layers import layer
+from tfav.ops import distributed
+
+
+class Columns(NamedTuple):
+    """Which classes the logits of a step are of.
+
+    Attributes:
+      label: Column of each row's own class, [b] int32.
+      weights: Name of a head to the weights of the classes that were drawn, [S * K, D] of K centres
+        per class, in the order of the columns; empty where all classes are there.
+      count: Number S of classes, or [] int32 where they were drawn.
+    """
+
+    label: tf.Tensor
+    weights: Mapping[str, tf.Tensor]
+    count: int | tf.Tensor
+
+
+@keras.saving.register_keras_serializable("tfav")
+class ClassSampler(layer.Layer):
+    """Draws the classes of a step: a function of (seed, number of calls), the same on all replicas.
+
+    `calls` counts the training calls and is a weight, so that a resumed run draws what it would
+    have drawn. Of the classes that the global batch lacks, each is drawn with the probability
+    `ceil(share * M) / M`, and none twice. What a draw costs goes with what is drawn and not with M.
+
+    Args:
+      num_classes: Number M of classes, at least 2.
+      share: Share of the classes that is drawn, above 0 and up to 1.
+      seed: Random seed of the draws.
+      name: Name of the layer.
+
+    Raises:
+      UserError: There are fewer than two classes, or the share is none.
+    """
+
+    def __init__(self, num_classes: int, share: float, *, seed: int = 0, name: str = "sampler"):
+        super().__init__(name=name)
+        if num_classes < 2 or not 0 < share <= 1:
+            raise registry.UserError(
+                f"sampled={share} of {num_classes} classes: give a share above 0 and up to 1, of "
+                "two classes or more."
+            )
+        self.remember(num_classes=num_classes, share=share, seed=seed)
+        self.num_classes = num_classes
+        self.num_drawn = math.ceil(share * num_classes)
+        self.seed = seed
+        self.calls = tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            name="calls",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    # A plain variable is a weight to Keras 2 and unknown to Keras 3, which would not save it.
+    def save_own_variables(self, store: dict) -> None:
+        """Puts the number of training calls into a `.keras` or `.weights.h5` file."""
+        store["calls"] = self.calls.numpy()
+
+    def load_own_variables(self, store: dict) -> None:
+        """Takes the number of training calls from such a file."""
+        self.calls.assign(store["calls"][()])
+
+    def call(self, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the classes of this step, each once, and where among them each row's own is.
+
+        Args:
+          label: Class of each row of this replica, [b] int.
+
+        Returns:
+          classes: [S] int64, those of the global batch first; S lies between `num_drawn` and that
+            plus the size of the global batch.
+          column: Place of each row's class in `classes`, [b] int32.
+        """
+        own = tf.cast(distributed.gather(label), tf.int64)
+        drawn = tf.random.experimental.index_shuffle(
+            tf.range(self.num_drawn, dtype=tf.int64),
+            seed=tf.stack([tf.constant(self.seed, tf.int64), tf.identity(self.calls)]),
+            max_index=self.num_classes - 1,
+        )
+        self.calls.assign_add(1)
+        classes, column = tf.unique(tf.concat([own, drawn], axis=0))
+        rows = tf.shape(label)[0]
+        first = rows * distributed.replica_id()
+        return classes, column[first : first + rows]
+
+
+def make(num_classes: int, share: float, seed: int) -> dict[str, keras.layers.Layer]:
+    """Returns `sampler` by its name, or nothing where every step takes all classes.
+
+    Args:
+      num_classes: Number M of classes.
+      share: Share of them that a step takes; 1: all.
+      seed: Random seed of the draws.
+
+    Raises:
+      UserError: The share is none.
+    """
+    whole = share == 1.0 or num_classes < 2  # of too few classes the head says what is wrong
+    return {} if whole else {"sampler": ClassSampler(num_classes, share, seed=seed)}
+
+
+def sampled(heads: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the heads of which a step reads the weights of drawn classes alone."""
+    return [name for name, head in heads.items() if "sampler" in heads and hasattr(head, "rows")]
+
+
+def columns(
+    heads: Mapping[str, Any], label: tf.Tensor, num_classes: int, training: bool
+) -> Columns:
+    """Returns the classes of a step: in training those that `sampler` draws, if there is one.
+
+    Args:
+      heads: Layers by name; those with a method `rows` classify.
+      label: Class of each row, [b] int.
+      num_classes: Number of classes.
+      training: Whether this is a step of the training.
+    """
+    if not training or "sampler" not in heads:
+        return Columns(label, {}, num_classes)
+    classes, column = heads["sampler"](label)
+    weights = {name: heads[name].rows(classes) for name in sampled(heads)}
+    return Columns(column, weights, tf.size(classes))
+
+
+def rows(kernel: Any, classes: tf.Tensor, sub_centers: int) -> tf.Tensor:
+    """Returns the weights of some classes, [S * K, D], whose gradient knows of these rows alone.
+
+    Args:
+      kernel: Weights of all classes, [M * K, D], a Keras weight.
+      classes: Classes, [S] int64, each once.
+      sub_centers: Number K of centres per class, whose rows stand below each other.
+    """
+    if sub_centers > 1:
+        centers = tf.range(sub_centers, dtype=classes.dtype)
+        classes = tf.reshape(classes[:, tf.newaxis] * sub_centers + centers, [-1])
+    return tf.gather(compat.local(kernel), classes)
