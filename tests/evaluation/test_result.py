@@ -25,7 +25,7 @@ def test_the_text_form_has_the_metrics_unit_and_digits():
     assert make(n=10).name == "1:10 matching"
     assert make().cells() == ("90.0", "[80.0, 95.0]", "50.00", "65,550")
     assert make().cells().figure == "90.0 [80.0, 95.0]"
-    assert make(low=None, high=None).cells().interval == "[-, -]"
+    assert make(low=None, high=None).cells().interval == ""
     assert make(low=None, high=None).cells().figure == "90.0"
     of_cost = make(COST, 0.4123, 2.3026, None, None).cells()
     assert (of_cost.value, of_cost.chance) == ("0.412", "2.303")
@@ -135,7 +135,7 @@ def test_other_trials_are_left_out_and_counted_and_other_questions_ignored():
     assert paired_runs.differences([of_run(base)], [of_run(base, tag="val")]) == ([], 0)
     read = dataclasses.replace(of_run(base), replicates=None)  # as it comes from a file
     (found,), _ = paired_runs.differences([of_run(base)], [read])
-    assert (found.low, found.better, found.cell()) == (None, None, "+0.0 [-, -]")
+    assert (found.low, found.better, found.cell()) == (None, None, "+0.0")
 
 
 def test_of_a_neutral_figure_neither_side_is_better_and_chance_is_not_beaten():

@@ -21,7 +21,8 @@ ENTROPY = Metric(
     "entropy of use",
     neutral=True,
     definition="The entropy of use is that of the share of all positions that each cluster has, "
-    "over ln K: 100 % where all are used alike.",
+    "over ln K: 100 % where all are used alike. It has no interval: a resample holds fewer "
+    "different rows, which use the clusters less evenly.",
 )
 STEP = Metric(
     "step_ms",
@@ -29,7 +30,8 @@ STEP = Metric(
     unit="ms",
     lower_is_better=True,
     definition="The time per step is that of the forward and the backward pass of one training "
-    "batch of noise on this machine, the median of several; what else runs there counts.",
+    "batch of noise on this machine, the median of several; what else runs there counts. It has no "
+    "interval: it is of no rows that could be resampled.",
 )
 METRICS = (LARGEST, ENTROPY, STEP)
 

@@ -52,6 +52,10 @@ class Metric(NamedTuple):
         """Returns a value as it is shown, without its unit; `-` for None."""
         return "-" if value is None else f"{self.scale * value:{sign}.{self.digits}f}"
 
+    def interval(self, low: float | None, high: float | None) -> str:
+        """Returns an interval as it is shown, such as `[85.2, 88.2]`; empty where there is none."""
+        return "" if low is None else f"[{self.number(low)}, {self.number(high)}]"
+
     def chance(self, value: float | None) -> str:
         """Returns a chance level as it is shown: two digits at least, for it may be small."""
         return self._replace(digits=max(2, self.digits)).number(value)

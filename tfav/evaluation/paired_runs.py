@@ -44,9 +44,9 @@ class Difference(NamedTuple):
         return None if self.higher is None else self.higher * self.result.metric.better
 
     def cell(self) -> str:
-        """Returns the text form, such as `+1.2 [-0.3, 2.8]`."""
-        number = self.result.metric.number
-        return f"{number(self.value, '+')} [{number(self.low)}, {number(self.high)}]"
+        """Returns the text form, such as `+1.2 [-0.3, 2.8]`, `+1.2` without an interval."""
+        metric = self.result.metric
+        return f"{metric.number(self.value, '+')} {metric.interval(self.low, self.high)}".rstrip()
 
 
 def differences(results: Sequence[Result], base: Sequence[Result]) -> tuple[list[Difference], int]:

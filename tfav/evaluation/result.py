@@ -12,7 +12,6 @@ from tfav.evaluation.metric import Metric
 
 _TEXTS = ("protocol", "stratum", "direction", "tag")
 _COUNTS = ("num_trials", "num_identities")
-_NO_INTERVAL = "[-, -]"
 
 
 class Cells(NamedTuple):
@@ -20,7 +19,7 @@ class Cells(NamedTuple):
 
     Attributes:
       value: such as `87.2`.
-      interval: such as `[85.2, 88.2]`, `[-, -]` without one.
+      interval: such as `[85.2, 88.2]`, empty without one: the metric's definition says why.
       chance: such as `50.00`, `-` without one.
       trials: such as `65,550`.
     """
@@ -33,7 +32,7 @@ class Cells(NamedTuple):
     @property
     def figure(self) -> str:
         """The value with its interval, if it has one."""
-        return self.value if self.interval == _NO_INTERVAL else f"{self.value} {self.interval}"
+        return f"{self.value} {self.interval}".rstrip()
 
 
 class Key(NamedTuple):
@@ -117,9 +116,9 @@ class Result:
 
     def cells(self) -> Cells:
         """Returns the text form."""
-        low, value, high = map(self.metric.number, (self.low, self.value, self.high))
-        chance = self.metric.chance(self.chance)
-        return Cells(value, f"[{low}, {high}]", chance, f"{self.num_trials:,}")
+        value, chance = self.metric.number(self.value), self.metric.chance(self.chance)
+        interval = self.metric.interval(self.low, self.high)
+        return Cells(value, interval, chance, f"{self.num_trials:,}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON form; what is empty is left out."""

@@ -12,7 +12,7 @@ SCALED_ECE = Metric(
     "calibration error, rescaled",
     lower_is_better=True,
     definition="Calibration error, rescaled, is that of the fused logits divided by the "
-    "temperature that suits val best, and has no interval either.",
+    "temperature that suits val best. It has no interval: resampling adds noise to every bin.",
     of_one_run=True,
 )
 TEMPERATURE = Metric(
@@ -20,7 +20,8 @@ TEMPERATURE = Metric(
     "temperature",
     unit="",
     digits=3,
-    definition="Above a temperature of 1 the model is surer than it should be.",
+    definition="Above a temperature of 1 the model is surer than it should be. It has no interval: "
+    "it is fitted on val, once.",
     of_one_run=True,
 )
 METRICS = (SCALED_ECE, TEMPERATURE)
