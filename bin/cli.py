@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from logging import WARNING
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -72,6 +73,7 @@ def run(
 
                 gpu_memory.limit(share)
                 tf.config.list_physical_devices()
+                _say_what_is_said_once(tf)
         try:
             main(arguments)
         except Exception as error:
@@ -209,6 +211,18 @@ def _no_startup_notes() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _say_what_is_said_once(tf: Any) -> None:
+    """Has oneDNN say what it says once in a process, as an error, of bytes on some processors.
+
+    By a graph of its own on the CPU: an eager op would settle devices and threads, which strategies
+    choose later.
+    """
+    one = tf.compat.v1
+    with tf.Graph().as_default(), one.Session(config=one.ConfigProto(device_count={"GPU": 0})) as s:
+        byte = one.placeholder(tf.uint8, [1, 1])
+        s.run(tf.transpose(byte), {byte: [[1]]})
 
 
 def _installed_config(argument: str) -> str:

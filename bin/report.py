@@ -54,8 +54,8 @@ _NO_MEDIA = flags.DEFINE_bool(
 _TENSORBOARD = flags.DEFINE_bool(
     "tensorboard",
     False,
-    "Also write the embeddings of what the page shows, for TensorBoard's projector, and a sheet of "
-    "retrievals into WORKDIR/tensorboard/report.",
+    "Also write embeddings for TensorBoard's projector, of what the page shows or else of rows of "
+    "the tags, and a sheet of the retrievals there are, into WORKDIR/tensorboard/report.",
 )
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the probes drawn and of the bootstrap resampling.", lower_bound=0

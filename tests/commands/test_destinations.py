@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from tfav import config_file, files, registry
-from tfav.commands import destinations, model_card
+from tfav.commands import check_data, destinations, model_card
+from tfav.data.prepare import records
 from tfav.experiment import evaluations
 from tfav.export import publish
 from tfav.export.serving import deployment
 from tfav.inference import artefacts
+from tfav.reports import film
 
 PLACES = {
     "run": {"config.json": {}, "metrics.json": {"about": {}, "results": []}},
@@ -19,6 +21,7 @@ PLACES = {
     "comparison": {"results.json": {"about": {}, "figures": []}, "table.md": ""},
     "figures": {"metrics.json": {"about": {}, "results": []}},
     "site": {"site.json": {"format": 1, "embedding_space": "0"}},
+    "projector": {"projector_config.pbtxt": ""},
     "": {"mine.txt": "", "results.txt": ""},
 }
 
@@ -39,7 +42,10 @@ def test_the_marks_are_the_files_that_are_written():
     assert marks["export"] == [artefacts.PARITY_FILE, artefacts.JOURNAL_FILE]
     written = {publish.LABELS_FILE, publish.GOLDEN_FILE, publish.DRIFT_FILE}
     written |= {deployment.MODELS_FILE, deployment.BATCHING_FILE, *model_card.FILES}
-    assert set(destinations.FOLDERS["export"].writes) == written
+    assert set(destinations.FOLDERS["export"].writes) == {*written, "*.tflite"}
+    assert destinations._FILM.decode() == film.MARK
+    assert destinations._BAD_ROWS.decode() == ",".join(records.BadRow._fields)
+    assert set(check_data._FILES.values()) == set(destinations.FILES) - {"film", "embeddings"}
 
 
 @pytest.mark.parametrize("there", PLACES)
@@ -55,7 +61,11 @@ def test_a_folder_of_another_kind_is_not_written_into(tmp_path, kind, there):
         destinations.check_folder("output", place, kind)
 
 
-FOREIGN = [(kind, name) for kind, its in destinations.FOLDERS.items() for name in its.writes]
+FOREIGN = [
+    (kind, name.replace("*", "audio_float32"))
+    for kind, its in destinations.FOLDERS.items()
+    for name in its.writes
+]
 
 
 @pytest.mark.parametrize(("kind", "name"), FOREIGN)
@@ -98,7 +108,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
 @pytest.mark.parametrize("kind", destinations.FILES)
 def test_a_file_of_another_kind_is_not_written_over(tmp_path, kind):
     suffix = destinations.FILES[kind].suffix
-    for name in ("x.txt", "x", f"x{suffix}.gz", "index.csv"):
+    for name in ("x.txt", "x", f"x{suffix}.gz", "index.tsv"):
         with pytest.raises(registry.UserError, match=f"{name} is no {suffix} file, .* end in"):
             destinations.check_file("output", str(tmp_path / name), kind)
     (tmp_path / f"folder{suffix}").mkdir()

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests import showcases, small
+from tests import showcases, small, untrained
 from tfav import config_file, files, registry
 from tfav.commands import report
 from tfav.data import shards
@@ -222,7 +222,18 @@ def test_the_film_is_written_beside_the_page(run, tmp_path):
     lines = make(run, ["test"], str(tmp_path / "p.html"), num_probes=2, video=str(film))
     assert re.fullmatch(rf"wrote {film} \(\d+ seconds\)", lines[1])
     assert film.read_bytes()[4:8] == b"ftyp"
+    make(run, ["test"], str(tmp_path / "p.html"), num_probes=2, video=str(film))
     assert sorted(os.listdir(tmp_path)) == ["p.html", "retrieval_result.mp4"]
+
+
+def test_a_film_that_is_not_ours_stays(run, tmp_path):
+    film = tmp_path / "holiday.mp4"
+    film.write_bytes(b"\0\0\0\x18ftypisom")
+    with pytest.raises(
+        registry.UserError, match="holiday.mp4 is not a film of tfav-report, and is"
+    ):
+        make(run, ["test"], str(tmp_path / "p.html"), video=str(film))
+    assert film.read_bytes() == b"\0\0\0\x18ftypisom" and os.listdir(tmp_path) == ["holiday.mp4"]
 
 
 def test_a_list_that_only_asks_with_faces_makes_no_film(run, tmp_path):
@@ -238,3 +249,50 @@ def test_a_list_that_only_asks_with_faces_makes_no_film(run, tmp_path):
             lists_dir=str(folder),
             video=str(tmp_path / "a.mp4"),
         )
+
+
+# Runs that are not evaluated on lists -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Folder of runs that were never trained: of each recipe one, on rows of audio and image."""
+    folder = tmp_path_factory.mktemp("others")
+    data = untrained.write_data(folder / "data")
+    for recipe in ("infonce", "dmc", "mmcosine"):
+        protocols = ("classification",) if recipe == "mmcosine" else ("correspondence",)
+        untrained.write(folder / recipe, data, recipe, **{"eval.protocols": protocols})
+        (folder / recipe / "scalars.jsonl").write_text('{"step": 5, "loss": 2.0}\n')
+    return folder
+
+
+def test_tensorboard_gets_the_rows_of_a_run_without_lists(others, tmp_path):
+    page = str(tmp_path / "p.html")
+    lines = make(str(others / "infonce"), ["test"], page, tensorboard=True)
+    folder = others / "infonce" / "tensorboard" / "report"
+    index = shards.Index.read(str(others / "data"))
+    count = 2 * int(np.sum(index.split == "test"))  # each row has audio and an image
+    assert lines[-1].startswith(f"wrote {folder} ({count} items): tensorboard --logdir=")
+    vectors = np.loadtxt(folder / "vectors.tsv", delimiter="\t")
+    assert len(vectors) == count
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    rows = [line.split("\t") for line in (folder / "items.tsv").read_text().splitlines()[1:]]
+    assert [row[2] for row in rows] == ["audio"] * (count // 2) + ["image"] * (count // 2)
+    assert {row[0] for row in rows} == set(index.id[index.split == "test"])
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(registry.UserError, match="replaced as a whole and holds notes.txt"):
+        make(str(others / "infonce"), ["test"], page, tensorboard=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "why"), [("dmc", "dmc scores pairs"), ("mmcosine", "mmcosine tells classes apart")]
+)
+def test_tensorboard_is_refused_with_the_reason_where_no_space_is_shared(
+    others, tmp_path, recipe, why
+):
+    workdir = str(others / recipe)
+    sentence = f"{workdir} has none: the recipe {why}, and its modalities share no space: leave it"
+    with pytest.raises(registry.UserError, match=sentence):
+        make(workdir, ["test"], str(tmp_path / "p.html"), tensorboard=True)
+    assert not os.listdir(tmp_path)

@@ -22,12 +22,27 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import tqdm
 
-from tests.hostile import OUTCOMES, SILENT, TRACEBACK, Attempt, folders, media, place, state, words
+from tests.hostile import (
+    OUTCOMES,
+    SILENT,
+    TRACEBACK,
+    Attempt,
+    destinations,
+    folders,
+    media,
+    place,
+    state,
+    words,
+)
 
 _MEDIA_PER_ATTEMPT = 8  # all files of a kind are one command, so they come by the dozen
 _WORDS_PER_ATTEMPT = 4
 _WORKERS = 2  # commands at one time
-MAKERS = {**words.MAKERS, "folders": folders.attempts}
+MAKERS = {
+    **words.MAKERS,
+    "folders": folders.attempts,
+    "destinations": destinations.attempts,
+}
 ONLY = ("media", *MAKERS, "states")
 _SHORT = (
     ("finished run", "embed"),
@@ -35,7 +50,7 @@ _SHORT = (
     ("data set", "eval"),
     ("embeddings", "search"),
 )
-_SHORT_WORDS = ("manifests", "folders")
+_SHORT_WORDS = ("manifests", "folders", "destinations")
 
 
 def run(

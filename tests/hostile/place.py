@@ -37,7 +37,7 @@ class Place:
     """
 
     def __init__(self, folder: pathlib.Path, trained: bool = True):
-        self.folder = folder
+        self.folder, self.trained = folder, trained
         self._servers = threading.local()
         self._all: list[forked.Server] = []
         self.media = folder / "media"

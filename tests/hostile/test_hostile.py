@@ -16,6 +16,7 @@ from tests.hostile import (
     Attempt,
     __main__,
     damage,
+    destinations,
     place,
 )
 from tfav.media import limits
@@ -29,6 +30,13 @@ def test_bad_files_manifests_and_runs_end_in_what_is_right_or_in_a_sentence(tmp_
     wrong = [one for one in found if one.outcome in (TRACEBACK, SILENT)]
     assert not wrong, wrong
     assert {RIGHT, SENTENCE, REFUSAL} == {one.outcome for one in found}
+
+
+def test_every_command_is_a_door_of_destinations_or_writes_nothing():
+    bin_ = pathlib.Path(__file__).parents[2] / "bin"
+    commands = {path.stem for path in bin_.glob("*.py") if "def run() ->" in path.read_text()}
+    doors = {door.command for door in destinations.DOORS.values()}
+    assert doors | set(destinations.WRITES_NOTHING) == commands
 
 
 TRACE = "Traceback (most recent call last):\n  File\nValueError: x\n"

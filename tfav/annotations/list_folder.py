@@ -4,6 +4,7 @@ Where a `lists.json` lies beside the lists, those that it names must be there an
 that it says.
 """
 
+import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,15 @@ def _check_hashes(
                 f"{found[name]} is not the list whose SHA-256 is in {HASHES}: restore it, or "
                 f"remove its entry from {HASHES} if you changed it on purpose."
             )
+
+
+def hashed(folder: str | os.PathLike) -> list[str]:
+    """Returns the names of the lists that `lists.json` tells, and its own; none without it."""
+    path = pathlib.Path(folder, HASHES)
+    try:
+        return [HASHES, *json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def items(

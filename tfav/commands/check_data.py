@@ -15,7 +15,9 @@ from tfav.data.prepare.doctor.finding import GOOD, STOPS, Finding
 from tfav.data.prepare.settings import Settings
 from tfav.reports import doctor_page, page
 
-_FILES = ("check.json", "bad_rows.csv", "check.html")
+# Names of what is written, to the kinds of `destinations.FILES`.
+_FILES = {"check.json": "check", "bad_rows.csv": "bad rows", "check.html": "page"}
+_PAGE = "check.html"
 
 
 class Checked(NamedTuple):
@@ -47,7 +49,8 @@ def check(rows: Sequence[manifest.Row], settings: Settings, own: Sequence[str] =
       UserError: what `prepare` would refuse before it decodes; a place that cannot be written.
     """
     output = os.path.normpath(settings.output)
-    destinations.check_file("output", f"{output}-{_FILES[-1]}", "page")
+    for name, kind in _FILES.items():
+        destinations.check_file("output", f"{output}-{name}", kind)
     asked = questions.named(own)
     evidence, count = examination.examine(rows, settings)
     findings = questions.ask(evidence, asked)
@@ -78,7 +81,7 @@ def _text(report: dict[str, Any], findings: Mapping[str, Finding], settings: Set
             lines.append(f"{finding.level:<9} {finding.title}: {finding.found} {finding.advice}")
     output = os.path.normpath(settings.output)
     written = ", ".join(f"{output}-{name}" for name in _FILES)
-    address = pathlib.Path(f"{output}-{_FILES[-1]}").resolve().as_uri()
+    address = pathlib.Path(f"{output}-{_PAGE}").resolve().as_uri()
     return "\n".join([*lines, f"written: {written}", f"open {address}"])
 
 

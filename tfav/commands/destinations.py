@@ -1,5 +1,6 @@
 """Where a command may write: over its own output, and over nothing else."""
 
+import fnmatch
 import json
 import os
 import zipfile
@@ -10,6 +11,9 @@ from tfav import registry
 
 _HTML = b'<meta name="generator" content="tfav-report">'
 _HEAD_BYTES = 4096
+_BAD_ROWS = b"id,column,file,reason"
+_FILM = b"made by tfav-report"
+_FILM_HEAD_BYTES = 2**22  # what tells of a film comes before its pictures
 
 
 class Folder(NamedTuple):
@@ -19,7 +23,7 @@ class Folder(NamedTuple):
       words: what it is.
       marks: names of the files of which any tells that it is one, to the fields that the file must
         hold as JSON; without fields the name alone tells.
-      writes: further files that its command would replace.
+      writes: further files that its command would replace, or patterns of their names.
       beside: kinds of which it may hold the files too.
     """
 
@@ -44,6 +48,7 @@ FOLDERS = {
             "batching_parameters.txt",
             "model_card.md",
             "model_card.json",
+            "*.tflite",
         ),
     ),
     "comparison": Folder(
@@ -52,6 +57,7 @@ FOLDERS = {
         ("results.json", "table.md", "sensitivity.png"),
     ),
     "site": Folder("a site of tfav-web", {"site.json": ("format", "embedding_space")}),
+    "projector": Folder("what tfav-report --tensorboard writes", {"projector_config.pbtxt": ()}),
     "figures": Folder(
         "the figures of tfav-eval", {"metrics.json": ("about", "results")}, ("metrics.json",)
     ),
@@ -79,8 +85,8 @@ def check_folder(flag: str, path: str, kind: str) -> None:
             )
         if mark and name == kind:
             return
-    for name in FOLDERS[kind].writes:
-        if os.path.lexists(os.path.join(path, name)):
+    for name in sorted(os.listdir(path)) if os.path.isdir(path) else ():
+        if _is_one_of(name, FOLDERS[kind].writes):
             raise registry.UserError(
                 f"--{flag}={path} holds {name} and is not {FOLDERS[kind].words}: name another "
                 "folder, or move that file away."
@@ -94,19 +100,23 @@ def check_replaced(flag: str, path: str, kind: str, names: Collection[str]) -> N
       flag: that names it.
       path: Path of the folder, which need not exist.
       kind: what is to take its place, a row of `FOLDERS`.
-      names: of what the command writes into it.
+      names: of what the command writes into it, or patterns of them.
 
     Raises:
       UserError: it is not of this kind and not empty, or something was added to it.
     """
     check_folder(flag, path, kind)
     held = sorted(os.listdir(path)) if os.path.isdir(path) else []
-    added = [name for name in held if name not in names]
+    added = [name for name in held if not _is_one_of(name, names)]
     if held and (added or not _mark(path, FOLDERS[kind])):
         raise registry.UserError(
             f"--{flag}={path} would be replaced as a whole and holds {(added or held)[0]}, which "
             f"is no part of {FOLDERS[kind].words}: name a new folder, or move that away."
         )
+
+
+def _is_one_of(name: str, patterns: Collection[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _mark(path: str, kind: Folder) -> str:
@@ -154,9 +164,25 @@ def _is_embeddings(path: str) -> bool:
         return False
 
 
+def _is_film(path: str) -> bool:
+    with open(path, "rb") as file:
+        return _FILM in file.read(_FILM_HEAD_BYTES)
+
+
+def _is_check(path: str) -> bool:
+    return _has(path, ("acceptable", "splits"))
+
+
+def _is_bad_rows(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.readline().rstrip() == _BAD_ROWS
+
+
 FILES = {
     "page": File("a page of tfav-report", ".html", _is_page),
-    "film": File("a film", ".mp4", lambda path: True),
+    "film": File("a film of tfav-report", ".mp4", _is_film),
+    "check": File("a check of tfav-prepare", ".json", _is_check),
+    "bad rows": File("a list of bad rows", ".csv", _is_bad_rows),
     "embeddings": File("an output of tfav-embed", ".npz", _is_embeddings),
 }
 

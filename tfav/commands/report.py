@@ -17,13 +17,14 @@ from tfav.commands.pages import (
     page_of_figures,
     page_of_lists,
     page_of_pairs,
+    projected,
 )
 from tfav.commands.protocols import protocol as protocols_base
 from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.evaluation import paired_runs
 from tfav.experiment import measurement, models
-from tfav.reports import balance, drawing, film, learning, page
+from tfav.reports import balance, drawing, film, learning, page, projector
 
 _LEARNING = (
     "The losses over the steps of training, and what picks the weights. A dotted line is the least "
@@ -72,8 +73,9 @@ def make_report(
       directory: the data, of both runs; empty: that of the run.
       seed: Random seed of what is drawn at random and of the bootstrap resampling.
       media: whether the page may show and play items of the data, and name them.
-      tensorboard: also write the embeddings of what the page shows, for TensorBoard's projector,
-        and a sheet of retrievals, into the workdir's `tensorboard/report`.
+      tensorboard: also write embeddings for TensorBoard's projector, of what the page shows or
+        else of rows of the tags, and a sheet of the retrievals there are, into the workdir's
+        `tensorboard/report`.
 
     Raises:
       UserError: a flag that makes no sense here; data or lists without what the page shows.
@@ -104,11 +106,10 @@ def make_report(
             f"--video={video} films retrievals, and {workdir} is evaluated by "
             f"{c.eval.protocols[0]}: leave it out."
         )
-    if tensorboard and not kind.projects:
-        raise registry.UserError(
-            f"--tensorboard shows voices and faces in one space, and {workdir} is evaluated by "
-            f"{c.eval.protocols[0]}: leave it out."
-        )
+    place = os.path.join(workdir, "tensorboard", "report")
+    if tensorboard:
+        projected.check(run, workdir)
+        destinations.check_replaced("workdir", place, "projector", projector.FILES)
     context = protocols_base.Context(
         run,
         index,
@@ -141,7 +142,7 @@ def make_report(
     size = len(text.encode()) / 1e6
     yield f"wrote {output} ({size:.1f} MB): open {pathlib.Path(output).resolve().as_uri()}"
     if tensorboard:
-        yield _project(kind, context, content, workdir, title)
+        yield _project(kind, context, content, place, title)
     if video:
         yield f"wrote {video} ({kind.film(context, content, video, title):.0f} seconds)"
 
@@ -150,11 +151,10 @@ def _project(
     kind: page_kind.PageKind,
     context: protocols_base.Context,
     content: page_kind.Content,
-    workdir: str,
+    place: str,
     title: str,
 ) -> str:
     """Writes what TensorBoard shows of the page, in place of what an earlier page left."""
-    place = os.path.join(workdir, "tensorboard", "report")
     with folders.folder(place) as made:
         count, sheet = kind.project(context, content, made, title)
         events = tf.summary.create_file_writer(made)

@@ -138,7 +138,7 @@ class TFLiteEmbedder:
             inputs: dict[str, np.ndarray] = {}
             for modality, values in columns.items():
                 inputs |= self._feed(name, modality, self._heard(modality, values[row]))
-            found.append(self._runners[name](**inputs))
+            found.append(interpreter.run(self._runners[name], inputs))
         return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
 
     def _embed(self, modality: str, item: np.ndarray, signature: str) -> np.ndarray:
@@ -146,7 +146,7 @@ class TFLiteEmbedder:
         found = []
         for part in parts:
             chosen = signature or self._shortest(modality, part)
-            answer = self._runners[chosen](**self._feed(chosen, modality, part))
+            answer = interpreter.run(self._runners[chosen], self._feed(chosen, modality, part))
             found.append(answer["embedding"][0])
         if len(found) == 1:
             return found[0]

@@ -9,16 +9,16 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import soundfile
 from PIL import Image, ImageDraw, ImageFont
 
 from tfav import registry, tensors
-from tfav.reports import inline, showcase
+from tfav.reports import fonts, inline, showcase
 
 SIZE = (1280, 720)
 _FRAMES_PER_SECOND = 10
+MARK = "made by tfav-report"  # in a film, by which a later one may take its place
 MAX_SECONDS, _MIN_SECONDS, _PAUSE_SECONDS = 10.0, 2.0, 0.7
 _FACE, _LEFT, _TOP = 180, 72, 236  # side of a face, and where the first one is
 _PAPER, _INK, _SOFT, _VOICE = "#fbfaf8", "#22252a", "#5b616b", "#2563a8"
@@ -89,6 +89,7 @@ def write(
         # Without tpad the last still would be one frame, whatever its duration says.
         command += ["-vf", f"fps={_FRAMES_PER_SECOND},tpad=stop=-1:stop_mode=clone"]
         command += ["-pix_fmt", "yuv420p", *_codecs(ffmpeg)]
+        command += ["-metadata", f"comment={MARK}"]
         command += ["-movflags", "+faststart", "-f", "mp4", os.fspath(path)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
@@ -129,8 +130,8 @@ def draw(
     """
     canvas = Image.new("RGB", SIZE, _PAPER)
     pen = ImageDraw.Draw(canvas)
-    pen.text((_LEFT, 36), heading, _SOFT, _font(20))
-    pen.text((_LEFT, 66), voice.label[:40], _INK, _font(34))
+    pen.text((_LEFT, 36), heading, _SOFT, _font(20, heading))
+    pen.text((_LEFT, 66), voice.label[:40], _INK, _font(34, voice.label[:40]))
     place = "no match" if probe.first_rank is None else f"first match at rank {probe.first_rank}"
     kind = "" if probe.groups == ("all",) else f"{' and '.join(probe.groups)}, "
     facts = f"{kind}average precision {100 * probe.average_precision:.1f} %, {place}"
@@ -163,7 +164,6 @@ def _mark(pen: ImageDraw.ImageDraw, x: int, y: int, match: bool) -> None:
         pen.line((x + a, y + b, x + c, y + d), _PAPER, 5)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Returns the typeface that comes with matplotlib, which knows most scripts."""
-    path = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    return ImageFont.truetype(path, size)
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """Returns a typeface for a text: our own, or an installed one that has more of its letters."""
+    return ImageFont.truetype(fonts.best(text).path, size)

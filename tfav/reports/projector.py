@@ -15,7 +15,10 @@ from PIL import Image, ImageDraw
 from tfav.reports import film, inline, showcase
 
 SIDE = 48  # pixels of a thumbnail
+# Of what is written; the folder holds TensorBoard's event file besides.
+FILES = ("vectors.tsv", "items.tsv", "items.png", "projector_config.pbtxt", "events.out.tfevents*")
 _MOST_PROBES = 8
+_JPEG = b"\xff\xd8\xff"
 _COLUMNS = 2
 _CONFIG = """embeddings {
   tensor_name: "items of the page"
@@ -86,11 +89,13 @@ def _cell(text: str) -> str:
 
 
 def _thumbnail(modality: str, item: inline.Item) -> Image.Image:
-    """Returns a small image: the photograph, or how loud each stretch of a recording is."""
-    if modality == "image":
+    """Returns a small image: a photograph, how loud a recording is over time, or nothing."""
+    if modality != "audio" and item.content.startswith(_JPEG):
         photograph = Image.open(io.BytesIO(item.content)).convert("RGB")
         return photograph.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     drawn = Image.new("RGB", (SIDE, SIDE), "white")
+    if modality != "audio":
+        return drawn
     pen = ImageDraw.Draw(drawn)
     for x, peak in enumerate(inline.peaks(item.content, film.MAX_SECONDS)):
         half = round(peak * (SIDE // 2 - 2) / 99)

@@ -271,11 +271,17 @@ def test_overwrite_deletes_only_what_prepare_made(tmp_path):
     (tmp_path / "out" / "set").mkdir(parents=True)
     dataset.prepare(rows, _settings(tmp_path))  # an empty folder is as good as none
     (tmp_path / "out" / "set" / "lists").mkdir(exist_ok=True)
-    inside = _face(tmp_path / "out" / "set" / "lists" / "mine.jpg")
+    inside = _face(tmp_path / "out" / "set" / "._mine.jpg")
     with pytest.raises(registry.UserError, match="holds .*mine.jpg, which is to be read"):
         dataset.prepare(
             [manifest.Row("a", "train", "x", image=inside)], _settings(tmp_path, overwrite=True)
         )
+    for name in (".git", "notes.tfrecord", "lists/match_v2f_2_mine.txt"):
+        mine = tmp_path / "out" / "set" / name
+        mine.write_text("mine")
+        with pytest.raises(registry.UserError, match=f"set holds {name}, which prepare has not"):
+            dataset.prepare(rows, _settings(tmp_path, overwrite=True))
+        mine.unlink()
     (tmp_path / "out" / "set" / "run").mkdir()
     with pytest.raises(
         registry.UserError, match="set holds run, which prepare has not written, so"

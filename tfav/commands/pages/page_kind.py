@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfav.commands.pages import projected
 from tfav.commands.protocols import protocol
 from tfav.data import shards
 from tfav.evaluation.result import Result
@@ -51,12 +52,10 @@ class PageKind(abc.ABC):
     Attributes:
       heading: before the run's name in the title.
       films: whether it can be filmed.
-      projects: whether it has embeddings to show in TensorBoard.
     """
 
     heading: str = ""
     films: bool = False
-    projects: bool = False
 
     def tags(self, run: models.Trained, index: shards.Index) -> Sequence[str]:
         """Returns which lists or splits are shown if nobody says."""
@@ -80,7 +79,9 @@ class PageKind(abc.ABC):
     def project(
         self, context: protocol.Context, content: Content, folder: str, title: str
     ) -> tuple[int, np.ndarray | None]:
-        """Writes embeddings for TensorBoard's projector; only called where `projects`.
+        """Writes embeddings for TensorBoard's projector: those of the tags' rows.
+
+        Only called of a run whose modalities share a space.
 
         Args:
           context: of the run.
@@ -91,8 +92,12 @@ class PageKind(abc.ABC):
         Returns:
           how many items were written, and a sheet [H, W, 3] uint8 of what is found; None: there is
           none.
+
+        Raises:
+          UserError: no row to show.
         """
-        raise NotImplementedError(f"{type(self).__name__} says that it projects and does not")
+        del content, title
+        return projected.write(context, folder), None
 
     def check_film(self, context: protocol.Context) -> None:
         """Refuses a film where there is nothing to film; only called where `films`.

@@ -39,7 +39,6 @@ class PageOfLists(page_kind.PageKind):
 
     heading = "Voices and faces"
     films = True
-    projects = True
 
     def evaluate(self, context: protocol.Context, request: page_kind.Request) -> page_kind.Content:
         """Returns the figures of the lists there are, and the retrievals.

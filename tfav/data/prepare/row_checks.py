@@ -2,23 +2,28 @@
 
 import collections
 import dataclasses
+import fnmatch
 import os
 from collections.abc import Sequence
 
 from tfav import registry
+from tfav.annotations import list_folder
 from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
 from tfav.data.prepare.settings import Settings
 
-# What `dataset.prepare` writes, beside shards.
-_WRITTEN = ("dataset.json", "index.csv", "lists", "report.json", "bad_rows.csv")
+# What `dataset.prepare` writes, and what desktops and file servers leave anywhere.
+_WRITTEN = ("dataset.json", "index.csv", "report.json", "bad_rows.csv", "*-of-?????.tfrecord")
+_LISTS = "lists"
+_OF_THE_SYSTEM = (".DS_Store", "._*", ".nfs*")
 
 
 def check_output(output: str, overwrite: bool) -> None:
     """Checks that a data set may be written to `output`.
 
     Raises:
-      UserError: something is there, and `overwrite` is off or it is no data set, or holds more.
+      UserError: something is there, and `overwrite` is off or it is no data set, or holds more,
+        such as query lists of the user's.
     """
     if not os.path.lexists(output) or (os.path.isdir(output) and not os.listdir(output)):
         return
@@ -32,12 +37,26 @@ def check_output(output: str, overwrite: bool) -> None:
             f"--output={output} is no prepared data set, so --overwrite does not delete it: name "
             "another folder."
         )
-    for name in sorted(os.listdir(output)):
-        if name not in _WRITTEN and not name.endswith(".tfrecord") and name[0] != ".":
-            raise registry.UserError(
-                f"--output={output} holds {name}, which prepare has not written, so --overwrite "
-                "does not delete it: move it away, or name another folder."
-            )
+    added = [name for name in _names(output, _WRITTEN) if name != _LISTS]
+    lists = os.path.join(output, _LISTS)
+    if os.path.isdir(lists):
+        known = list_folder.hashed(lists)
+        added += [os.path.join(_LISTS, name) for name in _names(lists, known)]
+    for name in added:
+        raise registry.UserError(
+            f"--output={output} holds {name}, which prepare has not written, so --overwrite "
+            "does not delete it: move it away, or name another folder."
+        )
+
+
+def _names(folder: str, patterns: Sequence[str]) -> list[str]:
+    """Returns the names in a folder that fit none of some patterns."""
+    usual = (*patterns, *_OF_THE_SYSTEM)
+    return [
+        name
+        for name in sorted(os.listdir(folder))
+        if name not in patterns and not any(fnmatch.fnmatchcase(name, p) for p in usual)
+    ]
 
 
 def check_rows(rows: Sequence[manifest.Row], source: str) -> None:
