@@ -1,11 +1,11 @@
 """Which processes train together, as TF_CONFIG or Slurm tells, and which of them are gone."""
 
+import dataclasses
 import json
 import os
 import re
 import socket
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -15,7 +15,8 @@ _EXAMPLE = '{"cluster": {"worker": ["host:port"]}, "task": {"type": "worker", "i
 _PROBE_SECONDS = 2.0
 
 
-class Cluster(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Cluster:
     """The processes of a training.
 
     Attributes:
