@@ -14,14 +14,16 @@ BATCH, SIZE, INPUT = 256, 128, 64
 MANY, SHARE, FEW = 1_000_000, 0.1, 100_000
 
 
-class _Matrix(keras.layers.Layer):
+class Matrix(keras.layers.Layer):
     """An encoder that costs nothing beside the classifier."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, embedding_size: int = SIZE, seed: int = 0):
         super().__init__(name=name)
-        self.embedding_size = SIZE
+        self.embedding_size = embedding_size
         self.item_spec = items.ItemSpec("vector", (INPUT,), "float32")
-        self.kernel = self.add_weight(name="kernel", shape=(INPUT, SIZE))
+        make = keras.initializers.GlorotUniform(seed=seed)
+        shape = (INPUT, embedding_size)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=make)
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -46,7 +48,7 @@ def rows() -> list[timing.Row]:
 def step(num_classes: int, share: float) -> Callable[[], object]:
     """Returns a call of one training step."""
     strategy = tf.distribute.get_strategy()
-    encoders = {m: _Matrix(m) for m in ("audio", "image")}
+    encoders = {m: Matrix(m) for m in ("audio", "image")}
     recipe = voice_face.VoiceFace(encoders, num_classes, sampled=share, explicit_weight=0.1)
     optimizer = optimizers.create("sgd", 0.1, schedule="constant", num_steps=100)
     compat.build_optimizer(optimizer, recipe.trainable_weights)

@@ -148,6 +148,12 @@ def test_the_manifest_for_kubernetes_has_the_fields_of_its_kinds():
     assert mount["name"] == volume["name"]
 
 
+def test_the_manifest_for_kubernetes_fits_its_schema():
+    yaml, validate = map(pytest.importorskip, ("yaml", "kubernetes_validate"))
+    for manifest in yaml.safe_load_all((ROOT / "docs" / "cluster" / "train.yaml").read_text()):
+        validate.validate(manifest, validate.latest_version(), strict=True)
+
+
 def _run(script, folder, environment, **commands):
     """Runs a script of bash with made-up commands, each a script of its own, in front of all."""
     for name, text in commands.items():

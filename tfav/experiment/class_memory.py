@@ -20,7 +20,7 @@ class Need(NamedTuple):
 
     Attributes:
       num_classes: of the training split.
-      num_taken: Most classes that a step takes.
+      num_taken: Number of them that a step takes.
       size: Numbers per class, of all heads and centres together.
       weights: of the heads themselves.
       optimizer: of its slots.
@@ -43,7 +43,7 @@ class Need(NamedTuple):
 
     def line(self) -> str:
         """Returns it as the first lines of a training have it."""
-        some = f", of which a step takes at most {self.num_taken:,}"
+        some = f", of which a step takes {self.num_taken:,}"
         return (
             f"classifier: {self.num_classes:,} classes x {self.size}"
             f"{some if self.num_taken < self.num_classes else ''}: {told(self.total)} on each "

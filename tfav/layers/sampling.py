@@ -36,8 +36,10 @@ class ClassSampler(layer.Layer):
     """Draws the classes of a step: a function of (seed, number of calls), the same on all replicas.
 
     `calls` counts the training calls and is a weight, so that a resumed run draws what it would
-    have drawn. Of the classes that the global batch lacks, each is drawn with the probability
-    `ceil(share * M) / M`, and none twice. What a draw costs goes with what is drawn and not with M.
+    have drawn. Every step takes `S = min(M, ceil(share * M) + B)` classes for a global batch of B
+    rows: those of the batch, and of the others as many as are missing, each as likely as any other.
+    S is the same in every step, because collectives want one shape of all steps. What a draw costs
+    goes with S and not with M.
 
     Args:
       num_classes: Number M of classes, at least 2.
@@ -84,18 +86,26 @@ class ClassSampler(layer.Layer):
           label: Class of each row of this replica, [b] int.
 
         Returns:
-          classes: [S] int64, those of the global batch first; S lies between `num_drawn` and that
-            plus the size of the global batch.
+          classes: [S] int64, those of the global batch first.
           column: Place of each row's class in `classes`, [b] int32.
         """
         own = tf.cast(distributed.gather(label), tf.int64)
+        batch_size = own.shape[0]
+        if batch_size is None:
+            count = tf.minimum(self.num_classes, self.num_drawn + tf.size(own))
+        else:
+            count = min(self.num_classes, self.num_drawn + batch_size)
         drawn = tf.random.experimental.index_shuffle(
-            tf.range(self.num_drawn, dtype=tf.int64),
+            tf.range(count, dtype=tf.int64),
             seed=tf.stack([tf.constant(self.seed, tf.int64), tf.identity(self.calls)]),
             max_index=self.num_classes - 1,
         )
         self.calls.assign_add(1)
+        # So many distinct ones are among them at least, the batch's first.
         classes, column = tf.unique(tf.concat([own, drawn], axis=0))
+        classes = classes[:count]
+        if batch_size is not None:
+            classes = tf.ensure_shape(classes, [count])
         rows = tf.shape(label)[0]
         first = rows * distributed.replica_id()
         return classes, column[first : first + rows]

@@ -207,8 +207,8 @@ def _check_sampled(optimizer: Any, jit_compile: bool) -> None:
     """
     if jit_compile:
         raise registry.UserError(
-            "--config.train.jit_compile=True needs the same shapes in every step, and "
-            "model.sampled below 1 draws another number of classes in each: set one of them back."
+            "--config.train.jit_compile=True with model.sampled below 1: XLA cannot compile the "
+            "draw of classes, set one of them back."
         )
     if optimizer is not None and not hasattr(optimizer, "apply_reduced"):
         raise registry.UserError(
