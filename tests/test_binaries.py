@@ -642,3 +642,20 @@ def test_a_full_disk_at_the_last_weights_keeps_the_run(trained, tmp_path):
     assert "weights.npz" not in " ".join(os.listdir(tmp_path / "run"))
     trained.done("train", *flags)
     assert (tmp_path / "run" / "weights.npz").exists()
+
+
+# What others write to the console ----------------------------------------------------------------
+
+
+def test_nobody_else_writes_before_or_between_our_lines(tmp_path):
+    """In a process from scratch: a fork has had TensorFlow's notes before."""
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "a.wav", np.sin(np.arange(16_000) / 9), 16_000)
+    Image.effect_noise((60, 60), 90).convert("RGB").save(tmp_path / "in" / "a.jpg")
+    flags = ["--model=toy", f"--inputs={tmp_path}/in", f"--output={tmp_path}/x.npz"]
+    command = [sys.executable, ROOT / "bin" / "embed.py", *flags]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    wrote = f"wrote {tmp_path}/x.npz"
+    assert done.stdout.splitlines() == ["audio: 1 x 64", "image: 1 x 64", wrote]

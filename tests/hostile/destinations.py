@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.hostile import RIGHT, SENTENCE, SILENT, Attempt, place
+from tests.hostile import RIGHT, SENTENCE, SILENT, Attempt, folders, place
 from tests.hostile.words import _people
 
 _MINE = b"years of work\n"
@@ -53,7 +53,10 @@ def _compare(its, output):
 
 
 def _start(its, output):
-    return [f"--audio={its.media}", f"--image={its.folder}/people", f"--output={output}"]
+    people = its.folder / "eight people"
+    if not people.exists():
+        folders._write(people)
+    return [f"--audio={people}/audio", f"--image={people}/image", f"--output={output}"]
 
 
 def _export(its, output):

@@ -203,3 +203,17 @@ def test_an_image_that_cannot_be_used_is_refused_with_the_reason(tmp_path, make,
     make(tmp_path / "x.jpg")
     with pytest.raises(bad_file.BadFile, match=reason):
         image_files.read_image(tmp_path / "x.jpg")
+
+
+def test_stray_bytes_between_segments_go_and_the_console_hears_nothing_of_them(tmp_path, capfd):
+    image = _photo()
+    image.save(tmp_path / "clean.jpg")
+    clean = (tmp_path / "clean.jpg").read_bytes()
+    end = 4 + int.from_bytes(clean[4:6], "big")  # of the first segment, behind its marker
+    stray = clean[:end] + b"\0\1\xff\0\2" + clean[end:]
+    (tmp_path / "stray.jpg").write_bytes(stray)
+    kept, height, width = image_files.read_image(tmp_path / "stray.jpg")
+    assert (kept, height, width) == (clean, 30, 40)
+    assert capfd.readouterr().err == ""
+    np.testing.assert_array_equal(_decoded(stray), _decoded(clean))  # so no embedding changes
+    assert "extraneous bytes" in capfd.readouterr().err  # what TensorFlow would say each time

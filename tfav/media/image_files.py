@@ -60,7 +60,8 @@ def read_image(
 ) -> tuple[bytes, int, int]:
     """Decodes an image file to be sure of it, and returns it as JPEG.
 
-    An intact upright RGB JPEG no larger than `max_side` keeps its bytes. Anything else (PNG, grey,
+    An intact upright RGB JPEG no larger than `max_side` keeps its bytes, but for stray ones between
+    its segments. Anything else (PNG, grey,
     CMYK, transparency (on white), EXIF rotation, too large, a missing end marker) is encoded anew
     at quality 95.
 
@@ -109,6 +110,7 @@ def read_image(
             need = 3 * size + scans.coefficients + image.width * image.height * _BYTES_OF_JPEG
             bounds.check_bytes(need)
             turn.take(need)
+            content = jpeg_scans.cleaned(content, scans)
             if not scans.closed:
                 intact, content = False, content.rstrip(b"\xff") + jpeg_scans.END
             image = _whole(content, max_side)

@@ -26,24 +26,29 @@ class Scans(NamedTuple):
       complete: whether every coefficient is sent, and restart markers count up as they must.
       closed: whether the end marker is there.
       coefficients: bytes that a decoder keeps of the whole picture; 0 unless it is progressive.
+      stray: where bytes of no meaning begin and end, between segments, where decoders skip them.
     """
 
     ends: list[tuple[int, int | None]]
     complete: bool
     closed: bool
     coefficients: int
+    stray: list[tuple[int, int]]
 
 
 def read(content: bytes) -> Scans:
     """Finds the data of a JPEG by its markers; never fails, whatever the bytes are."""
     ends: list[tuple[int, int | None]] = []
+    stray: list[tuple[int, int]] = []
     in_order, frame, at = True, _Frame(b"", False), 2
     while True:
         found = _MARKER.search(content, at)
         marker = found[0][-1] if found else None
+        if found and found.start() > at:
+            stray.append((at, found.start()))
         if found is None or marker == EOI:
             complete = in_order and frame.complete
-            return Scans(ends, complete, marker == EOI, frame.coefficients)
+            return Scans(ends, complete, marker == EOI, frame.coefficients, stray)
         at = found.end()
         if marker in (SOI, TEM) or marker in RESTARTS:
             continue
@@ -103,6 +108,15 @@ class _Frame:
     @property
     def complete(self) -> bool:
         return not any(self._missing.values())
+
+
+def cleaned(content: bytes, scans: Scans) -> bytes:
+    """Returns a JPEG without its stray bytes, of which libjpeg tells the console each time."""
+    pieces, last = [], 0
+    for start, end in scans.stray:
+        pieces.append(content[last:start])
+        last = end
+    return b"".join([*pieces, content[last:]])
 
 
 def filled(content: bytes, scans: Scans) -> bytes:

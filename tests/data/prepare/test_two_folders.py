@@ -41,6 +41,21 @@ def test_every_file_is_a_row_and_every_person_is_in_one_split(roots):
     assert two_folders.find(roots, seed=1).split != found.split
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("Ada King", "Ada King"), (" ada", "%20ada"), ("a\tb", "a%09b"), ("a%09b", "a%2509b")],
+)
+def test_a_name_stays_as_people_write_it_unless_its_blanks_are_odd(tmp_path, name, label):
+    roots = {
+        "audio": fill(tmp_path / "voices", [*PEOPLE, name], "a.wav"),
+        "image": fill(tmp_path / "faces", [*PEOPLE, name], "x.jpg"),
+    }
+    found = two_folders.find(roots)
+    rows = list(csv.DictReader(io.StringIO(two_folders.manifest(found, roots))))
+    (split,) = {row["split"] for row in rows if row["label"] == label}
+    assert split == found.split[name] and not [row["id"] for row in rows if " " in row["id"]]
+
+
 def test_people_of_one_folder_alone_are_left_out_and_told(roots, tmp_path):
     fill(tmp_path / "voices", ["zoe"], "a.wav")
     found = two_folders.find(roots)

@@ -135,6 +135,7 @@ def seeded(
       file name and content. A list that cannot be drawn is left out with a logged sentence.
     """
     rows = index.take(np.flatnonzero(index.split == split))
+    lacking: dict[str, list[str]] = {}  # why, to the lists: often one reason of both directions
     for direction, (probe, gallery) in lists.MODALITIES.items():
         pool = candidates.Pool(rows, probe, gallery)
         for stratum in lists.STRATA:
@@ -144,14 +145,10 @@ def seeded(
             drawn = [n for n in sizes if n <= fewest]
             if len(drawn) < len(sizes):
                 gender = " of one gender" if same_gender else ""
-                logging.warning(
-                    "no list match%s_%s_N_%s for N = %s: %s",
-                    "_g" if same_gender else "",
-                    direction,
-                    split,
-                    ", ".join(str(n) for n in sizes if n > fewest),
-                    obstacle or f"{fewest} identities{gender} in {split!r} have both modalities",
-                )
+                why = obstacle or f"{fewest} identities{gender} in {split!r} have both modalities"
+                large = ", ".join(str(n) for n in sizes if n > fewest)
+                name = f"match{'_g' if same_gender else ''}_{direction}_N_{split}"
+                lacking.setdefault(f"for N = {large}: {why}", []).append(name)
             for n in drawn:
                 name = lists.ListName("matching", stratum, direction, n, split)
                 queries = pool.match(_generator(seed, name.file), groups, n, galleries_per_probe)
@@ -167,6 +164,8 @@ def seeded(
             if not match_only and fewest >= (2 if same_gender else 1):
                 galleries = pool.galleries(groups, same_gender)
                 yield name.file, "".join(" ".join(line) + "\n" for line in galleries)
+    for why, names in lacking.items():
+        logging.warning("no list %s %s", " and no ".join(names), why)
 
 
 def _generator(seed: int, file: str) -> np.random.Generator:

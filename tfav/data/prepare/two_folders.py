@@ -92,7 +92,7 @@ def manifest(found: Found, roots: Mapping[str, str]) -> str:
                 whole = os.path.abspath(os.path.join(roots[modality], path))
                 cells = {"audio": "", "image": "", modality: whole}
                 name = f"{modality}/{_word(path)}"
-                row = [name, found.split[person], _word(person), cells["audio"], cells["image"]]
+                row = [name, found.split[person], _label(person), cells["audio"], cells["image"]]
                 writer.writerow(row)
     return text.getvalue()
 
@@ -131,6 +131,11 @@ def _people(modality: str, root: str) -> dict[str, list[str]]:
         f"--{modality}={root} holds no {modality} file: name a folder that holds one folder per "
         "person."
     )
+
+
+def _label(person: str) -> str:
+    """Returns a person's name as it is written: with its inner blanks, no odd white space."""
+    return re.sub(r"[^\S ]|^ | $|%", lambda found: urllib.parse.quote(found[0]), person)
 
 
 def _word(text: str) -> str:
