@@ -119,7 +119,7 @@ PAIRED = {"correspondence", "pair_retrieval", "calibration", "linear_probe"}
 # What each recipe can be evaluated by; everything else is refused by name.
 FITS = {
     "voice_face": {"lists", "trials", "calibration", "conditions", "linear_probe"},
-    "mmcosine": {"classification", "trials", "calibration", "linear_probe"},
+    "mmcosine": {"classification", "missing_modalities", "trials", "calibration", "linear_probe"},
     "dmc": {*PAIRED, "localisation", "clusters"},
     "l3": PAIRED,
     "infonce": {*PAIRED, "lists", "trials", "conditions"},

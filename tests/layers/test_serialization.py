@@ -49,6 +49,7 @@ EXAMPLES = {
         FRAMES,
     ),
     "Concat": ({"sizes": SIZES, "seed": 1}, FEATURES),
+    "CommonClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
     "ConcatClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
     "Conv": (
         {

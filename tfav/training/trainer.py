@@ -72,7 +72,11 @@ class Trainer:
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders)
-        self._adjusts = type(recipe).adjust_gradients is not base.Recipe.adjust_gradients
+        mine, plain = type(recipe), base.Recipe
+        self._adjusts = (
+            mine.adjust_gradients is not plain.adjust_gradients
+            or mine.combine_gradients is not plain.combine_gradients
+        )
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
             lambda x: strategy.reduce(
@@ -87,17 +91,28 @@ class Trainer:
 
     def gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Returns this replica's share of the scalars, and the gradient summed over replicas."""
-        variables = [compat.raw(w) for w in self.recipe.trainable_weights]
+        scalars, gradients = self._gradients(batch)
+        return scalars, gradients["loss"]
 
-        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-            with tf.GradientTape() as tape:
+    def _gradients(
+        self, batch: tensors.Batch
+    ) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
+        """Returns the same with the gradients of the recipe's `parts`, by name."""
+        variables = [compat.raw(w) for w in self.recipe.trainable_weights]
+        of = ("loss", *self.recipe.parts)
+
+        def both_passes(
+            batch: tensors.Batch,
+        ) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
+            with tf.GradientTape(persistent=len(of) > 1) as tape:
                 values = self.recipe.compute_losses(batch, training=True)
                 scalars = {
                     k: tf.reduce_sum(values[k]) / self.batch_size for k in self.recipe.scalars
                 }
-            return scalars, tape.gradient(
-                scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
+            zero = tf.UnconnectedGradients.ZERO
+            return scalars, {
+                k: tape.gradient(scalars[k], variables, unconnected_gradients=zero) for k in of
+            }
 
         if self._jit_compile:
             both_passes = tf.function(both_passes, autograph=False, jit_compile=True)
@@ -108,14 +123,17 @@ class Trainer:
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
-        scalars, gradients = self.gradients(batch)
+        scalars, every = self._gradients(batch)
+        gradients = every["loss"]
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
         norms = self._groups.norms(vectors)  # before a recipe adjusts what reaches the encoders
         if self._adjusts:
             step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
-            vectors = self._groups.join(self.recipe.adjust_gradients(gradients, scalars, step))
+            gradients = self.recipe.combine_gradients(every, scalars)
+            gradients = self.recipe.adjust_gradients(gradients, scalars, step)
+            vectors = self._groups.join(gradients)
             norms[""] = self._groups.norms(vectors)[""]
         if self._clip_norm:
             clipped, _ = tf.clip_by_global_norm(

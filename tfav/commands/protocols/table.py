@@ -13,6 +13,7 @@ from tfav.commands.protocols import (
     by_conditions,
     by_lists,
     by_maps,
+    by_missing,
     by_pair_retrieval,
     by_pairs,
     by_probe,
@@ -26,6 +27,7 @@ from tfav.recipes import recipe as base
 PROTOCOLS: dict[str, protocol.Protocol] = {
     "lists": by_lists.Lists(),
     "classification": by_classes.Classification(),
+    "missing_modalities": by_missing.MissingModalities(),
     "trials": by_trials.Trials(),
     "correspondence": by_pairs.Correspondence(),
     "pair_retrieval": by_pair_retrieval.PairRetrieval(),
