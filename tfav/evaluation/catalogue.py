@@ -9,6 +9,7 @@ from tfav.evaluation import (
     listening_conditions,
     localisation,
     missing_modalities,
+    operations,
     pair_calibration,
     pair_retrieval,
     trials,
@@ -31,6 +32,7 @@ METRICS = {
                 localisation,
                 cluster_use,
                 linear_probe,
+                operations,
             )
         ),
     )

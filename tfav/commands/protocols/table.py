@@ -14,6 +14,7 @@ from tfav.commands.protocols import (
     by_lists,
     by_maps,
     by_missing,
+    by_operations,
     by_pair_retrieval,
     by_pairs,
     by_probe,
@@ -35,6 +36,7 @@ PROTOCOLS: dict[str, protocol.Protocol] = {
     "clusters": by_clusters.Clusters(),
     "calibration": by_calibration.Calibration(),
     "conditions": by_conditions.Conditions(),
+    "operations": by_operations.Operations(),
     "linear_probe": by_probe.LinearProbe(),
 }
 
