@@ -14,8 +14,10 @@ Variants:
 
 Each also as `_vanilla`; the first three with every ending of `ROWS`, which changes head and losses
 and nothing else: `_vanilla`, `_contrastive`, `_vanilla_contrastive`, `_gblend`, `_cosine_gblend`,
-`_ogm_ge`, `_cosine_ogm_ge`, `_additive_cosine`, `_additive_angular`. So the supplement's tables, on
-any data set, are
+`_ogm_ge`, `_cosine_ogm_ge`, `_mmpareto`, `_agm`, `_pmr`, `_reconboost`, `_lfm`, `_mla` (methods of
+others; the first three and `_lfm` also with `_cosine` before), `_fitted`, `_vanilla_fitted` (a
+weight per modality for the sum of the logits, fitted on the split `val`), `_additive_cosine`,
+`_additive_angular`. So the supplement's tables, on any data set, are
 
   1   --sweep=loss.scale:2,5,10,30 of crema_d, beside crema_d_vanilla
   2   ucf101_two_vanilla, ucf101_two, ucf101_vanilla, ucf101
@@ -32,6 +34,20 @@ CONTRASTIVE = {"loss.contrastive_weight": 1.0}
 # the data needs a split `val`.
 GBLEND = {"loss.blending": "estimated", "first_phase.loss": {"blending": "equal"}}
 OGM_GE = {"loss.modulation": "ogm_ge"}
+# The constants are the methods' own, or ours where we know none: untuned.
+MMPARETO = {"loss.balance": "mmpareto"}
+AGM = {"loss.balance": "agm"}
+PMR = {"loss.balance": "pmr"}
+RECONBOOST = {"loss.balance": "reconboost"}
+LFM = {"loss.balance": "lfm"}
+MLA = {
+    "loss.balance": "mla",
+    "model.head": "common",
+    "model.late_fusion": "certainty",
+    "loss.scale": None,
+}
+# The weights of the last validation: of `val`, whose people the training must not know.
+FITTED = {"model.late_fusion": "fitted"}
 # Margins of the sizes that their papers use for faces, at scales ten times ours: untuned.
 ADDITIVE_COSINE = {"loss.margin_kind": "additive_cosine", "loss.margin": 0.35}
 ADDITIVE_ANGULAR = {"loss.margin_kind": "additive_angular", "loss.margin": 0.5}
@@ -43,6 +59,18 @@ ROWS = {
     "cosine_gblend": GBLEND,
     "ogm_ge": VANILLA | OGM_GE,
     "cosine_ogm_ge": OGM_GE,
+    "mmpareto": VANILLA | MMPARETO,
+    "cosine_mmpareto": MMPARETO,
+    "agm": VANILLA | AGM,
+    "cosine_agm": AGM,
+    "pmr": VANILLA | PMR,
+    "cosine_pmr": PMR,
+    "reconboost": VANILLA | RECONBOOST,
+    "lfm": VANILLA | LFM,
+    "cosine_lfm": LFM,
+    "mla": MLA,
+    "fitted": FITTED,
+    "vanilla_fitted": VANILLA | FITTED,
     "additive_cosine": ADDITIVE_COSINE,
     "additive_angular": ADDITIVE_ANGULAR,
 }
@@ -66,6 +94,8 @@ def row(base, name):
         c[part][key] = value
     if c.first_phase:
         c.first_phase.train = {"validate_every": c.train.num_steps // 20}
+    if c.model.late_fusion == "fitted":
+        c.train.validate_every = c.train.num_steps  # once: the last weights are kept
     return c
 
 
@@ -77,6 +107,7 @@ def _base():
     c.model.fusion = "concat"
     c.model.sampled = 1.0  # share of the classes that a step compares with; 1: all
     c.model.sub_centers = 1
+    c.model.late_fusion = "sum"  # certainty, fitted (by validations)
     c.loss.scale = config.optional_float()  # the bound at `posterior`
     c.loss.posterior = 0.99
     c.loss.bound = "paper"
@@ -88,6 +119,8 @@ def _base():
     c.loss.contrastive_args = {"temperature": 0.1, "symmetric": False}
     c.loss.agreement_weight = 0.0
     c.loss.blending = "off"
+    c.loss.balance = "off"  # any row of BALANCES; its arguments: balance_args
+    c.loss.balance_args = {}
     c.loss.modulation = "off"
     c.loss.modulation_args = {"alpha": 0.1, "start_step": 0, "end_step": 10_000_000}
     c.data.sampling = "rows"

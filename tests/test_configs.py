@@ -17,6 +17,8 @@ CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
 MULTIMODAL = ("", "_vanilla", "_contrastive", "_vanilla_contrastive", "_gblend", "_cosine_gblend")
 MULTIMODAL += ("_ogm_ge", "_cosine_ogm_ge", "_additive_cosine", "_additive_angular")
+MULTIMODAL += ("_mmpareto", "_cosine_mmpareto", "_agm", "_cosine_agm", "_pmr", "_cosine_pmr")
+MULTIMODAL += ("_reconboost", "_lfm", "_cosine_lfm", "_mla", "_fitted", "_vanilla_fitted")
 PAPERS = ("av_digits", "crema_d", "ssw60", "voxceleb2", "ucf101", "ucf101_two")
 EXPERIMENTS = [
     ("voice_face", "demo"),
@@ -76,6 +78,9 @@ def test_a_row_changes_its_head_and_losses_and_nothing_else():
     for row in MULTIMODAL[1:]:
         c = _load("mmcosine", f"demo{row}")
         assert c.to_dict() != demo
+        if row.endswith("fitted"):  # on the weights that are kept, the last ones
+            assert c.train.validate_every == c.train.num_steps
+            c.train.validate_every = 0
         for part in demo.keys() - {"model", "loss", "first_phase"}:
             assert c.to_dict()[part] == demo[part], (row, part)
     first = config.first_phase(_load("mmcosine", "demo_gblend"))

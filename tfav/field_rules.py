@@ -116,6 +116,15 @@ def _start(c: Mapping[str, Any]) -> str:
     )
 
 
+def _late_fusion(c: Mapping[str, Any]) -> str:
+    if c["model"].get("late_fusion") != "fitted" or c["train"]["validate_every"]:
+        return ""
+    return (
+        "model.late_fusion=fitted takes its weights from validations and "
+        "train.validate_every=0 has none: give a number of steps, such as that of the run"
+    )
+
+
 # Each returns what is wrong, from the field's name on, or an empty text.
 RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
     _modalities,
@@ -128,4 +137,5 @@ RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
     _bands,
     _frames,
     _start,
+    _late_fusion,
 )

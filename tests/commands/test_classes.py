@@ -10,8 +10,9 @@ import pytest
 from tests import small
 from tfav import registry
 from tfav.commands import evaluate, export, report, train
-from tfav.commands.protocols import by_trials, protocol
+from tfav.commands.protocols import by_classes, by_trials, protocol
 from tfav.data import shards
+from tfav.evaluation import fusion_weights
 from tfav.experiment import models
 
 
@@ -69,7 +70,8 @@ def test_the_classes_are_those_of_the_training_split_and_their_order_is_kept(run
 def test_the_page_shows_figures_confusion_and_balance(run):
     (line,) = report.make_report(str(run / "run"), ["test"], baseline=str(run / "run"))
     text = (run / "run" / "report.html").read_text()
-    assert "report.html" in line and text.count("data:image/svg+xml") == 4
+    assert "report.html" in line and text.count("data:image/svg+xml") == 5
+    assert "Missing modalities" in text
     assert "6 of 6 rows are right" in text and "Balance of the modalities" in text
     # All six are right and none wrong; each is seen and heard.
     assert "<h3>Right (6)</h3>" in text and "<h3>Wrong (0)</h3>" in text
@@ -143,6 +145,31 @@ def test_blending_weights_come_from_the_first_phase(tmp_path):
     assert sum(weights) == pytest.approx(1.0, abs=1e-5)
     assert max(weights) > 0.3 and min(weights) < 0.25  # not the equal ones of the first phase
     assert os.path.exists(tmp_path / "run" / "first_phase" / "weights.npz")
+
+
+def test_a_fitted_late_fusion_comes_from_the_last_validation_and_is_evaluated_with(tmp_path):
+    c = small.classes_config(write(tmp_path / "data"))
+    c.model.late_fusion, c.loss.balance = "fitted", "mmpareto"
+    c.train.num_steps = c.train.validate_every = 10
+    train.train(c, str(tmp_path / "run"), "one_device")
+    lines = (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
+    logged = {m: json.loads(lines[-1])[f"val/fusion_weight_{m}"] for m in c.modalities}
+    run = models.trained(str(tmp_path / "run"))
+    kept = {m: float(w) for m, w in run.recipe.tables["late_fusion"].weights().items()}
+    assert kept == pytest.approx(logged, rel=1e-6) and set(kept.values()) != {1.0}
+    index = shards.Index.read(str(tmp_path / "data"))
+    scored = by_classes.score(protocol.Context(run, index), "val")
+    total = sum(kept[m] * scored.logits[m] for m in kept)
+    np.testing.assert_allclose(scored.logits["fused"], total, rtol=1e-5, atol=1e-5)
+    alone = {m: scored.logits[m] for m in kept}
+    assert fusion_weights.fit(alone, scored.label) == pytest.approx(kept, rel=1e-3)
+
+
+def test_a_fitted_late_fusion_without_validations_is_a_sentence(tmp_path):
+    c = small.classes_config(write(tmp_path / "data"))
+    c.model.late_fusion = "fitted"
+    with pytest.raises(registry.UserError, match="train.validate_every=0 has none"):
+        train.train(c, str(tmp_path / "run"), "one_device")
 
 
 def test_blending_without_two_validations_is_a_sentence(tmp_path):

@@ -10,12 +10,12 @@ from tfav.layers import classifiers, fusion
 
 CLASSES, ROWS, SIZE = 5, 4, 6
 MODALITIES = ("audio", "image", "flow")
-HEADS = {"cosine": {"scale": 3.0}, "vanilla": {"scale": None}}
+HEADS = {"cosine": {"scale": 3.0}, "vanilla": {"scale": None}, "common": {"scale": None}}
 FUSIONS = ("concat", "gated", "film")
 
 
 def _head(name, seed=0):
-    sizes = {m: SIZE + i for i, m in enumerate(MODALITIES)}
+    sizes = {m: SIZE + (name != "common") * i for i, m in enumerate(MODALITIES)}
     return classifiers.HEADS[name](CLASSES, sizes, seed=seed, name="head", **HEADS[name]), sizes
 
 

@@ -115,11 +115,18 @@ def test_unrelated_embeddings_are_at_chance(name, tmp_path):
 
 # Protocols and recipes ---------------------------------------------------------------------------
 
-PAIRED = {"correspondence", "pair_retrieval", "calibration", "linear_probe"}
+PAIRED = {"correspondence", "pair_retrieval", "calibration", "linear_probe", "operations"}
 # What each recipe can be evaluated by; everything else is refused by name.
 FITS = {
-    "voice_face": {"lists", "trials", "calibration", "conditions", "linear_probe"},
-    "mmcosine": {"classification", "trials", "calibration", "linear_probe"},
+    "voice_face": {"lists", "trials", "calibration", "conditions", "linear_probe", "operations"},
+    "mmcosine": {
+        "classification",
+        "missing_modalities",
+        "trials",
+        "calibration",
+        "linear_probe",
+        "operations",
+    },
     "dmc": {*PAIRED, "localisation", "clusters"},
     "l3": PAIRED,
     "infonce": {*PAIRED, "lists", "trials", "conditions"},

@@ -38,6 +38,15 @@ def test_every_figure_by_hand():
     assert chance["accuracy", "fused"] == 0.5 and chance["ece", "fused"] is None
     assert chance["nll", "fused"] == pytest.approx(1.5 * np.log(2), abs=1e-12)
     assert {r.num_trials for r in results} == {4}
+    # Cats: both found, F1 = 1. Dogs: 2 / (2 + 1), one owl is taken for one. Owls: none found, 0.
+    assert value["macro_f1", "fused"] == pytest.approx((1 + 2 / 3 + 0) / 3, abs=1e-12)
+    # Always cat: precision 1/2, recall 1, F1 = 2/3 of three classes.
+    assert chance["macro_f1", "fused"] == pytest.approx(2 / 9, abs=1e-12)
+
+
+def test_a_class_without_rows_does_not_count_in_macro_f1():
+    logits = np.eye(3)[[0, 0, 1, 2]]  # one cat is taken for an owl, which no row is
+    assert classification.macro_f1(logits, np.array([0, 0, 1, 0])) == pytest.approx((0.8 + 1) / 2)
 
 
 def test_figures_do_not_depend_on_a_constant_added_and_are_finite_at_any_size():

@@ -180,6 +180,8 @@ HARDER = {"sub_centers": 2, "margin_kind": "additive_angular", "margin": 0.5}
         {"head": "vanilla", "fusion": "gated"},
         {"fusion": "film"},
         HARDER,
+        {"head": "common", "balance": "mla", "late_fusion": "certainty"},
+        {"balance": "mmpareto", "late_fusion": {"audio": 0.25, "image": 2.0}},
     ],
     ids=lambda arguments: "-".join(map(str, arguments.values())),
 )

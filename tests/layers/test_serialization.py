@@ -50,6 +50,7 @@ EXAMPLES = {
     ),
     "ClassSampler": ({"num_classes": 9, "share": 0.3, "seed": 2}, np.array([0, 2])),
     "Concat": ({"sizes": SIZES, "seed": 1}, FEATURES),
+    "CommonClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
     "ConcatClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
     "Conv": (
         {

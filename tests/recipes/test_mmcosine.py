@@ -226,7 +226,7 @@ def test_a_scale_below_the_bound_is_advised_against_and_taken(logged):
         ({"posterior": 0.3}, "posterior=0.3 must lie between chance, 1/3, and 1"),
         ({"posterior": 1.0}, "posterior=1.0"),
         ({"bound": "loose"}, "bound='loose': choose one of paper, tight"),
-        ({"head": "sine"}, "unknown head 'sine': choose one of cosine, vanilla"),
+        ({"head": "sine"}, "unknown head 'sine': choose one of common, cosine, vanilla"),
         ({"fusion": "sum"}, "unknown fusion 'sum': choose one of concat, film, gated"),
         ({"contrastive_weight": -1.0}, "contrastive_weight=-1.0 must not be negative"),
         ({"contrastive_args": {"temperature": 0.0}, "contrastive_weight": 1.0}, "temperature=0.0"),

@@ -8,6 +8,8 @@ from tfav.evaluation import (
     list_tasks,
     listening_conditions,
     localisation,
+    missing_modalities,
+    operations,
     pair_calibration,
     pair_retrieval,
     trials,
@@ -23,12 +25,14 @@ METRICS = {
                 pair_calibration,
                 listening_conditions,
                 classification,
+                missing_modalities,
                 trials,
                 correspondence,
                 pair_retrieval,
                 localisation,
                 cluster_use,
                 linear_probe,
+                operations,
             )
         ),
     )

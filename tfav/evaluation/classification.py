@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from tfav import registry
-from tfav.evaluation import bootstrap
+from tfav.evaluation import bootstrap, class_checks
 from tfav.evaluation import result as results
 from tfav.evaluation.metric import Metric
 
@@ -42,7 +41,14 @@ NLL = Metric(
     definition="NLL is the mean of -ln p of the right class, in nats; chance is that of always "
     "saying the classes' shares.",
 )
-METRICS = (ACCURACY, ECE, NLL)
+MACRO_F1 = Metric(
+    "macro_f1",
+    "macro F1",
+    definition="Macro F1 is the mean over the classes that rows have of 2 TP / (2 TP + FP + FN), "
+    "each class alike however many rows it has; chance is that of always saying the most frequent "
+    "class. It has no interval: a resample may lack a class.",
+)
+METRICS = (ACCURACY, ECE, NLL, MACRO_F1)
 
 
 def accuracy(logits: ArrayLike, label: ArrayLike) -> float:
@@ -78,6 +84,14 @@ def confusion_matrix(logits: ArrayLike, label: ArrayLike) -> np.ndarray:
     return np.bincount(pairs, minlength=size * size).reshape(size, size)
 
 
+def macro_f1(logits: ArrayLike, label: ArrayLike) -> float:
+    """Returns the mean F1 over the classes that rows have, of logits [N, C] and label [N]."""
+    matrix = confusion_matrix(logits, label)
+    rows, taken = matrix.sum(axis=1), matrix.sum(axis=0)
+    there = rows > 0
+    return float(np.mean(2.0 * np.diag(matrix)[there] / (rows + taken)[there]))
+
+
 def probability(logits: ArrayLike) -> np.ndarray:
     """Returns softmax(logits), [..., C] float64."""
     return np.exp(special.log_softmax(np.asarray(logits, np.float64), axis=-1))
@@ -105,12 +119,12 @@ def evaluate(
     num_bootstrap: int = 1000,
     seed: int = 0,
 ) -> list[results.Result]:
-    """Returns accuracy, calibration error and NLL of each direction: `fused`, or a modality.
+    """Returns accuracy, calibration error, NLL, macro F1 of each direction: `fused`, or a modality.
 
     A modality may be missing at test time: its own figures are then over the rows that have it, the
     fused ones over all rows, each scored with what is present; `notes` say so. A modality that no
     row has gives no figures. Chance is the most frequent class's share (accuracy), the entropy of
-    the classes' shares (NLL), None (ECE).
+    the classes' shares (NLL), None (ECE), always the most frequent class (macro F1).
 
     Args:
       logits: `fused` and each modality -> [N, C]; what they hold where a modality is absent does
@@ -121,7 +135,7 @@ def evaluate(
       grouped_by: what the groups are, in one word, such as `speaker`.
       present: modality -> [N] bool; modalities not named are present everywhere.
       tag: which part of the data, for the record.
-      num_bootstrap: resamples behind each interval; 0 gives none, as ECE has none.
+      num_bootstrap: resamples behind each interval; 0 gives none, as ECE and macro F1 have none.
       seed: Random seed of the resamples.
 
     Raises:
@@ -131,7 +145,7 @@ def evaluate(
     """
     label = np.asarray(label)
     present = presence(logits, present, len(label))
-    _check(logits, label, class_names, present, tag)
+    class_checks.check(logits, label, class_names, present, tag, FUSED)
     found = []
     for direction, values in logits.items():
         rows = np.flatnonzero(present[direction])
@@ -176,10 +190,12 @@ def _figures(
     share = np.unique(label, return_counts=True)[1] / len(label)
     sampled = code, num_bootstrap, seed
     entropy = -(share @ np.log(share))
+    constant = 2.0 * share.max() / (1.0 + share.max()) / len(share)
     return [
         (ACCURACY, right.mean(), share.max(), bootstrap.mean(right, *sampled)),
         (ECE, expected_calibration_error(logits, label), None, None),
         (NLL, surprise.mean(), entropy, bootstrap.mean(surprise, *sampled)),
+        (MACRO_F1, macro_f1(logits, label), constant, None),
     ]
 
 
@@ -195,44 +211,6 @@ def presence(
             )
         found[modality] = np.asarray(there, bool)
     return found
-
-
-def _check(
-    logits: Mapping[str, np.ndarray],
-    label: np.ndarray,
-    class_names: Sequence[str],
-    present: Mapping[str, np.ndarray],
-    tag: str,
-) -> None:
-    if not len(label):
-        raise registry.UserError(f"{tag}: there is no row to evaluate: choose another split.")
-    size = len(class_names)
-    outside = label[(label < 0) | (label >= size)]
-    if len(outside):
-        raise registry.UserError(
-            f"{tag}: {len(outside)} of {len(label)} labels lie outside the {size} classes 0 to "
-            f"{size - 1} (first: {outside[0]}): evaluate on data that has the classes of training."
-        )
-    if len(np.unique(label)) < 2:
-        raise registry.UserError(
-            f"{tag}: all {len(label)} rows are of the class {class_names[label[0]]!r}, where "
-            "accuracy says nothing: evaluate on data of two classes or more."
-        )
-    some = np.any([p for d, p in present.items() if d != FUSED] or [present[FUSED]], axis=0)
-    if not some.all():
-        raise registry.UserError(
-            f"{tag}: {int((~some).sum())} of {len(label)} rows have none of the modalities: leave "
-            "such rows out of the data."
-        )
-    for direction, values in logits.items():
-        if np.shape(values) != (len(label), size):
-            raise ValueError(f"logits[{direction!r}] {np.shape(values)}: not {len(label), size}.")
-        broken = present[direction] & ~np.isfinite(values).all(axis=1)
-        if broken.any():
-            raise registry.UserError(
-                f"{tag}: the {direction} logits of {int(broken.sum())} of {len(label)} rows are "
-                f"NaN or infinite (first: row {int(np.argmax(broken))}): look at the checkpoint."
-            )
 
 
 def _surprise(logits: ArrayLike, label: ArrayLike) -> np.ndarray:

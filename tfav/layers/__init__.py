@@ -6,7 +6,7 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv
-from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
+from tfav.layers.classifiers import CommonClassifier, ConcatClassifier, CosineClassifier
 from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated
@@ -30,6 +30,7 @@ __all__ = [
     "ChannelAttentivePooling",
     "ClassSampler",
     "Concat",
+    "CommonClassifier",
     "ConcatClassifier",
     "Conv",
     "CosineClassifier",

@@ -50,11 +50,14 @@ class ModalityClassifier(layer.Layer):
         self._columns = tuple(sizes.values())
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(num_classes * sub_centers, sum(self._columns)),
+            shape=(num_classes * sub_centers, self._num_columns()),
             initializer=keras.initializers.GlorotUniform(seed=seed),
             trainable=True,
             dtype=precision.full_dtype(),
         )
+
+    def _num_columns(self) -> int:
+        return sum(self._columns)
 
     def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class.
@@ -172,8 +175,7 @@ class ConcatClassifier(ModalityClassifier):
         super().__init__(num_classes, sizes, scale, seed, name)
         if scale is not None:
             raise registry.UserError(
-                f"scale={scale!r} belongs to head='cosine': the vanilla head has none, leave it "
-                "out."
+                f"scale={scale!r} belongs to head='cosine': this head has none, leave it out."
             )
         self.bias = self.add_weight(
             name="bias",
@@ -197,8 +199,49 @@ class ConcatClassifier(ModalityClassifier):
         }
 
 
+@keras.saving.register_keras_serializable("tfav")
+class CommonClassifier(ConcatClassifier):
+    """One matrix [C, D] for every modality, `z^m = W x_m + b / n`: the head of MLA.
+
+    Args:
+      num_classes: Number C of classes, at least 2.
+      sizes: Size D of each modality's features, the same for all.
+      scale: None, because plain products have no scale.
+      seed: Random seed of the weights.
+      name: Name of the layer.
+
+    Raises:
+      UserError: There are fewer than two classes, the sizes differ, or a scale is given.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        sizes: Mapping[str, int],
+        *,
+        scale: float | None = None,
+        seed: int = 0,
+        name: str = "classifier",
+    ):
+        if len(set(sizes.values())) > 1:
+            raise registry.UserError(
+                f"head='common' needs embeddings of one size and was given {dict(sizes)}: give all "
+                "encoders one embedding_size, or use another head."
+            )
+        super().__init__(num_classes, sizes, scale=scale, seed=seed, name=name)
+
+    def _num_columns(self) -> int:
+        return self._columns[0]
+
+    def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Returns the one matrix [C, D] for each modality."""
+        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        return dict.fromkeys(self.modalities, whole)
+
+
 # A row is made as `row(num_classes, sizes, scale=, seed=, name=)`.
 HEADS: dict[str, type[ModalityClassifier]] = {
     "cosine": CosineClassifier,
     "vanilla": ConcatClassifier,
+    "common": CommonClassifier,
 }

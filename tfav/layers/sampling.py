@@ -4,9 +4,10 @@ This is partial softmax (Partial FC, An et al., CVPR 2022): a step with 10 % of 
 costs what a classifier of a hundred thousand does, in time and in memory of logits and gradients.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -16,7 +17,8 @@ from tfav.layers import layer
 from tfav.ops import distributed
 
 
-class Columns(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Columns:
     """Which classes the logits of a step are of.
 
     Attributes:

@@ -30,6 +30,15 @@ class Classifier(Protocol):
         """Returns the logits [B, C] that the losses are of, by the same names."""
 
 
+class FusionFitter(Classifier, Protocol):
+    """A classifier whose fused logits are a weighted sum, with weights that suit a validation."""
+
+    fits_fusion: bool
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Takes a weight per modality."""
+
+
 class Localizer(Protocol):
     """Says where in an image a sound comes from.
 

@@ -6,17 +6,26 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import registry, tensors, values
+from tfav import registry, tensors
 from tfav.encoders import encoder as encoders_base
 from tfav.layers import sampling
 from tfav.losses import alignment, multimodal, softmax
-from tfav.recipes import argument_rows, gblend, modal_heads, modality_scalars, recipe, scales
+from tfav.recipes import (
+    balances,
+    balancing,
+    gblend,
+    modal_arguments,
+    modal_heads,
+    modality_scalars,
+    read_outs,
+    scales,
+)
 from tfav.recipes import modulation as modulations
 
-FUSED = "fused"
+FUSED = read_outs.FUSED
 
 
-class MMCosine(recipe.Recipe):
+class MMCosine(read_outs.Classifying):
     """Every modality's cosine to its own class weights, summed; and what stacks on that.
 
     loss_i = cross_entropy(sum_m z^m_i, y_i) + contrastive_weight * contrastive_i
@@ -56,33 +65,19 @@ class MMCosine(recipe.Recipe):
       modulation: of the encoders' gradients: `off`, `ogm`, or `ogm_ge` with noise (Peng et al.,
         CVPR 2022).
       modulation_args: `alpha`, `start_step` and `end_step` of `modulation.Modulation`.
+      balance: Method that balances the modalities in training: `off`, a row of `balances.BALANCES`
+        or a dotted path. With one of them, blending and modulation are `off`.
+      balance_args: arguments of that row.
+      late_fusion: how the modalities' logits become those of all together, outside of training:
+        `sum`; `certainty` (each row weighs them by their entropy, as MLA does); `fitted`, the sum
+        with a weight per modality that each validation fits on `val`; or the weights themselves.
       seed: Random seed of the weights and the noise.
 
     Raises:
       UserError: a value that makes no sense; names it and the fix.
     """
 
-    arguments = {
-        "head": values.text("a row of HEADS or a dotted path"),
-        "fusion": values.text("a row of FUSIONS or a dotted path"),
-        "scale": argument_rows.scale("of the cosines; None: the bound at `posterior`"),
-        "sampled": argument_rows.SAMPLED,
-        "sub_centers": argument_rows.SUB_CENTERS,
-        **argument_rows.margin(),
-        "posterior": values.number(0.0, 1.0, "above chance and below 1", above=True),
-        "bound": values.choice(*scales.BOUNDS),
-        "contrastive": values.text("a row of ALIGNMENT or a dotted path"),
-        "contrastive_weight": argument_rows.weight("the term between fused features"),
-        **argument_rows.alignment("contrastive_args"),
-        "agreement_weight": argument_rows.weight("the agreement of uni-modal logits"),
-        "blending": values.choice(*gblend.CHOICES),
-        "modulation": values.choice(*modulations.KINDS),
-        "modulation_args.alpha": values.number(0.0, 1e6, "how much is held back", above=True),
-        "modulation_args.start_step": values.whole(0, 10**10, "the first step modulated"),
-        "modulation_args.end_step": values.whole(
-            0, 10**10, "the first step after it; None: it lasts", or_none=True
-        ),
-    }
+    arguments = modal_arguments.ARGUMENTS
 
     def __init__(
         self,
@@ -106,11 +101,15 @@ class MMCosine(recipe.Recipe):
         blending: str | Mapping[str, float] = "off",
         modulation: str = "off",
         modulation_args: dict[str, Any] | None = None,
+        balance: str = "off",
+        balance_args: dict[str, Any] | None = None,
+        late_fusion: str | Mapping[str, float] = "sum",
         seed: int = 0,
     ):
         sizes = {m: encoder.embedding_size for m, encoder in encoders.items()}
         if head == "cosine":
             scale = scales.cosine_scale(scale, num_classes, len(sizes), posterior, bound)
+        method = balances.make(balance, balance_args or {}, sizes, num_classes)
         heads = modal_heads.make(
             num_classes,
             sizes,
@@ -120,14 +119,26 @@ class MMCosine(recipe.Recipe):
             sampled=sampled,
             sub_centers=sub_centers,
             margin={"kind": margin_kind, "margin": margin, "warmup_steps": margin_warmup_steps},
-            own=blending != "off",
+            own=blending != "off" or (method is not None and method.own_heads),
             seed=seed,
         )
-        tables = {}
+        tables: dict[str, tf.Module] = {}
         if blending != "off":
             tables["blending"] = gblend.table(blending, (FUSED, *sizes))
-        super().__init__(encoders, heads=heads, tables=tables)
-        self.num_classes = num_classes
+        if method is not None:
+            needs_all = heads["fusion"].needs_all
+            balances.check(method, balance, head, fusion, needs_all, blending, modulation, sampled)
+            tables["balance"] = method
+        super().__init__(
+            encoders,
+            heads,
+            tables,
+            num_classes=num_classes,
+            fusion=fusion,
+            late_fusion=late_fusion,
+        )
+        self.balance = method
+        self.parts = () if method is None else method.parts
         self.needs_tables = blending == "estimated"
         self.contrastive_weight = modal_heads.pair_weight(
             "contrastive_weight", contrastive_weight, sizes
@@ -146,8 +157,9 @@ class MMCosine(recipe.Recipe):
 
     def _scalar_names(self) -> tuple[str, ...]:
         names = ["loss"]
-        if self.tables:
+        if "blending" in self.tables:
             names += [f"{kind}_{k}" for kind in ("loss", "blend") for k in (FUSED, *self.encoders)]
+        names += self.balance.scalars if self.balance is not None else []
         names += ["contrastive"] if self.contrastive_weight else []
         names += ["agreement"] if self.agreement_weight else []
         names += ["margin", "scale"] if "margin" in self.heads else []
@@ -164,61 +176,32 @@ class MMCosine(recipe.Recipe):
         if self.needs_tables:
             gblend.assign(self.tables["blending"], lines, source)
 
-    def features(self, batch: tensors.Batch, training: bool = False) -> dict[str, tf.Tensor]:
-        """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""
-        return {m: self.embed(m, batch, training) for m in self.encoders if m in batch}
-
-    def logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns `fused` and each modality's logits [B, C] float32; `fused` is their sum.
-
-        Args:
-          features: What `features` returned. A modality may lack where the fusion is `concat`: the
-            others are summed without it.
-
-        Raises:
-          UserError: no modality, or one lacks and the fusion needs it.
-        """
-        return self._read_out(modal_heads.fuse(self.heads, features, self.encoders), {})
-
-    def loss_logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the logits [B, C] that losses are of: those of a modality's own head, if any."""
-        logits = self.logits(features)
-        if not self.tables:
-            return logits
-        return {FUSED: logits[FUSED], **self._own(features, {})}
-
-    def _own(
-        self, features: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        read = modal_heads.read
-        return {m: read(self.heads, f"own_{m}", {m: features[m]}, rows)[m] for m in self.encoders}
-
-    def _read_out(
-        self, fused: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        logits = modal_heads.read(self.heads, "classifier", fused, rows)
-        logits = {m: logits[m] for m in self.encoders if m in logits}
-        return {FUSED: tf.add_n(list(logits.values())), **logits}
-
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
         label = batch["label"]
         features = self.features(batch, training)
+        drawn = sampling.columns(self.heads, label, self.num_classes, training)
+        column = drawn.label
         fused = modal_heads.fuse(self.heads, features, self.encoders)
-        own, rows, _ = sampling.columns(self.heads, label, self.num_classes, training)
-        logits = self._read_out(fused, rows)
-        unimodal = {m: logits[m] for m in self.encoders}
-        losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
-        harder = modal_heads.harder(self.heads, "margin", unimodal, own, training)
-        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), own)
-        if self.tables:
-            each = self._own(features, rows)
-            harder = modal_heads.harder(self.heads, "own_margin", each, own, training)
-            parts = {m: softmax.cross_entropy(z, own) for m, z in harder.items()}
+        unimodal = self._unimodal(fused, drawn.weights)
+        total = tf.add_n(list(unimodal.values()))
+        losses = modal_heads.margin_scalars(self.heads, total)
+        harder = modal_heads.harder(self.heads, "margin", unimodal, column, training)
+        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), column)
+        own = self._own(features, drawn.weights) if self._has_own else {}
+        own_harder: Mapping[str, tf.Tensor] = {}
+        if own:
+            own_harder = modal_heads.harder(self.heads, "own_margin", own, column, training)
+        if "blending" in self.tables:
+            parts = {m: softmax.cross_entropy(z, column) for m, z in own_harder.items()}
             losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
             if "margin" in self.heads:  # what blending estimates is compared with validations
-                for m, z in {FUSED: logits[FUSED], **each}.items():
-                    losses[f"loss_{m}"] = softmax.cross_entropy(z, own)
+                for m, z in {FUSED: total, **own}.items():
+                    losses[f"loss_{m}"] = softmax.cross_entropy(z, column)
+        if self.balance is not None:
+            fused_loss = losses["loss"]
+            seen = balancing.Seen(features, harder, own_harder, column, fused_loss, training)
+            losses |= self.balance.losses(seen)
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
             terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
@@ -228,10 +211,10 @@ class MMCosine(recipe.Recipe):
             terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
             losses["agreement"] = tf.add_n(terms) / len(pairs)
             losses["loss"] += self.agreement_weight * losses["agreement"]
-        losses["accuracy"] = modality_scalars.hits(logits[FUSED], own)
-        norms = modal_heads.norms(self.heads["classifier"], rows.get("classifier"))
+        losses["accuracy"] = modality_scalars.hits(total, column)
+        norms = modal_heads.norms(self.heads["classifier"], drawn.weights.get("classifier"))
         scored = bool(self.modulation)
-        return losses | modality_scalars.measure(unimodal, own, norms, scored)
+        return losses | modality_scalars.measure(unimodal, column, norms, scored)
 
     @classmethod
     def class_weights(
@@ -239,6 +222,18 @@ class MMCosine(recipe.Recipe):
     ) -> list[tuple[int, int]]:
         """Returns the shapes of the weights of the common head, and of the modalities' own."""
         return modal_heads.class_weights(arguments, sizes, num_classes)
+
+    def combine_gradients(
+        self,
+        gradients: Mapping[str, Sequence[tf.Tensor]],
+        scalars: Mapping[str, tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """Returns the gradients as the balance combines them."""
+        if self.balance is None:
+            return list(gradients["loss"])
+        kernel = self.position(self.heads["classifier"].kernel)
+        places = balancing.Places(self.encoder_positions(), kernel)
+        return self.balance.combine(gradients, places, scalars)
 
     def adjust_gradients(
         self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor

@@ -89,6 +89,11 @@ def classifies(recipe: object) -> "TypeIs[abilities.Classifier]":
     return getattr(recipe, "logits", None) is not None
 
 
+def fits_fusion(recipe: object) -> "TypeIs[abilities.FusionFitter]":
+    """Says whether a recipe wants the weights of its modalities from each validation."""
+    return bool(getattr(recipe, "fits_fusion", False))
+
+
 def shares_space(recipe: base.Recipe | type[base.Recipe]) -> bool:
     """Says whether cosines between modalities mean anything: those of a classifier do not."""
     return recipe.shares_space and not classifies(recipe)
@@ -185,7 +190,8 @@ def served_weights(recipe: base.Recipe) -> list[tf.Variable]:
     """Returns the variables that signatures may read.
 
     Those of the encoders; of the heads, where the recipe answers to rows; and of the tables, where
-    it localises or scores pairs: a map may be told from the usual one, a teacher has a classifier.
+    it localises or scores pairs (a map may be told from the usual one, a teacher has a classifier),
+    or where it names them as `served_tables`.
     """
     found = list(recipe.encoder_weights().values())
     if joint(recipe):
@@ -193,4 +199,7 @@ def served_weights(recipe: base.Recipe) -> list[tf.Variable]:
             found += weights.named_weights(head, name).values()
     if localizes(recipe) or scores_pairs(recipe):
         found += recipe.table_weights().values()
+    else:
+        for name in recipe.served_tables:
+            found += weights.named_weights(recipe.tables[name], name).values()
     return found

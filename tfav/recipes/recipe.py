@@ -40,6 +40,11 @@ class Recipe:
     shares_space: bool = True
     # Whether a fresh start must take `taken_weights` from another run.
     needs_tables: bool = False
+    # Names of the tables that what it answers to rows is read from.
+    served_tables: tuple[str, ...] = ()
+    # Names of scalars, parts of the loss, whose gradients `combine_gradients` is given beside that
+    # of the loss: one more backward pass each.
+    parts: tuple[str, ...] = ()
     hearing = hearing_lib.Hearing()
 
     def __init__(
@@ -61,6 +66,22 @@ class Recipe:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how its losses add up")
 
+    def combine_gradients(
+        self,
+        gradients: Mapping[str, Sequence[tf.Tensor]],
+        scalars: Mapping[str, tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """Returns the gradient that `adjust_gradients` gets; by default that of the loss.
+
+        Called on every replica with the same values, and must return the same on each.
+
+        Args:
+          gradients: Gradients of `trainable_weights`, summed over replicas, by `loss` and `parts`.
+          scalars: Means of `scalars` over the global batch, [].
+        """
+        del scalars
+        return list(gradients["loss"])
+
     def adjust_gradients(
         self, gradients: list[tf.Tensor], scalars: dict[str, tf.Tensor], step: tf.Tensor
     ) -> list[tf.Tensor]:
@@ -70,7 +91,7 @@ class Recipe:
         random is a function of a seed and `step`.
 
         Args:
-          gradients: Gradients of `trainable_weights`, summed over replicas.
+          gradients: What `combine_gradients` returned.
           scalars: Means of `scalars` over the global batch, [].
           step: steps taken so far, int64 [].
         """
@@ -131,6 +152,10 @@ class Recipe:
             name: [position[id(w)] for w in encoder.trainable_weights if id(w) in position]
             for name, encoder in self.encoders.items()
         }
+
+    def position(self, weight: Any) -> int:
+        """Returns which of `trainable_weights` one is."""
+        return [compat.raw(w) is compat.raw(weight) for w in self.trainable_weights].index(True)
 
     def named_weights(self) -> dict[str, tf.Variable]:
         """Returns every variable, trained or not, by its structural name."""

@@ -1,5 +1,6 @@
 """The step of training, and many of them in one call. It knows no paper."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,7 +83,11 @@ class Trainer:
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders, sampled)
         self._sampled = [i for i, its in enumerate(sampled) if its]
-        self._adjusts = type(recipe).adjust_gradients is not base.Recipe.adjust_gradients
+        mine, plain = type(recipe), base.Recipe
+        self._adjusts = (
+            mine.adjust_gradients is not plain.adjust_gradients
+            or mine.combine_gradients is not plain.combine_gradients
+        )
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
             lambda x: strategy.reduce(
@@ -102,43 +107,57 @@ class Trainer:
         which are the same on every replica: their values are summed, and nothing as large as the
         weight is made.
         """
-        variables = [compat.raw(w) for w in self.recipe.trainable_weights]
+        scalars, gradients = self._gradients(batch)
+        return scalars, gradients["loss"]
 
-        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], list[Any]]:
-            with tf.GradientTape() as tape:
+    def _gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], dict[str, list[Any]]]:
+        """Returns the same with the gradients of the recipe's `parts`, by name."""
+        variables = [compat.raw(w) for w in self.recipe.trainable_weights]
+        of = ("loss", *self.recipe.parts)
+
+        def both_passes(batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], dict[str, list[Any]]]:
+            with tf.GradientTape(persistent=len(of) > 1) as tape:
                 values = self.recipe.compute_losses(batch, training=True)
                 scalars = {
                     k: tf.reduce_sum(values[k]) / self.batch_size for k in self.recipe.scalars
                 }
-            return scalars, tape.gradient(
-                scalars["loss"], variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
+            zero = tf.UnconnectedGradients.ZERO
+            return scalars, {
+                k: tape.gradient(scalars[k], variables, unconnected_gradients=zero) for k in of
+            }
 
         if self._jit_compile:
             both_passes = tf.function(both_passes, autograph=False, jit_compile=True)
         scalars, found = both_passes(batch)
-        dense = [
-            g.values if i in self._sampled else tf.convert_to_tensor(g) for i, g in enumerate(found)
-        ]
+        read = self._sampled
+        dense = {
+            k: [g.values if i in read else tf.convert_to_tensor(g) for i, g in enumerate(its)]
+            for k, its in found.items()
+        }
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
-        for i in self._sampled:
-            gradients[i] = tf.IndexedSlices(gradients[i], found[i].indices)
+        for k, i in itertools.product(gradients, read):
+            gradients[k][i] = tf.IndexedSlices(gradients[k][i], found[k][i].indices)
         return scalars, gradients
 
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
-        scalars, found = self.gradients(batch)
-        rows = {i: found[i].indices for i in self._sampled}
-        gradients = [g.values if i in rows else g for i, g in enumerate(found)]
+        scalars, found = self._gradients(batch)
+        rows = {i: found["loss"][i].indices for i in self._sampled}
+        every = {
+            k: [g.values if i in rows else g for i, g in enumerate(its)] for k, its in found.items()
+        }
+        gradients = every["loss"]
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
         norms = self._groups.norms(vectors)  # before a recipe adjusts what reaches the encoders
         if self._adjusts:
             step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
-            vectors = self._groups.join(self.recipe.adjust_gradients(gradients, scalars, step))
+            gradients = self.recipe.combine_gradients(every, scalars)
+            gradients = self.recipe.adjust_gradients(gradients, scalars, step)
+            vectors = self._groups.join(gradients)
             norms[""] = self._groups.norms(vectors)[""]
         if self._clip_norm:
             clipped, _ = tf.clip_by_global_norm(
@@ -147,8 +166,8 @@ class Trainer:
             vectors = dict(zip(vectors, clipped))
         if self._weight_decay:
             vectors = self._groups.decay(vectors, self._weight_decay, rows)
-        applied = self._groups.split(vectors, rows)
-        compat.reduced_apply(self.optimizer, applied, self.recipe.trainable_weights)
+        gradients = self._groups.split(vectors, rows)
+        compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
         return {**scalars, **{_norm_name(name): norm for name, norm in norms.items()}}
 
     def _run_steps(

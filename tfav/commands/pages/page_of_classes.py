@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfav.commands.pages import page_kind, stored
-from tfav.commands.protocols import by_classes, protocol
+from tfav.commands.protocols import by_classes, by_missing, protocol
 from tfav.evaluation import classification
-from tfav.reports import balance, class_page, classification_plots, drawing, page
+from tfav.reports import balance, class_page, classification_plots, drawing, missing_curves, page
 
 _NUM_EXAMPLES = 12  # right, and as many wrong
 _CONFUSION = (
@@ -21,6 +21,10 @@ _RELIABILITY = (
     f"Accuracy (blue) over confidence in {classification.NUM_BINS} bins, one panel per direction; "
     "hatched red is what lacks, or is too much, to the diagonal, where the model is as sure as it "
     "should be; the stepped line is the share of rows.",
+)
+_MISSING = (
+    "Fused accuracy of the rows that hold every modality, where a share of them, drawn at random, "
+    "has lost one: a curve per modality that is lost; the bands are 95 % intervals over rows."
 )
 _BALANCE = (
     "Balance of the modalities",
@@ -64,8 +68,22 @@ class PageOfClasses(page_kind.PageKind):
                 words_of = words.get(name, "")
                 pictures.append(page.Picture(heading + suffix, drawn, meaning, words_of))
             parts.append(_part(tag, scored, labels, context.seed))
+            pictures += _missing(context, tag, scored, suffix)
         pictures += _balance(request)
         return class_page.build(content.results, parts, labels, pictures, frame)
+
+
+def _missing(
+    context: protocol.Context, tag: str, scored: by_classes.Scored, suffix: str
+) -> list[page.Picture]:
+    """Returns what becomes of the accuracy where rows lack a modality, if any row has all."""
+    its = by_missing.MissingModalities()
+    whole = np.all([scored.present[m] for m in context.config.modalities], axis=0)
+    if not whole.any() or not its.fits(context.run.recipe, context.config):
+        return []
+    chart = missing_curves.chart(by_missing.figures(context, tag, scored))
+    drawn = drawing.svg(chart.draw(titled=False))
+    return [page.Picture(missing_curves.HEADING + suffix, drawn, _MISSING)]
 
 
 def _balance(request: page_kind.Request) -> list[page.Picture]:

@@ -9,7 +9,7 @@ import numpy as np
 from tfav import registry
 from tfav.commands.protocols import protocol
 from tfav.data import shards
-from tfav.evaluation import classification
+from tfav.evaluation import classification, fusion_weights
 from tfav.evaluation.result import Result
 from tfav.experiment import inputs
 from tfav.inference import recipe_embedder
@@ -26,12 +26,14 @@ class Scored(NamedTuple):
       label: [N] int32, their classes.
       logits: `fused` and each modality to [N, C]; zero where a row lacks the modality.
       present: modality to [N] bool.
+      features: modality to [N, D_m]; zero where a row lacks the modality.
     """
 
     part: shards.Index
     label: np.ndarray
     logits: Mapping[str, np.ndarray]
     present: Mapping[str, np.ndarray]
+    features: Mapping[str, np.ndarray]
 
 
 class Classification(protocol.Protocol):
@@ -82,6 +84,7 @@ class Classification(protocol.Protocol):
 
         def validate() -> dict[str, float]:
             features = scorer.features(part)
+            fitted = _fit_fusion(recipe, features, label)
             accuracy = {
                 f"val/accuracy_{name}": classification.accuracy(np.asarray(value), label)
                 for name, value in recipe.logits(features).items()
@@ -90,16 +93,29 @@ class Classification(protocol.Protocol):
                 f"val/loss_{name}": classification.negative_log_likelihood(np.asarray(value), label)
                 for name, value in recipe.loss_logits(features).items()
             }
-            return {**accuracy, **loss, "val/metric": accuracy["val/accuracy_fused"]}
+            return {**accuracy, **loss, **fitted, "val/metric": accuracy["val/accuracy_fused"]}
 
         return validate
+
+
+def _fit_fusion(
+    recipe: base.Recipe, features: Mapping[str, np.ndarray], label: np.ndarray
+) -> dict[str, float]:
+    """Gives a recipe the weights of its modalities that suit a validation; returns them, logged."""
+    if not outputs.fits_fusion(recipe):
+        return {}
+    logits = {name: np.asarray(value) for name, value in recipe.logits(features).items()}
+    del logits[classification.FUSED]
+    weights = fusion_weights.fit(logits, label)
+    recipe.weigh(weights)
+    return {f"val/fusion_weight_{m}": weight for m, weight in weights.items()}
 
 
 def score(context: protocol.Context, tag: str) -> Scored:
     """Returns the rows of a split with what the run says of them."""
     part, label = _labelled(context.config, context.index.select(tag), context.run.labels)
-    logits, present = Scorer(context.config, context.run.recipe).score(part)
-    return Scored(part, label, logits, present)
+    logits, present, features = Scorer(context.config, context.run.recipe).score(part)
+    return Scored(part, label, logits, present, features)
 
 
 def figures(context: protocol.Context, tag: str, scored: Scored) -> list[Result]:
@@ -151,32 +167,38 @@ class Scorer:
     """Logits of rows, by a recipe whose weights may change between two calls."""
 
     def __init__(self, c: ml_collections.ConfigDict, recipe: base.Recipe):
+        self._sizes = {m: its.embedding_size for m, its in recipe.encoders.items()}
         assert outputs.classifies(recipe), "`fits` has said so"
         self._config = c
         self._recipe: abilities.Classifier = recipe
         self._features = recipe_embedder.RecipeEmbedder(recipe, recipe.embed)
 
-    def score(self, part: shards.Index) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Returns logits [N, C] of `fused` and each modality, and where [N] each modality is.
+    def score(
+        self, part: shards.Index
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Returns logits [N, C] of `fused` and each modality, where [N] each is, and its features.
 
-        A row that lacks a modality is scored by the others; that modality's logits are zero there.
+        A row that lacks a modality is scored by the others; that modality's logits and features
+        are zero there.
         """
         names = self._config.modalities
         present = {m: part.held(m) for m in names}
         vectors = self._vectors(part, present)
         shape = len(part), self._recipe.num_classes
         logits = {name: np.zeros(shape, np.float32) for name in (classification.FUSED, *names)}
+        features = {}
+        for m in names:
+            features[m] = np.zeros((len(part), self._sizes[m]), np.float32)
+            there = np.flatnonzero(present[m])
+            if len(there):
+                features[m][there] = np.stack([vectors[m][name] for name in part.id[there]])
         patterns = np.stack([present[m] for m in names], axis=1)
         for pattern in np.unique(patterns, axis=0):
             rows = np.flatnonzero((patterns == pattern).all(axis=1))
-            features = {
-                m: np.stack([vectors[m][name] for name in part.id[rows]])
-                for m, there in zip(names, pattern)
-                if there
-            }
-            for name, value in self._recipe.logits(features).items():
+            given = {m: features[m][rows] for m, there in zip(names, pattern) if there}
+            for name, value in self._recipe.logits(given).items():
                 logits[name][rows] = np.asarray(value)
-        return logits, present
+        return logits, present, features
 
     def features(self, part: shards.Index) -> dict[str, np.ndarray]:
         """Returns the features [N, D_m] of rows that hold every modality."""

@@ -110,7 +110,7 @@ def _named(part: shards.Index, paths: Iterable[str]) -> np.ndarray:
 def _logits(context: protocol.Context, part: shards.Index, rows: np.ndarray) -> Directions:
     """Returns what a classifier compares: `fused` and each modality, each with itself."""
     scorer = by_classes.Scorer(context.config, context.run.recipe)
-    logits, present = scorer.score(part.take(rows))
+    logits, present, _ = scorer.score(part.take(rows))
     found = {}
     for name, values in logits.items():
         there = present.get(name, np.ones(len(rows), bool))

@@ -13,6 +13,8 @@ from tfav.commands.protocols import (
     by_conditions,
     by_lists,
     by_maps,
+    by_missing,
+    by_operations,
     by_pair_retrieval,
     by_pairs,
     by_probe,
@@ -26,6 +28,7 @@ from tfav.recipes import recipe as base
 PROTOCOLS: dict[str, protocol.Protocol] = {
     "lists": by_lists.Lists(),
     "classification": by_classes.Classification(),
+    "missing_modalities": by_missing.MissingModalities(),
     "trials": by_trials.Trials(),
     "correspondence": by_pairs.Correspondence(),
     "pair_retrieval": by_pair_retrieval.PairRetrieval(),
@@ -33,6 +36,7 @@ PROTOCOLS: dict[str, protocol.Protocol] = {
     "clusters": by_clusters.Clusters(),
     "calibration": by_calibration.Calibration(),
     "conditions": by_conditions.Conditions(),
+    "operations": by_operations.Operations(),
     "linear_probe": by_probe.LinearProbe(),
 }
 

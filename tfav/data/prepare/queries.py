@@ -150,9 +150,9 @@ def seeded(
                 name = f"match{'_g' if same_gender else ''}_{direction}_N_{split}"
                 lacking.setdefault(f"for N = {large}: {why}", []).append(name)
             for n in drawn:
-                name = lists.ListName("matching", stratum, direction, n, split)
-                queries = pool.match(_generator(seed, name.file), groups, n, galleries_per_probe)
-                yield name.file, "".join(" ".join(line) + "\n" for line in queries.tolist())
+                match = lists.ListName("matching", stratum, direction, n, split)
+                queries = pool.match(_generator(seed, match.file), groups, n, galleries_per_probe)
+                yield match.file, "".join(" ".join(line) + "\n" for line in queries.tolist())
                 if n == 2 and not match_only:
                     verify = lists.ListName("verification", stratum, direction, None, split)
                     kept = _generator(seed, verify.file).integers(1, 3, size=len(queries))
@@ -160,10 +160,10 @@ def seeded(
                         queries[:, 0].tolist(), queries[np.arange(len(kept)), kept].tolist()
                     )
                     yield verify.file, "".join(f"{a} {b}\n" for a, b in pairs)
-            name = lists.ListName("retrieval", stratum, direction, None, split)
+            retrieve = lists.ListName("retrieval", stratum, direction, None, split)
             if not match_only and fewest >= (2 if same_gender else 1):
                 galleries = pool.galleries(groups, same_gender)
-                yield name.file, "".join(" ".join(line) + "\n" for line in galleries)
+                yield retrieve.file, "".join(" ".join(line) + "\n" for line in galleries)
     for why, names in lacking.items():
         logging.warning("no list %s %s", " and no ".join(names), why)
 

@@ -1,0 +1,56 @@
+"""How the logits of each modality become those of all of them together."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from tfav import registry
+from tfav.layers import blending
+from tfav.losses import rebalancing
+
+CHOICES = ("sum", "certainty", "fitted")
+TABLE = "late_fusion"
+
+
+def table(
+    late_fusion: str | Mapping[str, float], modalities: Sequence[str]
+) -> dict[str, blending.BlendingWeights]:
+    """Returns the weights of the modalities by the name of their table, none where there are none.
+
+    Args:
+      late_fusion: a name of `CHOICES`, or a weight per modality. `fitted` starts from 1 each.
+      modalities: their names.
+
+    Raises:
+      UserError: an unknown name, or weights that make no sense.
+    """
+    if isinstance(late_fusion, str) and late_fusion not in CHOICES:
+        raise registry.UserError(
+            f"late_fusion={late_fusion!r}: choose one of {', '.join(CHOICES)}, or give a weight of "
+            f"each of {', '.join(modalities)}."
+        )
+    if late_fusion in ("sum", "certainty"):
+        return {}
+    made = blending.BlendingWeights(dict.fromkeys(modalities, 1.0), name=TABLE)
+    if not isinstance(late_fusion, str):
+        made.assign(late_fusion)
+    return {TABLE: made}
+
+
+def fuse(
+    logits: Mapping[str, tf.Tensor], weights: Mapping[str, tf.Tensor] | None, certain: bool
+) -> tf.Tensor:
+    """Returns the logits of all modalities together, [B, C].
+
+    Args:
+      logits: Logits [B, C] of the modalities that are there.
+      weights: Weight of each modality; None: 1 each.
+      certain: Whether each row weighs its modalities by how certain they are instead.
+    """
+    found = list(logits.values())
+    if certain:
+        shares = tf.unstack(rebalancing.certainty(found))
+        found = [share[:, tf.newaxis] * z for share, z in zip(shares, found)]
+    elif weights:
+        found = [weights[m] * z for m, z in logits.items()]
+    return tf.add_n(found)
