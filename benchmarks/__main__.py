@@ -31,6 +31,7 @@ SUBJECTS = (
     "first_step",
     "step_cost",
     "training_step",
+    "vectors",
     "host",
     "loader",
     "embedding",

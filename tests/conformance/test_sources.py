@@ -144,6 +144,26 @@ def _synthetic_scenes(folder):
     return manifest.Options(corpus=str(folder / "corpus"), identities=4, overwrite=True)
 
 
+def _mav_celeb(folder):
+    for person in ("id1", "id2", "id3"):
+        for language in ("English", "Urdu"):
+            _files(
+                folder, f"voices/{person}/{language}/a/1.wav", f"faces/{person}/{language}/a/1.jpg"
+            )
+    return manifest.Options(root=str(folder), test_fraction=0.3, own={"heard": "English"})
+
+
+def _vectors(folder):
+    for modality in ("audio", "image"):
+        np.savez(
+            folder / f"{modality}.npz",
+            id=[f"p{n}/{modality}" for n in range(4)],
+            vector=np.random.default_rng(0).normal(size=(4, 3)),
+        )
+    own = {modality: str(folder / f"{modality}.npz") for modality in ("audio", "image")}
+    return manifest.Options(own=own, test_fraction=0.3)
+
+
 # What lets a source give its smallest data set: writes it into a folder, returns the options.
 EXAMPLES = {
     "crema_d": _crema_d,
@@ -152,11 +172,13 @@ EXAMPLES = {
     "flickr_soundnet": _flickr_soundnet,
     "is3": _is3,
     "manifest": _manifest,
+    "mav_celeb": _mav_celeb,
     "ssw60": _ssw60,
     "synthetic": _synthetic,
     "synthetic_classes": _synthetic_classes,
     "synthetic_scenes": _synthetic_scenes,
     "ucf101": _ucf101,
+    "vectors": _vectors,
     "vggss": _vggss,
     "videos": _videos,
     "voxceleb1": _voxceleb1,

@@ -173,6 +173,11 @@ def matches(matched: tf.Tensor, mismatched: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+def cosines(audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    """Returns the cosines [N, b] of embeddings [N, D] and [b, D] of unit norm."""
+    return tf.matmul(audio, image, transpose_b=True)
+
+
 def seed_of(name: str, seed: int) -> int:
     """Returns the seed of the head `name` of a run, another one for each head."""
     return zlib.crc32(f"{name}/{seed}".encode()) % 2**30

@@ -21,7 +21,7 @@ from tfav.data.prepare import candidates
 
 SIZES = tuple(range(2, 11))
 GALLERIES_PER_PROBE = 3
-_SEEDED_SPLITS = ("val", "test")
+_SEEDED_SPLITS = ("val", "test", "unheard")
 
 
 class Given(NamedTuple):
