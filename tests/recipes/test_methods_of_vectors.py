@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conformance import replicas
 from tfav import recipes, registry
 from tfav.commands import report, train
 from tfav.configs import vectors as configs
 from tfav.data.prepare import dataset, manifest, sources
 from tfav.experiment import models
+from tfav.export import servable
+from tfav.export.lite import tflite
+from tfav.inference import embedders
 from tfav.layers import covariates
+from tfav.losses import pairs
+from tfav.recipes import outputs, paired
 
 PEOPLE, SIZE = 24, 8
 
@@ -57,8 +63,18 @@ def config(name, data):
 
 
 @pytest.mark.parametrize("name", configs.METHODS)
-def test_a_method_learns_who_belongs_together(name, data, tmp_path):
+def test_a_method_learns_who_belongs_together_and_is_exported(name, data, tmp_path):
     train.train(config(name, data), str(tmp_path / "run"))
+    run = models.trained(str(tmp_path / "run"))
+    names = tflite.write(
+        servable.Servable(run.recipe), str(tmp_path), audio_samples=0, precisions=("float32",)
+    )
+    assert sorted(names) == ["audio_float32.tflite", "image_float32.tflite"]
+    for modality in ("audio", "image"):
+        vectors = np.random.default_rng(1).normal(size=(1, SIZE)).astype(np.float32)
+        found = embedders.load(str(tmp_path / f"{modality}_float32.tflite"))
+        own = outputs.embedding(run.recipe, modality, {modality: vectors})
+        np.testing.assert_allclose(found.embed(modality, {modality: vectors}), own, atol=1e-5)
     lines = (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     assert all(np.isfinite(line["loss"]) for line in found)
@@ -135,3 +151,17 @@ def test_a_page_of_vectors_has_figures_alone_and_no_film(data, tmp_path):
         registry.UserError, match="--video shows voices and faces, and audio and im"
     ):
         list(report.make_report(workdir, output=page, video=str(tmp_path / "film.mp4")))
+
+
+def test_the_scalars_of_cosines_are_those_of_all_pairs(mirrored):
+    random = np.random.default_rng(0)
+    audio, image = random.normal(size=(2, 4, 3)).astype(np.float32)
+    sides = [tf.math.l2_normalize(x, axis=1) for x in (audio, image)]
+    expected = paired.matches(*pairs.compare(*sides, paired.cosines, "all"))
+    found = paired.cosine_matches(audio, image)
+    halves = [replicas.halves(mirrored, x) for x in (audio, image)]
+    both = tf.function(lambda *x: mirrored.run(paired.cosine_matches, args=x))(*halves)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(replicas.joined(mirrored, both[name]), value, rtol=1e-5)

@@ -4,8 +4,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder
-from tfav.losses import curriculum, pairs
-from tfav.ops import similarity
+from tfav.losses import curriculum
 from tfav.recipes import argument_rows, paired, recipe
 
 
@@ -76,10 +75,8 @@ class PINs(recipe.Recipe):
         if training:
             self.tables["curriculum"].count.assign_add(1)
         loss = curriculum.percentile(audio, image, batch["label"], self.margin, hardness)
-        sides = (tf.stop_gradient(similarity.normalize(x)) for x in (audio, image))
-        found = pairs.compare(*sides, paired.cosines, "all")
         return {
             "loss": loss,
-            **paired.matches(*found),
+            **paired.cosine_matches(audio, image),
             "hardness": tf.cast(hardness, loss.dtype) * tf.ones_like(loss),
         }

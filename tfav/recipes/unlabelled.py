@@ -14,7 +14,6 @@ from tfav import tensors, values
 from tfav.encoders import encoder
 from tfav.losses import alignment as alignments
 from tfav.losses import pairs, prototypes
-from tfav.ops import similarity
 from tfav.recipes import argument_rows, paired, recipe
 
 _CLUSTERS = {
@@ -84,7 +83,7 @@ class CMPC(recipe.Recipe):
             "loss": self.instance_weight * instance + self.prototype_weight * prototype,
             "instance": instance,
             "prototype": prototype,
-            **_matches(audio, image),
+            **paired.cosine_matches(audio, image),
         }
 
 
@@ -140,10 +139,5 @@ class SelfLifting(recipe.Recipe):
         return {
             "loss": loss,
             "clusters": tf.cast(found, loss.dtype) * tf.ones_like(loss),
-            **_matches(audio, image),
+            **paired.cosine_matches(audio, image),
         }
-
-
-def _matches(audio: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-    sides = (tf.stop_gradient(similarity.normalize(x)) for x in (audio, image))
-    return paired.matches(*pairs.compare(*sides, paired.cosines, "all"))
