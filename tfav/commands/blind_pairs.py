@@ -78,7 +78,7 @@ def score(source: str, pairs: str, root: str, output: str, kind: str = SCORES[0]
     ).arrays
     place = {m: {name: n for n, name in enumerate(arrays[f"{m}_id"].tolist())} for m in sides}
     voice, face = (arrays[m][[place[m][path] for path in paths]] for m, paths in sides.items())
-    value = np.sum(voice * face, axis=1, dtype=np.float64)
+    value = np.einsum("nd,nd->n", voice, face, dtype=np.float64)
     if kind == "distance":
         value = np.sqrt(np.maximum(2.0 - 2.0 * value, 0.0))
     lines = [f"{pair.id} {number:.{_DIGITS}f}\n" for pair, number in zip(listed, value)]

@@ -181,7 +181,9 @@ def _tfrecord(path: str, modality: str) -> Table:
     import tensorflow as tf
 
     del modality
-    ids, rows, columns = [], [], []
+    ids: list[str] = []
+    rows: list[np.ndarray] = []
+    columns: list[dict[str, str]] = []
     try:
         for payload in tf.data.TFRecordDataset(path).as_numpy_iterator():
             features = tf.train.Example.FromString(payload).features.feature

@@ -41,7 +41,7 @@ class FOP(recipe.Recipe):
         paired.check_modalities(encoders)
         sizes = {name: its.embedding_size for name, its in encoders.items()}
         heads = {
-            "fusion": fusion.FUSIONS["convex"](sizes, seed=seed),
+            "fusion": fusion.Convex(sizes, seed),
             "classifier": shared_classifier.SharedClassifier(
                 num_classes, embedding_size=min(sizes.values()), normalized=False, seed=seed
             ),

@@ -82,7 +82,7 @@ def identity_batches(
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        batch = {}
+        batch: dict[str, tf.Tensor] = {}
         for name in items:
             batch |= make[name](reader.read(row[f"{name}_row"], (name,))[name], row)
         return {**batch, "label": row["label"]}

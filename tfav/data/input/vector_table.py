@@ -38,9 +38,8 @@ class VectorTable:
         paths = [os.path.join(index.directory, x) for x in dict.fromkeys(index.shard.tolist())]
         for modality, item in items.items():
             held = index.held(modality)
-            values = np.concatenate(
-                [np.zeros([0, *item.spec.shape], np.float32), *_blocks(paths, modality, item)]
-            )
+            blocks = _blocks(paths, modality, item)
+            values = np.concatenate(blocks) if blocks else np.zeros([0, item.spec.shape[-1] or 0])
             if len(values) != held.sum():
                 raise registry.UserError(
                     f"the shards of {index.directory} hold {len(values)} vectors of {modality} and "

@@ -53,13 +53,15 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         split = "val" if person in val else "train"
         if person in testing:
             split = "test" if known else "unheard"
+        path = {modality: os.path.join(root, name)}
         its = {"language": language, "heard": "yes" if known else "no"}
         row = manifest.Row(
             id=name,
             split=split,
             label=person,
             extra={column: its[column] for column in carried},
-            **{modality: os.path.join(root, name)},
+            audio=path.get("audio"),
+            image=path.get("image"),
         )
         manifest.check_words(row, name)
         found.append(row)

@@ -70,7 +70,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 
 
 def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
-    lines = csv_files.read(options.manifest, manifest.REQUIRED)
+    lines = csv_files.read(options.manifest or "", manifest.REQUIRED)
     return {cells["id"]: cells for _, cells in lines}
 
 
