@@ -81,6 +81,12 @@ SOURCES = {
         ("root", "columns"),
         CLASSES,
     ),
+    "kinetics_sounds": Source(
+        _HERE + "web_clips.kinetics_sounds",
+        "Kinetics-Sounds: videos of actions that are heard",
+        ("root", "split_csv", "val_fraction", "columns"),
+        CLASSES,
+    ),
     "mav_celeb": Source(
         _HERE + "mav_celeb.rows",
         "MAV-Celeb: people who speak two languages, one of them heard",
@@ -98,6 +104,12 @@ SOURCES = {
         _HERE + "ucf101.rows",
         "UCF-101: videos of human actions",
         ("root", "split_csv", "split_number", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "vggsound": Source(
+        _HERE + "web_clips.vggsound",
+        "VGGSound: videos of what sounds",
+        ("root", "split_csv", "val_fraction", "columns"),
         CLASSES,
     ),
     "vggss": Source(
