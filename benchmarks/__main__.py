@@ -32,6 +32,7 @@ SUBJECTS = (
     "first_step",
     "step_cost",
     "training_step",
+    "vectors",
     "host",
     "loader",
     "embedding",

@@ -91,6 +91,7 @@ class Times(NamedTuple):
 
 def ours(folder: str, size: Size, rows: int = 0) -> Batch:
     """Returns tfav's loader, of batches of `rows` where they are given."""
+    from tfav.data import kinds
     from tfav.data.input import endless
 
     batches = endless.identity_batches(
@@ -99,8 +100,14 @@ def ours(folder: str, size: Size, rows: int = 0) -> Batch:
         batch_size=rows or size.rows,
         seed=0,
         audio_seconds=(size.seconds, size.seconds),
-        image_size=size.pixels,
-        augment=("flip", "crop"),
+        items={
+            "audio": kinds.Item(kinds.AUDIO, kinds.AUDIO.item("audio", {})),
+            "image": kinds.Item(
+                kinds.IMAGE,
+                kinds.IMAGE.item("image", {"size": size.pixels, "num_frames": 1}),
+                ("flip", "crop"),
+            ),
+        },
     )
     iterator = iter(batches(None))
 

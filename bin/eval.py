@@ -4,6 +4,8 @@
     python bin/eval.py --workdir=runs/a,runs/b
     python bin/eval.py --workdir=runs/dmc --protocols=linear_probe --data=data/esc50
     python bin/eval.py --released=FILE.pth.tar --data=DIR --output=DIR
+    python bin/eval.py --workdir=runs/demo --blind_pairs=English_test.txt --media_root=mavceleb_v1
+        --output=sub_score_English_heard.txt
 
 Prints a table. Each measurement is kept in WORKDIR/evaluations under what it was measured on: data,
 lists, weights, settings. The figures on the run's own data and lists, by its own protocols, of the
@@ -48,6 +50,24 @@ _RELEASED = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", "", "Folder for metrics.json and plots of one run, instead of the run's own."
 )
+_BLIND_PAIRS = flags.DEFINE_string(
+    "blind_pairs",
+    "",
+    "List of lines ID VOICE FACE without answers, as FAME hands them out: --output is the file of "
+    "scores, one line ID SCORE per pair. --workdir may be an export too.",
+)
+_MEDIA_ROOT = flags.DEFINE_string(
+    "media_root", "", "Folder that the paths of --blind_pairs start from, or a table of vectors."
+)
+_SCORE_AS = flags.DEFINE_enum(
+    "score_as",
+    "similarity",
+    ["similarity", "distance"],
+    "What the scores of --blind_pairs are: cosines, or distances of unit vectors.",
+)
+_CHECK_SCORES = flags.DEFINE_string(
+    "check_scores", "", "File of scores to check against --blind_pairs; nothing is evaluated."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Random seed of the bootstrap resampling.", lower_bound=0)
 
 
@@ -55,6 +75,9 @@ def main(argv: list[str]) -> None:
     """Evaluates and prints the table."""
     cli.no_arguments(argv)
     output_flags.apply()
+    if _BLIND_PAIRS.value or _CHECK_SCORES.value:
+        _blind_pairs()
+        return
     if (_WORKDIR.value is None) == (_RELEASED.value is None):
         raise registry.UserError(
             "--workdir is missing: give --workdir=RUN, or --released=FILE instead of it."
@@ -79,6 +102,28 @@ def main(argv: list[str]) -> None:
             print(line)
     if output_flags.as_json():
         output_flags.show(found, "")
+
+
+def _blind_pairs() -> None:
+    """Writes or checks a file of scores."""
+    from tfav.commands import blind_pairs
+
+    if not _BLIND_PAIRS.value:
+        raise registry.UserError("--check_scores needs --blind_pairs=LIST, which it is checked by.")
+    output = _CHECK_SCORES.value or _OUTPUT.value
+    if _CHECK_SCORES.value:
+        count = blind_pairs.check(output, _BLIND_PAIRS.value)
+    else:
+        workdirs = _WORKDIR.value or []
+        if len(workdirs) != 1 or not output:
+            raise registry.UserError(
+                "--blind_pairs needs one --workdir=RUN and --output=FILE for the scores."
+            )
+        count = blind_pairs.score(
+            workdirs[0], _BLIND_PAIRS.value, _MEDIA_ROOT.value, output, kind=_SCORE_AS.value
+        )
+    record = {"scores": output, "pairs": _BLIND_PAIRS.value, "count": count}
+    output_flags.show(record, f"{output}: {count} scores, one of each pair of the list")
 
 
 def run() -> None:

@@ -119,6 +119,55 @@ def supervised_contrastive(audio, image, label, temperature=0.1):
     return (one_direction(audio, image) + one_direction(image, audio)) / 2
 
 
+def percentile(audio, image, label, margin=0.6, hardness=0.5):
+    """Nagrani et al., ECCV 2018: the own pair, and the negative that so many are easier than."""
+
+    def one_direction(anchor, other):
+        rows = []
+        for i, a in enumerate(normalize(anchor)):
+            own = np.linalg.norm(a - normalize(other)[i])
+            others = [v for v, y in zip(normalize(other), label) if y != label[i]]
+            far = sorted((np.linalg.norm(a - v) for v in others), reverse=True)  # easiest first
+            place = int(np.floor(hardness * (len(far) - 1) + 1e-6))
+            cost = max(0.0, margin - far[place]) ** 2 if far else 0.0
+            rows.append(0.5 * own**2 + 0.5 * cost)
+        return np.array(rows)
+
+    return (one_direction(audio, image) + one_direction(image, audio)) / 2
+
+
+def orthogonality(x, label):
+    """FOP's L_OC over the pairs of a batch, as a number."""
+    x = normalize(x)
+    pairs = [(i, j) for i in range(len(x)) for j in range(len(x)) if i != j]
+    same = [x[i] @ x[j] for i, j in pairs if label[i] == label[j]]
+    other = [x[i] @ x[j] for i, j in pairs if label[i] != label[j]]
+    agreement = 1 - np.mean(same) if same else 0.0
+    return agreement + (abs(np.mean(other)) if other else 0.0)
+
+
+def clusters(x, num_clusters, num_rounds=4):
+    """Spherical k-means from the first rows on: centres, and the nearest one of each row."""
+    x = normalize(x)
+    centers = x[:num_clusters].copy()
+    for _ in range(num_rounds):
+        nearest = [int(np.argmax([row @ c for c in centers])) for row in x]
+        for k in range(num_clusters):
+            own = [row for row, n in zip(x, nearest) if n == k]
+            if own:
+                centers[k] = normalize([np.sum(own, axis=0)])[0]
+    return centers, np.array([int(np.argmax([row @ c for c in centers])) for row in x])
+
+
+def prototype_contrast(audio, image, num_clusters, temperature=0.1, num_rounds=4):
+    """Each row's cross-entropy at the cluster of its counterpart, both ways' mean."""
+    total = 0.0
+    for anchor, other in ((audio, image), (image, audio)):
+        centers, member = clusters(other, num_clusters, num_rounds)
+        total = total + cross_entropy(normalize(anchor) @ centers.T / temperature, member)
+    return total / 2
+
+
 def _distances(audio, image, label):
     x = np.concatenate([normalize(audio), normalize(image)])
     distance = np.array([[np.sqrt(np.sum((a - b) ** 2)) for b in x] for a in x])
@@ -202,6 +251,12 @@ def film(features, weights, biases):
     said = [np.split(x @ w + c, 2, axis=1) for x, w, c in zip(features, weights, biases)]
     gamma, beta = [h[0] for h in said], [h[1] for h in said]
     return [_others(gamma, k) * x + _others(beta, k) for k, x in enumerate(features)]
+
+
+def convex(features, weights, biases):
+    """FOP's gate: shares that sum to 1 over the modalities, number by number, of tanh(x)."""
+    gates = np.exp([x @ w + c for x, w, c in zip(features, weights, biases)])
+    return [g / sum(gates) * np.tanh(x) for g, x in zip(gates, features)]
 
 
 def softmax(logits):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfav import config as config_lib
 from tfav.data import kinds, shards
+from tfav.data.input import augment as augmentation
 
 SIZE = 32
 
@@ -48,6 +49,16 @@ def item(modality: str, size: int = SIZE, num_frames: int = 1, augment=()) -> ki
     """What a batch is to hold of clips, or else of images of that size and so many frames."""
     kind = kinds.AUDIO if modality == "audio" else kinds.IMAGE
     return kinds.Item(kind, kind.item(modality, {"size": size, "num_frames": num_frames}), augment)
+
+
+def pair(size: int = SIZE, augment=()) -> dict[str, kinds.Item]:
+    """Returns what batches hold of audio and images; each augmentation is of what it changes."""
+    of_sound = [name for name in augment if augmentation.changes_sound(name)]
+    of_images = [name for name in augment if name not in of_sound]
+    return {
+        "audio": item("audio", augment=of_sound),
+        "image": item("image", size, augment=of_images),
+    }
 
 
 def write_dataset(directory: str, num_identities: int = 16) -> str:

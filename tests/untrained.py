@@ -21,6 +21,11 @@ RECIPES = {
     "l3": {"model": {"hidden_size": 4}, "loss": {"negatives": "all"}},
     "avts": {"model": {"size": 4, "window_seconds": 0.2, "shift_seconds": 0.1}},
     "soundnet": {"model": {"temperature": 1.0}, "loss": {"negatives": "all"}},
+    "fop": {"model": {"orthogonality_weight": 1.0}},
+    "pins": {"model": {"margin": 0.6}},
+    "dimnet": {"model": {"covariates": {"gender": 2}}},
+    "cmpc": {"model": {"num_clusters": 2}},
+    "self_lifting": {"model": {"num_clusters": 2}},
 }
 
 

@@ -49,7 +49,12 @@ IMAGE = {
     "resnet34": Expected({"image_size": 64}, runs_in="resnet18"),
     "vgg16": Expected({"image_size": 32}),
 }
-ARRAY = {"tiny": Expected({"size": 6})}  # of sequences: tests/encoders/test_array.py
+ARRAY = {  # of sequences: tests/encoders/test_array.py
+    "tiny": Expected({"size": 6}),
+    "linear": Expected({"size": 6}),
+    "mlp": Expected({"size": 6, "width": 12}),
+    "attentive_pooling": Expected({"size": 6, "sequence": True}),
+}
 KNOWN = {"audio": AUDIO, "image": IMAGE, "array": ARRAY}
 TABLES = {kind: (table, KNOWN.get(kind, {})) for kind, table in by_kind.ENCODERS.items()}
 ROWS = [(kind, name) for kind, (table, known) in TABLES.items() for name in walk.rows(table, known)]
@@ -86,7 +91,7 @@ def batch(encoder, rows, samples=3200, seed=0):
     if encoder.modality == "audio":
         return noise(rows, samples, seed=seed)
     if encoder.modality == "array":
-        return noise(rows, encoder.size, seed=seed)
+        return noise(rows, *((5,) if encoder.sequence else ()), encoder.size, seed=seed)
     side = encoder.image_size
     return np.random.default_rng(seed).integers(0, 256, [rows, side, side, 3], np.uint8)
 

@@ -115,6 +115,9 @@ def test_a_saved_model_of_unknown_batch_and_length_serves_its_embeddings(row, tm
         ]
     else:
         feeds = [{encoder.modality: encoder_rows.batch(encoder, rows)} for rows in (1, 3)]
+        for feed in feeds if encoder.item_spec.length else []:
+            rows = len(feed[encoder.modality])
+            feed[encoder.item_spec.length] = np.full(rows, 3, np.int32)
     # The Session loader is TensorFlow Serving's: it misses weights that Python's would find.
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], path)

@@ -11,7 +11,7 @@ from tfav.layers import classifiers, fusion
 CLASSES, ROWS, SIZE = 5, 4, 6
 MODALITIES = ("audio", "image", "flow")
 HEADS = {"cosine": {"scale": 3.0}, "vanilla": {"scale": None}, "common": {"scale": None}}
-FUSIONS = ("concat", "gated", "film")
+FUSIONS = ("concat", "gated", "film", "convex")
 
 
 def _head(name, seed=0):

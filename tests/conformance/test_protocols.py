@@ -132,6 +132,10 @@ FITS = {
     "infonce": {*PAIRED, "lists", "trials", "conditions"},
     "avts": PAIRED,
     "soundnet": PAIRED,
+    **dict.fromkeys(
+        ("fop", "pins", "dimnet", "cmpc", "self_lifting"),
+        {"lists", "trials", "calibration", "conditions", "linear_probe"},
+    ),
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]
 

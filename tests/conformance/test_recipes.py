@@ -43,6 +43,11 @@ SETTINGS = {
     "infonce": {"model": {}, "loss": {"temperature": 0.2, "max_scale": 20.0}},
     "avts": {"model": {"window_seconds": 0.1, "shift_seconds": 0.05, "hard_share": 0.5}},
     "soundnet": {"model": {"temperature": 1.0}, "first_phase": TEACHER},
+    "fop": {"model": {"orthogonality_weight": 1.0}},
+    "pins": {"model": {"margin": 0.6, "rise_every": 10}},
+    "dimnet": {"model": {"covariates": {"gender": 2}}},
+    "cmpc": {"model": {"num_clusters": 2}},
+    "self_lifting": {"model": {"num_clusters": 3}},
 }
 ROWS = walk.rows(recipes.RECIPES, SETTINGS)
 

@@ -144,6 +144,48 @@ def _synthetic_scenes(folder):
     return manifest.Options(corpus=str(folder / "corpus"), identities=4, overwrite=True)
 
 
+def _kinetics_sounds(folder):
+    _files(folder / "train" / "playing_piano", "a_000001_000011.mp4")
+    _files(folder / "val" / "bowling", "b-_x_000010_000020.mp4")
+    _files(folder, "c_000003_000013.mp4")
+    lines = [
+        "label,youtube_id,time_start,time_end,split,is_cc",
+        "playing piano,a,1,11,train,0",
+        "bowling,b-_x,10,20,validate,0",
+        "bowling,c,3,13,test,0",
+        "bowling,gone,3,13,test,0",
+    ]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    return manifest.Options(root=str(folder), split_csv=[str(folder / "list.csv")])
+
+
+def _vggsound(folder):
+    _files(folder, "video/a_000030.mp4", "video/b_000000.mp4")
+    lines = ["a,30,people marching,train", 'b,0,"hail, falling",test', "gone,7,hail,test"]
+    (folder / "vggsound.csv").write_text("\n".join(lines) + "\n")
+    return manifest.Options(root=str(folder), split_csv=[str(folder / "vggsound.csv")])
+
+
+def _mav_celeb(folder):
+    for person in ("id1", "id2", "id3"):
+        for language in ("English", "Urdu"):
+            _files(
+                folder, f"voices/{person}/{language}/a/1.wav", f"faces/{person}/{language}/a/1.jpg"
+            )
+    return manifest.Options(root=str(folder), test_fraction=0.3, own={"heard": "English"})
+
+
+def _vectors(folder):
+    for modality in ("audio", "image"):
+        np.savez(
+            folder / f"{modality}.npz",
+            id=[f"p{n}/{modality}" for n in range(4)],
+            vector=np.random.default_rng(0).normal(size=(4, 3)),
+        )
+    own = {modality: str(folder / f"{modality}.npz") for modality in ("audio", "image")}
+    return manifest.Options(own=own, test_fraction=0.3)
+
+
 # What lets a source give its smallest data set: writes it into a folder, returns the options.
 EXAMPLES = {
     "crema_d": _crema_d,
@@ -151,12 +193,16 @@ EXAMPLES = {
     "esc50": _esc50,
     "flickr_soundnet": _flickr_soundnet,
     "is3": _is3,
+    "kinetics_sounds": _kinetics_sounds,
     "manifest": _manifest,
+    "mav_celeb": _mav_celeb,
     "ssw60": _ssw60,
     "synthetic": _synthetic,
     "synthetic_classes": _synthetic_classes,
     "synthetic_scenes": _synthetic_scenes,
     "ucf101": _ucf101,
+    "vectors": _vectors,
+    "vggsound": _vggsound,
     "vggss": _vggss,
     "videos": _videos,
     "voxceleb1": _voxceleb1,

@@ -54,6 +54,7 @@ EXAMPLES = {
     "NPairAlignment": _alignment("n_pair", norm_weight=0.1),
     "TripletAlignment": _alignment("triplet", margin=0.5),
     "SupervisedContrastiveAlignment": _alignment("supervised_contrastive", temperature=0.5),
+    "PercentileAlignment": _alignment("percentile", margin=1.5, hardness=0.7),
     "TripletSemihardAlignment": _alignment("triplet_semihard", margin=0.5),
     "LiftedStructAlignment": _alignment("lifted_struct", margin=0.5),
     "NpairsAlignment": _alignment("npairs", scale=3.0),
@@ -83,6 +84,8 @@ OTHERS = {
 }
 OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_distance"}
 OTHERS |= {"capsule_agreement", "distillation"}
+OTHERS |= {"orthogonality", "cluster", "prototype_contrast", "own_rows", "pseudo_labels"}
+OTHERS |= {"num_present"}
 OTHERS |= {
     "implicit_floor",
     "explicit_hinge",

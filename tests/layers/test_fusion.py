@@ -32,7 +32,7 @@ def _given(layer, seed=0):
 
 
 @pytest.mark.parametrize("modalities", [THREE[:2], THREE])
-@pytest.mark.parametrize("name", ["gated", "film"])
+@pytest.mark.parametrize("name", ["gated", "film", "convex"])
 def test_fusions_equal_the_naive_formula(name, modalities):
     layer = fusion.FUSIONS[name]({m: 3 for m in modalities})
     kernel, bias = _given(layer)
@@ -79,7 +79,7 @@ def test_concat_changes_nothing_and_has_no_weights():
     assert layer.weights == [] and not layer.needs_all and fusion.Gated.needs_all
 
 
-@pytest.mark.parametrize("name", ["gated", "film"])
+@pytest.mark.parametrize("name", ["gated", "film", "convex"])
 def test_every_modality_has_weights_of_its_own_that_follow_the_seed(name):
     def kernels(seed):
         layer = fusion.FUSIONS[name]({m: 3 for m in THREE}, seed=seed)
@@ -94,7 +94,7 @@ def test_every_modality_has_weights_of_its_own_that_follow_the_seed(name):
     assert np.abs(one[0] - one[1]).max() > 0.1 and np.abs(one[0] - other[0]).max() > 0.1
 
 
-@pytest.mark.parametrize("name", ["gated", "film"])
+@pytest.mark.parametrize("name", ["gated", "film", "convex"])
 @pytest.mark.parametrize(
     "sizes, says",
     [({"audio": 3}, "needs two modalities"), ({"audio": 3, "image": 4}, "embeddings of one size")],

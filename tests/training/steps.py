@@ -46,8 +46,7 @@ def main(strategy_name: str, data: str, output: str, recipe_name: str) -> None:
             batch_size=8,
             seed=5,
             audio_seconds=(0.4, 0.5),
-            image_size=small.SIZE,
-            augment=("flip", "crop"),
+            items=small.pair(augment=("flip", "crop")),
         )
         return iter(replicas.distribute_datasets_from_function(make))
 

@@ -20,12 +20,26 @@ from typing import NamedTuple
 
 from tfav import files, registry
 
-STRATA = ("unrestricted", "same_gender")
+STRATA = ("unrestricted", "same_gender", "same_nationality", "same_age", "same_all_three")
+# Stratum to the mark in a file's name, and to the columns that all candidates share.
+MARKS = dict(zip(STRATA, ("", "_g", "_n", "_a", "_gna")))
+SHARED = dict(
+    zip(
+        STRATA,
+        ((), ("gender",), ("nationality",), ("age",), ("gender", "nationality", "age")),
+    )
+)
 DIRECTIONS = ("v2f", "f2v")
 # The modality of the probes, then of the candidates.
 MODALITIES = {"v2f": ("audio", "image"), "f2v": ("image", "audio")}
 
-_REST = r"(?P<g>_g)?_(?P<direction>v2f|f2v){n}_(?P<tag>[A-Za-z0-9][A-Za-z0-9_.-]*)\.txt(?:\.gz)?"
+_REST = (
+    r"(?P<mark>_g|_n|_a|_gna)?_(?P<direction>v2f|f2v){n}_(?P<tag>[A-Za-z0-9][A-Za-z0-9_.-]*)"
+    r"\.txt(?:\.gz)?"
+)
+
+
+_STRATUM = {mark: stratum for stratum, mark in MARKS.items()}
 
 
 class ListName(NamedTuple):
@@ -33,7 +47,7 @@ class ListName(NamedTuple):
 
     Attributes:
       protocol: `matching`, `verification` or `retrieval`.
-      stratum: `unrestricted` or `same_gender`.
+      stratum: a row of `STRATA`: what all candidates share with the probe.
       direction: `v2f` (voice probes, face candidates) or `f2v`.
       n: candidates of one matching trial; None for the other protocols.
       tag: which part of the data (`test`, `val`, `seen`, ...).
@@ -49,7 +63,7 @@ class ListName(NamedTuple):
     def file(self) -> str:
         """The file name in its one spelling, not gzipped."""
         prefix = FORMS[self.protocol].prefixes[0]
-        stratum = "_g" if self.stratum == "same_gender" else ""
+        stratum = MARKS[self.stratum]
         size = "" if self.n is None else f"_{self.n}"
         return f"{prefix}{stratum}_{self.direction}{size}_{self.tag}.txt"
 
@@ -116,7 +130,7 @@ def parse_name(filename: str | os.PathLike, forms: Mapping[str, Form] | None = N
         )
     return ListName(
         protocol=form.protocol,
-        stratum=STRATA[bool(found["g"])],
+        stratum=_STRATUM[found["mark"] or ""],
         direction=found["direction"],
         n=int(found["n"]) if form.numbered else None,
         tag=found["tag"],

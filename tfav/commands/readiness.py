@@ -1,5 +1,7 @@
 """What a training is checked for before it takes hours: its data, its front-end, its validation."""
 
+from collections.abc import Sequence
+
 import ml_collections
 from absl import logging
 
@@ -33,6 +35,28 @@ def check_groups(c: ml_collections.ConfigDict, index: shards.Index) -> None:
             f"--config.eval.groups={c.eval.groups}: {index.directory} has no such column: choose "
             f"from {', '.join(index.extra) or 'none'}, or leave it empty."
         )
+
+
+def columns(names: Sequence[str], index: shards.Index, split: str) -> dict[str, list[str]]:
+    """Returns the text of each label of a split in each column; empty where its rows differ.
+
+    Raises:
+      UserError: the data lacks a column.
+    """
+    lacking = [name for name in names if name not in index.extra]
+    if lacking:
+        raise registry.UserError(
+            f"{index.directory} has no column {lacking[0]!r} that --config.model.covariates names: "
+            f"choose from {', '.join(index.extra) or 'none'}."
+        )
+    part = index.select(split) if names else index
+    found = {}
+    for name in names:
+        texts: dict[str, set[str]] = {label: set() for label in index.labels(split)}
+        for label, text in zip(part.label.tolist(), part.extra[name].tolist()):
+            texts[label].add(text)
+        found[name] = [min(its) if len(its) == 1 else "" for its in texts.values()]
+    return found
 
 
 def check_validation(c: ml_collections.ConfigDict, index: shards.Index, *, needed: bool) -> None:

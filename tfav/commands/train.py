@@ -125,6 +125,7 @@ def _train(
         class_memory.check(classes, strategy.num_here(replicas))
     with replicas.scope():
         recipe = models.model(c, len(labels))
+        recipe.read_columns(readiness.columns(recipe.columns, index, c.data.train_split))
         optimizer = models.optimizer(c, recipe)
         checkpoints = checkpoints_lib.Checkpoints(
             recipe, optimizer, workdir, replicas, keep=c.train.keep_checkpoints

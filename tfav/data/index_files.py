@@ -36,7 +36,7 @@ _INFO = {
 
 def frame_columns(further: Iterable[str]) -> dict[str, str]:
     """Returns the column of the index of `image` and of each further modality."""
-    return {"image": FRAMES} | {name: f"{FRAMES}_{name}" for name in further}
+    return {"image": FRAMES} | {name: f"{FRAMES}_{name}" for name in further if name != "image"}
 
 
 def fix_of(directory: str) -> str:

@@ -131,7 +131,7 @@ class Writer(contextlib.AbstractContextManager):
         if unknown:
             raise ValueError(f"{record.id} has {unknown}, and modalities is {self._further}")
         self._kinds |= record.kinds
-        pictures = ["image", *self._further]
+        pictures = list(frame_columns(self._further))
         count = self._splits.setdefault(
             record.split, {"labels": [], "audio": 0, **dict.fromkeys(pictures, 0), "rows": 0}
         )

@@ -12,7 +12,8 @@ from tfav.ops import precision
 class ArrayEncoder(encoder.Encoder):
     """An encoder of vectors [B, D], or of sequences [B, T, D] of which it reads the counted steps.
 
-    A subclass writes `steps_to_map`, what stands before the mean over the steps, and `project`.
+    A subclass writes `steps_to_map`, what stands before the mean over the steps, and `project`;
+    one that weighs the steps also writes `pool`.
 
     Args:
       embedding_size: Size of the embedding.
@@ -45,9 +46,10 @@ class ArrayEncoder(encoder.Encoder):
         """
         feature_map, valid = self._encode(x, num_steps, training)
         with tf.name_scope(encoder.POOLING):
+            if not self.sequence:  # one step: no mean to take
+                return self.project(tf.squeeze(feature_map, [1, 2]), training)
             valid = None if valid is None else tf.squeeze(valid, 3)
-            features = pooling.mean(tf.squeeze(feature_map, 2), valid)
-            return self.project(features, training)
+            return self.project(self.pool(tf.squeeze(feature_map, 2), valid), training)
 
     def feature_map(
         self, x: tf.Tensor, num_steps: tf.Tensor | None = None, training: bool = False
@@ -89,8 +91,12 @@ class ArrayEncoder(encoder.Encoder):
         """Returns the feature map [B, T, 1, C] of [B, T, 1, D] and its mask [B, T, 1, 1]."""
         raise NotImplementedError
 
+    def pool(self, steps: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
+        """Returns one vector [B, C] of the map's steps [B, T, C]; `valid` [B, T, 1] or None."""
+        return pooling.mean(steps, valid)
+
     def project(self, features: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the embedding of the mean [B, C] of the map over the steps."""
+        """Returns the embedding of what `pool` returns, [B, C]."""
         raise NotImplementedError
 
     def example(self) -> tf.Tensor:
@@ -147,6 +153,3 @@ class Tiny(ArrayEncoder):
     def project(self, features: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns the embedding of the mean [B, 128]."""
         return self.tail(self.fc(features), training=training)
-
-
-ARRAY_ENCODERS = {"tiny": Tiny}

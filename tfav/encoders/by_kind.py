@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from tfav.encoders import array, audio, encoder, image
+from tfav.encoders import audio, encoder, image, vector_heads
 
 ENCODERS: Mapping[str, Mapping[str, Callable[..., encoder.Encoder]]] = {
     "audio": audio.AUDIO_ENCODERS,
     "image": image.IMAGE_ENCODERS,
-    "array": array.ARRAY_ENCODERS,
+    "array": vector_heads.ARRAY_ENCODERS,
 }

@@ -43,7 +43,7 @@ def training_batches(
       UserError: the data lacks what the config asks for, or is of another kind.
     """
     if c.data.sampling == "identities":
-        others = [modality for modality in c.modalities if modality in c.further]
+        others = [name for name in c.modalities if name not in ("audio", "image")]
         if others:
             raise registry.UserError(
                 f"--config.data.sampling=identities draws audio and image and not {others[0]}: set "
@@ -54,10 +54,9 @@ def training_batches(
             c.data.train_split,
             batch_size=c.train.batch_size,
             seed=c.seed,
+            items=_items(c),
             audio_seconds=c.data.audio_seconds,
             num_lengths=c.data.num_lengths,
-            image_size=c.image.size,
-            augment=c.data.augment,
             start_step=start_step,
         )
     return endless.row_batches(

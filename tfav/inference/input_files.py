@@ -8,7 +8,7 @@ from absl import logging
 from tfav import registry
 from tfav.data import kinds
 from tfav.items import ItemSpec
-from tfav.media import formats
+from tfav.media import array_tables, bad_file, formats
 
 Item = tuple[str, str]  # id, path
 
@@ -22,7 +22,8 @@ def find(
     model's other modalities; what else a folder holds is counted in the log. A file is of the
     modality that has the name of its kind, or else of the only one of that kind. The id of a file
     inside a folder is its path relative to that folder, that of a file named outright its path as
-    given.
+    given. Of a table of vectors (`media.array_tables`), which may be written FILE@MODALITY, every
+    row is an input, and its id is that of the row.
 
     Args:
       inputs: files and folders.
@@ -47,8 +48,13 @@ def find(
                 else:
                     left_out.add([path])
             continue
-        if not os.path.exists(top):
+        place = array_tables.split(top)
+        if not os.path.exists(place.file):
             raise registry.UserError(f"{top} does not exist: correct the path.")
+        if os.path.splitext(place.file)[1].lower() in array_tables.READERS:
+            for its, rows in _rows_of_table(place, items or {}, modality).items():
+                found.setdefault(its, []).extend(rows)
+            continue
         its = _modality_of(top, by_suffix)
         if its is None:
             raise registry.UserError(
@@ -63,6 +69,38 @@ def find(
     for of_modality in found.values():
         _check_names(of_modality)
     return found
+
+
+def _rows_of_table(
+    place: array_tables.Place, items: Mapping[str, ItemSpec], modality: str
+) -> dict[str, list[Item]]:
+    """Returns the rows of a table by the modality that they are of.
+
+    Raises:
+      UserError: it cannot be read, or the model has no modality of vectors for it, or several.
+    """
+    names = [m for m, spec in items.items() if spec.kind == kinds.ARRAY.name]
+    wanted = {place.modality, modality} - {""}
+    names = [m for m in names if wanted <= {m}]
+    if not names:
+        raise registry.UserError(
+            f"{place.file} is a table of vectors, which this model does not take: it takes "
+            f"{', '.join(items) or 'audio, image'}."
+        )
+    try:
+        if len(names) > 1:  # what tfav-embed has written says which is which
+            names = [m for m in names if m in array_tables.modalities(place.file)]
+        if not names:
+            raise registry.UserError(
+                f"{place.file} may be {' or '.join(items)}: write {place.file}@NAME."
+            )
+        tables = {m: array_tables.read(place.file, m) for m in names}
+    except bad_file.BadFile as error:
+        raise registry.UserError(f"{place.file} {error.reason}.") from error
+    return {
+        m: [(name, array_tables.name_row(place.file, m, name)) for name in table.place]
+        for m, table in tables.items()
+    }
 
 
 def _check_names(found: Sequence[Item]) -> None:

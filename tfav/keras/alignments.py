@@ -78,6 +78,16 @@ class SupervisedContrastiveAlignment(Alignment):
 
 
 @keras.saving.register_keras_serializable("tfav")
+class PercentileAlignment(Alignment):
+    """PINs' contrastive loss against a negative of given hardness: `losses.percentile`."""
+
+    row = "percentile"
+
+    def __init__(self, margin: float = 0.6, hardness: float = 0.5, **options: Any):
+        super().__init__({"margin": margin, "hardness": hardness}, **options)
+
+
+@keras.saving.register_keras_serializable("tfav")
 class TripletSemihardAlignment(Alignment):
     """tensorflow-addons' semi-hard triplet loss: `losses.triplet_semihard`."""
 

@@ -107,6 +107,37 @@ class FiLM(layer.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("tfav")
+class Convex(layer.Layer):
+    """`x_m' = k_m * tanh(x_m)` with `k = softmax_m(U_m x_m + c_m)`, number by number (FOP).
+
+    Of two modalities: `k = sigmoid(V [x_a, x_v] + c)` and `1 - k`, so that the sum of what is
+    returned is the gated fusion of Saeed et al. (ICASSP 2022), with one dense layer as its gate.
+
+    Args:
+      sizes: Size D of each modality's features, the same for all.
+      seed: Random seed of the weights.
+      name: Name of the layer.
+
+    Raises:
+      UserError: There are fewer than two modalities, or their sizes differ.
+    """
+
+    needs_all = True
+
+    def __init__(self, sizes: Mapping[str, int], seed: int = 0, name: str = "fusion"):
+        super().__init__(name=name, dtype=precision.full_dtype())
+        self.remember(sizes=dict(sizes), seed=seed)
+        size = _common_size(sizes, "convex")
+        self.gates = {m: _dense(size, size, m, seed) for m in sizes}
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns [B, D] float32 by modality; all modalities must be there."""
+        full = {m: precision.full(features[m]) for m in self.gates}
+        shares = tf.nn.softmax(tf.stack([self.gates[m](x) for m, x in full.items()]), axis=0)
+        return {m: share * tf.tanh(full[m]) for m, share in zip(full, tf.unstack(shares))}
+
+
 def _common_size(sizes: Mapping[str, int], name: str) -> int:
     if len(sizes) < 2:
         raise registry.UserError(
@@ -133,4 +164,9 @@ def _mean_of_others(values: Mapping[str, tf.Tensor], modality: str) -> tf.Tensor
     return tf.add_n(others) / len(others)
 
 
-FUSIONS: dict[str, type[layer.Layer]] = {"concat": Concat, "gated": Gated, "film": FiLM}
+FUSIONS: dict[str, type[layer.Layer]] = {
+    "concat": Concat,
+    "gated": Gated,
+    "film": FiLM,
+    "convex": Convex,
+}

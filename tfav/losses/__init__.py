@@ -6,6 +6,7 @@ they prepare pairs, or say what a run should watch.
 
 from tfav.losses.addons import lifted_struct, npairs, triplet_semihard
 from tfav.losses.alignment import contrastive, explicit, n_pair, supervised_contrastive, triplet
+from tfav.losses.curriculum import percentile
 from tfav.losses.multimodal import agreement
 from tfav.losses.pairs import (
     cluster_contrastive,
@@ -31,6 +32,7 @@ __all__ = [
     "max_margin",
     "n_pair",
     "npairs",
+    "percentile",
     "supervised_contrastive",
     "triplet",
     "triplet_semihard",

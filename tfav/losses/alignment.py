@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfav import compat, registry
-from tfav.losses import addons, negatives
+from tfav.losses import addons, curriculum, negatives
 from tfav.ops import distributed, precision, similarity
 
 # Far below any logit, and finite: the gradient of a masked entry is an exact zero, never NaN.
@@ -213,6 +213,7 @@ ALIGNMENT: dict[str, Callable[..., tf.Tensor]] = {
     "n_pair": n_pair,
     "triplet": triplet,
     "supervised_contrastive": supervised_contrastive,
+    "percentile": curriculum.percentile,
     "triplet_semihard": addons.triplet_semihard,
     "lifted_struct": addons.lifted_struct,
     "npairs": addons.npairs,

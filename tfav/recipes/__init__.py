@@ -1,6 +1,18 @@
 """Papers, each one recipe."""
 
-from tfav.recipes import avts, dmc, infonce, l3, mmcosine, soundnet, voice_face
+from tfav.recipes import (
+    avts,
+    dimnet,
+    dmc,
+    fop,
+    infonce,
+    l3,
+    mmcosine,
+    pins,
+    soundnet,
+    unlabelled,
+    voice_face,
+)
 
 RECIPES = {
     "voice_face": voice_face.VoiceFace,
@@ -10,4 +22,9 @@ RECIPES = {
     "infonce": infonce.InfoNCE,
     "avts": avts.AVTS,
     "soundnet": soundnet.SoundNet,
+    "fop": fop.FOP,
+    "pins": pins.PINs,
+    "dimnet": dimnet.DIMNet,
+    "cmpc": unlabelled.CMPC,
+    "self_lifting": unlabelled.SelfLifting,
 }

@@ -45,5 +45,6 @@ def alignment(prefix: str) -> dict[str, values.Value]:
         "norm_weight": weight("the embeddings' squared norms"),
         "margin": values.number(0.0, 10.0, "no two unit vectors are more than 2 apart"),
         "scale": values.number(0.0, 10_000.0, "of the cosines", above=True),
+        "hardness": values.number(0.0, 1.0, "the share of negatives that are easier"),
     }
     return {f"{prefix}.{name}": row for name, row in rows.items()}

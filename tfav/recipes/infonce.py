@@ -68,7 +68,7 @@ class InfoNCE(recipe.Recipe):
 
     def pair_scores(self, audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         """Returns the cosines [B, N] of embeddings [B, D] and [N, D] of unit norm."""
-        return tf.matmul(audio, image, transpose_b=True)
+        return paired.cosines(audio, image)
 
     def facts(self) -> dict[str, float]:
         """Returns the temperature that was learnt, for artefacts."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfav import compat, registry, tensors, values, weights
 from tfav.encoders import encoder as encoders_base
 from tfav.losses import pairs
-from tfav.ops import precision
+from tfav.ops import distributed, precision, similarity
 from tfav.recipes import recipe
 
 MODALITIES = ("audio", "image")
@@ -171,6 +171,31 @@ def matches(matched: tf.Tensor, mismatched: tf.Tensor) -> dict[str, tf.Tensor]:
         "similarity_mismatched": tf.reduce_mean(mismatched, axis=1),
         "matched_wins": tf.reduce_mean(0.5 * (1.0 + ahead), axis=1),
     }
+
+
+def cosine_matches(audio: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the scalars of `matches`, of the cosines to all of the global batch; no gradient.
+
+    Args:
+      audio: Audio embeddings [b, D] of any norm; row i belongs to row i of the images.
+      image: Image embeddings [b, D] of any norm.
+    """
+    audio, image = (tf.stop_gradient(similarity.normalize(x)) for x in (audio, image))
+    scores = tf.matmul(image, distributed.gather(audio), transpose_b=True)
+    start = distributed.replica_id() * tf.shape(scores)[0]
+    matched = tf.linalg.diag_part(scores[:, start:])
+    others = tf.cast(tf.shape(scores)[1] - 1, scores.dtype)
+    wins = tf.reduce_sum(0.5 * (1.0 + tf.sign(matched[:, tf.newaxis] - scores)), axis=1)
+    return {
+        "similarity_matched": matched,
+        "similarity_mismatched": (tf.reduce_sum(scores, axis=1) - matched) / others,
+        "matched_wins": (wins - 0.5) / others,  # against itself it has drawn
+    }
+
+
+def cosines(audio: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    """Returns the cosines [N, b] of embeddings [N, D] and [b, D] of unit norm."""
+    return tf.matmul(audio, image, transpose_b=True)
 
 
 def seed_of(name: str, seed: int) -> int:

@@ -38,6 +38,8 @@ class Recipe:
     host_every: int = 0
     # Whether the cosine of two embeddings of unlike modalities says how well they fit.
     shares_space: bool = True
+    # Columns of the data that `read_columns` is to be told of each class.
+    columns: tuple[str, ...] = ()
     # Whether a fresh start must take `taken_weights` from another run.
     needs_tables: bool = False
     # Names of the tables that what it answers to rows is read from.
@@ -113,6 +115,13 @@ class Recipe:
         Args:
           lines: Lines of its `scalars.jsonl`, in order.
           source: that run, for the messages.
+        """
+
+    def read_columns(self, columns: Mapping[str, Sequence[str]]) -> None:
+        """Sets what the data say of each class; by default nothing.
+
+        Args:
+          columns: each of `self.columns` to the text of each class; empty where rows differ.
         """
 
     def embed(self, modality: str, batch: tensors.Batch, training: bool = False) -> tf.Tensor:

@@ -180,8 +180,10 @@ class VoiceFace(recipe.Recipe):
         hits = [
             tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), own), x.dtype) for x in logits.values()
         ]
+        # A term without a weight takes no backward pass: a classifier's is most of a small step.
+        weighted = (self.implicit_weight, implicit), (self.explicit_weight, explicit)
         losses = {
-            "loss": self.implicit_weight * implicit + self.explicit_weight * explicit,
+            "loss": tf.add_n([w * term for w, term in weighted if w]),
             "implicit": implicit,
             "explicit": explicit,
             "accuracy": tf.add_n(hits) / len(hits),

@@ -8,12 +8,13 @@ import numpy as np
 from scipy import stats
 
 from tfav import registry
+from tfav.annotations import lists
 from tfav.evaluation import classification, list_tasks
 from tfav.evaluation.metric import PERCENT, Metric
 from tfav.evaluation.result import Result
 from tfav.reports import names, tables
 
-_STRATA = {"unrestricted": "U", "same_gender": "G"}
+_STRATA = dict(zip(lists.STRATA, ("U", "G", "N", "A", "GNA")))
 
 
 class _Column(NamedTuple):
@@ -44,7 +45,8 @@ _GAP = "uni-modal gap"
 _LEGENDS = (
     (
         _COLUMNS,
-        "U: unrestricted, G: same gender. AUC (verification) and mAP (retrieval) are means of both "
+        "U: unrestricted, G: same gender (N: nationality, A: age, GNA: all three). AUC "
+        "(verification) and mAP (retrieval) are means of both "
         "directions.",
     ),
     ((_GAP,), "The uni-modal gap is the best less the worst accuracy of a single modality."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tfav.annotations import lists
 from tfav.evaluation import metrics
 from tfav.evaluation.result import Result
 from tfav.reports import drawing, names
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 _COLOURS = {"v2f": "tab:blue", "f2v": "tab:orange"}
-_DASHES = {"unrestricted": "-", "same_gender": "--"}
+_DASHES = dict(zip(lists.STRATA, ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))))
 _CHANCE = {"color": "grey", "linewidth": 1.0, "linestyle": ":"}
 
 

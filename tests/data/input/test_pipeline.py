@@ -51,7 +51,7 @@ def batches(directory, context=None, steps=6, **changes):
         "batch_size": 4,
         "seed": 1,
         "audio_seconds": (0.005, 0.01),  # 80 to 160 samples
-        "image_size": 8,
+        "items": small.pair(8),
     }
     make = endless.identity_batches(directory, "train", **(arguments | changes))
     return list(make(context).take(steps).as_numpy_iterator())
@@ -105,7 +105,7 @@ def test_each_row_begins_at_a_place_of_its_own(directory):
 def test_the_length_changes_from_step_to_step_and_can_be_fixed(directory):
     assert len({batch["audio"].shape[1] for batch in batches(directory)}) > 1
     fixed = endless.identity_batches(
-        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
+        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), items=small.pair(8)
     )(None)
     assert fixed.element_spec["audio"].shape == [4, 160]
 
@@ -137,13 +137,13 @@ def test_equal_seeds_give_equal_batches_and_others_do_not(directory):
 @pytest.mark.parametrize("pipelines,replicas", [(1, 2), (1, 4), (2, 2), (2, 4), (4, 4)])
 def test_pipelines_and_replicas_share_out_the_batch_of_one(directory, pipelines, replicas):
     augment = ("flip", "crop", "rotate", "gain", "noise")
-    whole = batches(directory, augment=augment, steps=3)
+    whole = batches(directory, items=small.pair(8, augment), steps=3)
     local = replicas // pipelines
     parts = [
         batches(
             directory,
             tf.distribute.InputContext(pipelines, number, replicas),
-            augment=augment,
+            items=small.pair(8, augment),
             steps=3 * local,
         )
         for number in range(pipelines)
@@ -157,7 +157,7 @@ def test_pipelines_and_replicas_share_out_the_batch_of_one(directory, pipelines,
 
 def test_each_replica_of_a_strategy_gets_its_rows(directory, mirrored):
     make = endless.identity_batches(
-        directory, "train", batch_size=4, seed=1, audio_seconds=(0.005, 0.01), image_size=8
+        directory, "train", batch_size=4, seed=1, audio_seconds=(0.005, 0.01), items=small.pair(8)
     )
     iterator = iter(mirrored.distribute_datasets_from_function(make))
     for expected in batches(directory, steps=3):
@@ -170,8 +170,8 @@ def test_each_replica_of_a_strategy_gets_its_rows(directory, mirrored):
 
 def test_starting_at_a_step_equals_skipping_to_it(directory):
     augment = ("crop", "noise")
-    whole = batches(directory, augment=augment, steps=6)
-    assert_equal(batches(directory, augment=augment, start_step=4, steps=2), whole[4:])
+    whole = batches(directory, items=small.pair(8, augment), steps=6)
+    assert_equal(batches(directory, items=small.pair(8, augment), start_step=4, steps=2), whole[4:])
 
 
 def test_a_replicas_start_step_counts_steps_not_elements(directory):
@@ -181,7 +181,10 @@ def test_a_replicas_start_step_counts_steps_not_elements(directory):
 
 
 def test_augmentations_change_the_batch(directory):
-    plain, changed = batches(directory), batches(directory, augment=("brightness", "noise"))
+    plain, changed = (
+        batches(directory),
+        batches(directory, items=small.pair(8, ("brightness", "noise"))),
+    )
     assert any((a["image"] != b["image"]).any() for a, b in zip(plain, changed))
     assert all((a["audio"] != b["audio"]).any() for a, b in zip(plain, changed))
     assert all((a["label"] == b["label"]).all() for a, b in zip(plain, changed))
@@ -189,7 +192,7 @@ def test_augmentations_change_the_batch(directory):
 
 def test_tensorflow_does_not_share_the_batches_out_again(directory):
     make = endless.identity_batches(
-        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
+        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), items=small.pair(8)
     )
     options = make(None).options()
     off = tf.data.experimental.AutoShardPolicy.OFF
@@ -200,7 +203,7 @@ def test_tensorflow_does_not_share_the_batches_out_again(directory):
 def test_no_python_runs_inside_the_pipeline(directory, monkeypatch):
     monkeypatch.setattr(reader, "_KEPT_BYTES", 0)
     make = endless.identity_batches(
-        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
+        directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), items=small.pair(8)
     )
     for dataset in (
         make(None),
@@ -216,7 +219,12 @@ def test_no_python_runs_inside_the_pipeline(directory, monkeypatch):
 def test_nothing_runs_before_the_strategy_is_made(directory):
     with tf.Graph().as_default() as graph:
         endless.identity_batches(
-            directory, "train", batch_size=4, seed=1, audio_seconds=(0.01, 0.01), image_size=8
+            directory,
+            "train",
+            batch_size=4,
+            seed=1,
+            audio_seconds=(0.01, 0.01),
+            items=small.pair(8),
         )
     assert graph.get_operations() == []
 
@@ -241,7 +249,7 @@ def test_a_range_of_lengths_that_makes_no_sense_is_refused(directory, seconds):
 def test_a_split_that_is_not_there_is_named(directory):
     with pytest.raises(registry.UserError, match="'nowhere'"):
         endless.identity_batches(
-            directory, "nowhere", batch_size=4, seed=1, audio_seconds=(1, 1), image_size=8
+            directory, "nowhere", batch_size=4, seed=1, audio_seconds=(1, 1), items=small.pair(8)
         )
 
 
@@ -277,9 +285,9 @@ def test_a_flipped_bit_stops_the_run_instead_of_training_on_it(tmp_path):
 
 
 def test_batches_are_the_same_whether_records_are_kept_or_read_again(directory, monkeypatch):
-    kept = batches(directory, augment=("flip", "crop", "gain"))
+    kept = batches(directory, items=small.pair(8, ("flip", "crop", "gain")))
     monkeypatch.setattr(reader, "_KEPT_BYTES", 0)
-    assert_equal(kept, batches(directory, augment=("flip", "crop", "gain")))
+    assert_equal(kept, batches(directory, items=small.pair(8, ("flip", "crop", "gain"))))
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 10**9])

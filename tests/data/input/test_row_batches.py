@@ -260,7 +260,7 @@ def test_no_python_runs_inside_the_pipeline(directory, monkeypatch):
 
 def test_identities_draw_any_frame_of_their_row(directory):
     make = endless.identity_batches(
-        directory, "train", batch_size=3, seed=1, audio_seconds=(0.005, 0.005), image_size=8
+        directory, "train", batch_size=3, seed=1, audio_seconds=(0.005, 0.005), items=small.pair(8)
     )
     shades = {int(s) for b in make(None).take(40).as_numpy_iterator() for s in shade(b["image"])}
     frames = {(s + 2) % 30 // 5 for s in shades if s < 240}

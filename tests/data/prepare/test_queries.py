@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from tfav.annotations import lists
 from tfav.data import shards
 from tfav.data.prepare import queries
 
@@ -164,3 +165,33 @@ def test_too_few_identities_are_named_aloud(tmp_path, caplog):
     both = "no list match_v2f_N_val and no match_f2v_N_val for N = 4: 3 identities in 'val' have"
     assert caplog.text.count(both) == 1
     assert "match_g_f2v_N_val for N = 2, 3, 4: 1 identities of one gender" in caplog.text
+
+
+def test_candidates_may_share_nationality_age_or_all_three(tmp_path):
+    """The strata N, A and GNA of vfal-eva, where the data have the columns."""
+    records = []
+    for person in range(16):
+        extra = {"gender": "fm"[person % 2], "nationality": "ab"[person // 2 % 2]}
+        extra["age"] = "yo"[person // 4 % 2]
+        audio = np.ones(4, np.int16)
+        name = f"p{person:02d}"
+        records.append(shards.Record(f"{name}/v", "val", name, audio=audio, extra=extra))
+        image = {"image": b"x", "height": 20, "width": 20}
+        records.append(shards.Record(f"{name}/f", "val", name, extra=extra, **image))
+    shards.write(tmp_path / "set", records, columns=["gender", "nationality", "age"])
+    index = shards.Index.read(tmp_path / "set")
+    found = _lists(index)
+    of = {label: {c: x[n] for c, x in index.extra.items()} for n, label in enumerate(index.label)}
+    for mark, shared in (("_n", ["nationality"]), ("_a", ["age"]), ("_gna", list(index.extra))):
+        # 16 people: 8 of each nationality and age, 2 of each of the eight kinds.
+        sizes = {int(x.split("_")[-2]) for x in found if x.startswith(f"match{mark}_v2f")}
+        assert max(sizes) == (2 if mark == "_gna" else 8)
+        for line in _lines(found[f"match{mark}_v2f_2_val.txt"]):
+            people = [item.split("/")[0] for item in line]
+            assert all(len({of[p][column] for p in people}) == 1 for column in shared)
+        galleries = _lines(found[f"retrieval{mark}_v2f_val.txt"])
+        assert len(galleries) == 2 * (8 if mark == "_gna" else 2)
+        name = lists.parse_name(f"match{mark}_v2f_2_val.txt")
+        assert name.file == f"match{mark}_v2f_2_val.txt" and lists.SHARED[name.stratum] == tuple(
+            shared
+        )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 
 from tfav import files, registry
 from tfav.annotations import list_folder, lists
@@ -83,6 +84,10 @@ class PageOfLists(page_kind.PageKind):
         """Returns the page."""
         del request
         tasks, scores, _ = content.kept
+        vectors = _vectors(context.index)
+        if vectors and frame.media:
+            logging.info("the page has figures alone: %s are vectors", " and ".join(vectors))
+            frame = frame._replace(media=False)
         items = _items(context.index, tasks) if frame.media else {}
         return list_page.build(tasks, content.results, scores, items, frame)
 
@@ -90,6 +95,7 @@ class PageOfLists(page_kind.PageKind):
         self, context: protocol.Context, content: page_kind.Content, folder: str, title: str
     ) -> tuple[int, np.ndarray | None]:
         """Writes the embeddings of what the page shows; returns a sheet of its voice probes."""
+        _refuse_vectors(context.index, "--tensorboard")
         items = _items(context.index, content.kept.tasks)
         vectors = {m: content.kept.space.vectors(title, m, list(its)) for m, its in items.items()}
         count = projector.write_items(folder, vectors, items)
@@ -100,7 +106,8 @@ class PageOfLists(page_kind.PageKind):
         return count, projector.sheet(probes, items["audio"], items["image"], title)
 
     def check_film(self, context: protocol.Context) -> None:
-        """Refuses a film where no retrieval goes from voice to face."""
+        """Refuses a film where no retrieval goes from voice to face, or of vectors."""
+        _refuse_vectors(context.index, "--video")
         listed = _protocol(())
         asked = [
             task
@@ -123,6 +130,20 @@ class PageOfLists(page_kind.PageKind):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with files.whole(path) as temporary:
             return film.write(temporary, probes, items["audio"], items["image"], title=title)
+
+
+def _vectors(index: shards.Index) -> list[str]:
+    """Returns which of audio and image can neither be played nor shown."""
+    return [m for m in ("audio", "image") if index.kind(m) != m]
+
+
+def _refuse_vectors(index: shards.Index, flag: str) -> None:
+    vectors = _vectors(index)
+    if vectors:
+        raise registry.UserError(
+            f"{flag} shows voices and faces, and {' and '.join(vectors)} of {index.directory} are "
+            f"vectors: leave {flag} out."
+        )
 
 
 def _protocol(names: Sequence[str]) -> by_lists.Lists:

@@ -4,17 +4,17 @@ The order and all randomness are functions of (seed, step), so a data set is res
 at a step, and N replicas see the rows that one would see.
 """
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfav import registry
 from tfav.data import kinds, shards
-from tfav.data.input import augment as augmentation
-from tfav.data.input import identity_pool, pipeline, sampling
+from tfav.data.input import identity_pool, pipeline, sampling, vector_table
 from tfav.data.input import reader as reading
 
 # For `strategy.distribute_datasets_from_function`.
@@ -27,13 +27,12 @@ def identity_batches(
     *,
     batch_size: int,
     seed: int,
+    items: Mapping[str, kinds.Item],
     audio_seconds: tuple[float, float],
-    image_size: int,
-    augment: Sequence[str] = (),
     num_lengths: int = 0,
     start_step: int = 0,
 ) -> Batches:
-    """Prepares endless batches of distinct identities, one random utterance and face each.
+    """Prepares endless batches of distinct identities, one random row of each modality each.
 
     No TensorFlow op runs before the returned function is called, so this may precede the strategy.
 
@@ -42,26 +41,27 @@ def identity_batches(
       split: whose rows to draw from.
       batch_size: rows of the global batch, over all replicas.
       seed: of the run. The global batch of step s depends on (seed, s) alone.
+      items: `audio` and `image` to what is asked of each; of images one frame, any one of its row.
       audio_seconds: shortest and longest stretch of audio; each step draws one length for its
         batch. Each row begins at a place of its own; clips that are too short repeat.
-      image_size: side of the images in pixels.
-      augment: names from `augment.IMAGE_AUGMENTATIONS` and `augment.AUDIO_AUGMENTATIONS`, in order.
       num_lengths: how many lengths there are, spread evenly over `audio_seconds`; 0: any.
       start_step: first step to produce; resuming is starting there.
 
     Returns:
       A function for `strategy.distribute_datasets_from_function`. Its elements are Batches of one
-      replica, b = batch_size / replicas: `audio` [b, T] float32, `image` [b, S, S, 3] uint8 (any
-      frame of its row), `label` [b] int32, rank in the split's labels. With several replicas per
-      pipeline, a step's replicas follow each other.
+      replica, b = batch_size / replicas: `audio` [b, T] float32, `image` [b, S, S, 3] uint8, or
+      what else `items` says of them as `row_batches` has it; `label` [b] int32, rank in the
+      split's labels. With several replicas per pipeline, a step's replicas follow each other.
 
     Raises:
       UserError: not a prepared data set, a shard that is missing or cut short, an unknown
         augmentation, fewer identities than rows in a batch, or a batch the replicas cannot share.
     """
     index = shards.Index.read(directory).select(split)
-    chains = augmentation.resolve(augment)
-    bounds = reading.stretch(audio_seconds)
+    reading.check_kinds(index, items)
+    items = {name: _one_frame(item) for name, item in items.items()}
+    make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
+    bounds = _stretch(items, audio_seconds)
     pool = identity_pool.make_pool(index, index.labels(split))
     if batch_size < 1 or len(pool) < batch_size:
         raise registry.UserError(
@@ -82,15 +82,13 @@ def identity_batches(
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        pcm = reader.read(row["audio_row"], ("audio",))["audio"][0]
-        jpegs = reader.read(row["image_row"], ("image",))["image"]
-        return {
-            "audio": reading.sound(pcm, row, bounds, chains["waveform"]),
-            "image": reading.frames(jpegs, row, 1, image_size, chains["image"]),
-            "label": row["label"],
-        }
+        batch: dict[str, tf.Tensor] = {}
+        for name in items:
+            batch |= make[name](reader.read(row[f"{name}_row"], (name,))[name], row)
+        return {**batch, "label": row["label"]}
 
-    return _endless(index, batch_size, start_step, plan, load)
+    rows = {name: f"{name}_row" for name in items}
+    return _endless(index, items, batch_size, start_step, plan, load, rows)
 
 
 def row_batches(
@@ -135,8 +133,7 @@ def row_batches(
     reading.check_kinds(index, items)
     counts = {name: item.spec.num_frames for name, item in items.items()}
     make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
-    clips = any(item.spec.clip for item in items.values())
-    bounds = reading.stretch(audio_seconds) if clips else (1, 1)
+    bounds = _stretch(items, audio_seconds)
     rows = reading.trainable(index, split, counts, batch_size)
     rank = {label: number for number, label in enumerate(index.labels(split))}
     label = np.array([rank[index.label[row]] for row in rows], np.int32)
@@ -160,29 +157,45 @@ def row_batches(
             batch |= make[name](content, row)
         return batch
 
-    # Clips are as long as each other; sequences of other kinds come as they are.
-    padded = any(item.spec.length and not item.spec.clip for item in items.values())
-    return _endless(index, batch_size, start_step, plan, load, padded)
+    return _endless(index, items, batch_size, start_step, plan, load, dict.fromkeys(items, "row"))
+
+
+def _stretch(
+    items: Mapping[str, kinds.Item], audio_seconds: tuple[float, float]
+) -> tuple[int, int]:
+    """Returns the shortest and longest stretch in samples; of batches without clips, anything."""
+    clips = any(item.spec.clip for item in items.values())
+    return reading.stretch(audio_seconds) if clips else (1, 1)
+
+
+def _one_frame(item: kinds.Item) -> kinds.Item:
+    if item.spec.num_frames == 1:
+        return item
+    return item._replace(spec=dataclasses.replace(item.spec, shape=item.spec.shape[-3:]))
 
 
 def _endless(
     index: shards.Index,
+    items: Mapping[str, kinds.Item],
     batch_size: int,
     start_step: int,
     plan: Callable,
     load: Callable,
-    padded: bool = False,
+    rows: Mapping[str, str],
 ) -> Batches:
     """Returns what makes a pipeline's batches.
 
     Args:
       index: rows of the split.
+      items: modality to what is asked of it.
       batch_size: of the global batch.
       start_step: first step to produce.
       plan: step [] int64 to what is drawn for it, tensors of batch_size rows.
       load: a reader and one of these rows to one row of a Batch.
-      padded: whether rows are padded with zeros to the longest of their batch.
+      rows: modality to the name, in what `plan` returns, of the rows that it is taken from.
     """
+    # Clips are as long as each other; sequences of other kinds come as they are.
+    padded = any(item.spec.length and not item.spec.clip for item in items.values())
 
     def make(input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         context = input_context or tf.distribute.InputContext()
@@ -194,6 +207,22 @@ def _endless(
             )
         size = batch_size // context.num_input_pipelines
         first = context.input_pipeline_id * size
+        if vector_table.holds(items):
+            table = vector_table.VectorTable(index, items)
+            parts = context.num_replicas_in_sync // context.num_input_pipelines
+            own = size // parts
+
+            def gathered(place: tf.Tensor) -> dict[str, tf.Tensor]:
+                start = first + own * (place % parts)
+                found = plan(start_step + place // parts)
+                drawn = {
+                    n: tf.ensure_shape(found[n][start : start + own], [own])
+                    for n in ("label", *rows.values())
+                }
+                vectors = {n: table.gather(n, drawn[row]) for n, row in rows.items()}
+                return {**vectors, "label": drawn["label"]}
+
+            return pipeline.finish(tf.data.Dataset.range(tf.int64.max).map(gathered))
         reader = reading.Reader(index, again=True)
         dataset = tf.data.Dataset.range(start_step, tf.int64.max)
         dataset = dataset.map(

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfav import items, values
 from tfav.data.kinds import kind
-from tfav.media import bad_file, limits
+from tfav.media import array_tables, bad_file, limits
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -18,6 +18,8 @@ MISFIT = "has another shape"  # what the sentence of a record that does not fit 
 
 class ArrayKind(kind.Kind):
     """NumPy's `.npy` files of vectors [D] or of sequences [T, D], as float32; see `kind.Kind`.
+
+    A path `FILE#ID` is a row of a table, see `media.array_tables`.
 
     A kind that reads other files into such arrays is a subclass with a `name`, `suffixes` and
     `values_in` of its own.
@@ -47,6 +49,9 @@ class ArrayKind(kind.Kind):
         Raises:
           BadFile: they cannot be read.
         """
+        place = array_tables.split(path)
+        if place.id:
+            return array_tables.read(place.file, place.modality).row(place.id)
         try:
             found = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError, SyntaxError) as error:
@@ -54,7 +59,9 @@ class ArrayKind(kind.Kind):
                 f"is no whole .npy file of numbers ({bad_file.first_line(error)})"
             ) from error
         if not isinstance(found, np.ndarray):
-            raise bad_file.BadFile("is an .npz file of several arrays: save one array as .npy")
+            raise bad_file.BadFile(
+                "is an .npz file of several arrays: name one of its rows, FILE#ID"
+            )
         bounds.check_bytes(found.size * max(found.itemsize, 4))
         return np.array(found)
 
@@ -99,7 +106,7 @@ class ArrayKind(kind.Kind):
         return lambda content: _sized(_decoded(content, modality, item.spec), modality, item.spec)
 
     def _checked(self, path: str | os.PathLike, bounds: limits.Limits) -> np.ndarray:
-        bad_file.check_file(path)
+        bad_file.check_file(array_tables.split(path).file)
         found = self.values_in(path, bounds)
         if found.dtype.kind not in "biuf":
             raise bad_file.BadFile(f"holds {found.dtype} and no real numbers")

@@ -12,7 +12,7 @@ class Pool:
     """Probes and candidates of the identities that have both, as integer arrays.
 
     Args:
-      rows: of one split; gender is the column `gender`.
+      rows: of one split.
       probe: modality of the probes.
       gallery: modality of the candidates.
     """
@@ -31,37 +31,43 @@ class Pool:
         self.count = np.bincount(person, minlength=len(self.labels))
         self.start = np.cumsum(self.count) - self.count
 
-    def groups(self, same_gender: bool) -> tuple[list[np.ndarray], str | None]:
-        """Returns the sets of people who may meet, or what stands in the way."""
-        if not same_gender:
-            return [np.arange(len(self.labels))], None
-        if "gender" not in self._rows.extra:
-            return [], "the data has no column 'gender'"
-        genders = _genders(self._rows)
-        names = []
-        for label in self.labels.tolist():
-            if len(genders[label]) != 1 or not max(genders[label]):
-                found = " and ".join(sorted(map(repr, genders[label])))
-                return [], f"the gender of {label!r} is {found}"
-            names.append(max(genders[label]))
-        if len(set(names)) < 2:
-            return [], f"all its identities have the gender {', '.join(set(names))!r}"
-        of_person = np.array(names)
-        return [np.flatnonzero(of_person == gender) for gender in np.unique(of_person)], None
+    def groups(self, shared: Sequence[str]) -> tuple[list[np.ndarray], str | None]:
+        """Returns the sets of people who may meet, or what stands in the way.
 
-    def galleries(self, groups: Sequence[np.ndarray], same_gender: bool) -> Iterator[list[str]]:
+        Args:
+          shared: columns in which they must agree; none: everybody may meet.
+        """
+        if not shared:
+            return [np.arange(len(self.labels))], None
+        names = [""] * len(self.labels)
+        for column in shared:
+            if column not in self._rows.extra:
+                return [], f"the data has no column {column!r}"
+            values = _values(self._rows, column)
+            for place, label in enumerate(self.labels.tolist()):
+                if len(values[label]) != 1 or not max(values[label]):
+                    found = " and ".join(sorted(map(repr, values[label])))
+                    return [], f"the {column} of {label!r} is {found}"
+                names[place] += ", " * bool(names[place]) + max(values[label])
+        if len(set(names)) < 2:
+            what = " and ".join(shared)
+            return [], f"all its identities have the {what} {', '.join(set(names))!r}"
+        of_person = np.array(names)
+        return [np.flatnonzero(of_person == name) for name in np.unique(of_person)], None
+
+    def galleries(self, groups: Sequence[np.ndarray], shared: Sequence[str]) -> Iterator[list[str]]:
         """Yields the probes of each group, and then its gallery.
 
-        A gallery holds the items of all identities, also of those without a probe: of the gender of
-        the group where it has one.
+        A gallery holds the items of all identities, also of those without a probe, that agree with
+        the group in the columns `shared`.
         """
         ids, labels = self._whole_gallery
-        genders = _genders(self._rows) if same_gender else {}
-        of_item = [genders.get(label) for label in labels.tolist()]
+        values = [_values(self._rows, column) for column in shared]
+        of_item = [[its.get(label) for its in values] for label in labels.tolist()]
         for group in groups:
             yield self.probe_id[np.isin(self.probe_person, group)].tolist()
-            own = genders.get(self.labels[group[0]].item())
-            yield [item for item, gender in zip(ids.tolist(), of_item) if gender == own]
+            own = [its.get(self.labels[group[0]].item()) for its in values]
+            yield [item for item, its in zip(ids.tolist(), of_item) if its == own]
 
     def match(
         self, rng: np.random.Generator, groups: Sequence[np.ndarray], n: int, repeats: int
@@ -90,9 +96,9 @@ def _items(rows: shards.Index, modality: str) -> tuple[np.ndarray, np.ndarray]:
     return rows.id[has], rows.label[has]
 
 
-def _genders(rows: shards.Index) -> dict[str, set[str]]:
-    """Returns the genders that the rows of each identity name."""
+def _values(rows: shards.Index, column: str) -> dict[str, set[str]]:
+    """Returns what the rows of each identity name in a column."""
     found = collections.defaultdict(set)
-    for label, gender in zip(rows.label.tolist(), rows.extra["gender"].tolist()):
-        found[label].add(gender)
+    for label, value in zip(rows.label.tolist(), rows.extra[column].tolist()):
+        found[label].add(value)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfav import registry
-from tfav.media import limits
+from tfav.media import array_tables, limits
 
 MODALITIES = ("audio", "image")
 FILES = (*MODALITIES, "video")
@@ -77,7 +77,8 @@ class Row:
     def paths(self) -> list[str]:
         """All files and folders of the row."""
         single = (path for path in (self.audio, self.video) if path)
-        return [*single, *self.image_paths, *self.others.values()]
+        others = (array_tables.split(path).file for path in self.others.values())
+        return [*single, *self.image_paths, *others]
 
 
 @dataclasses.dataclass(frozen=True)

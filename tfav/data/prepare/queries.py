@@ -21,7 +21,7 @@ from tfav.data.prepare import candidates
 
 SIZES = tuple(range(2, 11))
 GALLERIES_PER_PROBE = 3
-_SEEDED_SPLITS = ("val", "test")
+_SEEDED_SPLITS = ("val", "test", "unheard")
 
 
 class Given(NamedTuple):
@@ -121,7 +121,8 @@ def seeded(
     have probes (as in the official lists), so that a candidate's identity does not tell whether it
     is the right one. Verification: one of the two candidates of every 1:2 query. Retrieval: all
     probes, and the whole other modality. `_g` lists: all candidates share the probe's gender; of
-    retrieval there is one gallery per gender.
+    retrieval there is one gallery per gender. Likewise `_n` (nationality), `_a` (age) and `_gna`
+    (all three), where the data have these columns.
 
     Args:
       index: of the prepared data; gender is its column `gender`.
@@ -139,15 +140,17 @@ def seeded(
     for direction, (probe, gallery) in lists.MODALITIES.items():
         pool = candidates.Pool(rows, probe, gallery)
         for stratum in lists.STRATA:
-            same_gender = stratum == "same_gender"
-            groups, obstacle = pool.groups(same_gender)
+            shared = lists.SHARED[stratum]
+            if stratum not in lists.STRATA[:2] and not set(shared) <= set(rows.extra):
+                continue  # few data have these columns: no warning
+            groups, obstacle = pool.groups(shared)
             fewest = min((len(group) for group in groups), default=0)
             drawn = [n for n in sizes if n <= fewest]
             if len(drawn) < len(sizes):
-                gender = " of one gender" if same_gender else ""
-                why = obstacle or f"{fewest} identities{gender} in {split!r} have both modalities"
+                alike = f" of one {' and '.join(shared)}" if shared else ""
+                why = obstacle or f"{fewest} identities{alike} in {split!r} have both modalities"
                 large = ", ".join(str(n) for n in sizes if n > fewest)
-                name = f"match{'_g' if same_gender else ''}_{direction}_N_{split}"
+                name = f"match{lists.MARKS[stratum]}_{direction}_N_{split}"
                 lacking.setdefault(f"for N = {large}: {why}", []).append(name)
             for n in drawn:
                 match = lists.ListName("matching", stratum, direction, n, split)
@@ -161,8 +164,8 @@ def seeded(
                     )
                     yield verify.file, "".join(f"{a} {b}\n" for a, b in pairs)
             retrieve = lists.ListName("retrieval", stratum, direction, None, split)
-            if not match_only and fewest >= (2 if same_gender else 1):
-                galleries = pool.galleries(groups, same_gender)
+            if not match_only and fewest >= (2 if shared else 1):
+                galleries = pool.galleries(groups, shared)
                 yield retrieve.file, "".join(" ".join(line) + "\n" for line in galleries)
     for why, names in lacking.items():
         logging.warning("no list %s %s", " and no ".join(names), why)

@@ -203,7 +203,7 @@ def make(row: manifest.Row, options: Options) -> shards.Record | BadRow:
         column, path = reading
         return BadRow(row.id, column, os.fspath(path), error.reason)
     height, width = sizes.get("image", (0, 0))
-    image = frames.pop("image", None)
+    image = None if "image" in row.kinds else frames.pop("image", None)
     if audio is not None and row.padded:
         wanted = round(row.length_seconds * tensors.SAMPLE_RATE_HZ)
         audio = np.pad(audio, (0, max(0, wanted - len(audio))))

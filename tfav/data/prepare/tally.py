@@ -78,7 +78,7 @@ class Tally:
             found.add(name)
             self._pictures[name][record.split] += 1
             self._frames[name].append(len(frames))
-        if "image" in record.frames:
+        if record.image:
             self._sides.append(min(record.height, record.width))
         for name in lacking:
             self._lacking[name].append(record.id)

@@ -1,5 +1,6 @@
 """Where rows come from: the table of sources. A source elsewhere is named by its dotted path."""
 
+from tfav import values
 from tfav.data.prepare.sources.source import (
     ANY,
     CLASSES,
@@ -80,6 +81,19 @@ SOURCES = {
         ("root", "columns"),
         CLASSES,
     ),
+    "kinetics_sounds": Source(
+        _HERE + "web_clips.kinetics_sounds",
+        "Kinetics-Sounds: videos of actions that are heard",
+        ("root", "split_csv", "val_fraction", "columns"),
+        CLASSES,
+    ),
+    "mav_celeb": Source(
+        _HERE + "mav_celeb.rows",
+        "MAV-Celeb: people who speak two languages, one of them heard",
+        ("root", "split_csv", "val_fraction", "test_fraction", "columns"),
+        IDENTITIES,
+        {"heard": values.text("the language that the model trains on")},
+    ),
     "ssw60": Source(
         _HERE + "ssw60.rows",
         "Sapsucker Woods: videos of sixty birds",
@@ -92,11 +106,23 @@ SOURCES = {
         ("root", "split_csv", "split_number", "val_fraction", "columns"),
         CLASSES,
     ),
+    "vggsound": Source(
+        _HERE + "web_clips.vggsound",
+        "VGGSound: videos of what sounds",
+        ("root", "split_csv", "val_fraction", "columns"),
+        CLASSES,
+    ),
     "vggss": Source(
         _HERE + "vggss.rows",
         "VGG-SS: frames of VGGSound with boxes of what sounds",
         ("root", "split_csv", "columns"),
         CLASSES,
+    ),
+    "vectors": Source(
+        _HERE + "vectors.rows",
+        "tables of vectors, .npz, .tfrecord or .csv, one per modality",
+        ("manifest", "val_fraction", "test_fraction", "columns"),
+        own=None,
     ),
     "videos": Source(
         _HERE + "videos.rows",

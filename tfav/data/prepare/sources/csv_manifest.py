@@ -60,7 +60,7 @@ def read(
     header = list(lines[0][1])
     _check_modalities(path, header, modalities)
     kind_of = _kinds(modalities)
-    files = [name for name in (*manifest.FILES, *kind_of) if name in header]
+    files = [name for name in dict.fromkeys((*manifest.FILES, *kind_of)) if name in header]
     if not files:
         raise registry.UserError(
             f"{path} has neither a column 'audio' nor a column 'image' nor a column 'video': add "
@@ -130,18 +130,33 @@ def _existing(folder: str, cell: str) -> str:
 
 def _check_modalities(path: str, header: Sequence[str], modalities: Sequence[str]) -> None:
     """Raises UserError unless every one of --modalities is a column that may hold one."""
-    for name in _kinds(modalities):
-        if name in _TAKEN or not _MODALITY.fullmatch(name):
-            raise registry.UserError(
-                f"--modalities={','.join(modalities)}: {name!r} cannot be the name of a further "
-                "modality; use small letters, digits and '_', and none of "
-                f"{', '.join(dict.fromkeys(_TAKEN))}."
-            )
+    for name, kind in _kinds(modalities).items():
+        check_name(name, f"--modalities={','.join(modalities)}", kind)
         if name not in header:
             raise registry.UserError(
                 f"--modalities={','.join(modalities)}: {path} has no column {name!r}; its header "
                 f"is {','.join(header)!r}."
             )
+
+
+def check_name(name: str, where: str, kind: str = kinds_lib.ARRAY.name) -> None:
+    """Refuses what cannot be the name of a modality.
+
+    Args:
+      name: of the modality; `audio` and `image` of another kind than they usually have are names.
+      where: who gives it, for messages.
+      kind: of the modality; empty: images.
+
+    Raises:
+      UserError: it is taken, or no name.
+    """
+    if kind and name in manifest.MODALITIES:
+        return
+    if name in _TAKEN or not _MODALITY.fullmatch(name):
+        raise registry.UserError(
+            f"{where}: {name!r} cannot be the name of a further modality; use small letters, "
+            f"digits and '_', and none of {', '.join(dict.fromkeys(_TAKEN))}."
+        )
 
 
 def _kinds(modalities: Sequence[str]) -> dict[str, str]:

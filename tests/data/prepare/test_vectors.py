@@ -1,0 +1,174 @@
+"""The source `vectors`: tables become a data set, and its batches are gathered from memory."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfav import registry
+from tfav.configs import vectors as configs
+from tfav.data import shards
+from tfav.data.input import vector_table
+from tfav.data.prepare import dataset, manifest, sources
+from tfav.data.prepare.sources import csv_manifest
+from tfav.experiment import inputs
+
+PEOPLE = 12
+SIZE = {"audio": 3, "image": 4}
+
+
+def value(modality, person, take):
+    """Number k of take t of person p is 100 p + 10 t + k, of an image negative."""
+    sign = 1.0 if modality == "audio" else -1.0
+    return sign * (100.0 * person + 10 * take + np.arange(SIZE[modality]))
+
+
+def write(folder, **more):
+    for modality in SIZE:
+        rows = [(p, t) for p in range(PEOPLE) for t in range(2)]
+        np.savez(
+            folder / f"{modality}.npz",
+            id=[f"p{p:02d}/{modality}{t}" for p, t in rows],
+            vector=np.stack([value(modality, p, t) for p, t in rows]),
+            **{name: [make(p) for p, _ in rows] for name, make in more.items()},
+        )
+    return {modality: str(folder / f"{modality}.npz") for modality in SIZE}
+
+
+def rows(**options):
+    return sources.SOURCES["vectors"].rows(manifest.Options(**options))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    own = write(folder, gender=lambda p: "fm"[p % 2])
+    found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
+    dataset.prepare(found, dataset.Settings(output=str(folder / "set")))
+    return folder
+
+
+def config(folder):
+    c = configs.get_config()
+    c.data.directory = str(folder / "set")
+    for modality, size in SIZE.items():
+        c.further[modality].size = size
+    c.train.batch_size = 4
+    return c
+
+
+def test_two_tables_are_a_data_set_of_voices_and_faces(folder):
+    index = shards.Index.read(folder / "set")
+    assert set(index.modalities) == {"audio", "image"}
+    assert index.kind("audio") == index.kind("image") == "array"
+    assert {s: its["rows"] for s, its in index.info["splits"].items()} == {
+        "train": 24,
+        "val": 12,
+        "test": 12,
+    }
+    assert {label: name[:3] for label, name in zip(index.label, index.id)} == {
+        f"p{p:02d}": f"p{p:02d}" for p in range(PEOPLE)
+    }
+    assert set(index.extra) == {"gender"}
+    assert (folder / "set" / "lists" / "match_v2f_2_test.txt").exists()
+
+
+def test_batches_are_the_vectors_of_one_person_each(folder):
+    index = shards.Index.read(folder / "set")
+    people = [int(label[1:]) for label in index.labels("train")]
+    takes = set()
+    for batch in inputs.training_batches(config(folder), 0)(None).take(9).as_numpy_iterator():
+        assert batch["audio"].shape == (4, 3) and batch["image"].shape == (4, 4)
+        for audio, image, label in zip(batch["audio"], batch["image"], batch["label"]):
+            person = people[label]
+            ours = [np.abs(value("audio", person, take) - audio).max() for take in range(2)]
+            assert min(ours) == 0
+            assert min(np.abs(value("image", person, t) - image).max() for t in range(2)) == 0
+            takes.add(int(np.argmin(ours)))
+    assert takes == {0, 1}
+
+
+def test_what_is_gathered_is_what_records_give_at_any_step_and_for_any_replica(folder, monkeypatch):
+    def read(start, count, replicas):
+        context = tf.distribute.InputContext(1, 0, replicas)
+        dataset = inputs.training_batches(config(folder), start)(context)
+        return list(dataset.take(count * replicas).as_numpy_iterator())
+
+    gathered = [read(0, 8, 1), read(3, 5, 1), read(0, 8, 2)]
+    monkeypatch.setattr(vector_table, "holds", lambda items: False)
+    for fast, slow in zip(gathered, [read(0, 8, 1), read(3, 5, 1), read(0, 8, 2)]):
+        for one, other in zip(fast, slow, strict=True):
+            assert one.keys() == other.keys()
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name], strict=True)
+
+
+def test_a_size_that_is_not_the_tables_is_told_in_a_sentence(folder):
+    c = config(folder)
+    c.further.audio.size = 5
+    with (
+        pytest.raises(registry.UserError, match="audio of a record has another shape than"),
+        inputs.whole(c.data.directory),
+    ):
+        inputs.training_batches(c, 0)(None)
+
+
+def test_rows_of_one_id_hold_all_modalities_and_other_names_are_free(tmp_path):
+    for name in ("gait", "text"):
+        np.savez(tmp_path / f"{name}.npz", id=["a/1", "b/1"], vector=np.ones([2, 3]))
+    own = {name: str(tmp_path / f"{name}.npz") for name in ("gait", "text")}
+    found = rows(own=own, val_fraction=0.5)
+    assert [(row.id, set(row.kinds), row.label) for row in found] == [
+        ("a/1", {"gait", "text"}, "a"),
+        ("b/1", {"gait", "text"}, "b"),
+    ]
+    assert {row.split for row in found} == {"train", "val"}
+
+
+def test_a_manifest_says_label_split_and_columns(tmp_path):
+    np.savez(tmp_path / "v.npz", id=["1", "2"], vector=np.ones([2, 3]))
+    (tmp_path / "m.csv").write_text("id,split,label,age\n1,train,ada,7\n2,test,bo,8\n3,test,cy,9\n")
+    options = {"own": {"audio": str(tmp_path / "v.npz")}, "manifest": str(tmp_path / "m.csv")}
+    found = rows(**options)
+    assert [(r.id, r.split, r.label, r.extra) for r in found] == [
+        ("1", "train", "ada", {"age": "7"}),
+        ("2", "test", "bo", {"age": "8"}),
+    ]
+    (tmp_path / "m.csv").write_text("id,split,label\n1,train,ada\n")
+    with pytest.raises(registry.UserError, match="m.csv has no line for the id '2'"):
+        rows(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--source=vectors needs --source_option=NAME=FILE.npz"),
+        ({"own": {"audio": "none.npz"}}, "none.npz does not exist"),
+        ({"own": {"split": "x.npz"}}, "'split' cannot be the name of a further modality"),
+        ({"own": {"audio": "TABLE"}}, "--val_fraction=0 with --test_fraction=0 draws none"),
+        ({"own": {"audio": "TABLE"}, "columns": ["age"]}, "unknown column 'age'"),
+        ({"own": {"audio": "BARE"}}, "the id 'x' of .*bare.npz lies in no folder"),
+    ],
+)
+def test_what_cannot_be_a_data_set_is_a_sentence(options, message, tmp_path):
+    np.savez(tmp_path / "bare.npz", id=["x"], vector=np.ones([1, 2]))
+    np.savez(tmp_path / "table.npz", id=["a/x", "b/x"], vector=np.ones([2, 2]))
+    files = {"TABLE": str(tmp_path / "table.npz"), "BARE": str(tmp_path / "bare.npz")}
+    own = {name: files.get(path, path) for name, path in options.get("own", {}).items()}
+    more = {"val_fraction": 0.5} if "columns" in options else {}
+    with pytest.raises(registry.UserError, match=message):
+        rows(**{**options, "own": own, **more})
+
+
+def test_columns_of_a_manifest_may_be_vectors_for_audio_and_image(tmp_path):
+    own = write(tmp_path)
+    lines = ["id,split,label,audio,image"]
+    for p in range(2):
+        cells = [f"{own[m]}#p0{p}/{m}0" for m in SIZE]
+        lines.append(f"r{p},train,p{p},{','.join(cells)}")
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    found = csv_manifest.read(tmp_path / "m.csv", modalities=["audio=array", "image=array"])
+    settings = dataset.Settings(output=str(tmp_path / "set"), draw_lists=False)
+    dataset.prepare(found, settings)
+    index = shards.Index.read(tmp_path / "set")
+    assert index.held("audio").all() and index.held("image").all()
+    assert index.kind("image") == "array" and index.num_samples.tolist() == [0, 0]

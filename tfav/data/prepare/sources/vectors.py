@@ -1,0 +1,137 @@
+"""Tables of vectors, one for each modality: what strong frozen networks have computed."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfav import registry
+from tfav.data import kinds, shards
+from tfav.data.prepare import csv_files, manifest
+from tfav.data.prepare.sources import csv_manifest
+from tfav.media import array_tables, bad_file
+
+_SPLITS = ("test", "val")
+
+
+def rows(options: manifest.Options) -> list[manifest.Row]:
+    """Returns one row per id of the tables that `options.own` names, modality to file.
+
+    A row of several tables holds all their modalities. Label, split and further columns are those
+    of `options.manifest` (columns id, split, label and any others), or else of the tables. Where
+    neither has them, the label is the folder that an id begins with, and the splits are drawn:
+    `options.val_fraction` and `options.test_fraction` of the labels, from `options.seed`.
+
+    Raises:
+      UserError: no table, one that cannot be read, or an id without label or split.
+    """
+    if not options.own:
+        raise registry.UserError(
+            "--source=vectors needs --source_option=NAME=FILE.npz, a table of each modality, such "
+            "as audio=voices.npz."
+        )
+    tables = {}
+    for modality, path in options.own.items():
+        csv_manifest.check_name(modality, f"--source_option={modality}={path}")
+        try:
+            tables[modality] = array_tables.read(path, modality)
+        except bad_file.BadFile as error:
+            raise registry.UserError(f"{path} {error.reason}.") from error
+    about = _of_manifest(options) if options.manifest else _of_tables(tables, options)
+    names = list(next(iter(about.values())))
+    reserved = [n for n in names if n in shards.COLUMNS[3:] or n.startswith(shards.FRAMES)]
+    columns = [n for n in names if n not in (*manifest.REQUIRED, *reserved)]
+    unknown = [name for name in options.columns or () if name not in columns]
+    if unknown:
+        raise registry.UserError(
+            f"unknown column {unknown[0]!r} in --columns: there are {', '.join(columns) or 'none'}."
+        )
+    columns = columns if options.columns is None else list(options.columns)
+    found = []
+    for name in dict.fromkeys(name for table in tables.values() for name in table.place):
+        if name not in about:
+            raise registry.UserError(
+                f"{options.manifest} has no line for the id {name!r} of a table: add it, with its "
+                "split and label."
+            )
+        its = about[name]
+        held = [m for m, table in tables.items() if name in table.place]
+        row = manifest.Row(
+            id=name,
+            split=its["split"],
+            label=its["label"],
+            extra={column: its[column] for column in columns},
+            further={m: (array_tables.name_row(options.own[m], m, name),) for m in held},
+            kinds=dict.fromkeys(held, kinds.ARRAY.name),
+        )
+        manifest.check_words(row, ", ".join(options.own[m] for m in held))
+        found.append(row)
+    return found
+
+
+def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
+    lines = csv_files.read(options.manifest or "", manifest.REQUIRED)
+    return {cells["id"]: cells for _, cells in lines}
+
+
+def _of_tables(
+    tables: Mapping[str, array_tables.Table], options: manifest.Options
+) -> dict[str, dict[str, str]]:
+    """Returns id to what the tables say of it: label, split, and the columns that all of them have.
+
+    Raises:
+      UserError: an id without label or split, or tables that differ on one.
+    """
+    common = [
+        name
+        for name in next(iter(tables.values())).columns
+        if all(name in table.columns for table in tables.values())
+    ]
+    found: dict[str, dict[str, str]] = {}
+    for modality, table in tables.items():
+        for name, place in table.place.items():
+            its = {column: table.columns[column][place] for column in common}
+            if "label" not in its:
+                its["label"] = _folder(name, options.own[modality])
+            before = found.setdefault(name, its)
+            odd = [column for column in its if before[column] != its[column]]
+            if odd:
+                raise registry.UserError(
+                    f"the id {name!r} has the {odd[0]} {before[odd[0]]!r} in one table and "
+                    f"{its[odd[0]]!r} in {options.own[modality]}: give both the same."
+                )
+    if "split" not in common:
+        split = _drawn(sorted({its["label"] for its in found.values()}), options)
+        for its in found.values():
+            its["split"] = split[its["label"]]
+    return found
+
+
+def _folder(name: str, path: str) -> str:
+    folder = os.path.dirname(name)
+    if not folder:
+        raise registry.UserError(
+            f"the id {name!r} of {path} lies in no folder that could be its label: give the table "
+            "an array `label` [N], or give --manifest=FILE.csv with the columns id, split, label."
+        )
+    return folder.split("/")[0]
+
+
+def _drawn(labels: Sequence[str], options: manifest.Options) -> dict[str, str]:
+    """Returns the split of each label."""
+    shares = {"test": options.test_fraction, "val": options.val_fraction}
+    bad = [name for name, share in shares.items() if not 0 <= share < 1]
+    if bad or not any(shares.values()) or sum(shares.values()) >= 1:
+        raise registry.UserError(
+            "the tables name no split, and --val_fraction="
+            f"{options.val_fraction:g} with --test_fraction={options.test_fraction:g} draws none: "
+            "give both above 0 and below 1 together, an array `split` [N], or --manifest=FILE.csv."
+        )
+    order = np.random.default_rng(options.seed).permutation(len(labels))
+    found = dict.fromkeys(labels, "train")
+    first = 0
+    for name in _SPLITS:
+        count = round(shares[name] * len(labels))
+        found |= {labels[place]: name for place in order[first : first + count]}
+        first += count
+    return found
