@@ -29,6 +29,8 @@ class Trainer:
       weight_decay: Weight decay of weights of rank >= 2.
       clip_norm: Largest norm of the global gradient; 0 leaves it.
       jit_compile: Whether XLA compiles the forward and backward pass, one replica alone.
+      tolerant: whether batches hold `tensors.SKIPPED`; then `replaced` is a scalar too, the places
+        of a step's global batch that another row than the planned one fills.
 
     Attributes:
       data_wait_seconds: of the last `run`: how long the next batch was not there when the losses of
@@ -48,6 +50,7 @@ class Trainer:
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
         jit_compile: bool = False,
+        tolerant: bool = False,
     ):
         if jit_compile and strategy.num_replicas_in_sync > 1:
             raise registry.UserError(
@@ -72,6 +75,7 @@ class Trainer:
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders)
+        self._counts = ("replaced",) if tolerant else ()
         self._adjusts = type(recipe).adjust_gradients is not base.Recipe.adjust_gradients
         self._steps = tf.function(self._run_steps)
         self._workers_mean = tf.function(
@@ -108,7 +112,11 @@ class Trainer:
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+        skipped = batch.get(tensors.SKIPPED)
+        batch = {name: x for name, x in batch.items() if name != tensors.SKIPPED}
         scalars, gradients = self.gradients(batch)
+        if self._counts:
+            scalars["replaced"] = tf.reduce_sum(tf.cast(skipped > 0, precision.full_dtype()))
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
@@ -117,6 +125,14 @@ class Trainer:
             step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
             vectors = self._groups.join(self.recipe.adjust_gradients(gradients, scalars, step))
             norms[""] = self._groups.norms(vectors)[""]
+        # What is not finite moves no weight, so that one can look where it came from.
+        known = list(vectors.values())
+        kept = tf.cond(
+            tf.math.is_finite(scalars["loss"] + norms[""]),
+            lambda: [tf.identity(vector) for vector in known],
+            lambda: [tf.zeros_like(vector) for vector in known],
+        )
+        vectors = dict(zip(vectors, kept))
         if self._clip_norm:
             clipped, _ = tf.clip_by_global_norm(
                 list(vectors.values()), self._clip_norm, use_norm=norms[""]
@@ -131,7 +147,7 @@ class Trainer:
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        names = (*self.recipe.scalars, *self._norms)
+        names = (*self.recipe.scalars, *self._counts, *self._norms)
         totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         # Clocks that only look on: batches are fetched ahead of the steps all the same.
@@ -146,13 +162,16 @@ class Trainer:
             bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
             first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)
             done = _when(scalars)
+            if first_bad >= 0:
+                break
         return totals, first_bad, waited
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Takes `num_steps` steps in one call and returns the mean of each scalar.
 
         Raises:
-          FloatingPointError: a loss or gradient was not finite; names the step.
+          FloatingPointError: a loss or gradient was not finite; names the step, which was the last
+            one taken and whose gradient no weight has seen.
         """
         start = self.step
         totals, first_bad, waited = self._steps(iterator, tf.constant(num_steps, tf.int32))

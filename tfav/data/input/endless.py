@@ -4,9 +4,8 @@ The order and all randomness are functions of (seed, step), so a data set is res
 at a step, and N replicas see the rows that one would see.
 """
 
-import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,11 +13,9 @@ import tensorflow as tf
 from tfav import registry
 from tfav.data import kinds, shards
 from tfav.data.input import augment as augmentation
-from tfav.data.input import identity_pool, pipeline, sampling
+from tfav.data.input import identity_pool, sampling
 from tfav.data.input import reader as reading
-
-# For `strategy.distribute_datasets_from_function`.
-Batches = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
+from tfav.data.input.batches import Batches
 
 
 def identity_batches(
@@ -32,6 +29,7 @@ def identity_batches(
     augment: Sequence[str] = (),
     num_lengths: int = 0,
     start_step: int = 0,
+    tolerant: bool = False,
 ) -> Batches:
     """Prepares endless batches of distinct identities, one random utterance and face each.
 
@@ -48,6 +46,7 @@ def identity_batches(
       augment: names from `augment.IMAGE_AUGMENTATIONS` and `augment.AUDIO_AUGMENTATIONS`, in order.
       num_lengths: how many lengths there are, spread evenly over `audio_seconds`; 0: any.
       start_step: first step to produce; resuming is starting there.
+      tolerant: replace records that cannot be read, see `Batches`.
 
     Returns:
       A function for `strategy.distribute_datasets_from_function`. Its elements are Batches of one
@@ -59,7 +58,7 @@ def identity_batches(
       UserError: not a prepared data set, a shard that is missing or cut short, an unknown
         augmentation, fewer identities than rows in a batch, or a batch the replicas cannot share.
     """
-    index = shards.Index.read(directory).select(split)
+    index = shards.Index.read(directory, cut=tolerant).select(split)
     chains = augmentation.resolve(augment)
     bounds = reading.stretch(audio_seconds)
     pool = identity_pool.make_pool(index, index.labels(split))
@@ -70,7 +69,7 @@ def identity_batches(
             f"{len(pool)} or fewer, or add identities."
         )
 
-    def plan(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def plan(step: tf.Tensor, attempt: int = 0) -> dict[str, tf.Tensor]:
         return sampling.draw_identities(
             seed,
             step,
@@ -79,6 +78,7 @@ def identity_batches(
             batch_size=batch_size,
             length_samples=bounds,
             num_lengths=num_lengths,
+            attempt=attempt,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -90,7 +90,7 @@ def identity_batches(
             "label": row["label"],
         }
 
-    return _endless(index, batch_size, start_step, plan, load)
+    return Batches(index, batch_size, start_step, plan, load, tolerant=tolerant)
 
 
 def row_batches(
@@ -103,6 +103,7 @@ def row_batches(
     audio_seconds: tuple[float, float],
     num_lengths: int = 0,
     start_step: int = 0,
+    tolerant: bool = False,
 ) -> Batches:
     """Prepares endless batches of distinct rows, each of which holds all modalities of `items`.
 
@@ -121,6 +122,7 @@ def row_batches(
       audio_seconds: as in `identity_batches`.
       num_lengths: as in `identity_batches`.
       start_step: first step to produce; resuming is starting there.
+      tolerant: as in `identity_batches`.
 
     Returns:
       As `identity_batches`: `audio` [b, T] float32; an image modality [b, S, S, 3] uint8, or
@@ -131,7 +133,7 @@ def row_batches(
       UserError: as `identity_batches`, an augmentation of another modality, or fewer rows left than
         a batch takes.
     """
-    index = shards.Index.read(directory).select(split)
+    index = shards.Index.read(directory, cut=tolerant).select(split)
     reading.check_kinds(index, items)
     counts = {name: item.spec.num_frames for name, item in items.items()}
     make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
@@ -141,7 +143,7 @@ def row_batches(
     rank = {label: number for number, label in enumerate(index.labels(split))}
     label = np.array([rank[index.label[row]] for row in rows], np.int32)
 
-    def plan(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def plan(step: tf.Tensor, attempt: int = 0) -> dict[str, tf.Tensor]:
         return sampling.draw_rows(
             seed,
             step,
@@ -152,6 +154,7 @@ def row_batches(
             length_samples=bounds,
             num_frames=max(counts.values()),
             num_lengths=num_lengths,
+            attempt=attempt,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -162,45 +165,4 @@ def row_batches(
 
     # Clips are as long as each other; sequences of other kinds come as they are.
     padded = any(item.spec.length and not item.spec.clip for item in items.values())
-    return _endless(index, batch_size, start_step, plan, load, padded)
-
-
-def _endless(
-    index: shards.Index,
-    batch_size: int,
-    start_step: int,
-    plan: Callable,
-    load: Callable,
-    padded: bool = False,
-) -> Batches:
-    """Returns what makes a pipeline's batches.
-
-    Args:
-      index: rows of the split.
-      batch_size: of the global batch.
-      start_step: first step to produce.
-      plan: step [] int64 to what is drawn for it, tensors of batch_size rows.
-      load: a reader and one of these rows to one row of a Batch.
-      padded: whether rows are padded with zeros to the longest of their batch.
-    """
-
-    def make(input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
-        context = input_context or tf.distribute.InputContext()
-        replicas = context.num_replicas_in_sync
-        if batch_size % replicas:
-            raise registry.UserError(
-                f"a batch of {batch_size} does not divide among {replicas} replicas: set "
-                f"--config.train.batch_size to a multiple of {replicas}."
-            )
-        size = batch_size // context.num_input_pipelines
-        first = context.input_pipeline_id * size
-        reader = reading.Reader(index, again=True)
-        dataset = tf.data.Dataset.range(start_step, tf.int64.max)
-        dataset = dataset.map(
-            lambda step: {name: drawn[first : first + size] for name, drawn in plan(step).items()}
-        )
-        dataset = pipeline.loaded(dataset.unbatch(), functools.partial(load, reader))
-        batch = dataset.padded_batch if padded else dataset.batch
-        return pipeline.finish(batch(batch_size // replicas, drop_remainder=True))
-
-    return make
+    return Batches(index, batch_size, start_step, plan, load, padded, tolerant)
