@@ -125,6 +125,11 @@ class Trainer:
             step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
             vectors = self._groups.join(self.recipe.adjust_gradients(gradients, scalars, step))
             norms[""] = self._groups.norms(vectors)[""]
+        if self._clip_norm:
+            clipped, _ = tf.clip_by_global_norm(
+                list(vectors.values()), self._clip_norm, use_norm=norms[""]
+            )
+            vectors = dict(zip(vectors, clipped))
         # What is not finite moves no weight, so that one can look where it came from.
         known = list(vectors.values())
         kept = tf.cond(
@@ -133,11 +138,6 @@ class Trainer:
             lambda: [tf.zeros_like(vector) for vector in known],
         )
         vectors = dict(zip(vectors, kept))
-        if self._clip_norm:
-            clipped, _ = tf.clip_by_global_norm(
-                list(vectors.values()), self._clip_norm, use_norm=norms[""]
-            )
-            vectors = dict(zip(vectors, clipped))
         if self._weight_decay:
             vectors = self._groups.decay(vectors, self._weight_decay)
         gradients = self._groups.split(vectors)
