@@ -12,7 +12,7 @@ from tests import untrained
 from tests.cases import waves
 from tests.hostile import media
 from tfav import files, registry
-from tfav.commands import embed, embed_shards
+from tfav.commands import embed, embed_jobs, embed_shards
 from tfav.data import shards
 from tfav.data.prepare.sources import csv_manifest
 from tfav.inference import embeddings_file
@@ -38,7 +38,7 @@ def place(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def of_three(monkeypatch):
-    monkeypatch.setattr(embed_shards, "ROWS", 3)
+    monkeypatch.setattr(embed_jobs, "ROWS", 3)
 
 
 def _run(place, output, inputs=None, bad=0.0, **more):
@@ -61,7 +61,7 @@ def test_the_shards_hold_what_one_file_would(place, tmp_path):
 
 def test_a_stopped_command_goes_on_and_makes_no_shard_twice(place, tmp_path, monkeypatch):
     made = []
-    make = embed_shards.make
+    make = embed_jobs.make
 
     def stop(job):
         if len(made) == 2:
@@ -69,12 +69,12 @@ def test_a_stopped_command_goes_on_and_makes_no_shard_twice(place, tmp_path, mon
         made.append(job.path)
         make(job)
 
-    monkeypatch.setattr(embed_shards, "make", stop)
+    monkeypatch.setattr(embed_jobs, "make", stop)
     with pytest.raises(KeyboardInterrupt):
         _run(place, tmp_path / "out")
     (tmp_path / "out" / f".{'0' * 32}.npz.tmp").write_bytes(b"half")  # as of a killed worker
     times = {path: os.stat(path).st_mtime_ns for path in made}
-    monkeypatch.setattr(embed_shards, "make", make)
+    monkeypatch.setattr(embed_jobs, "make", make)
     assert _run(place, tmp_path / "out")["made_now"] == 2
     assert {path: os.stat(path).st_mtime_ns for path in made} == times
     assert len(list((tmp_path / "out").iterdir())) == 5  # four shards and the report

@@ -1,61 +1,28 @@
 """Embeds very many files, or a data set, into a folder of `.npz` shards, here or on Apache Beam.
 
-A shard holds up to `ROWS` vectors of one modality in the form of tfav-embed, with the id of their
-embedding space; its name is its number and a digest of all that decides its content: the files with
-their size and time, the model's embedding space, the limits. So a shard that is there is never made
-anew, and a killed command goes on where it was.
+A shard holds up to `embed_jobs.ROWS` vectors of one modality in the form of tfav-embed, with the id
+of their embedding space; its name is its number and a digest of all that decides its content: the
+files with their size and time, the model's embedding space, the limits. So a shard that is there is
+never made anew, and a killed command goes on where it was.
 """
 
-import dataclasses
-import functools
-import hashlib
-import json
 import os
 import re
-import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
 from tfav import files, progress, registry
-from tfav.commands import load
+from tfav.commands import embed_jobs, load
 from tfav.data import index as index_lib
-from tfav.data import kinds
-from tfav.data.input import pipeline
 from tfav.data.prepare import beam, manifest
-from tfav.experiment import inputs
-from tfav.inference import embedders, embeddings_file, file_embedding, input_files, spaces
+from tfav.inference import embedders, embeddings_file, input_files, spaces
 from tfav.media import limits
 
-ROWS = 512  # of a shard: what a killed command embeds anew at most, per worker
 HERE = "local"  # as a runner: this process
-_BATCH_SIZE = 32
-_FORMAT = 1
 # Shards, the report, and what killed workers leave of either.
 _OURS = re.compile(
     r"[a-z][a-z0-9_]*-[0-9]{8}-[0-9a-f]{16}\.npz|(\.[0-9a-f]{32}\.npz|embedded\.json)(\.tmp)?"
 )
-
-
-class Job(NamedTuple):
-    """One shard to be made.
-
-    Attributes:
-      path: of the shard.
-      model: what embeds.
-      modality: of its items.
-      items: id and path of each file; of a data set id and an empty path.
-      data: the data set; empty: files.
-      bounds: what of one file is refused as too long or too large.
-    """
-
-    path: str
-    model: str
-    modality: str
-    items: tuple[tuple[str, str], ...]
-    data: str
-    bounds: limits.Limits
 
 
 def embed(
@@ -93,15 +60,15 @@ def embed(
             "it: name another model or other files."
         )
     os.makedirs(output, exist_ok=True)
-    jobs = list(_jobs(model, embedder, wanted, data, output, bounds))
+    jobs = list(embed_jobs.jobs(model, embedder, wanted, data, output, bounds))
     _remove_others(output, jobs)
     missing = [job for job in jobs if not os.path.exists(job.path)]
     if runner == HERE:
         with progress.bar(missing, unit="shard", desc="embed") as bar:
             for job in bar:
-                make(job)
+                embed_jobs.make(job)
     else:
-        beam.spread([tuple(job) for job in missing], make, runner, flags)
+        beam.spread([tuple(job) for job in missing], embed_jobs.make, runner, flags)
     report = _report(model, embedder, jobs, made=len(missing))
     total = sum(len(items) for items in wanted.values())
     bad = report["left_out"]
@@ -145,35 +112,7 @@ def _found(
     return input_files.find(sources, embedder.items), ""
 
 
-def _jobs(
-    model: str,
-    embedder: embedders.Embedder,
-    wanted: dict[str, list[tuple[str, str]]],
-    data: str,
-    output: str,
-    bounds: limits.Limits,
-) -> Iterator[Job]:
-    decided = [_FORMAT, embedder.embedding_space, dataclasses.asdict(bounds)]
-    if data:
-        decided.append(index_lib.Index.read(data).info["index_sha256"])
-    for modality, items in wanted.items():
-        for number, first in enumerate(range(0, len(items), ROWS)):
-            part = tuple(items[first : first + ROWS])
-            content = [decided, modality, [[name, path, _state(path)] for name, path in part]]
-            digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-            path = os.path.join(output, f"{modality}-{number:08d}-{digest}.npz")
-            yield Job(path, model, modality, part, data, bounds)
-
-
-def _state(path: str) -> list[int]:
-    try:
-        found = os.stat(path)
-        return [found.st_size, found.st_mtime_ns]
-    except OSError:
-        return []
-
-
-def _remove_others(output: str, jobs: Sequence[Job]) -> None:
+def _remove_others(output: str, jobs: Sequence[embed_jobs.Job]) -> None:
     """Removes shards of other files or another model, and what killed workers have left."""
     wanted = {os.path.basename(job.path) for job in jobs}
     for name in os.listdir(output):
@@ -181,64 +120,23 @@ def _remove_others(output: str, jobs: Sequence[Job]) -> None:
             os.remove(os.path.join(output, name))
 
 
-def make(job: tuple) -> None:
-    """Makes the shard of a `Job`, whole or not at all."""
-    job = Job(*job)  # Beam hands plain tuples on
-    embedder = _embedder(job.model)
-    done = _of_data(embedder, job) if job.data else _of_files(embedder, job)
-    arrays = {f"{job.modality}_id": np.zeros(0, "U1"), **done.arrays}
-    arrays.setdefault(job.modality, np.zeros([0, 0], np.float32))
-    bad = np.array(done.bad, np.str_).reshape(-1, 2)
-    half = os.path.join(os.path.dirname(job.path), f".{uuid.uuid4().hex}.npz")
-    files.write_npz(half, {**arrays, "left_out": bad})
-    os.replace(half, job.path)
-
-
-@functools.lru_cache(maxsize=1)  # a worker embeds many shards by one model
-def _embedder(model: str) -> embedders.Embedder:
-    return load.embedder(model)
-
-
-def _of_files(embedder: embedders.Embedder, job: Job) -> file_embedding.Embedded:
-    return file_embedding.embed_some(
-        embedder, job.modality, job.items, batch_size=_BATCH_SIZE, bounds=job.bounds
-    )
-
-
-def _of_data(embedder: embedders.Embedder, job: Job) -> file_embedding.Embedded:
-    spec = embedder.items[job.modality]
-    names = [name for name, _ in job.items]
-    batches = pipeline.evaluation_batches(
-        job.data,
-        names,
-        job.modality,
-        batch_size=_BATCH_SIZE,
-        item=kinds.Item(kinds.find(spec.kind), spec),
-        max_seconds=embedder.hearing.max_seconds,
-        min_seconds=embedder.hearing.min_seconds,
-    )
-    with inputs.whole(job.data):
-        vectors = [embedder.embed(job.modality, batch) for batch in batches.as_numpy_iterator()]
-    arrays = {
-        **file_embedding.about(embedder),
-        f"{job.modality}_id": np.array(names),
-        job.modality: np.concatenate(vectors),
-    }
-    return file_embedding.Embedded(arrays, [], {})
-
-
 def _report(
-    model: str, embedder: embedders.Embedder, jobs: Sequence[Job], made: int
+    model: str, embedder: embedders.Embedder, jobs: Sequence[embed_jobs.Job], made: int
 ) -> dict[str, Any]:
     """Returns what there is: read back, so that no shard is counted that is not whole."""
     rows: dict[str, int] = {}
     left_out = []
     for job in jobs:
-        with np.load(job.path, allow_pickle=False) as shard:
-            its = str(shard[embeddings_file.SPACE])
-            spaces.require_same(job.path, its, model, embedder.embedding_space)
-            rows[job.modality] = rows.get(job.modality, 0) + len(shard[f"{job.modality}_id"])
-            left_out += [{"path": p, "reason": why} for p, why in shard["left_out"].tolist()]
+        try:
+            shard = files.read_npz(job.path)
+        except (OSError, ValueError) as error:
+            raise registry.UserError(
+                f"{job.path} is not a whole .npz ({error}): delete it and run the command again."
+            ) from error
+        its = str(shard[embeddings_file.SPACE])
+        spaces.require_same(job.path, its, model, embedder.embedding_space)
+        rows[job.modality] = rows.get(job.modality, 0) + len(shard[f"{job.modality}_id"])
+        left_out += [{"path": p, "reason": why} for p, why in shard["left_out"].tolist()]
     return {
         "embedding_space": embedder.embedding_space,
         "shares_space": embedder.shares_space,

@@ -2,11 +2,10 @@
 
 import os
 import re
-import zipfile
 
 import numpy as np
 
-from tfav import registry
+from tfav import files, registry
 from tfav.inference.model import Embeddings
 from tfav.inference.spaces import require_same
 
@@ -69,11 +68,10 @@ def _read(path: str, space: str, other: str) -> Embeddings:
     if not os.path.isfile(path):
         raise registry.UserError(f"{path} does not exist: name a .npz that tfav-embed wrote.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        arrays = files.read_npz(path)
+    except (OSError, ValueError) as error:
         raise registry.UserError(
-            f"{path} is not a whole .npz ({type(error).__name__}): write it again with tfav-embed."
+            f"{path} is not a whole .npz ({error}): write it again with tfav-embed."
         ) from error
     if SPACE not in arrays or arrays[SPACE].shape or arrays[SPACE].dtype.kind != "U":
         raise registry.UserError(
@@ -82,7 +80,13 @@ def _read(path: str, space: str, other: str) -> Embeddings:
         )
     found = str(arrays.pop(SPACE))
     require_same(path, found, other, space or found)
-    shares = bool(arrays.pop(SHARES, True))  # files of before they said so may do either
+    told = arrays.pop(SHARES, np.array(True))  # files of before they said so may do either
+    if told.shape or told.dtype.kind != "b":
+        raise registry.UserError(
+            f"{path} does not say whether its modalities share a space: write it again with "
+            "tfav-embed."
+        )
+    shares = bool(told)
     ids: dict[str, list[str]] = {}
     vectors: dict[str, np.ndarray] = {}
     for modality in (name[: -len(_END)] for name in arrays if name.endswith(_END)):
