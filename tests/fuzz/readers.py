@@ -76,7 +76,7 @@ def _read_lists(folder: pathlib.Path) -> None:
 def _sound(form: str, subtypes: Sequence[str], rate_hz: int = waves.RATE_HZ) -> Callable:
     def make(draw: random.Random) -> bytes:
         file = io.BytesIO()
-        wave = waves.voice(seconds=0.3)
+        wave = waves.voice(seconds=0.3).astype(np.float32) / 32768.0
         subtype = draw.choice(list(subtypes))
         soundfile.write(file, wave, rate_hz, format=form, subtype=subtype)
         return file.getvalue()
