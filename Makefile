@@ -7,6 +7,8 @@ EXPORT ?= exports/voice_face
 SEED ?= 0
 SECONDS ?= 60
 PER_KIND ?= 4
+KILLS ?= 100
+CASES ?= 10000
 CLIENTS ?= 4
 PORT ?= 8000
 PYTHONS ?= 3.10 3.11 3.12 3.13
@@ -15,7 +17,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo web toy docs release audit kotlin arm serve-load hostile bench test lint install constraints pythons clean
+.PHONY: demo web toy docs release audit kotlin arm serve-load hostile chaos disk fuzz bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -86,6 +88,19 @@ audit: .venv-release/ready
 # Bad files, damaged runs and wrong words at every command: a table of what came of them, in docs/reliability.md too.
 hostile: $(READY)
 	$(BIN)/python -m tests.hostile --seed=$(SEED) --per_kind=$(PER_KIND)
+
+# KILLS times kill -9 of commands at drawn moments, and what was lost; the table is in docs/reliability.md too.
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos --seed=$(SEED) --kills=$(KILLS)
+
+# Every command on a disk that is full, read-only, slow, or gone while it writes; needs gcc.
+disk: $(READY)
+	$(BIN)/python -m tests.disk
+
+# CASES damaged files for every reader, then as many well-formed ones that say what they should not.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --seed=$(SEED) --cases=$(CASES)
+	TFAV_FUZZ_CASES=$(CASES) $(BIN)/python -m pytest tests/fuzz/test_structures.py
 
 # The speed of every part against peers and floors, in docs/performance.md too; ONLY=retrieval,explicit runs those alone.
 bench: $(READY)

@@ -25,11 +25,12 @@ if not __package__:  # run as a file, perhaps in a clone that is not installed
 
 from absl import flags
 
-from tfav.bin import check_flags, cli, limit_flags, output_flags
+from tfav.bin import check_flags, cli, confine_flags, limit_flags, output_flags
 from tfav.data.prepare import sources
 from tfav.media import limits, motion
 
 flags.adopt_module_key_flags(check_flags)
+flags.adopt_module_key_flags(confine_flags)
 flags.adopt_module_key_flags(limit_flags)
 flags.adopt_module_key_flags(output_flags)
 
@@ -220,6 +221,7 @@ def main(argv: list[str]) -> None:
     if not checked_only:  # first: a synthetic source writes its corpus
         row_checks.check_output(output, _OVERWRITE.value)
     rows = source.rows(options)
+    confine_flags.check(rows)
     if checked_only:
         checked = check_data.check(rows, settings, check_flags.own())
         output_flags.show(checked.report, checked.text)

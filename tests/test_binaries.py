@@ -530,7 +530,8 @@ def test_a_damaged_record_names_the_shards_and_prepare(trained, tmp_path):
         content = bytearray(shard.read_bytes())
         content[1000::1500] = bytes(byte ^ 0xFF for byte in content[1000::1500])
         shard.write_bytes(content)
-    sentence = f"a shard in {data} is damaged .corrupted record.*tfav-prepare --output={data}"
+    sentence = f"a record of {data} cannot be read .shard .*, row [0-9]+, id .*: its checksum "
+    sentence += f"does not fit.*tfav-prepare --output={data}"
     _refused(trained, sentence, "eval", f"--workdir={trained.run}", f"--data={data}")
     flags = (f"--workdir={trained.run}", f"--data={data}", f"--output={trained.folder}/x")
     _refused(trained, sentence, "export", *flags)

@@ -77,6 +77,8 @@ def base() -> ml_collections.ConfigDict:
     c.data.sampling = "identities"  # a batch of distinct identities; or rows: every row in turn
     c.data.audio_seconds = (2.5, 5.0)  # a training crop's length is uniform in this range
     c.data.num_lengths = 8  # lengths in that range, of equal distance; 0: any
+    # Records that may be bad: training replaces each by the next row of its plan; 0: it stops.
+    c.data.max_bad_records = 0
     c.data.augment = ()  # rows of augment.IMAGE_AUGMENTATIONS and AUDIO_AUGMENTATIONS, in order
 
     c.train = ml_collections.ConfigDict()

@@ -20,6 +20,7 @@ RESUMABLE = (
     "train.tables_from",
     "init",
     "data.directory",
+    "data.max_bad_records",
     "eval.groups",
     "eval.num_bootstrap",
     "eval.binarise",
@@ -49,7 +50,7 @@ _LATER = {
 }
 # Likewise, of sections whose every field must be there.
 _LATER_IN = {
-    "data": {"num_lengths": 0},
+    "data": {"num_lengths": 0, "max_bad_records": 0},
     "train": {"jit_compile": False},
     "eval": {"min_seconds": 0.0, "window_seconds": 0.0, "binarise": "threshold"},
 }

@@ -67,6 +67,7 @@ FIELDS: dict[str, values.Value] = {
     "data.train_split": text("a split of the data"),
     "data.sampling": choice("identities", "rows"),
     "data.num_lengths": whole(0, 100_000, "lengths of training crops; 0: any"),
+    "data.max_bad_records": whole(0, 10**9, "records that may be replaced; 0: a bad one stops"),
     "data.audio_seconds": number(0.01, 3600.0, _SECONDS, several=True),
     "data.augment": text("a row of an augmentation table", several=True),
     "train.batch_size": whole(2, 10**6, "a batch of one has no negatives"),

@@ -64,6 +64,27 @@ def write_npz(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None
                 np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
+def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Returns the arrays of an `.npz` by name, and unpickles nothing.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: it is not whole. NumPy and zipfile raise what they like of a damaged archive, and
+        NumPy returns the bytes of an entry that does not begin like an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    odd = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if odd:
+        raise ValueError(f"{odd[0]} is no array")
+    return arrays
+
+
 def write_pictures(
     pictures: Mapping[str, bytes], directory: str | os.PathLike
 ) -> list[pathlib.Path]:

@@ -15,4 +15,8 @@ Array = np.ndarray
 # how many samples of each audio row are sound rather than padding; absent means all of them.
 Batch = Mapping[str, "tf.Tensor"]
 
+# In batches of a training that tolerates bad records, [B] int32: how many planned rows could not be
+# read before this one. The trainer takes it out.
+SKIPPED = "skipped"
+
 SAMPLE_RATE_HZ = 16_000

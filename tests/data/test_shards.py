@@ -1,14 +1,17 @@
 """Shards and their index: what is written comes back, from its byte range alone."""
 
 import json
+import os
 import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import small
 from tfav import registry, states
 from tfav.data import shards
+from tfav.data.input import endless, pipeline
 
 
 def _records():
@@ -211,3 +214,32 @@ def test_a_shard_cut_short_or_missing_is_named(directory, damage):
         path.unlink()
     with pytest.raises(registry.UserError, match="val-00000-of-00002.tfrecord"):
         shards.Index.read(directory)
+
+
+def test_a_data_set_is_read_by_any_file_system_that_tensorflow_knows(tmp_path):
+    """`ram://` stands for `gs://` and `s3://`, whose paths take the same way."""
+    small.write_dataset(str(tmp_path / "data"))
+    far = "ram://tfav/data"
+    for name in os.listdir(tmp_path / "data"):
+        if (tmp_path / "data" / name).is_file():
+            with tf.io.gfile.GFile(f"{far}/{name}", "wb") as file:
+                file.write((tmp_path / "data" / name).read_bytes())
+    sizes = {"batch_size": 4, "seed": 1, "audio_seconds": (0.1, 0.1), "image_size": 8}
+    for near, there in zip(
+        *(
+            endless.identity_batches(place, "train", **sizes)(None).take(2).as_numpy_iterator()
+            for place in (str(tmp_path / "data"), far)
+        ),
+        strict=True,
+    ):
+        for name in near:
+            np.testing.assert_array_equal(near[name], there[name])
+    batches = pipeline.evaluation_batches(
+        far, "test", "image", batch_size=4, item=small.item("image"), max_seconds=1.0
+    )
+    assert sum(len(batch["id"]) for batch in batches) == 8
+    index = shards.Index.read(far)
+    assert not index.lost().any()
+    tf.io.gfile.remove(f"{far}/{index.shard[0]}")
+    with pytest.raises(registry.UserError, match=f"{far}/train-00000-of-00001.tfrecord is missing"):
+        shards.Index.read(far)

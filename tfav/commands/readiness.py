@@ -9,7 +9,7 @@ from tfav import registry
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.data.input import lengths
-from tfav.experiment import models
+from tfav.experiment import bad_records, models
 from tfav.layers import spectrograms
 from tfav.recipes import recipe as base
 
@@ -57,6 +57,22 @@ def columns(names: Sequence[str], index: shards.Index, split: str) -> dict[str, 
             texts[label].add(text)
         found[name] = [min(its) if len(its) == 1 else "" for its in texts.values()]
     return found
+
+
+def check_lost(c: ml_collections.ConfigDict, index: shards.Index) -> None:
+    """Raises UserError where shards have lost more records than a training tolerates."""
+    if not c.data.max_bad_records:
+        return  # reading the index has refused any
+    mine = index.select(c.data.train_split)
+    lost = mine.lost().nonzero()[0]
+    if len(lost) > c.data.max_bad_records:
+        first = str(mine.id[lost[0]])
+        bad = {"id": first, "reason": "missing or cut", **bad_records.place_of(index, first)}
+        raise registry.UserError(
+            f"{len(lost)} of {len(mine)} records of {c.data.train_split} in {index.directory} are "
+            f"gone and --config.data.max_bad_records={c.data.max_bad_records} allows fewer (first: "
+            f"{bad_records.words(bad)}): copy the data set again, or raise that number."
+        )
 
 
 def check_validation(c: ml_collections.ConfigDict, index: shards.Index, *, needed: bool) -> None:

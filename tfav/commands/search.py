@@ -1,6 +1,5 @@
 """Searches a gallery: which faces fit this voice, or any modality for any that shares its space."""
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -131,7 +130,7 @@ def _side(
     flag: str, paths: Sequence[str], model: Model | None, name: str, max_bad_fraction: float
 ) -> Embeddings:
     """Returns the embeddings of a gallery or of queries."""
-    stored = [path for path in paths if path.endswith(".npz") and not os.path.isdir(path)]
+    stored = [path for path in paths if embeddings_file.is_one(path)]
     if stored and len(paths) > 1:
         raise registry.UserError(
             f"--{flag}={','.join(paths)}: name one .npz alone, or files and folders without one."

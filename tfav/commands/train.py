@@ -9,11 +9,11 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, config, config_file, registry, scalars
-from tfav.commands import destinations, first_lines, readiness
+from tfav.commands import destinations, first_lines, mishaps, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.encoders import encoder as encoders_base
-from tfav.experiment import class_memory, inputs, models, workdirs
+from tfav.experiment import bad_records, class_memory, inputs, models, workdirs
 from tfav.interop import pytorch, torch_file
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
@@ -109,7 +109,7 @@ def _train(
       blended: a phase follows that weighs its losses by this one's validations.
     """
     chief = strategy.is_chief(replicas)
-    index = shards.Index.read(c.data.directory)
+    index = shards.Index.read(c.data.directory, cut=c.data.max_bad_records > 0)
     data_sha256 = index.info["index_sha256"]
     for start in environment.starts(workdir):
         if start["data_sha256"] != data_sha256:
@@ -119,6 +119,7 @@ def _train(
             )
     labels = index.labels(c.data.train_split)
     readiness.check_groups(c, index)
+    readiness.check_lost(c, index)
     readiness.count_unheard(c, index)
     classes = class_memory.need(c, len(labels), replicas.num_replicas_in_sync)
     if classes:
@@ -138,6 +139,7 @@ def _train(
         weight_decay=c.train.weight_decay,
         clip_norm=c.train.clip_norm,
         jit_compile=c.train.jit_compile,
+        tolerant=c.data.max_bad_records > 0,
     )
     for line in first_lines.lines(c, index, recipe, optimizer, replicas):
         logging.info("%s", line)
@@ -170,7 +172,8 @@ def _train(
         facts = {} if metric is None else {"metric": metric}
         weights_file.save(weights_path, recipe.named_weights(), write=chief, step=step, **facts)
 
-    with inputs.whole(c.data.directory):
+    met = bad_records.BadRecords(workdir, batches, index, c.data.max_bad_records, write=chief)
+    with inputs.whole(c.data.directory), met.refused():
         fitting.fit(
             loop,
             iter(replicas.distribute_datasets_from_function(batches)),
@@ -178,6 +181,8 @@ def _train(
             writer.Writer(workdir, loop.step) if chief else None,
             protocols.validation(c, recipe, index),
             keep_best,
+            mishaps.explainer(loop, batches, workdir if chief else ""),
+            met.note,
             num_steps=c.train.num_steps,
             steps_per_call=c.train.steps_per_call,
             checkpoint_every=c.train.checkpoint_every,

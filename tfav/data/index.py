@@ -71,8 +71,12 @@ class Index:
         return {shard["file"]: shard["bytes"] for shard in self.info["shards"]}
 
     @classmethod
-    def read(cls, directory: str | os.PathLike) -> "Index":
+    def read(cls, directory: str | os.PathLike, cut: bool = False) -> "Index":
         """Reads the index of a prepared data set (any path that `tf.io.gfile` knows).
+
+        Args:
+          directory: of the data set.
+          cut: leave shards that are missing or cut short to who reads their records.
 
         Raises:
           UserError: the folder is not a prepared data set, is of another format, one of its files
@@ -80,7 +84,8 @@ class Index:
         """
         directory = os.fspath(directory)
         info = index_files.read_info(directory)
-        index_files.check_shards(directory, info)
+        if not cut:
+            index_files.check_shards(directory, info["shards"])
         table = index_files.read_table(directory, info)
         fixed = {name: table.pop(name) for name in index_files.COLUMNS}
         columns = index_files.frame_columns(info["modalities"])
@@ -98,6 +103,19 @@ class Index:
         """Returns the rows of one split, in order. Raises UserError when there is no such split."""
         self._split_info(split)
         return self.take(np.flatnonzero(self.split == split))
+
+    def check_shards(self) -> None:
+        """Raises UserError where a shard that holds rows of this index is missing or cut short."""
+        mine = set(self.shard.tolist())
+        held = [shard for shard in self.info["shards"] if shard["file"] in mine]
+        index_files.check_shards(self.directory, held)
+
+    def lost(self) -> np.ndarray:
+        """Returns [N] bool: which records lie in a shard that is missing, or behind its end."""
+        names, place = np.unique(self.shard, return_inverse=True)
+        paths = [os.path.join(self.directory, name) for name in names.tolist()]
+        size = np.array([index_files.size(path) or 0 for path in paths], np.int64)
+        return self.offset + self.length + index_files.FOOTER_BYTES > size[place]
 
     def take(self, rows: np.ndarray) -> "Index":
         """Returns the rows at positions `rows` [n] int."""

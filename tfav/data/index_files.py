@@ -131,11 +131,16 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19  # what int64 holds
 
 
-def check_shards(directory: str, info: dict) -> None:
+def size(path: str) -> int | None:
+    """Returns the bytes of a file; None where there is none."""
+    return tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
+
+
+def check_shards(directory: str, shards: Iterable[dict]) -> None:
     """Raises UserError where a shard is missing or has another size than `dataset.json` says."""
-    for shard in info["shards"]:
-        path, size = os.path.join(directory, shard["file"]), shard["bytes"]
-        found = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else None
-        if found != size:
-            what = "is missing" if found is None else f"has {found} bytes instead of {size}"
+    for shard in shards:
+        path, written = os.path.join(directory, shard["file"]), shard["bytes"]
+        found = size(path)
+        if found != written:
+            what = "is missing" if found is None else f"has {found} bytes instead of {written}"
             raise registry.UserError(f"{path} {what}: {fix_of(directory)}.")

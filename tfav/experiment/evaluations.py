@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
-import numpy as np
 
 from tfav import config_file, files, registry, states
 from tfav.evaluation import catalogue
@@ -238,8 +237,7 @@ def _before(found: Evaluation, workdir: str, c: ml_collections.ConfigDict) -> st
         return f"the data {about.get('data')}"
     if os.path.abspath(str(about.get("lists"))) != os.path.join(directory, "lists"):
         return f"the lists {about.get('lists')}"
-    with np.load(os.path.join(workdir, weights_file.FILE)) as arrays:
-        facts = {name[5:]: float(arrays[name]) for name in arrays.files if name[:5] == "fact:"}
+    facts = weights_file.read(os.path.join(workdir, weights_file.FILE))[1]
     if about.get("weights") != facts:
         return f"the weights {about.get('weights')}"
     for result in found.results:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import ml_collections
@@ -13,7 +12,8 @@ from tfav import registry, tensors
 from tfav.clients import client
 from tfav.data import kinds
 from tfav.data.input import augment, endless, pipeline
-from tfav.experiment import collect, models
+from tfav.data.input.batches import ATTEMPTS, Batches
+from tfav.experiment import bad_records, collect, models
 
 
 @contextlib.contextmanager
@@ -21,22 +21,22 @@ def whole(directory: str) -> Iterator[None]:
     """Makes of a record in the data set `directory` that cannot be used a sentence."""
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
-        sentence = client.asserted(error.message)
-        if kinds.MISFIT not in sentence:
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as e:
+        sentence = client.asserted(e.message)
+        if kinds.MISFIT in sentence:
+            raise registry.UserError(f"{directory}: {sentence}") from e
+        found = bad_records.find(directory, e.message)
+        if not found and bad_records.NOTHING in e.message:
+            found = f"{ATTEMPTS} rows that its plan names in turn"
+        if not found and not isinstance(e, tf.errors.DataLossError):
             raise
-        raise registry.UserError(f"{directory}: {sentence}") from error
-    except tf.errors.DataLossError as error:
-        where = re.search(r"corrupted record at \d+|truncated record at \d+", error.message)
         raise registry.UserError(
-            f"a shard in {directory} is damaged ({where[0] if where else 'it cannot be read'}): "
-            f"copy it again, or make it again with tfav-prepare --output={directory} --overwrite."
-        ) from error
+            f"a record of {directory} cannot be read ({found or 'it is whole by now'}): copy the "
+            f"data set again, or make it again with tfav-prepare --output={directory} --overwrite."
+        ) from e
 
 
-def training_batches(
-    c: ml_collections.ConfigDict, start_step: int
-) -> Callable[[tf.distribute.InputContext | None], tf.data.Dataset]:
+def training_batches(c: ml_collections.ConfigDict, start_step: int) -> Batches:
     """Returns what `strategy.distribute_datasets_from_function` takes, from `start_step` on.
 
     Raises:
@@ -58,6 +58,7 @@ def training_batches(
             audio_seconds=c.data.audio_seconds,
             num_lengths=c.data.num_lengths,
             start_step=start_step,
+            tolerant=c.data.max_bad_records > 0,
         )
     return endless.row_batches(
         c.data.directory,
@@ -68,6 +69,7 @@ def training_batches(
         audio_seconds=c.data.audio_seconds,
         num_lengths=c.data.num_lengths,
         start_step=start_step,
+        tolerant=c.data.max_bad_records > 0,
     )
 
 

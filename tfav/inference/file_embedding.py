@@ -164,11 +164,7 @@ def embed(
             f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
-    about = {
-        "embedding_space": np.array(embedder.embedding_space),
-        "shares_space": np.array(embedder.shares_space),
-    }
-    result = Embedded(about, [], {})
+    result = Embedded(about(embedder), [], {})
     with progress.bar(total=total, unit="file", desc="embed") as bar:
         for modality, items in wanted.items():
             if stream and embedder.items[modality].clip:
@@ -180,6 +176,31 @@ def embed(
             if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
                 raise registry.UserError(_too_many(result.bad, total))
     return result
+
+
+def embed_some(
+    embedder: embedders.Embedder,
+    modality: str,
+    items: Sequence[Item],
+    *,
+    batch_size: int,
+    bounds: limits.Limits = limits.DEFAULT,
+) -> Embedded:
+    """Embeds what can be embedded of one modality's files; arguments as of `embed`."""
+    result = Embedded(about(embedder), [], {})
+    batches = _batches(modality, items, embedder, batch_size, result, bounds)
+    names = [name for name, _ in items]
+    with progress.bar(total=len(items), disable=True) as bar:
+        _collect(embedder, modality, names, batches, result, float("inf"), bar)
+    return result
+
+
+def about(embedder: embedders.Embedder) -> dict[str, np.ndarray]:
+    """Returns the arrays that say of which space embeddings are."""
+    return {
+        "embedding_space": np.array(embedder.embedding_space),
+        "shares_space": np.array(embedder.shares_space),
+    }
 
 
 def _too_many(bad: Sequence[tuple[str, str]], total: int) -> str:

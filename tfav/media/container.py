@@ -120,7 +120,9 @@ def stream(file: Any, kind: str, bounds: limits.Limits = limits.DEFAULT) -> Any:
     """
     flags = _av().stream.Disposition
     still = flags.attached_pic | flags.timed_thumbnails
-    streams = [s for s in getattr(file.streams, kind) if not s.disposition & still]
+    # A codec that nobody knows has no context, and nothing of the stream can be shown.
+    known = [s for s in getattr(file.streams, kind) if s.codec_context is not None]
+    streams = [s for s in known if not s.disposition & still]
     if kind == "video" and len(streams) > 1:
         moving = _moving(file.name, [s.index for s in streams], bounds)
         streams = [s for s in streams if s.index in moving] or streams

@@ -17,6 +17,10 @@ from tfav.training import writer as writer_lib
 _CALL_SECONDS = 4.0
 
 
+class TooManyReplaced(Exception):
+    """More records of the training data cannot be read than may be."""
+
+
 def _next_stop(step: int, num_steps: int, *periods: int) -> int:
     """Returns where the next call ends: at the nearest multiple of a period, where work is due."""
     return min([num_steps, *((step // p + 1) * p for p in periods if p)])
@@ -29,6 +33,8 @@ def fit(
     writer: writer_lib.Writer | None,
     validate: Callable[[], Mapping[str, float]] | None,
     keep_best: Callable[[float | None, int], None],
+    explain: Callable[[int], str] = lambda step: "",
+    replaced: Callable[[int, int, int], bool] = lambda start, stop, count: False,
     *,
     num_steps: int,
     steps_per_call: int,
@@ -46,6 +52,10 @@ def fit(
         without validation.
       keep_best: called with metric and step when validation beats all before; at the end with None
         when there is no validation.
+      explain: called with the step whose loss or gradient is not finite, before anything else is
+        done; returns what to say of it.
+      replaced: called with the first step of a call, the one behind its last, and how many rows
+        stood in for bad ones in between, where there were any; says whether there are too many.
       num_steps: Steps of the whole run.
       steps_per_call: steps between two looks of the host.
       checkpoint_every: steps between two checkpoints.
@@ -53,6 +63,7 @@ def fit(
 
     Raises:
       UserError: the loss is not finite; names the step and what to try.
+      TooManyReplaced: `replaced` said so, on any worker.
       SystemExit: SIGTERM or Ctrl-C came; the run is saved first. The code is 128 and the signal's
         number; 0 where several workers train and were told by SIGTERM, so that none counts as
         failed and takes the others with it.
@@ -90,9 +101,12 @@ def fit(
                 scalars = trainer.run(batches, stop - start)
             except FloatingPointError as error:
                 raise registry.UserError(
-                    f"{error}: train into a new --workdir with a lower "
+                    f"{error}{explain(trainer.step - 1)}: train into a new --workdir with a lower "
                     "--config.train.learning_rate or with --config.train.clip_norm=5."
                 ) from error
+            count = round(scalars.get("replaced", 0.0) * (stop - start))
+            if count and trainer.workers_mean(float(replaced(start, stop, count))):
+                raise TooManyReplaced
             speed.note(stop - start, time.perf_counter() - began, trainer.data_wait_seconds)
             bar.update(stop - start)
             bar.set_postfix(loss=f"{scalars['loss']:.3f}", **speed.words())

@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfav import compat, registry, tensors
+from tfav import compat, tensors
 from tfav.ops import precision
 from tfav.recipes import recipe as base
-from tfav.training import flat
+from tfav.training import flat, requirements
 from tfav.training import strategy as strategies
 
 
@@ -30,6 +30,8 @@ class Trainer:
       weight_decay: Weight decay of weights of rank >= 2.
       clip_norm: Largest norm of the global gradient; 0 leaves it.
       jit_compile: Whether XLA compiles the forward and backward pass, one replica alone.
+      tolerant: whether batches hold `tensors.SKIPPED`; then `replaced` is a scalar too, the places
+        of a step's global batch that another row than the planned one fills.
 
     Attributes:
       data_wait_seconds: of the last `run`: how long the next batch was not there when the losses of
@@ -49,28 +51,10 @@ class Trainer:
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
         jit_compile: bool = False,
+        tolerant: bool = False,
     ):
-        if jit_compile and strategy.num_replicas_in_sync > 1:
-            raise registry.UserError(
-                "--config.train.jit_compile=True needs one replica and there are "
-                f"{strategy.num_replicas_in_sync}, whose sums XLA cannot compile: set it to False, "
-                "or give --strategy=one_device."
-            )
+        requirements.check(recipe, optimizer, strategy, batch_size, jit_compile)
         sampled = recipe.sampled()
-        if any(sampled):
-            _check_sampled(optimizer, jit_compile)
-        if batch_size < strategy.num_replicas_in_sync:
-            raise registry.UserError(
-                f"--config.train.batch_size={batch_size} is less than the "
-                f"{strategy.num_replicas_in_sync} replicas, and some of them would have no rows: "
-                "give a multiple of their number, or start fewer workers."
-            )
-        if batch_size % strategy.num_replicas_in_sync:
-            raise registry.UserError(
-                f"--config.train.batch_size={batch_size} does not divide among "
-                f"{strategy.num_replicas_in_sync} "
-                "replicas: give a multiple of their number."
-            )
         self.recipe = recipe
         self.optimizer = optimizer
         self.strategy = strategy
@@ -83,6 +67,7 @@ class Trainer:
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders, sampled)
         self._sampled = [i for i, its in enumerate(sampled) if its]
+        self._counts = ("replaced",) if tolerant else ()
         mine, plain = type(recipe), base.Recipe
         self._adjusts = (
             mine.adjust_gradients is not plain.adjust_gradients
@@ -143,12 +128,16 @@ class Trainer:
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
+        counted = {name: batch[tensors.SKIPPED] for name in self._counts}
+        batch = {name: x for name, x in batch.items() if name != tensors.SKIPPED}
         scalars, found = self._gradients(batch)
         rows = {i: found["loss"][i].indices for i in self._sampled}
         every = {
             k: [g.values if i in rows else g for i, g in enumerate(its)] for k, its in found.items()
         }
         gradients = every["loss"]
+        for name, skipped in counted.items():
+            scalars[name] = tf.reduce_sum(tf.cast(skipped > 0, precision.full_dtype()))
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
@@ -164,6 +153,14 @@ class Trainer:
                 list(vectors.values()), self._clip_norm, use_norm=norms[""]
             )
             vectors = dict(zip(vectors, clipped))
+        # What is not finite moves no weight, so that one can look where it came from.
+        known = list(vectors.values())
+        kept = tf.cond(
+            tf.math.is_finite(scalars["loss"] + norms[""]),
+            lambda: [tf.identity(vector) for vector in known],
+            lambda: [tf.zeros_like(vector) for vector in known],
+        )
+        vectors = dict(zip(vectors, kept))
         if self._weight_decay:
             vectors = self._groups.decay(vectors, self._weight_decay, rows)
         gradients = self._groups.split(vectors, rows)
@@ -173,7 +170,7 @@ class Trainer:
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        names = (*self.recipe.scalars, *self._norms)
+        names = (*self.recipe.scalars, *self._counts, *self._norms)
         totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
         first_bad = tf.constant(-1, tf.int32)
         # Clocks that only look on: batches are fetched ahead of the steps all the same.
@@ -188,13 +185,16 @@ class Trainer:
             bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
             first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)
             done = _when(scalars)
+            if first_bad >= 0:
+                break
         return totals, first_bad, waited
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Takes `num_steps` steps in one call and returns the mean of each scalar.
 
         Raises:
-          FloatingPointError: a loss or gradient was not finite; names the step.
+          FloatingPointError: a loss or gradient was not finite; names the step, which was the last
+            one taken and whose gradient no weight has seen.
         """
         start = self.step
         totals, first_bad, waited = self._steps(iterator, tf.constant(num_steps, tf.int32))
@@ -216,25 +216,6 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
-
-
-def _check_sampled(optimizer: Any, jit_compile: bool) -> None:
-    """Refuses what cannot move some rows of a weight alone.
-
-    Raises:
-      UserError: that.
-    """
-    if jit_compile:
-        raise registry.UserError(
-            "--config.train.jit_compile=True with model.sampled below 1: XLA cannot compile the "
-            "draw of classes, set one of them back."
-        )
-    if optimizer is not None and not hasattr(optimizer, "apply_reduced"):
-        raise registry.UserError(
-            f"the optimizer {type(optimizer).__name__} moves all rows of a weight in every step, "
-            "and model.sampled below 1 reads some alone: set --config.train.optimizer to sgd or "
-            "adam, or model.sampled to 1."
-        )
 
 
 def _when(values: Any) -> tf.Tensor:

@@ -78,14 +78,13 @@ def read(path: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """
     fix = "restore it from a copy, or train again"
     try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = files.read_npz(path)
         facts = {n[len(_FACT) :]: float(v) for n, v in arrays.items() if n.startswith(_FACT)}
     except FileNotFoundError as error:
         raise registry.UserError(
             f"{path} does not exist: train first, or name a workdir that was."
         ) from error
-    except Exception as error:  # of a damaged archive, numpy and zipfile raise what they like
+    except (OSError, ValueError, TypeError) as error:
         raise registry.UserError(
             f"{path} is not a readable weights file ({error}): {fix}."
         ) from error

@@ -5,20 +5,17 @@ at a step, and N replicas see the rows that one would see.
 """
 
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfav import registry
 from tfav.data import kinds, shards
-from tfav.data.input import identity_pool, pipeline, sampling, vector_table
+from tfav.data.input import identity_pool, sampling
 from tfav.data.input import reader as reading
-
-# For `strategy.distribute_datasets_from_function`.
-Batches = Callable[[tf.distribute.InputContext | None], tf.data.Dataset]
+from tfav.data.input.batches import Batches
 
 
 def identity_batches(
@@ -31,6 +28,7 @@ def identity_batches(
     audio_seconds: tuple[float, float],
     num_lengths: int = 0,
     start_step: int = 0,
+    tolerant: bool = False,
 ) -> Batches:
     """Prepares endless batches of distinct identities, one random row of each modality each.
 
@@ -46,6 +44,7 @@ def identity_batches(
         batch. Each row begins at a place of its own; clips that are too short repeat.
       num_lengths: how many lengths there are, spread evenly over `audio_seconds`; 0: any.
       start_step: first step to produce; resuming is starting there.
+      tolerant: replace records that cannot be read, see `Batches`.
 
     Returns:
       A function for `strategy.distribute_datasets_from_function`. Its elements are Batches of one
@@ -57,7 +56,7 @@ def identity_batches(
       UserError: not a prepared data set, a shard that is missing or cut short, an unknown
         augmentation, fewer identities than rows in a batch, or a batch the replicas cannot share.
     """
-    index = shards.Index.read(directory).select(split)
+    index = shards.Index.read(directory, cut=tolerant).select(split)
     reading.check_kinds(index, items)
     items = {name: _one_frame(item) for name, item in items.items()}
     make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
@@ -70,7 +69,7 @@ def identity_batches(
             f"{len(pool)} or fewer, or add identities."
         )
 
-    def plan(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def plan(step: tf.Tensor, attempt: int = 0) -> dict[str, tf.Tensor]:
         return sampling.draw_identities(
             seed,
             step,
@@ -79,6 +78,7 @@ def identity_batches(
             batch_size=batch_size,
             length_samples=bounds,
             num_lengths=num_lengths,
+            attempt=attempt,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -87,8 +87,8 @@ def identity_batches(
             batch |= make[name](reader.read(row[f"{name}_row"], (name,))[name], row)
         return {**batch, "label": row["label"]}
 
-    rows = {name: f"{name}_row" for name in items}
-    return _endless(index, items, batch_size, start_step, plan, load, rows)
+    drawn = {name: f"{name}_row" for name in items}
+    return Batches(index, items, drawn, batch_size, start_step, plan, load, tolerant)
 
 
 def row_batches(
@@ -101,6 +101,7 @@ def row_batches(
     audio_seconds: tuple[float, float],
     num_lengths: int = 0,
     start_step: int = 0,
+    tolerant: bool = False,
 ) -> Batches:
     """Prepares endless batches of distinct rows, each of which holds all modalities of `items`.
 
@@ -119,6 +120,7 @@ def row_batches(
       audio_seconds: as in `identity_batches`.
       num_lengths: as in `identity_batches`.
       start_step: first step to produce; resuming is starting there.
+      tolerant: as in `identity_batches`.
 
     Returns:
       As `identity_batches`: `audio` [b, T] float32; an image modality [b, S, S, 3] uint8, or
@@ -129,7 +131,7 @@ def row_batches(
       UserError: as `identity_batches`, an augmentation of another modality, or fewer rows left than
         a batch takes.
     """
-    index = shards.Index.read(directory).select(split)
+    index = shards.Index.read(directory, cut=tolerant).select(split)
     reading.check_kinds(index, items)
     counts = {name: item.spec.num_frames for name, item in items.items()}
     make = {name: it.kind.training(name, it, audio_seconds) for name, it in items.items()}
@@ -138,7 +140,7 @@ def row_batches(
     rank = {label: number for number, label in enumerate(index.labels(split))}
     label = np.array([rank[index.label[row]] for row in rows], np.int32)
 
-    def plan(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def plan(step: tf.Tensor, attempt: int = 0) -> dict[str, tf.Tensor]:
         return sampling.draw_rows(
             seed,
             step,
@@ -149,6 +151,7 @@ def row_batches(
             length_samples=bounds,
             num_frames=max(counts.values()),
             num_lengths=num_lengths,
+            attempt=attempt,
         )
 
     def load(reader: reading.Reader, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -157,7 +160,8 @@ def row_batches(
             batch |= make[name](content, row)
         return batch
 
-    return _endless(index, items, batch_size, start_step, plan, load, dict.fromkeys(items, "row"))
+    drawn = dict.fromkeys(items, "row")
+    return Batches(index, items, drawn, batch_size, start_step, plan, load, tolerant)
 
 
 def _stretch(
@@ -172,64 +176,3 @@ def _one_frame(item: kinds.Item) -> kinds.Item:
     if item.spec.num_frames == 1:
         return item
     return item._replace(spec=dataclasses.replace(item.spec, shape=item.spec.shape[-3:]))
-
-
-def _endless(
-    index: shards.Index,
-    items: Mapping[str, kinds.Item],
-    batch_size: int,
-    start_step: int,
-    plan: Callable,
-    load: Callable,
-    rows: Mapping[str, str],
-) -> Batches:
-    """Returns what makes a pipeline's batches.
-
-    Args:
-      index: rows of the split.
-      items: modality to what is asked of it.
-      batch_size: of the global batch.
-      start_step: first step to produce.
-      plan: step [] int64 to what is drawn for it, tensors of batch_size rows.
-      load: a reader and one of these rows to one row of a Batch.
-      rows: modality to the name, in what `plan` returns, of the rows that it is taken from.
-    """
-    # Clips are as long as each other; sequences of other kinds come as they are.
-    padded = any(item.spec.length and not item.spec.clip for item in items.values())
-
-    def make(input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
-        context = input_context or tf.distribute.InputContext()
-        replicas = context.num_replicas_in_sync
-        if batch_size % replicas:
-            raise registry.UserError(
-                f"a batch of {batch_size} does not divide among {replicas} replicas: set "
-                f"--config.train.batch_size to a multiple of {replicas}."
-            )
-        size = batch_size // context.num_input_pipelines
-        first = context.input_pipeline_id * size
-        if vector_table.holds(items):
-            table = vector_table.VectorTable(index, items)
-            parts = context.num_replicas_in_sync // context.num_input_pipelines
-            own = size // parts
-
-            def gathered(place: tf.Tensor) -> dict[str, tf.Tensor]:
-                start = first + own * (place % parts)
-                found = plan(start_step + place // parts)
-                drawn = {
-                    n: tf.ensure_shape(found[n][start : start + own], [own])
-                    for n in ("label", *rows.values())
-                }
-                vectors = {n: table.gather(n, drawn[row]) for n, row in rows.items()}
-                return {**vectors, "label": drawn["label"]}
-
-            return pipeline.finish(tf.data.Dataset.range(tf.int64.max).map(gathered))
-        reader = reading.Reader(index, again=True)
-        dataset = tf.data.Dataset.range(start_step, tf.int64.max)
-        dataset = dataset.map(
-            lambda step: {name: drawn[first : first + size] for name, drawn in plan(step).items()}
-        )
-        dataset = pipeline.loaded(dataset.unbatch(), functools.partial(load, reader))
-        batch = dataset.padded_batch if padded else dataset.batch
-        return pipeline.finish(batch(batch_size // replicas, drop_remainder=True))
-
-    return make

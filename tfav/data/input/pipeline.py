@@ -50,7 +50,8 @@ def evaluation_batches(
       UserError: not a prepared data set, a shard that is missing or cut short, a split or id that
         does not hold the modality, or `min_seconds` above `max_seconds`.
     """
-    index = reading.find(shards.Index.read(directory), ids_or_split, modality)
+    index = reading.find(shards.Index.read(directory, cut=True), ids_or_split, modality)
+    index.check_shards()
     reading.check_kinds(index, {modality: item})
     reader = reading.Reader(index)
     longest = max(1, round(max_seconds * tensors.SAMPLE_RATE_HZ))

@@ -29,17 +29,20 @@ class Reader:
     Args:
       index: of the records.
       again: Whether each is read many times. Where they are few, all are read now and kept.
+      tolerant: whether a record that cannot be read is an error of its own row's `read` alone.
     """
 
-    def __init__(self, index: shards.Index, again: bool = False):
+    def __init__(self, index: shards.Index, again: bool = False, tolerant: bool = False):
         names, number = np.unique(index.shard, return_inverse=True)
         self._paths = tf.constant([os.path.join(index.directory, name) for name in names])
         self._number = tf.constant(number, tf.int64)
         self._offset = tf.constant(index.offset - _RECORD_HEADER_BYTES, tf.int64)
         self._bytes = tf.constant(index.length + _RECORD_BYTES, tf.int64)
+        self._tolerant = tolerant
         self._kept: tf.Tensor | None = None
         if again and index.length.sum() <= _KEPT_BYTES:
-            payloads = tf.data.Dataset.range(len(index)).map(self._payload)
+            payloads = tf.data.Dataset.range(len(index))
+            payloads = payloads.map(self._payload_or_nothing if tolerant else self._payload)
             self._kept = payloads.batch(len(index)).get_single_element()
 
     def read(self, row: tf.Tensor, modalities: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -53,9 +56,23 @@ class Reader:
           What each stores, [n] string: of `audio` PCM16, of images the JPEGs of n >= 0 frames, of
           others what their kind writes.
         """
-        payload = self._payload(row) if self._kept is None else self._kept[row]
+        payload = self.payload(row)
         several = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
         return tf.io.parse_single_example(payload, dict.fromkeys(modalities, several))
+
+    def payload(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns the bytes [] of the record in row `row` []; an error where it cannot be read."""
+        if self._kept is None:
+            return self._payload(row)
+        kept = self._kept[row]
+        if not self._tolerant:
+            return kept
+        with tf.control_dependencies([tf.debugging.Assert(kept != "", ["no record in row", row])]):
+            return tf.identity(kept)
+
+    def _payload_or_nothing(self, row: tf.Tensor) -> tf.Tensor:
+        found = tf.data.Dataset.from_tensors(row).map(self._payload).ignore_errors()
+        return found.concatenate(tf.data.Dataset.from_tensors("")).take(1).get_single_element()
 
     def _payload(self, row: tf.Tensor) -> tf.Tensor:
         records = tf.raw_ops.TFRecordDatasetV2(

@@ -13,20 +13,28 @@ from tfav.data.input import identity_pool
 _AUDIO, _IMAGE, _LENGTH, _START, _AUDIO_AUGMENT, _IMAGE_AUGMENT, _FRAME, _AUGMENT = range(8)
 
 
-def draw_items(seed: int, step: tf.Tensor, *, batch_size: int, num_items: int) -> tf.Tensor:
+def draw_items(
+    seed: int, step: tf.Tensor, *, batch_size: int, num_items: int, attempt: int = 0
+) -> tf.Tensor:
     """Returns the distinct items (identities or rows) of step `step`: [batch_size] int64.
 
     An epoch is `num_items // batch_size` steps and visits every item in [0, num_items) once, except
-    the remainder that does not fill a batch; each epoch has its own order.
+    the remainder that does not fill a batch; each epoch has its own order. An item that cannot be
+    read is replaced by the one at the same place of the next batch in that order, which is no other
+    of its own batch where an epoch has two.
 
     Args:
       seed: of the run.
       step: [] int64, counted from 0 over the whole run.
       batch_size: of the global batch, at most `num_items`.
       num_items: how many there are.
+      attempt: 0: what is planned; k: what replaces it where k of them cannot be read.
     """
     steps = num_items // batch_size
     position = (step % steps) * batch_size + tf.range(batch_size, dtype=tf.int64)
+    if attempt:  # one place further after each round, or it would meet the same few again
+        ahead = attempt * batch_size
+        position = (position + ahead + ahead // num_items) % num_items
     return tf.random.experimental.index_shuffle(
         position,
         seed=tf.stack([tf.cast(seed, tf.int64), step // steps]),
@@ -43,6 +51,7 @@ def draw_identities(
     batch_size: int,
     length_samples: tuple[int, int],
     num_lengths: int = 0,
+    attempt: int = 0,
 ) -> dict[str, tf.Tensor]:
     """Decides everything that is random in step `step` of batches of distinct identities.
 
@@ -54,12 +63,13 @@ def draw_identities(
       batch_size: of the global batch.
       length_samples: shortest and longest stretch of sound, both included.
       num_lengths: see `draw_length`.
+      attempt: see `draw_items`.
 
     Returns:
       Tensors of batch_size rows: `label` int32; `audio_row`, `image_row` int64, rows of the index;
       and those of `_draw_details`.
     """
-    identity = draw_items(seed, step, batch_size=batch_size, num_items=len(pool))
+    identity = draw_items(seed, step, batch_size=batch_size, num_items=len(pool), attempt=attempt)
     audio_row = _draw_row(
         _key(seed, step, _AUDIO), identity, pool.audio_rows, pool.audio_first, pool.audio_count
     )
@@ -83,6 +93,7 @@ def draw_rows(
     length_samples: tuple[int, int],
     num_frames: int,
     num_lengths: int = 0,
+    attempt: int = 0,
 ) -> dict[str, tf.Tensor]:
     """Decides everything that is random in step `step` of batches of distinct rows.
 
@@ -96,12 +107,13 @@ def draw_rows(
       length_samples: shortest and longest stretch of sound, both included.
       num_frames: the most frames that any modality takes of a row.
       num_lengths: see `draw_length`.
+      attempt: see `draw_items`.
 
     Returns:
       Tensors of batch_size rows: `label` int32; `row` int64, of the index; and those of
       `_draw_details`.
     """
-    item = draw_items(seed, step, batch_size=batch_size, num_items=len(rows))
+    item = draw_items(seed, step, batch_size=batch_size, num_items=len(rows), attempt=attempt)
     row = tf.gather(rows, item)
     samples = tf.gather(num_samples, row)
     details = _draw_details(seed, step, samples, num_frames, length_samples, num_lengths)

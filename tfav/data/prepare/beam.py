@@ -6,8 +6,9 @@ tfav, the rows' files at the same paths, and the folder of the chunks.
 """
 
 import contextlib
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -23,6 +24,25 @@ def fill(
     Args:
       cut: of `chunks.cut`.
       options: of pictures.
+      runner: as in `spread`.
+      flags: as in `spread`.
+
+    Raises:
+      UserError: Beam is not installed, or refuses the runner or the flags.
+    """
+    # Plain tuples: Beam would take a NamedTuple for a row of a schema.
+    missing = [tuple(chunk) for chunk in cut if not tf.io.gfile.exists(chunk.path)]
+    spread(missing, functools.partial(_fill, options), runner, flags)
+
+
+def spread(
+    jobs: Sequence[tuple], do: Callable[[tuple], None], runner: str, flags: Sequence[str] = ()
+) -> None:
+    """Does jobs on the workers of a runner.
+
+    Args:
+      jobs: what each is about, of what pickle takes.
+      do: is called with each, by any process, perhaps more than once.
       runner: of Beam: `DirectRunner` (also `direct`), `FlinkRunner`, `SparkRunner`, ...
       flags: of Beam and the runner: `--direct_num_workers=8`, `--flink_master=...`
 
@@ -37,8 +57,7 @@ def fill(
             "--runner needs Apache Beam, which the extra `beam` brings: pip install 'tfav[beam]'."
         ) from error
     name = runner if "runner" in runner.lower() else f"{runner.title()}Runner"
-    missing = [chunk for chunk in cut if not tf.io.gfile.exists(chunk.path)]
-    if not missing:
+    if not jobs:
         return
     said = io.StringIO()  # its parser prints pages and exits
     try:
@@ -53,10 +72,8 @@ def fill(
             f"({reason}): see its list of runners and their flags."
         ) from error
     with pipeline:
-        # Plain tuples: Beam would take a NamedTuple for a row of a schema.
-        todo = pipeline | apache_beam.Create(list(map(tuple, missing))) | apache_beam.Reshuffle()
-        todo | apache_beam.Map(_fill, options)
+        pipeline | apache_beam.Create(jobs) | apache_beam.Reshuffle() | apache_beam.Map(do)
 
 
-def _fill(chunk: tuple[str, tuple[manifest.Row, ...]], options: records.Options) -> None:
+def _fill(options: records.Options, chunk: tuple[str, tuple[manifest.Row, ...]]) -> None:
     chunks.fill(chunks.Chunk(*chunk), options)

@@ -1,0 +1,1 @@
+"""Commands on a disk that is full, read-only, slow, or gone in the middle of their writing."""
