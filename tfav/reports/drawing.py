@@ -70,7 +70,7 @@ def _choose_typefaces(drawn: "Figure") -> None:
         one.set_fontfamily([*(face.family for face in found), "sans-serif"])
     unknown = fonts.unknown(words, found)
     inches = max(
-        one.get_fontsize()
+        float(one.get_fontsize())
         * sum(letter in unknown and _is_wide(letter) for letter in one.get_text())
         for one in drawn.findobj(text.Text)
     )

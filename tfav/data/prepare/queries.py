@@ -147,8 +147,8 @@ def seeded(
                 gender = " of one gender" if same_gender else ""
                 why = obstacle or f"{fewest} identities{gender} in {split!r} have both modalities"
                 large = ", ".join(str(n) for n in sizes if n > fewest)
-                name = f"match{'_g' if same_gender else ''}_{direction}_N_{split}"
-                lacking.setdefault(f"for N = {large}: {why}", []).append(name)
+                names = f"match{'_g' if same_gender else ''}_{direction}_N_{split}"
+                lacking.setdefault(f"for N = {large}: {why}", []).append(names)
             for n in drawn:
                 name = lists.ListName("matching", stratum, direction, n, split)
                 queries = pool.match(_generator(seed, name.file), groups, n, galleries_per_probe)
@@ -164,8 +164,8 @@ def seeded(
             if not match_only and fewest >= (2 if same_gender else 1):
                 galleries = pool.galleries(groups, same_gender)
                 yield name.file, "".join(" ".join(line) + "\n" for line in galleries)
-    for why, names in lacking.items():
-        logging.warning("no list %s %s", " and no ".join(names), why)
+    for why, those in lacking.items():
+        logging.warning("no list %s %s", " and no ".join(those), why)
 
 
 def _generator(seed: int, file: str) -> np.random.Generator:
