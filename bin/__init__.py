@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import importlib.util
+import os
 import sys
 
 
@@ -25,9 +26,13 @@ def commands() -> None:
     scripts = importlib.metadata.entry_points(group="console_scripts")
     modules = {s.name: s.module for s in scripts if s.name.startswith("tfav-")}
     width = max(map(len, modules))
-    print("The commands of tfav; each lists its flags with --help.\n")
-    for name, module in sorted(modules.items()):
-        print(f"  {name.ljust(width)}  {_about(module)}")
+    try:
+        print("The commands of tfav; each lists its flags with --help.\n")
+        for name, module in sorted(modules.items()):
+            print(f"  {name.ljust(width)}  {_about(module)}")
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _about(module: str) -> str:

@@ -660,3 +660,12 @@ def test_nobody_else_writes_before_or_between_our_lines(tmp_path):
     assert done.returncode == 0 and done.stderr == "", done.stderr
     wrote = f"wrote {tmp_path}/x.npz"
     assert done.stdout.splitlines() == ["audio: 1 x 64", "image: 1 x 64", wrote]
+
+
+def test_the_list_of_commands_ends_where_nobody_reads_on():
+    command = [sys.executable, "-u", "-c", "from tfav import bin; bin.commands()"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdout.close()  # as of head, which has seen enough
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -7,7 +7,7 @@ and their columns are tables of text beside it, and thumbnails are one large ima
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -37,6 +37,7 @@ def write_items(
     folder: str,
     vectors: Mapping[str, np.ndarray],
     items: Mapping[str, Mapping[str, inline.Item]],
+    heard: Container[str],
 ) -> int:
     """Writes the files of the projector into a folder, and returns how many items they hold.
 
@@ -44,13 +45,14 @@ def write_items(
       folder: that exists.
       vectors: modality to [N, D], in the order of its items.
       items: modality to id to what it is.
+      heard: modalities whose items are recordings.
     """
     rows, columns, thumbnails = [], ["id\tlabel\tmodality\tgender"], []
     for modality, its in items.items():
         for (name, item), vector in zip(its.items(), vectors[modality]):
             rows.append("\t".join(f"{value:.6g}" for value in vector))
             columns.append("\t".join(map(_cell, (name, item.label, modality, item.gender))))
-            thumbnails.append(_thumbnail(modality, item))
+            thumbnails.append(_thumbnail(item, modality in heard))
     across = math.ceil(math.sqrt(len(thumbnails)))
     sheet = Image.new("RGB", (SIDE * across, SIDE * across), "white")
     for number, thumbnail in enumerate(thumbnails):
@@ -88,13 +90,13 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).encode("utf-8", "backslashreplace").decode() or "-"
 
 
-def _thumbnail(modality: str, item: inline.Item) -> Image.Image:
+def _thumbnail(item: inline.Item, is_heard: bool) -> Image.Image:
     """Returns a small image: a photograph, how loud a recording is over time, or nothing."""
-    if modality != "audio" and item.content.startswith(_JPEG):
+    if not is_heard and item.content.startswith(_JPEG):
         photograph = Image.open(io.BytesIO(item.content)).convert("RGB")
         return photograph.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     drawn = Image.new("RGB", (SIDE, SIDE), "white")
-    if modality != "audio":
+    if not is_heard:
         return drawn
     pen = ImageDraw.Draw(drawn)
     for x, peak in enumerate(inline.peaks(item.content, film.MAX_SECONDS)):

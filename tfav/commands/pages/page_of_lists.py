@@ -98,7 +98,7 @@ class PageOfLists(page_kind.PageKind):
         _refuse_vectors(context.index, "--tensorboard")
         items = _items(context.index, content.kept.tasks)
         vectors = {m: content.kept.space.vectors(title, m, list(its)) for m, its in items.items()}
-        count = projector.write_items(folder, vectors, items)
+        count = projector.write_items(folder, vectors, items, heard=("audio",))
         tasks = [task for task in content.kept.tasks if task.direction == "v2f"]
         probes = [probe for task in tasks for probe in task.in_groups()]
         if not probes:

@@ -80,4 +80,5 @@ def write(context: protocol.Context, folder: str) -> int:
             for row in of_modality
         }
     matrices = {m: np.stack([vectors[m][name] for name in ids[m]]) for m in ids}
-    return projector.write_items(folder, matrices, items)
+    heard = [m for m in held if sections[m].kind is kinds.AUDIO]
+    return projector.write_items(folder, matrices, items, heard)
