@@ -17,6 +17,7 @@ from tfav import config
 from tfav.configs import vectors
 from tfav.data import kinds, shards
 from tfav.experiment import inputs, models
+from tfav.training import strategy as strategies
 from tfav.training import trainer
 
 BATCH, SIZE, EMBEDDING, PEOPLE, TAKES = 64, 512, 128, 1024, 4
@@ -88,7 +89,7 @@ def steps(folder: str, method: str, encoder: str) -> Callable[[], object]:
         clip_norm=c.train.clip_norm,
         jit_compile=c.train.jit_compile,
     )
-    batches = iter(strategy.distribute_datasets_from_function(inputs.training_batches(c, 0)))
+    batches = strategies.iterate(strategy, inputs.training_batches(c, 0))
     return lambda: loop.run(batches, STEPS)
 
 

@@ -48,7 +48,7 @@ def main(strategy_name: str, data: str, output: str, recipe_name: str) -> None:
             audio_seconds=(0.4, 0.5),
             items=small.pair(augment=("flip", "crop")),
         )
-        return iter(replicas.distribute_datasets_from_function(make))
+        return strategy.iterate(replicas, make)
 
     @tf.function
     def first(batch):

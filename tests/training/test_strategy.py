@@ -36,6 +36,20 @@ def _of(cluster, kind, index):
     return types.SimpleNamespace(cluster_resolver=resolver)
 
 
+def test_one_device_and_many_take_the_same_batches_in_order(mirrored):
+    def batches(context):
+        size = 4 // context.num_replicas_in_sync
+        return tf.data.Dataset.range(24).batch(size)
+
+    one = strategy.iterate(tf.distribute.OneDeviceStrategy("/cpu:0"), batches)
+    two = strategy.iterate(mirrored, batches)
+    for step in range(3):
+        rows = mirrored.experimental_local_results(next(two))
+        expected = [4 * step, 4 * step + 1, 4 * step + 2, 4 * step + 3]
+        assert next(one).numpy().tolist() == np.concatenate(rows).tolist() == expected
+    assert isinstance(one, type(iter(tf.data.Dataset.range(1))))  # not a distributed one
+
+
 @pytest.fixture
 def made(monkeypatch):
     """Keeps what would be made of devices and workers that are not here."""

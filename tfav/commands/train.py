@@ -176,7 +176,7 @@ def _train(
     with inputs.whole(c.data.directory), met.refused():
         fitting.fit(
             loop,
-            iter(replicas.distribute_datasets_from_function(batches)),
+            strategy.iterate(replicas, batches),
             checkpoints,
             writer.Writer(workdir, loop.step) if chief else None,
             protocols.validation(c, recipe, index),

@@ -74,7 +74,7 @@ def find(
 def _rows_of_table(
     place: array_tables.Place, items: Mapping[str, ItemSpec], modality: str
 ) -> dict[str, list[Item]]:
-    """Returns the rows of a table by the modality that they are of.
+    """Returns the rows of a table, or the one that is named, by the modality that they are of.
 
     Raises:
       UserError: it cannot be read, or the model has no modality of vectors for it, or several.
@@ -95,10 +95,15 @@ def _rows_of_table(
                 f"{place.file} may be {' or '.join(items)}: write {place.file}@NAME."
             )
         tables = {m: array_tables.read(place.file, m) for m in names}
+        for table in tables.values() if place.id else ():
+            table.row(place.id)  # refuses an id that it lacks
     except bad_file.BadFile as error:
         raise registry.UserError(f"{place.file} {error.reason}.") from error
     return {
-        m: [(name, array_tables.name_row(place.file, m, name)) for name in table.place]
+        m: [
+            (name, array_tables.name_row(place.file, m, name))
+            for name in ((place.id,) if place.id else table.place)
+        ]
         for m, table in tables.items()
     }
 

@@ -1,5 +1,7 @@
 """Where a run computes: one device, all devices of a machine, or several machines."""
 
+from collections.abc import Callable, Iterator
+
 import tensorflow as tf
 
 from tfav import compat, registry
@@ -81,6 +83,25 @@ def create(
         compat.watch_workers(found.jobs, worker_timeout_seconds)
     made = registry.lookup(STRATEGIES, name, "--strategy", registry.function())()
     return registry.checked(made, f"--strategy={name}", tf.distribute.Strategy)
+
+
+def iterate(
+    strategy: tf.distribute.Strategy,
+    batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset],
+) -> Iterator:
+    """Returns an iterator of what each step of a strategy takes, for `next` in a `tf.function`.
+
+    On a single processor it is the data set's own: what hands batches on to devices takes a quarter
+    of a millisecond for each, half of a small net's step.
+
+    Args:
+      strategy: where the replicas run.
+      batches: as `distribute_datasets_from_function` takes it.
+    """
+    devices = strategy.extended.worker_devices
+    if isinstance(strategy, tf.distribute.OneDeviceStrategy) and "CPU" in devices[0].upper():
+        return iter(batches(tf.distribute.InputContext()))
+    return iter(strategy.distribute_datasets_from_function(batches))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -223,6 +223,27 @@ def test_files_of_a_kind_that_two_modalities_have_are_not_guessed(folder):
     assert found == {"imu": [(str(folder / "0.npy"),) * 2]}
 
 
+def test_each_row_of_a_table_is_an_input_of_the_modality_that_it_names(folder, tmp_path):
+    specs = models.items(config(folder))
+    arrays = {"face_id": ["a", "b"], "face": np.ones([2, 3]), "voice_id": ["c"], "voice": [[1.0]]}
+    np.savez(tmp_path / "e.npz", embedding_space=np.array("x"), **arrays)
+    file = str(tmp_path / "e.npz")
+    both = [("a", f"{file}@face#a"), ("b", f"{file}@face#b")]
+    assert input_files.find([file], specs)["face"] == both  # the model has no voice
+    assert input_files.find([f"{file}@face#b"], specs)["face"] == both[1:]
+    np.savez(tmp_path / "plain.npz", id=["a"], vector=np.ones([1, 3]))
+    plain = str(tmp_path / "plain.npz")
+    assert input_files.find([f"{plain}@imu"], specs)["imu"] == [("a", f"{plain}@imu#a")]
+    for path, message in (
+        (plain, "plain.npz may be face or imu: write .*plain.npz@NAME"),
+        (f"{plain}@audio", "is a table of vectors, which this model does not take"),
+        (f"{file}@face#z", "has no row 'z' among its 2"),
+        (str(tmp_path / "none.npz"), "none.npz does not exist"),
+    ):
+        with pytest.raises(registry.UserError, match=message):
+            input_files.find([path], specs)
+
+
 def test_a_kind_that_is_not_installed_leaves_the_files_of_the_others(folder, tmp_path):
     specs = {"audio": items.clip().of("audio"), "gas": items.array(3, kind="nose.GAS").of("gas")}
     (tmp_path / "a.wav").touch()

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfav import registry
+from tfav.commands import check_data
 from tfav.configs import vectors as configs
 from tfav.data import shards
 from tfav.data.input import vector_table
@@ -172,3 +173,10 @@ def test_columns_of_a_manifest_may_be_vectors_for_audio_and_image(tmp_path):
     index = shards.Index.read(tmp_path / "set")
     assert index.held("audio").all() and index.held("image").all()
     assert index.kind("image") == "array" and index.num_samples.tolist() == [0, 0]
+
+
+def test_the_check_of_data_reads_vectors_as_nothing_else(folder, tmp_path):
+    own = {modality: str(folder / f"{modality}.npz") for modality in SIZE}
+    found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
+    checked = check_data.check(found, dataset.Settings(output=str(tmp_path / "out")), ())
+    assert not checked.refusal and (tmp_path / "out-check.html").exists()

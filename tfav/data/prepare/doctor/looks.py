@@ -51,7 +51,7 @@ def measure(record: shards.Record, row: np.void) -> None:
     if record.audio is not None:
         _listen(record.audio, row)
     images = record.frames.get("image")
-    if images:
+    if images and "image" not in record.kinds:
         _look(images, row)
         row["height"], row["width"] = record.height, record.width
 
