@@ -30,7 +30,9 @@ def get_config(variant=""):
     return config
 """
 # What a run may have more of after a failure: what it had done until then.
-_GROWS = re.compile(r"config\.json|scalars\.jsonl|tensorboard|checkpoints|environment\.json|weights\.npz|\.lock")
+_GROWS = re.compile(
+    r"config\.json|scalars\.jsonl|tensorboard|checkpoints|environment\.json|weights\.npz|\.lock"
+)
 
 
 class Outcome(NamedTuple):
