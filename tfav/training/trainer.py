@@ -112,11 +112,11 @@ class Trainer:
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
-        skipped = batch.get(tensors.SKIPPED)
+        skipped = batch.get(tensors.SKIPPED, ())
         batch = {name: x for name, x in batch.items() if name != tensors.SKIPPED}
         scalars, gradients = self.gradients(batch)
         if self._counts:
-            scalars["replaced"] = tf.reduce_sum(tf.cast(skipped > 0, precision.full_dtype()))
+            scalars["replaced"] = tf.math.count_nonzero(skipped, dtype=precision.full_dtype())
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
