@@ -175,13 +175,13 @@ def find(directory: str, message: str) -> str:
     """
     whole = shards.Index.read(directory, cut=True)
     reader = reading.Reader(whole)
-    lost = whole.lost().nonzero()[0].tolist()
+    suspects = whole.lost().nonzero()[0].tolist()
     where = re.search(r"(?:corrupted|truncated) record at (\d+)", message)
     if where:
         behind = whole.offset - int(where[1])  # it names the record, or its content
-        told = ((behind == 0) | (behind == _HEADER_BYTES)).nonzero()[0]
-        lost = [row for row in told.tolist() if problem(reader, row)] or lost
-    for row in lost:
+        told = (behind == 0) | (behind == _HEADER_BYTES)
+        suspects = told.nonzero()[0].tolist() + suspects
+    for row in suspects:
         reason = problem(reader, row)
         if reason:
             bad = {"id": str(whole.id[row]), "reason": reason}

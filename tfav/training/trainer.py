@@ -137,7 +137,7 @@ class Trainer:
         }
         gradients = every["loss"]
         for name, skipped in counted.items():
-            scalars[name] = tf.reduce_sum(tf.cast(skipped > 0, precision.full_dtype()))
+            scalars[name] = tf.math.count_nonzero(skipped, dtype=precision.full_dtype())
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
         vectors = self._groups.join(gradients)
