@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo web toy docs release audit kotlin arm serve-load hostile bench test lint install constraints pythons clean
+.PHONY: demo web toy docs release audit kotlin arm serve-load matrix hostile bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -86,6 +86,10 @@ audit: .venv-release/ready
 # Bad files, damaged runs and wrong words at every command: a table of what came of them, in docs/reliability.md too.
 hostile: $(READY)
 	$(BIN)/python -m tests.hostile --seed=$(SEED) --per_kind=$(PER_KIND)
+
+# One, two and four replicas over every recipe, loss, head and state; `make test` has a part of it.
+matrix: $(READY)
+	TFAV_MATRIX=1 $(BIN)/python -m pytest -q tests/training/test_replica_matrix.py
 
 # The speed of every part against peers and floors, in docs/performance.md too; ONLY=retrieval,explicit runs those alone.
 bench: $(READY)
