@@ -17,7 +17,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?= constraints/$(if $(findstring addons,$(EXTRA)),addons,current).txt
 READY = $(VENV)/ready-$(EXTRA)
 
-.PHONY: demo web toy docs release audit kotlin arm serve-load hostile chaos disk fuzz bench test lint install constraints pythons clean
+.PHONY: demo web toy docs release audit kotlin arm serve-load matrix hostile chaos disk fuzz bench test lint install constraints pythons clean
 
 demo: $(READY)
 	$(BIN)/python bin/prepare.py --source=synthetic --seed=$(SEED) --output=$(RUN)/data --overwrite
@@ -101,6 +101,10 @@ disk: $(READY)
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --seed=$(SEED) --cases=$(CASES)
 	TFAV_FUZZ_CASES=$(CASES) $(BIN)/python -m pytest tests/fuzz/test_structures.py
+
+# One, two and four replicas over every recipe, loss, head and state; `make test` has a part of it.
+matrix: $(READY)
+	TFAV_MATRIX=1 $(BIN)/python -m pytest -q tests/training/test_replica_matrix.py
 
 # The speed of every part against peers and floors, in docs/performance.md too; ONLY=retrieval,explicit runs those alone.
 bench: $(READY)

@@ -26,6 +26,7 @@ LONGEST = (
     "test_resume.py",
     "test_binaries.py",
     "test_integrity.py",
+    "test_replica_matrix.py",
     "test_replicas.py",
     "test_strategy.py",
     "test_quantize.py",

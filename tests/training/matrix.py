@@ -52,13 +52,19 @@ TEN = (
     "sampled cosine head",
     "ogm_ge with film",
 )
+if not os.environ.get("TFAV_MATRIX"):
+    LINEAR = {case: LINEAR[case] for case in TEN}
 # Of real encoders with their batch norm: every recipe, and the states that `SETTINGS` lacks.
 WHOLE = {
     **{name: (name, {}) for name in recipes.RECIPES},
     "dmc, one derangement": ("dmc", {"loss.negatives": "derangement"}),
     "mmcosine, film": ("mmcosine", {"model.fusion": "film"}),
 }
-OF_WHOLE = (1, 4)  # on two: conformance/test_recipes.py
+# All of it takes minutes: `make matrix`. Else those of `TEN` on four replicas, and no recipe with
+# real encoders, of which conformance/test_recipes.py has two replicas.
+FULL = bool(os.environ.get("TFAV_MATRIX"))
+REPLICAS = (1, 2, 4) if FULL else (1, 4)
+OF_WHOLE = (1, 4) if FULL else ()
 OPTIMIZERS = ["sgd", "adam", *(["lamb"] if compat.KERAS_3 else ["rectified_adam", "lookahead"])]
 
 

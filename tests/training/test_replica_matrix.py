@@ -17,7 +17,7 @@ def steps(tmp_path_factory, forks):
     """Number of replicas to the arrays of `matrix`."""
     folder = tmp_path_factory.mktemp("matrix")
     found = {}
-    for number in (1, 2, 4):
+    for number in matrix.REPLICAS:
         text, path = folder / f"{number}.txt", folder / f"{number}.npz"
         command = ["-m", "tests.training.matrix", number, path]
         process = forks.start(command, stdout=text, stderr=text)
@@ -40,8 +40,8 @@ def _apart(steps, case, replicas):
     return max(np.linalg.norm(b - a) / max(s, least) for a, b, s in zip(one, several, sizes))
 
 
-CASES = [(case, replicas) for case in matrix.LINEAR for replicas in (2, 4)]
-CASES += [(case, 4) for case in matrix.WHOLE]
+CASES = [(case, replicas) for case in matrix.LINEAR for replicas in matrix.REPLICAS[1:]]
+CASES += [(case, 4) for case in matrix.WHOLE if matrix.OF_WHOLE]
 
 
 @pytest.mark.parametrize("case, replicas", CASES)
@@ -49,13 +49,13 @@ def test_the_first_step_is_that_of_one_replica(steps, case, replicas):
     assert _apart(steps, f"first: {case}", replicas) <= FIRST
 
 
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize("replicas", matrix.REPLICAS[1:])
 @pytest.mark.parametrize("case", matrix.TEN)
 def test_ten_steps_end_where_those_of_one_replica_do(steps, case, replicas):
     assert _apart(steps, f"ten: {case}", replicas) <= TEN
 
 
-@pytest.mark.parametrize("replicas", [2, 4])
+@pytest.mark.parametrize("replicas", matrix.REPLICAS[1:])
 @pytest.mark.parametrize("optimizer", matrix.OPTIMIZERS)
 def test_ten_steps_in_float32_stay_within_the_bound_of_the_optimizer(steps, optimizer, replicas):
     assert _apart(steps, f"float32: {optimizer}", replicas) <= FLOAT32[optimizer]

@@ -62,7 +62,8 @@ def _input(c: ml_collections.ConfigDict, index: shards.Index, num_workers: int) 
         return f"input: {rows} rows per step, of {len(index)} rows in {shown} ({size:.3g} MB)"
     return (
         f"input: each of {num_workers} workers reads {rows} of the {c.train.batch_size} rows of a "
-        f"step, by byte range from all {shown} ({len(index)} rows, {size:.3g} MB): about "
+        f"step, by byte range from {'the one shard' if len(names) == 1 else f'all {shown}'} "
+        f"({len(index)} rows, {size:.3g} MB): about "
         f"{len(index) / num_workers:.3g} rows and {size / num_workers:.3g} MB per epoch"
     )
 

@@ -81,17 +81,17 @@ class ClassSampler(layer.Layer):
         """Takes the number of training calls from such a file."""
         self.calls.assign(store["calls"][()])
 
-    def call(self, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the classes of this step, each once, and where among them each row's own is.
 
         Args:
-          label: Class of each row of this replica, [b] int.
+          labels: Class of each row of this replica, [b] int.
 
         Returns:
           classes: [S] int64, those of the global batch first.
           column: Place of each row's class in `classes`, [b] int32.
         """
-        own = tf.cast(distributed.gather(label), tf.int64)
+        own = tf.cast(distributed.gather(labels), tf.int64)
         batch_size = own.shape[0]
         if batch_size is None:
             count = tf.minimum(self.num_classes, self.num_drawn + tf.size(own))
@@ -108,7 +108,7 @@ class ClassSampler(layer.Layer):
         classes = classes[:count]
         if batch_size is not None:
             classes = tf.ensure_shape(classes, [count])
-        rows = tf.shape(label)[0]
+        rows = tf.shape(labels)[0]
         first = rows * distributed.replica_id()
         return classes, column[first : first + rows]
 

@@ -127,9 +127,11 @@ def fuse(
             f"there is no modality to classify: give one of {', '.join(modalities)}."
         )
     if missing and heads["fusion"].needs_all:
+        made = type(heads["fusion"])
+        name = next((row for row, its in fusions.FUSIONS.items() if its is made), made.__name__)
         raise registry.UserError(
-            f"{', '.join(missing)} is missing and this fusion needs all modalities: give it, or "
-            "train with fusion='concat', which classifies by those that are there."
+            f"{', '.join(missing)} is missing and fusion={name!r} needs all modalities: give it, "
+            "or train with fusion='concat', which classifies by those that are there."
         )
     return heads["fusion"](dict(features))
 
