@@ -68,7 +68,8 @@ class MMCosine(read_outs.Classifying):
       balance_args: arguments of that row.
       late_fusion: how the modalities' logits become those of all together, outside of training:
         `sum`; `certainty` (each row weighs them by their entropy, as MLA does); `fitted`, the sum
-        with a weight per modality that each validation fits on `val`; or the weights themselves.
+        with a weight per modality that each validation fits on `val`; `taken`, likewise with the
+        weights of the run that `train.tables_from` names; or the weights themselves.
       seed: Random seed of the weights and the noise.
 
     Raises:
@@ -134,7 +135,9 @@ class MMCosine(read_outs.Classifying):
             late_fusion=late_fusion,
         )
         self.balance = method
-        self.needs_tables = blending == "estimated"
+        self.taken_tables += ("blending",) if blending == "estimated" else ()
+        self.needs_tables = bool(self.taken_tables)
+        self.parts = () if method is None else method.parts
         self.contrastive_weight = modal_heads.pair_weight(
             "contrastive_weight", contrastive_weight, sizes
         )
@@ -168,7 +171,7 @@ class MMCosine(read_outs.Classifying):
 
     def read_log(self, lines: Sequence[Mapping[str, Any]], source: str) -> None:
         """Blends the losses by the first and the last validation of the run `source`."""
-        if self.needs_tables:
+        if "blending" in self.taken_tables:
             its = self.tables["blending"]
             weights = gblend.estimated(lines, its.names, source)
             its.assign(weights)
@@ -211,11 +214,6 @@ class MMCosine(read_outs.Classifying):
         norms = self.heads["classifier"].weight_norms()
         scored = bool(self.modulation)
         return losses | modality_scalars.measure(unimodal, label, norms, scored)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names the scalars whose gradients the balance tells apart."""
-        return () if self.balance is None else self.balance.parts
 
     def combine_gradients(
         self,
