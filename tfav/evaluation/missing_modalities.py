@@ -6,6 +6,7 @@ Both are of the accuracies that subsets of the modalities reach on the same rows
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,7 @@ def evaluate(
     whole = max(right, key=len)
     order = np.random.default_rng(seed).permutation(len(label))
     rows = np.arange(len(label))
+    figures: list[tuple[Metric, str, float, float, np.ndarray | None, dict[str, Any]]]
     figures = [(SHAPLEY, m, value, 0.0, None, {}) for m, value in values.items()]
     for m in whole:
         without = right[tuple(k for k in whole if k != m)]
