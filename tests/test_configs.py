@@ -429,8 +429,10 @@ def test_a_run_without_the_younger_fields_is_continued_with_their_values_of_then
         del tree["audio"]["frontend"][name]
     for name in ("contrastive", "margin_kind", "margin", "margin_warmup_steps"):
         del tree["loss"][name]
-    for name in ("sampled", "sub_centers"):
-        del tree["model"][name]
+    for name in ("balance", "balance_args"):
+        tree["loss"].pop(name, None)
+    for name in ("sampled", "sub_centers", "late_fusion"):
+        tree["model"].pop(name)
     before = config_file.from_json(json.dumps(tree))
     config_file.check_resumable(before, now, "w")
     now.audio.frontend.instance_norm = False

@@ -36,6 +36,8 @@ _LATER = {
     "audio.frontend.silence_db": 0.0,
     "audio.frontend.level_norm": False,
     "loss.contrastive": "contrastive",
+    "loss.balance": "off",
+    "model.late_fusion": "sum",
     **{
         f"{section}.{field}": value
         for section in ("model", "loss")

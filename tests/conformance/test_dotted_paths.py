@@ -19,7 +19,7 @@ from tfav.experiment import models
 from tfav.export.lite import precisions
 from tfav.layers import blocks, classifiers, frontend_table, fusion, margins
 from tfav.losses import alignment
-from tfav.recipes import dmc, mmcosine
+from tfav.recipes import balances, balancing, dmc, mmcosine
 from tfav.training import optimizers, strategy
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -71,6 +71,7 @@ DOORS = {
         lambda path: _mmcosine(head=path),
         lambda path: _mmcosine(fusion=path),
     ],
+    "recipes/balances.py": [lambda path: _mmcosine(balance=path)],
     "recipes/dmc.py": [lambda path: dmc.DMC(_encoders(), 0, mode=path)],
     "export/lite/precisions.py": [precisions.find],
     "losses/alignment.py": [alignment.resolve],
@@ -122,6 +123,7 @@ def test_a_path_to_something_else_is_a_sentence(name, door, path):
 
 ROWS = {
     registry.subclass(classifiers.ModalityClassifier): classifiers.HEADS,
+    registry.subclass(balancing.Balance): balances.BALANCES,
     registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **frontend_table.FRONTENDS},
     registry.function("cosine", "margin"): margins.MARGINS,
     registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,

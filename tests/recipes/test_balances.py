@@ -273,7 +273,10 @@ def test_matching_fades_into_the_labels():
         ({"balance": "mla"}, "balance='mla' needs the head 'common' and was given 'cosine'"),
         ({"balance": "pmr", "modulation": "ogm"}, "beside .*modulation='ogm'.*all but one"),
         ({"balance": "lfm", "blending": "equal"}, "beside blending='equal'"),
-        ({"late_fusion": "best"}, "late_fusion='best': choose one of sum, certainty, fitted"),
+        (
+            {"late_fusion": "best"},
+            "late_fusion='best': choose one of sum, certainty, fitted",
+        ),
         ({"late_fusion": {"audio": 1.0}}, "give one of each of audio, image"),
     ],
 )
@@ -304,6 +307,21 @@ def test_weights_of_the_late_fusion_meet_the_fused_logits_and_neither_the_others
     assert not plain.fits_fusion and not weighted.fits_fusion
     fitted = make(late_fusion="fitted")
     assert fitted.fits_fusion and fitted.served_tables == ("late_fusion",)
+
+
+def test_taken_weights_are_those_of_the_late_fusion_of_another_run_alone():
+    first = make(late_fusion="fitted")
+    first.weigh({"audio": 0.25, "image": 3.0})
+    second = make(late_fusion="taken", balance="agm")
+    assert second.needs_tables and not make(late_fusion="fitted").needs_tables
+    taken = second.taken_weights()
+    assert set(taken) == {"late_fusion/weight"} <= set(first.named_weights())
+    for name, variable in taken.items():
+        variable.assign(first.named_weights()[name])
+    logits = second.logits(second.features(batch()))
+    expected = 0.25 * logits["audio"] + 3 * logits["image"]
+    np.testing.assert_allclose(logits["fused"], expected, rtol=1e-5, atol=1e-6)
+    assert not second.fits_fusion
 
 
 def test_certainty_weighs_row_by_row():

@@ -8,7 +8,7 @@ from tfav import registry
 from tfav.layers import blending
 from tfav.losses import rebalancing
 
-CHOICES = ("sum", "certainty", "fitted")
+CHOICES = ("sum", "certainty", "fitted", "taken")
 TABLE = "late_fusion"
 
 
@@ -18,7 +18,8 @@ def table(
     """Returns the weights of the modalities by the name of their table, none where there are none.
 
     Args:
-      late_fusion: a name of `CHOICES`, or a weight per modality. `fitted` starts from 1 each.
+      late_fusion: a name of `CHOICES`, or a weight per modality. `fitted` and `taken` start from 1
+        each.
       modalities: their names.
 
     Raises:

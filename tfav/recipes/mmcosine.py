@@ -70,7 +70,8 @@ class MMCosine(read_outs.Classifying):
       balance_args: arguments of that row.
       late_fusion: how the modalities' logits become those of all together, outside of training:
         `sum`; `certainty` (each row weighs them by their entropy, as MLA does); `fitted`, the sum
-        with a weight per modality that each validation fits on `val`; or the weights themselves.
+        with a weight per modality that each validation fits on `val`; `taken`, likewise with the
+        weights of the run that `train.tables_from` names; or the weights themselves.
       seed: Random seed of the weights and the noise.
 
     Raises:
@@ -138,8 +139,9 @@ class MMCosine(read_outs.Classifying):
             late_fusion=late_fusion,
         )
         self.balance = method
+        self.taken_tables += ("blending",) if blending == "estimated" else ()
+        self.needs_tables = bool(self.taken_tables)
         self.parts = () if method is None else method.parts
-        self.needs_tables = blending == "estimated"
         self.contrastive_weight = modal_heads.pair_weight(
             "contrastive_weight", contrastive_weight, sizes
         )
@@ -173,7 +175,7 @@ class MMCosine(read_outs.Classifying):
 
     def read_log(self, lines: Sequence[Mapping[str, Any]], source: str) -> None:
         """Blends the losses by the first and the last validation of the run `source`."""
-        if self.needs_tables:
+        if "blending" in self.taken_tables:
             gblend.assign(self.tables["blending"], lines, source)
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:

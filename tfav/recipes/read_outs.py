@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import tensors
+from tfav import weights as weights_lib
 from tfav.encoders import encoder as encoders_base
 from tfav.recipes import late_fusion as late_fusions
 from tfav.recipes import modal_heads, recipe
@@ -42,6 +43,16 @@ class Classifying(recipe.Recipe):
         self.num_classes = num_classes
         self.fusion = fusion
         self.late_fusion = late_fusion
+        # Names of the tables that a fresh start takes from another run.
+        self.taken_tables = tuple(fused) if late_fusion == "taken" else ()
+        self.needs_tables = bool(self.taken_tables)
+
+    def taken_weights(self) -> dict[str, tf.Variable]:
+        """Returns the variables of those tables by structural name."""
+        found: dict[str, tf.Variable] = {}
+        for name in self.taken_tables:
+            found |= weights_lib.named_weights(self.tables[name], name)
+        return found
 
     def features(self, batch: tensors.Batch, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns the embeddings [B, D_m] float32 of the modalities that the batch has."""

@@ -26,7 +26,8 @@ class Scored(NamedTuple):
       label: [N] int32, their classes.
       logits: `fused` and each modality to [N, C]; zero where a row lacks the modality.
       present: modality to [N] bool.
-      features: modality to [N, D_m]; zero where a row lacks the modality.
+      features: modality to [N, D_m]; zero where a row lacks the modality, and
+        [N, 0] where every row does.
     """
 
     part: shards.Index
@@ -167,7 +168,6 @@ class Scorer:
     """Logits of rows, by a recipe whose weights may change between two calls."""
 
     def __init__(self, c: ml_collections.ConfigDict, recipe: base.Recipe):
-        self._sizes = {m: its.embedding_size for m, its in recipe.encoders.items()}
         assert outputs.classifies(recipe), "`fits` has said so"
         self._config = c
         self._recipe: abilities.Classifier = recipe
@@ -188,10 +188,11 @@ class Scorer:
         logits = {name: np.zeros(shape, np.float32) for name in (classification.FUSED, *names)}
         features = {}
         for m in names:
-            features[m] = np.zeros((len(part), self._sizes[m]), np.float32)
             there = np.flatnonzero(present[m])
-            if len(there):
-                features[m][there] = np.stack([vectors[m][name] for name in part.id[there]])
+            held = [vectors[m][name] for name in part.id[there]]
+            features[m] = np.zeros((len(part), len(held[0]) if held else 0), np.float32)
+            if held:
+                features[m][there] = np.stack(held)
         patterns = np.stack([present[m] for m in names], axis=1)
         for pattern in np.unique(patterns, axis=0):
             rows = np.flatnonzero((patterns == pattern).all(axis=1))
