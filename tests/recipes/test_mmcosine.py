@@ -227,7 +227,7 @@ def test_a_scale_below_the_bound_is_advised_against_and_taken(logged):
         ({"posterior": 1.0}, "posterior=1.0"),
         ({"bound": "loose"}, "bound='loose': choose one of paper, tight"),
         ({"head": "sine"}, "unknown head 'sine': choose one of common, cosine, vanilla"),
-        ({"fusion": "sum"}, "unknown fusion 'sum': choose one of concat, film, gated"),
+        ({"fusion": "sum"}, "unknown fusion 'sum': choose one of concat, convex, film, gated"),
         ({"contrastive_weight": -1.0}, "contrastive_weight=-1.0 must not be negative"),
         ({"contrastive_args": {"temperature": 0.0}, "contrastive_weight": 1.0}, "temperature=0.0"),
         ({"contrastive_args": {"tau": 0.1}}, "'tau'"),
