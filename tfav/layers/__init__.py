@@ -6,6 +6,7 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv
+from tfav.layers.class_sampling import ClassSampler
 from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
 from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
@@ -18,7 +19,6 @@ from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.prelu import PReLU
 from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
 from tfav.layers.resnet_body import BasicBlock, ResNet
-from tfav.layers.sampling import ClassSampler
 from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail

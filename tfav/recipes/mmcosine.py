@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import sampling
+from tfav.layers import class_sampling
 from tfav.losses import alignment, multimodal, softmax
 from tfav.recipes import argument_rows, gblend, modal_heads, modality_scalars, recipe, scales
 from tfav.recipes import modulation as modulations
@@ -37,7 +37,7 @@ class MMCosine(recipe.Recipe):
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None takes the bound below.
       sampled: Share of the classes that a step compares with, beside those of its batch, see
-        `sampling.ClassSampler`. What is logged in training is of these alone.
+        `class_sampling.ClassSampler`. What is logged in training is of these alone.
       sub_centers: Number of centres per class and modality, the nearest of which counts.
       margin_kind: Kind of margin on every modality's cosine in training: a row of `margins.MARGINS`
         or a dotted path. Read-outs and what is logged besides `loss` are without it.
@@ -205,7 +205,7 @@ class MMCosine(recipe.Recipe):
         label = batch["label"]
         features = self.features(batch, training)
         fused = modal_heads.fuse(self.heads, features, self.encoders)
-        own, rows, _ = sampling.columns(self.heads, label, self.num_classes, training)
+        own, rows, _ = class_sampling.columns(self.heads, label, self.num_classes, training)
         logits = self._read_out(fused, rows)
         unimodal = {m: logits[m] for m in self.encoders}
         losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
