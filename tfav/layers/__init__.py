@@ -6,7 +6,12 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv
+<<<<<<< HEAD
 from tfav.layers.classifiers import CommonClassifier, ConcatClassifier, CosineClassifier
+=======
+from tfav.layers.class_sampling import ClassSampler
+from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
+>>>>>>> identities
 from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated
@@ -18,7 +23,6 @@ from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
 from tfav.layers.prelu import PReLU
 from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
 from tfav.layers.resnet_body import BasicBlock, ResNet
-from tfav.layers.sampling import ClassSampler
 from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 from tfav.layers.tail import Tail

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import layer, sampling, subcenters
+from tfav.layers import class_sampling, layer, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -126,7 +126,7 @@ class CosineClassifier(ModalityClassifier):
         Args:
           classes: [S] int64, each once.
         """
-        return sampling.rows(self.kernel, classes, self.sub_centers)
+        return class_sampling.rows(self.kernel, classes, self.sub_centers)
 
     def call(
         self, features: Mapping[str, tf.Tensor], rows: tf.Tensor | None = None

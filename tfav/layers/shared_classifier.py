@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import layer, sampling, subcenters
+from tfav.layers import class_sampling, layer, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -93,7 +93,7 @@ class SharedClassifier(layer.Layer):
         Args:
           classes: [S] int64, each once.
         """
-        return sampling.rows(self.kernel, classes, self.sub_centers)
+        return class_sampling.rows(self.kernel, classes, self.sub_centers)
 
     def call(self, embedding: tf.Tensor, rows: tf.Tensor | None = None) -> tf.Tensor:
         """Returns logits, float32 [B, M], or [B, S] of some classes.

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import sampling
+from tfav.layers import class_sampling
 from tfav.losses import alignment, multimodal, softmax
 from tfav.recipes import (
     balances,
@@ -46,7 +46,7 @@ class MMCosine(read_outs.Classifying):
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None takes the bound below.
       sampled: Share of the classes that a step compares with, beside those of its batch, see
-        `sampling.ClassSampler`. What is logged in training is of these alone.
+        `class_sampling.ClassSampler`. What is logged in training is of these alone.
       sub_centers: Number of centres per class and modality, the nearest of which counts.
       margin_kind: Kind of margin on every modality's cosine in training: a row of `margins.MARGINS`
         or a dotted path. Read-outs and what is logged besides `loss` are without it.
@@ -185,6 +185,7 @@ class MMCosine(read_outs.Classifying):
         drawn = sampling.columns(self.heads, label, self.num_classes, training)
         column = drawn.label
         fused = modal_heads.fuse(self.heads, features, self.encoders)
+<<<<<<< HEAD
         unimodal = self._unimodal(fused, drawn.weights)
         total = tf.add_n(list(unimodal.values()))
         losses = modal_heads.margin_scalars(self.heads, total)
@@ -196,6 +197,18 @@ class MMCosine(read_outs.Classifying):
             own_harder = modal_heads.harder(self.heads, "own_margin", own, column, training)
         if "blending" in self.tables:
             parts = {m: softmax.cross_entropy(z, column) for m, z in own_harder.items()}
+=======
+        own, rows, _ = class_sampling.columns(self.heads, label, self.num_classes, training)
+        logits = self._read_out(fused, rows)
+        unimodal = {m: logits[m] for m in self.encoders}
+        losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
+        harder = modal_heads.harder(self.heads, "margin", unimodal, own, training)
+        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), own)
+        if self.tables:
+            each = self._own(features, rows)
+            harder = modal_heads.harder(self.heads, "own_margin", each, own, training)
+            parts = {m: softmax.cross_entropy(z, own) for m, z in harder.items()}
+>>>>>>> identities
             losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
             if "margin" in self.heads:  # what blending estimates is compared with validations
                 for m, z in {FUSED: total, **own}.items():

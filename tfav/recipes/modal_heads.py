@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import classifiers, layer, sampling
+from tfav.layers import class_sampling, classifiers, layer
 from tfav.layers import fusion as fusions
 from tfav.recipes import scales
 
@@ -37,7 +37,7 @@ def make(
       head: a row of `classifiers.HEADS` or a dotted path.
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None of a head without one.
-      sampled: Share of the classes that a step takes, see `sampling.ClassSampler`.
+      sampled: Share of the classes that a step takes, see `class_sampling.ClassSampler`.
       sub_centers: Number of centres per class and modality.
       margin: `kind`, `margin` and `warmup_steps` of `scales.margin`.
       own: Whether each modality has a head of its own besides.
@@ -65,7 +65,7 @@ def make(
             f"sampled={sampled} needs a head that can take some of its classes, and head={head!r} "
             "takes all: choose head='cosine', or set it to 1."
         )
-    heads |= sampling.make(num_classes, sampled, seed)
+    heads |= class_sampling.make(num_classes, sampled, seed)
     _add_margin(heads, "margin", margin, heads["classifier"])
     if own:
         # An own head sees one modality: n times the scale gives its logits the same range.
@@ -148,7 +148,7 @@ def read(
       heads: Layers by name.
       name: of the head.
       features: Features of the modalities, [b, D_m].
-      rows: `weights` of `sampling.Columns`.
+      rows: `weights` of `class_sampling.Columns`.
     """
     if name not in rows:
         return heads[name](dict(features))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfav import compat, tensors, values, weights
 from tfav import hearing as hearing_lib
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import sampling
+from tfav.layers import class_sampling
 
 
 class Recipe:
@@ -199,7 +199,7 @@ class Recipe:
 
         Its gradient is then that of these rows, the same ones on every replica and each once.
         """
-        heads = [self.heads[name] for name in sampling.sampled(self.heads)]
+        heads = [self.heads[name] for name in class_sampling.sampled(self.heads)]
         found = {id(w) for head in heads for w in head.trainable_weights}
         return [id(w) in found for w in self.trainable_weights]
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors, values
 from tfav.encoders import encoder
-from tfav.layers import identity, sampling, shared_classifier
+from tfav.layers import class_sampling, identity, shared_classifier
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds, softmax
 from tfav.ops import distributed, similarity
@@ -30,7 +30,7 @@ class VoiceFace(recipe.Recipe):
         code's plain inner products.
       scale: Scale of the normalised logits; None: sqrt(2) ln(M - 1).
       sampled: Share of the identities that a step compares with, beside those of its batch, see
-        `sampling.ClassSampler`. The implicit loss, its floor and the accuracy are of these alone.
+        `class_sampling.ClassSampler`. Implicit loss, floor and accuracy are of these alone.
       sub_centers: Number of centres per identity, the nearest of which counts.
       margin_kind: Kind of margin on the normalised logits in training: a row of `margins.MARGINS`
         or a dotted path. Accuracy and the hardness of identities are without it.
@@ -110,7 +110,7 @@ class VoiceFace(recipe.Recipe):
             seed=seed,
         )
         heads: dict[str, keras.layers.Layer] = {"classifier": classifier}
-        heads |= sampling.make(num_classes, sampled, seed)
+        heads |= class_sampling.make(num_classes, sampled, seed)
         made = scales.margin(
             margin_kind, margin, margin_warmup_steps, classifier.scale if normalized else None
         )
@@ -158,7 +158,7 @@ class VoiceFace(recipe.Recipe):
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
         classifier = self.heads["classifier"]
-        columns = sampling.columns(self.heads, label, classifier.num_classes, training)
+        columns = class_sampling.columns(self.heads, label, classifier.num_classes, training)
         rows, own = columns.weights.get("classifier"), columns.label
         # One weight matrix, two modalities.
         logits = {"audio": classifier(voice, rows), "image": classifier(face, rows)}
@@ -206,7 +206,7 @@ class VoiceFace(recipe.Recipe):
         self,
         voice: tf.Tensor,
         face: tf.Tensor,
-        columns: sampling.Columns,
+        columns: class_sampling.Columns,
         weight: tf.Tensor,
         drop: tf.Tensor | None,
     ) -> tf.Tensor:

@@ -8,14 +8,14 @@ from tests import reference
 from tests.conformance import replicas
 from tests.training import linear
 from tfav import registry, theory, weights
-from tfav.layers import classifiers, identity, sampling, shared_classifier
+from tfav.layers import class_sampling, classifiers, identity, shared_classifier
 from tfav.losses import bounds, softmax
 
 LABEL = np.array([7, 2, 7, 11], np.int32)
 
 
 def test_a_draw_holds_the_batchs_classes_and_a_share_of_the_others_each_once():
-    sampler = sampling.ClassSampler(40, 0.25, seed=5)
+    sampler = class_sampling.ClassSampler(40, 0.25, seed=5)
     seen = np.zeros(40)
     for _ in range(200):
         classes, column = (x.numpy() for x in sampler(LABEL))
@@ -30,7 +30,7 @@ def test_a_draw_holds_the_batchs_classes_and_a_share_of_the_others_each_once():
 
 
 def test_a_draw_is_a_function_of_seed_and_step_which_a_weight_counts():
-    first, other, seeded = (sampling.ClassSampler(99, 0.1, seed=s) for s in (1, 1, 2))
+    first, other, seeded = (class_sampling.ClassSampler(99, 0.1, seed=s) for s in (1, 1, 2))
     drawn = [first(LABEL)[0].numpy().tolist() for _ in range(4)]
     assert drawn[0] != drawn[1] and seeded(LABEL)[0].numpy().tolist() != drawn[0]
     (name,) = weights.named_weights(other, "sampler")
@@ -40,9 +40,9 @@ def test_a_draw_is_a_function_of_seed_and_step_which_a_weight_counts():
 
 
 def test_two_replicas_draw_what_one_does_and_each_finds_its_own_rows(mirrored):
-    one = sampling.ClassSampler(50, 0.2, seed=4)
+    one = class_sampling.ClassSampler(50, 0.2, seed=4)
     with mirrored.scope():
-        two = sampling.ClassSampler(50, 0.2, seed=4)
+        two = class_sampling.ClassSampler(50, 0.2, seed=4)
     for _ in range(3):
         classes, column = one(LABEL)
         parts = mirrored.run(two, args=(replicas.halves(mirrored, LABEL),))
@@ -54,7 +54,7 @@ def test_two_replicas_draw_what_one_does_and_each_finds_its_own_rows(mirrored):
 @pytest.mark.parametrize("share, classes", [(0.0, 9), (1.5, 9), (0.5, 1)])
 def test_what_is_no_share_is_refused(share, classes):
     with pytest.raises(registry.UserError, match=f"sampled={share} of {classes} classes: give"):
-        sampling.ClassSampler(classes, share)
+        class_sampling.ClassSampler(classes, share)
 
 
 @pytest.mark.parametrize("sub_centers", [1, 3])
@@ -89,7 +89,7 @@ def test_the_implicit_loss_is_that_of_the_drawn_classes_and_so_is_its_floor(marg
     recipe, losses = _losses("voice_face", 0.3, scale=4.0, **its)
     given = linear.batch(5, 12)
     label = given["label"]
-    again = sampling.ClassSampler(12, 0.3, seed=3)
+    again = class_sampling.ClassSampler(12, 0.3, seed=3)
     classes = again(label)[0].numpy()
     assert len(classes) == 4 + 5
     kernel = recipe.heads["classifier"].kernel.numpy()
@@ -122,7 +122,7 @@ def test_the_implicit_loss_is_that_of_the_drawn_classes_and_so_is_its_floor(marg
 def test_the_fused_loss_is_that_of_the_drawn_classes(float64):
     recipe, losses = _losses("mmcosine", 0.3, scale=4.0)
     given = linear.batch(5, 12)
-    classes = sampling.ClassSampler(12, 0.3, seed=3)(given["label"])[0].numpy()
+    classes = class_sampling.ClassSampler(12, 0.3, seed=3)(given["label"])[0].numpy()
     x = [given[m] @ recipe.encoders[m].kernel.numpy() for m in ("audio", "image")]
     kernels = np.split(recipe.heads["classifier"].kernel.numpy(), 2, axis=1)
     logits = sum(reference.cosine_logits(x, kernels, 4.0))
