@@ -6,12 +6,8 @@ last three are tables of state that no gradient moves.
 
 from tfav.layers.blending import BlendingWeights
 from tfav.layers.blocks import Conv, DepthwiseConv
-<<<<<<< HEAD
-from tfav.layers.classifiers import CommonClassifier, ConcatClassifier, CosineClassifier
-=======
 from tfav.layers.class_sampling import ClassSampler
-from tfav.layers.classifiers import ConcatClassifier, CosineClassifier
->>>>>>> identities
+from tfav.layers.classifiers import CommonClassifier, ConcatClassifier, CosineClassifier
 from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
 from tfav.layers.fusion import Concat, FiLM, Gated

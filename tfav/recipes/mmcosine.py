@@ -182,10 +182,9 @@ class MMCosine(read_outs.Classifying):
         """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
         label = batch["label"]
         features = self.features(batch, training)
-        drawn = sampling.columns(self.heads, label, self.num_classes, training)
+        drawn = class_sampling.columns(self.heads, label, self.num_classes, training)
         column = drawn.label
         fused = modal_heads.fuse(self.heads, features, self.encoders)
-<<<<<<< HEAD
         unimodal = self._unimodal(fused, drawn.weights)
         total = tf.add_n(list(unimodal.values()))
         losses = modal_heads.margin_scalars(self.heads, total)
@@ -197,18 +196,6 @@ class MMCosine(read_outs.Classifying):
             own_harder = modal_heads.harder(self.heads, "own_margin", own, column, training)
         if "blending" in self.tables:
             parts = {m: softmax.cross_entropy(z, column) for m, z in own_harder.items()}
-=======
-        own, rows, _ = class_sampling.columns(self.heads, label, self.num_classes, training)
-        logits = self._read_out(fused, rows)
-        unimodal = {m: logits[m] for m in self.encoders}
-        losses = modal_heads.margin_scalars(self.heads, logits[FUSED])
-        harder = modal_heads.harder(self.heads, "margin", unimodal, own, training)
-        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), own)
-        if self.tables:
-            each = self._own(features, rows)
-            harder = modal_heads.harder(self.heads, "own_margin", each, own, training)
-            parts = {m: softmax.cross_entropy(z, own) for m, z in harder.items()}
->>>>>>> identities
             losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
             if "margin" in self.heads:  # what blending estimates is compared with validations
                 for m, z in {FUSED: total, **own}.items():
