@@ -30,9 +30,9 @@ demo: $(READY)
 	@echo "data      $(RUN)/data"
 	@echo "run       $(RUN)/run (tensorboard --logdir $(RUN)/run)"
 	@echo "artefacts $(EXPORT)"
-	@echo "browser   make web (needs npm): the model in a page, at http://localhost:$(PORT)/"
 	@echo "phone     $(EXPORT)/audio_float16.tflite image_float16.tflite:" \
 	  "$$(cat $(EXPORT)/audio_float16.tflite $(EXPORT)/image_float16.tflite | wc -c) bytes together"
+	@echo "browser   make web (needs npm): the model in a page, at http://localhost:$(PORT)/"
 
 # The demo's export in a browser, with people that it has never met; needs npm, once, for LiteRT.js.
 web: $(READY) .litert

@@ -56,11 +56,13 @@ def leaf_name(variable: Any) -> str:
 def enable_determinism() -> None:
     """Lets equal programs compute equal bits, in this process and in any other of this machine.
 
-    The arithmetic optimizer of graphs orders sums of three and more terms anew, each time in
-    another way, which TensorFlow's own switch does not know of.
+    The optimizers of a graph's arithmetic and of its constants order sums of three and more terms
+    anew, each time in another way, which TensorFlow's own switch does not know of.
     """
     tf.config.experimental.enable_op_determinism()
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    tf.config.optimizer.set_experimental_options(
+        {"arithmetic_optimization": False, "constant_folding": False}
+    )
 
 
 def deterministic() -> bool:
