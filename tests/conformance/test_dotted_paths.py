@@ -14,7 +14,7 @@ from tfav.data import kinds
 from tfav.data.input import augment
 from tfav.data.prepare import row_checks, sources
 from tfav.data.prepare.doctor import questions
-from tfav.encoders import audio, vgg
+from tfav.encoders import audio, vector_heads, vgg
 from tfav.experiment import models
 from tfav.export.lite import precisions
 from tfav.layers import blocks, classifiers, frontend_table, fusion, margins
@@ -72,6 +72,7 @@ DOORS = {
         lambda path: _mmcosine(fusion=path),
     ],
     "recipes/balances.py": [lambda path: _mmcosine(balance=path)],
+    "encoders/vector_heads.py": [lambda path: vector_heads.MLP(8, 4, norm=path)],
     "recipes/dmc.py": [lambda path: dmc.DMC(_encoders(), 0, mode=path)],
     "export/lite/precisions.py": [precisions.find],
     "losses/alignment.py": [alignment.resolve],
@@ -127,7 +128,7 @@ ROWS = {
     registry.FUNCTION: {**fusion.FUSIONS, **alignment.ALIGNMENT, **frontend_table.FRONTENDS},
     registry.function("cosine", "margin"): margins.MARGINS,
     registry.function("learning_rate", "momentum"): optimizers.OPTIMIZERS,
-    registry.function(): strategy.STRATEGIES,
+    registry.function(): {**strategy.STRATEGIES, **vector_heads.NORMS},
     registry.function("evidence"): questions.FINDINGS,
     registry.function("x", "seed"): {
         **augment.IMAGE_AUGMENTATIONS,

@@ -134,7 +134,7 @@ FITS = {
     "soundnet": PAIRED,
     **dict.fromkeys(
         ("fop", "pins", "dimnet", "cmpc", "self_lifting"),
-        {"lists", "trials", "calibration", "conditions", "linear_probe"},
+        {"lists", "trials", "calibration", "conditions", "linear_probe", "operations"},
     ),
 }
 CELLS = [(recipe, name) for recipe in FITS for name in table.PROTOCOLS]

@@ -73,7 +73,7 @@ class MLP(_Head):
       kind: Kind of the modality, a row of `data.kinds.KINDS` or a dotted path.
       depth: Number of hidden layers; 0 leaves `linear`.
       width: Size of the hidden layers.
-      norm: Norm of the hidden layers, a row of `NORMS`.
+      norm: Norm of the hidden layers, a row of `NORMS` or a dotted path.
       dropout: Share of each hidden layer's output that is dropped in training.
       seed: Random seed of the weights and of the dropout.
       name: Name of the layer.
@@ -112,7 +112,7 @@ class MLP(_Head):
                 raise registry.UserError(
                     f"{field}={value} of the encoder mlp: give a whole number from {least} on."
                 )
-        make = registry.lookup(NORMS, norm, "norm of the encoder mlp")
+        make = registry.lookup(NORMS, norm, "norm of the encoder mlp", registry.function())
         seeds = self.new_seeds(seed)
         full = precision.full_dtype()
         self.hidden = [

@@ -22,7 +22,8 @@ SHAPLEY = Metric(
     "Shapley value",
     definition="The Shapley value of a modality is what it adds to the accuracy, as a mean over "
     "all orders in which modalities may come; before the first one accuracy is the most frequent "
-    "class's share. So the values sum to the fused accuracy less that share.",
+    "class's share. So the values sum to the fused accuracy less that share. It has no interval: "
+    "the accuracies that it is made of have theirs.",
 )
 ACCURACY = Metric(
     "missing_accuracy",

@@ -15,7 +15,8 @@ MILLIONS = Metric(
     lower_is_better=True,
     definition="Operations are the millions of floating-point operations of the embedding of one "
     "item, a multiplication and an addition counting as two, as TensorFlow's profiler counts them "
-    "in the graph: it knows no Fourier transform. A clip is as long as that of the export.",
+    "in the graph: it knows no Fourier transform. A clip is as long as that of the export. "
+    "It has no interval: it is counted, not sampled.",
 )
 METRICS = (MILLIONS,)
 
