@@ -224,7 +224,7 @@ def test_a_data_set_is_read_by_any_file_system_that_tensorflow_knows(tmp_path):
         if (tmp_path / "data" / name).is_file():
             with tf.io.gfile.GFile(f"{far}/{name}", "wb") as file:
                 file.write((tmp_path / "data" / name).read_bytes())
-    sizes = {"batch_size": 4, "seed": 1, "audio_seconds": (0.1, 0.1), "image_size": 8}
+    sizes = {"batch_size": 4, "seed": 1, "audio_seconds": (0.1, 0.1), "items": small.pair(8)}
     for near, there in zip(
         *(
             endless.identity_batches(place, "train", **sizes)(None).take(2).as_numpy_iterator()

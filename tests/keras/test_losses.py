@@ -86,6 +86,8 @@ OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_di
 OTHERS |= {"capsule_agreement", "distillation"}
 OTHERS |= {"orthogonality", "cluster", "prototype_contrast", "own_rows", "pseudo_labels"}
 OTHERS |= {"num_present"}
+OTHERS |= {"pareto", "adaptive_factors", "prototype_logits", "rebalance", "entropy", "certainty"}
+OTHERS |= {"orthogonal_update"}
 OTHERS |= {
     "implicit_floor",
     "explicit_hinge",

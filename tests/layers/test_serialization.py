@@ -17,11 +17,12 @@ import tfav.encoders
 import tfav.layers
 from tests.conformance import walk
 from tfav import weights
-from tfav.encoders import array, base, encoder
+from tfav.encoders import array, base, encoder, vector_heads
 from tfav.layers import classifiers, frontend, layer
 
 BASES = (layer.Layer, frontend.Frontend, classifiers.ModalityClassifier)
 BASES += (encoder.Encoder, base.AudioEncoder, base.ImageEncoder, array.ArrayEncoder)
+BASES += (vector_heads._Head,)
 SIZES = {"image": 3, "audio": 3, "flow": 3}  # not in the order of the alphabet
 
 
@@ -63,6 +64,7 @@ EXAMPLES = {
         },
         MAP,
     ),
+    "Convex": ({"sizes": SIZES, "seed": 1}, FEATURES),
     "CosineClassifier": (
         {"num_classes": 4, "sizes": SIZES, "scale": 7.0, "sub_centers": 2, "seed": 1},
         FEATURES,

@@ -98,6 +98,7 @@ def test_the_table_says_each_figure_with_interval_and_chance(results, scored):
             "accuracy",
             "calibration error, lower is better",
             "NLL (nats), lower is better",
+            "macro F1",
         )
         for direction in ("fused", "audio")
     ]

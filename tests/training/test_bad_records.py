@@ -60,7 +60,7 @@ def _batches(data, context=None, start=0, steps=12, tolerant=True):
         batch_size=4,
         seed=1,
         audio_seconds=(0.1, 0.1),
-        image_size=8,
+        items=small.pair(8),
         start_step=start,
         tolerant=tolerant,
     )

@@ -55,7 +55,8 @@ def test_the_tasks_of_a_slurm_step_stand_in_the_order_of_their_numbers(alone):
 def test_tf_config_comes_before_slurm(alone):
     task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
     alone({**SLURM, "TF_CONFIG": json.dumps(task)})
-    assert cluster.find() == ({"worker": ["a:1", "b:1"]}, "worker", 1, "TF_CONFIG")
+    jobs = {"worker": ["a:1", "b:1"]}
+    assert cluster.find() == cluster.Cluster(jobs, "worker", 1, "TF_CONFIG")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_an_embedding_that_is_nan_is_named_with_its_rows_and_the_batch_is_kept(
         assert not kept["not finite: the audio embedding"].any()
         np.testing.assert_array_equal(kept["label"] == 3, bad)
         batches = endless.identity_batches(
-            data, "train", batch_size=4, seed=0, audio_seconds=(0.5, 0.5), image_size=32
+            data, "train", batch_size=4, seed=0, audio_seconds=(0.5, 0.5), items=small.pair(32)
         )
         np.testing.assert_array_equal(ids, batches.ids(step))
     (name,) = ids[bad]

@@ -10,7 +10,7 @@ from tfav.layers.class_sampling import ClassSampler
 from tfav.layers.classifiers import CommonClassifier, ConcatClassifier, CosineClassifier
 from tfav.layers.clustering import SoftClustering
 from tfav.layers.dropout import SeededDropout
-from tfav.layers.fusion import Concat, FiLM, Gated
+from tfav.layers.fusion import Concat, Convex, FiLM, Gated
 from tfav.layers.identity import IdentityWeights
 from tfav.layers.margins import Margin
 from tfav.layers.moving_mean import MovingMean
@@ -33,6 +33,7 @@ __all__ = [
     "CommonClassifier",
     "ConcatClassifier",
     "Conv",
+    "Convex",
     "CosineClassifier",
     "DepthwiseConv",
     "FiLM",
