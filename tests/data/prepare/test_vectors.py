@@ -139,6 +139,26 @@ def test_a_manifest_says_label_split_and_columns(tmp_path):
         rows(**options)
 
 
+def test_a_second_table_of_one_modality_is_refused():
+    with pytest.raises(registry.UserError, match="'audio' has the value 'a.npz' already"):
+        sources.own_options("vectors", sources.SOURCES["vectors"], ["audio=a.npz", "audio=b.npz"])
+
+
+@pytest.mark.parametrize("column", ["label", "split"])
+def test_a_label_or_split_that_one_table_alone_has_is_never_left_out(column, tmp_path):
+    own = write(tmp_path)
+    cells = {column: ["test"] * 2 * PEOPLE}
+    with np.load(own["audio"]) as table:
+        np.savez(own["audio"], **dict(table), **cells)
+    with pytest.raises(registry.UserError, match=f"audio.npz has an array `{column}` and .*image"):
+        rows(own=own, val_fraction=0.25, test_fraction=0.25)
+    with np.load(own["audio"]) as table:
+        ids = table["id"]
+    np.savez(own["image"], id=ids, vector=np.ones([len(ids), 4]))
+    found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
+    assert {getattr(row, column) for row in found} == {"test"}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -147,13 +167,15 @@ def test_a_manifest_says_label_split_and_columns(tmp_path):
         ({"own": {"split": "x.npz"}}, "'split' cannot be the name of a further modality"),
         ({"own": {"audio": "TABLE"}}, "--val_fraction=0 with --test_fraction=0 draws none"),
         ({"own": {"audio": "TABLE"}, "columns": ["age"]}, "unknown column 'age'"),
+        ({"own": {"audio": "NAMELESS"}, "columns": []}, "nameless.npz: a row's id is empty"),
         ({"own": {"audio": "BARE"}}, "the id 'x' of .*bare.npz lies in no folder"),
     ],
 )
 def test_what_cannot_be_a_data_set_is_a_sentence(options, message, tmp_path):
     np.savez(tmp_path / "bare.npz", id=["x"], vector=np.ones([1, 2]))
     np.savez(tmp_path / "table.npz", id=["a/x", "b/x"], vector=np.ones([2, 2]))
-    files = {"TABLE": str(tmp_path / "table.npz"), "BARE": str(tmp_path / "bare.npz")}
+    np.savez(tmp_path / "nameless.npz", id=["", "b/x"], vector=np.ones([2, 2]), label=["a", "b"])
+    files = {name.upper(): str(tmp_path / f"{name}.npz") for name in ("table", "bare", "nameless")}
     own = {name: files.get(path, path) for name, path in options.get("own", {}).items()}
     more = {"val_fraction": 0.5} if "columns" in options else {}
     with pytest.raises(registry.UserError, match=message):

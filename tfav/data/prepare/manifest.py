@@ -130,6 +130,8 @@ class Options:
 
 def check_words(row: Row, where: str) -> None:
     """Raises UserError unless `row`'s id and split can stand in query lists and file names."""
+    if not row.id:
+        raise registry.UserError(f"{where}: a row's id is empty: give each row an id of its own.")
     if row.id.split() != [row.id]:
         raise registry.UserError(
             f"{where}: the id {row.id!r} contains white space, which separates the items of query "

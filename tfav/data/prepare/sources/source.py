@@ -75,13 +75,19 @@ def own_options(name: str, source: Source, given: Sequence[str]) -> dict[str, An
       given: texts `NAME=VALUE`, of `--source_option`.
 
     Raises:
-      UserError: a text of another form, an unknown name, or a value out of range.
+      UserError: a text of another form, a name that is unknown or given twice, or a value out of
+        range.
     """
     found: dict[str, Any] = {}
     for text in given:
         option, equals, value = text.partition("=")
         if not equals:
             raise registry.UserError(f"--source_option={text}: write it as NAME=VALUE.")
+        if option in found:
+            raise registry.UserError(
+                f"--source_option={text}: {option!r} has the value {found[option]!r} already: give "
+                "it once."
+            )
         if source.own is None:
             found[option] = value
         elif option in source.own:

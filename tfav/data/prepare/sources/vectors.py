@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from absl import logging
 
 from tfav import registry
 from tfav.data import kinds, shards
@@ -77,34 +78,64 @@ def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
 def _of_tables(
     tables: Mapping[str, array_tables.Table], options: manifest.Options
 ) -> dict[str, dict[str, str]]:
-    """Returns id to what the tables say of it: label, split, and the columns that all of them have.
+    """Returns id to what the tables say of it: label, split, and the columns that all ids have.
 
     Raises:
       UserError: an id without label or split, or tables that differ on one.
     """
-    common = [
-        name
-        for name in next(iter(tables.values())).columns
-        if all(name in table.columns for table in tables.values())
-    ]
     found: dict[str, dict[str, str]] = {}
     for modality, table in tables.items():
         for name, place in table.place.items():
-            its = {column: table.columns[column][place] for column in common}
-            if "label" not in its:
-                its["label"] = _folder(name, options.own[modality])
-            before = found.setdefault(name, its)
-            odd = [column for column in its if before[column] != its[column]]
-            if odd:
-                raise registry.UserError(
-                    f"the id {name!r} has the {odd[0]} {before[odd[0]]!r} in one table and "
-                    f"{its[odd[0]]!r} in {options.own[modality]}: give both the same."
-                )
+            before = found.setdefault(name, {})
+            for column, cells in table.columns.items():
+                if before.setdefault(column, cells[place]) != cells[place]:
+                    raise registry.UserError(
+                        f"the id {name!r} has the {column} {before[column]!r} in one table and "
+                        f"{cells[place]!r} in {options.own[modality]}: give both the same."
+                    )
+    for column in ("label", "split"):
+        _check_all_or_none(column, found, tables, options.own)
+    common = [
+        column
+        for column in dict.fromkeys(name for its in found.values() for name in its)
+        if all(column in its for its in found.values())
+    ]
+    for modality, table in tables.items():
+        odd = [column for column in table.columns if column not in common]
+        if odd:
+            logging.warning(
+                "left out: the column %r of %s, which other tables lack for some ids",
+                odd[0],
+                options.own[modality],
+            )
+    found = {name: {column: its[column] for column in common} for name, its in found.items()}
+    if "label" not in common:
+        for modality, table in tables.items():
+            for name in table.place:
+                found[name]["label"] = _folder(name, options.own[modality])
     if "split" not in common:
         split = _drawn(sorted({its["label"] for its in found.values()}), options)
         for its in found.values():
             its["split"] = split[its["label"]]
     return found
+
+
+def _check_all_or_none(
+    column: str,
+    found: Mapping[str, Mapping[str, str]],
+    tables: Mapping[str, array_tables.Table],
+    own: Mapping[str, str],
+) -> None:
+    """Raises a `UserError` where some ids have a column and others do not."""
+    without = [name for name, its in found.items() if column not in its]
+    if not without or len(without) == len(found):
+        return
+    lacks = next(m for m, table in tables.items() if without[0] in table.place)
+    has = next(m for m, table in tables.items() if column in table.columns)
+    raise registry.UserError(
+        f"{own[has]} has an array `{column}` and {own[lacks]} has none for the id {without[0]!r}: "
+        "give both one, or --manifest=FILE.csv."
+    )
 
 
 def _folder(name: str, path: str) -> str:
