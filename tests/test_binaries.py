@@ -196,7 +196,10 @@ def test_for_machines_every_answer_is_one_json_object_and_nothing_else(published
             [f"--model={run}", f"--inputs={media}", f"--output={npz}"],
             lambda t: t["shapes"],
         ),
-        "search": ([f"--index={npz}", f"--query={npz}", "--top=1"], lambda t: t["queries"][4]),
+        "search": (
+            [f"--index={npz}", f"--query={npz}", "--top=1", f"--page={npz}.search.html"],
+            lambda t: t["queries"][4] and pathlib.Path(t["page"]).stat().st_size,
+        ),
         "prepare": (
             ["--source=synthetic", "--identities=12", "--check", f"--output={npz}.data"],
             lambda told: told["splits"]["test"],
@@ -404,6 +407,16 @@ def test_a_run_under_another_config_is_refused(trained, tmp_path):
         ("search", ["--index={0}/no.npz", "--query={0}/q.npz"], "no.npz does not exist: name a"),
         ("search", ["--index={0}/data", "--query={0}/q.npz"], "be embedded and --model is missing"),
         ("search", ["--index=a", "--query=b", "--top=0"], "--top=0: 0 is not a positive integer"),
+        (
+            "search",
+            ["--index=a", "--query=b", "--no_media"],
+            "is of a page and there is none",
+        ),
+        (
+            "search",
+            ["--index=a", "--query=b", "--page=x.txt"],
+            "x.txt is no .html file, as a",
+        ),
         ("embed", ["--model={0}/data", "--output={0}/x.npz"], "neither saved_model.pb nor a"),
         ("embed", ["--model={0}/run", "--output={0}/x.npy"], "x.npy is no .npz file, as an out"),
         ("embed", ["--model={0}/run", "--output={0}/old.npz"], "old.npz exists: name another"),

@@ -11,7 +11,15 @@ import pytest
 from tests import chromium, showcases
 from tfav.data.prepare.doctor import finding
 from tfav.evaluation import classification, correspondence
-from tfav.reports import class_page, doctor_page, list_page, page, scene_examples, scene_page
+from tfav.reports import (
+    class_page,
+    doctor_page,
+    list_page,
+    page,
+    scene_examples,
+    scene_page,
+    search_page,
+)
 
 BINARY = chromium.find()
 pytestmark = pytest.mark.skipif(
@@ -310,11 +318,31 @@ def check_text(name):
     return doctor_page.build({"splits": {name: counts}}, found, frame, "identities")
 
 
+def search_text(name):
+    """The page of a search, with a picture and a clip on either side, of each look."""
+    media = {
+        ("image", name): search_page.Media("image", showcases.jpeg((9, 90, 200))),
+        ("audio", name): search_page.Media("audio", showcases.pcm(200)),
+    }
+    looks = (
+        ("0.9", "0.953", "match", True),
+        ("0.1", "0.076", "not sure", False),
+        ("0", "", "", False),
+    )
+    queries = [
+        search_page.Query(name, asked, [search_page.Found(name, other, *look) for look in looks])
+        for asked, other in (("audio", "image"), ("image", "audio"))
+    ]
+    frame = page.Frame(f"Search: {name}", {name: name})
+    return search_page.build(queries, media, media, "0.5000", frame)
+
+
 PAGES = {
     "classes": classes_text,
     "scenes": scenes_text,
     "lists": lists_text,
     "check": check_text,
+    "search": search_text,
 }
 
 
@@ -345,7 +373,7 @@ def test_very_long_labels_wrap(browser, tmp_path, kind, width):
     check_quiet(browser, path)
 
 
-@pytest.mark.parametrize("kind", ["classes", "scenes", "check"])
+@pytest.mark.parametrize("kind", ["classes", "scenes", "check", "search"])
 def test_pages_without_a_script_have_names_and_quiet_and_text_only(browser, tmp_path, kind):
     path = open_page(browser, tmp_path, PAGES[kind](showcases.HOSTILE))
     assert {"banner", "main", "navigation", "region"} <= check_names(browser)
@@ -377,6 +405,18 @@ def test_a_clip_of_a_page_without_script_plays(browser, tmp_path):
     browser.run("document.querySelector('audio').focus()")
     browser.press(" ", 32, " ")
     browser.wait("document.querySelector('audio').currentTime > 0.05")
+    check_quiet(browser, path)
+
+
+def test_a_match_and_not_sure_differ_in_colour_line_sign_and_word(browser, tmp_path):
+    path = open_page(browser, tmp_path, search_text("wren"))
+    looks = browser.run("""['.card.match', '.card.unsure'].map(kind => {
+        const card = document.querySelector(kind), frame = getComputedStyle(card);
+        return [frame.borderTopColor, frame.borderTopStyle, card.querySelectorAll('.mark').length,
+                card.querySelector('.facts').textContent.trim().split('\\n')[0]];
+    })""")
+    assert all(a != b for a, b in zip(*looks))
+    assert [look[1:] for look in looks] == [["solid", 1, "match"], ["dashed", 0, "not sure"]]
     check_quiet(browser, path)
 
 

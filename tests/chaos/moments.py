@@ -22,7 +22,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     "best weights": {"files": r"weights\.npz"},
 }
 # Of the other commands: every file that is given its name or taken away, wherever it lies.
-OTHERS = ("report", "export", "prepare", "embed", "compare")
+OTHERS = ("report", "search", "export", "prepare", "embed", "compare")
 _FILES = {"files": r"."}
 _SPECS = {"compare": {"files": r".", "delay": 6.0}}  # the processes that it starts are killed too
 _LEFT = re.compile(r"\.tmp$|_temp$|\.partial-|\.decoded$|-old$|\.worker-")
@@ -59,6 +59,12 @@ def other(command: str, place: pathlib.Path) -> Case:
     run, data, media = place / "run", place / "people", place / "media"
     made: dict[str, Callable[[pathlib.Path], list[str]]] = {
         "report": lambda x: [f"--workdir={run}", f"--output={x}/page.html"],
+        "search": lambda x: [
+            f"--model={run}",
+            f"--index={media}",
+            f"--query={media}",
+            f"--page={x}/page.html",
+        ],
         "export": lambda x: [f"--workdir={run}", f"--output={x}/export", "--precisions=float32"],
         "prepare": lambda x: [
             f"--manifest={place}/manifest.csv",
@@ -177,6 +183,7 @@ def _compared(folder: pathlib.Path) -> dict[str, Any]:
 
 _LOOKS: dict[str, Callable[[pathlib.Path], Mapping[str, Any]]] = {
     "report": lambda x: _bytes(x, r"\.html$"),
+    "search": lambda x: _bytes(x, r"\.html$"),
     "export": _export,
     "prepare": lambda x: _bytes(x / "data", r"."),
     "embed": lambda x: arrays(x / "x.npz"),

@@ -118,7 +118,7 @@ def test_an_older_page_is_replaced_and_kept_when_the_new_one_fails(run, tmp_path
 @pytest.mark.parametrize("name", ["index.csv", "thesis.txt", "page", "mine.html"])
 def test_no_file_of_another_kind_becomes_a_page(run, tmp_path, name):
     (tmp_path / name).write_text("id,split\n")
-    said = "not a page of tfav-report, and is not" if "html" in name else "let its name end in"
+    said = "not a page of tfav, and is not" if "html" in name else "let its name end in"
     with pytest.raises(registry.UserError, match=f"--output=.*{name} is .*{said}"):
         make(run, ["test"], str(tmp_path / name))
     assert (tmp_path / name).read_text() == "id,split\n"

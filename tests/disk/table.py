@@ -97,6 +97,12 @@ class Disk:
                 "--overwrite",
             ],
             "report": lambda: [f"--workdir={self.run}", f"--output={output}/page.html"],
+            "search": lambda: [
+                f"--model={self.run}",
+                f"--index={self.folder}/media",
+                f"--query={self.folder}/media",
+                f"--page={output}/page.html",
+            ],
             "eval": lambda: [f"--workdir={self.run}", f"--output={output}/figures"],
             "export": lambda: [
                 f"--workdir={self.run}",
@@ -155,7 +161,7 @@ def _tree(folder: pathlib.Path) -> dict[str, str]:
     return found
 
 
-COMMANDS = ("train", "prepare", "embed", "report", "eval", "export")
+COMMANDS = ("train", "prepare", "embed", "report", "search", "eval", "export")
 CASES = [
     (command, mode, after)
     for command in COMMANDS

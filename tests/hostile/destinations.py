@@ -15,7 +15,7 @@ from tests.hostile import RIGHT, SENTENCE, SILENT, Attempt, folders, place
 from tests.hostile.words import _people
 
 _MINE = b"years of work\n"
-WRITES_NOTHING = ("search", "formats")
+WRITES_NOTHING = ("formats",)
 
 
 class Door(NamedTuple):
@@ -68,6 +68,11 @@ def _embed(its, output):
     return [*model, f"--output={output}.npz", "--overwrite"]
 
 
+def _search(its, output):
+    gallery = f"{its.gallery}/gallery.npz"
+    return [f"--index={gallery}", f"--query={gallery}", f"--page={output}.html"]
+
+
 def _projected(its, output):
     run = output.with_name(f"{output.name} run")
     if not run.exists():
@@ -118,6 +123,7 @@ DOORS = {
     "report --tensorboard": Door("report", _projected, ("items.tsv",), whole=True),
     "export": Door("export", _export, ("golden.json", "audio_float32.tflite", "model_card.md")),
     "embed": Door("embed", _embed, (".npz",)),
+    "search --page": Door("search", _search, (".html",)),
     "web": Door(
         "web",
         lambda its, output: ["--export=toy", f"--output={output}"],

@@ -179,7 +179,7 @@ def _is_bad_rows(path: str) -> bool:
 
 
 FILES = {
-    "page": File("a page of tfav-report", ".html", _is_page),
+    "page": File("a page of tfav", ".html", _is_page),
     "film": File("a film of tfav-report", ".mp4", _is_film),
     "check": File("a check of tfav-prepare", ".json", _is_check),
     "bad rows": File("a list of bad rows", ".csv", _is_bad_rows),

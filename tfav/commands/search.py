@@ -189,19 +189,19 @@ def table(found: Answers) -> str:
         for rank, near in enumerate(answer.found, 1):
             name, modality, cosine = near
             rows.append((answer.query, str(rank), f"{cosine:.4f}", modality, name))
-            further.append(_cells(found.told(answer.modality, near)))
-    shown = any(any(cells) for cells in further[1:])
+            further.append(cells(found.told(answer.modality, near)))
+    shown = any(any(two) for two in further[1:])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    wide = [max(len(cells[column]) for cells in further) for column in range(2)]
+    wide = [max(len(two[column]) for two in further) for column in range(2)]
     lines = []
-    for row, cells in zip(rows, further):
+    for row, two in zip(rows, further):
         line = [row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]
-        line += [cells[0].rjust(wide[0]), cells[1].ljust(wide[1])] if shown else []
+        line += [two[0].rjust(wide[0]), two[1].ljust(wide[1])] if shown else []
         lines.append("  ".join([*line, row[3].ljust(widths[3]), row[4]]))
     return "\n".join(lines)
 
 
-def _cells(told: Told) -> tuple[str, str]:
+def cells(told: Told) -> tuple[str, str]:
     """Returns probability and decision as they are printed; empty where they are not known."""
     probability, matched, _ = told
     words = {True: decisions.MATCH, False: decisions.NOT_SURE, None: ""}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tfav.data.prepare.doctor.finding import GOOD, LEVELS, Chart, Finding
-from tfav.reports import doctor_charts, drawing, inline, page, rendering
+from tfav.reports import doctor_charts, drawing, inline, names, page, rendering
 
 _LONGEST = 300  # characters of a cell: an id may be as long as it likes
 _NAMES = {"stops": "stops a training", "misleads": "misleads", "note": "to know"}
@@ -105,7 +105,7 @@ def _shown(name: str, finding: Finding) -> Shown:
 def _short(text: str, longest: int = _LONGEST) -> str:
     """Returns a text as a page can hold it: no longer than a cell, and encodable."""
     text = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return names.encodable(text)
 
 
 def _cell(title: str, chart: Chart) -> Cell:

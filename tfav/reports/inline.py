@@ -27,6 +27,19 @@ class Item(NamedTuple):
     gender: str = ""
 
 
+class Level(NamedTuple):
+    """How much of an item a page carries; see `thumbnail` and `clip`."""
+
+    size: int
+    quality: int
+    max_seconds: float
+    compression: float
+
+
+# Best first.
+LEVELS = (Level(176, 82, 10.0, 0.75), Level(112, 75, 6.0, 0.85), Level(80, 65, 3.0, 0.95))
+
+
 def thumbnail(jpeg: bytes, size: int, quality: int) -> bytes:
     """Returns a JPEG no larger than `size` x `size` pixels, without the metadata of the original.
 
@@ -82,3 +95,13 @@ def peaks(pcm: bytes, max_seconds: float) -> list[int]:
 def data_uri(mime: str, content: bytes) -> str:
     """Returns `data:` followed by the content, which a page can play or show without a file."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def image_at(jpeg: bytes, level: Level) -> str:
+    """Returns a JPEG at a level, as a data URI."""
+    return data_uri("image/jpeg", thumbnail(jpeg, level.size, level.quality))
+
+
+def audio_at(pcm: bytes, level: Level) -> str:
+    """Returns a recording (PCM16 little-endian, mono, 16 kHz) at a level, as a data URI."""
+    return data_uri(*clip(pcm, level.max_seconds, level.compression))

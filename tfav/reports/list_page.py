@@ -1,7 +1,7 @@
 """The page on which a retrieval can be heard and seen."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from tfav.annotations import lists
 from tfav.evaluation.result import Result
@@ -10,19 +10,6 @@ from tfav.reports import curves, inline, names, page, rendering, showcase, table
 _GENDERS = {"f": "female", "m": "male"}
 
 Items = Mapping[str, Mapping[str, inline.Item]]
-
-
-class _Level(NamedTuple):
-    """How much of an item a page carries; see `media`."""
-
-    size: int
-    quality: int
-    max_seconds: float
-    compression: float
-
-
-# Best first: the first one that fits is taken, and only then are there fewer probes.
-_LEVELS = (_Level(176, 82, 10.0, 0.75), _Level(112, 75, 6.0, 0.85), _Level(80, 65, 3.0, 0.95))
 
 
 def build(
@@ -92,14 +79,14 @@ def _charts(
 
 def _shrinking(
     tasks: Sequence[showcase.Task],
-) -> Iterator[tuple[_Level, Sequence[showcase.Task]]]:
-    for level in _LEVELS:
+) -> Iterator[tuple[inline.Level, Sequence[showcase.Task]]]:
+    for level in inline.LEVELS:  # the first one that fits is taken, and only then fewer probes
         yield level, tasks
     while True:
         fewer = [_thinned(task) for task in tasks]
         if all(len(less.probes) == len(task.probes) for less, task in zip(fewer, tasks)):
             return
-        yield _LEVELS[-1], fewer
+        yield inline.LEVELS[-1], fewer
         tasks = fewer
 
 
@@ -118,7 +105,7 @@ def _page(
     results: Sequence[Result],
     drawn: Mapping[str, Sequence[curves.Chart]],
     items: Items,
-    level: _Level | None,
+    level: inline.Level | None,
     frame: page.Frame,
     reduced: bool,
 ) -> str:
@@ -156,7 +143,7 @@ def _lead(tasks: Sequence[showcase.Task], tags: Sequence[str]) -> str:
 
 
 def _data(
-    tasks: Sequence[showcase.Task], tags: Sequence[str], items: Items, level: _Level
+    tasks: Sequence[showcase.Task], tags: Sequence[str], items: Items, level: inline.Level
 ) -> dict[str, Any]:
     """Returns what the script reads; every image and clip is in it once."""
     table: list[dict[str, Any]] = []
@@ -194,21 +181,19 @@ def _data(
     return {"items": table, "tasks": shown, "genders": sorted(asked - {""})}
 
 
-def _entry(modality: str, name: str, item: inline.Item, level: _Level) -> dict[str, Any]:
+def _entry(modality: str, name: str, item: inline.Item, level: inline.Level) -> dict[str, Any]:
     entry = {"id": name, "who": item.label, "gender": gender_name(item.gender)}
     if modality == "image":
-        small = inline.thumbnail(item.content, level.size, level.quality)
-        return {**entry, "src": inline.data_uri("image/jpeg", small)}
-    sound = inline.clip(item.content, level.max_seconds, level.compression)
+        return {**entry, "src": inline.image_at(item.content, level)}
     peaks = inline.peaks(item.content, level.max_seconds)
-    return {**entry, "src": inline.data_uri(*sound), "peaks": peaks}
+    return {**entry, "src": inline.audio_at(item.content, level), "peaks": peaks}
 
 
 def _about(
     tasks: Sequence[showcase.Task],
     results: Sequence[Result],
     about: Mapping[str, str],
-    level: _Level | None,
+    level: inline.Level | None,
     reduced: bool,
 ) -> dict[str, str]:
     if level is None:

@@ -20,3 +20,8 @@ def listed(words: list[str], last: str = "and") -> str:
     """Returns `a, b and c`."""
     *others, end = words
     return f"{', '.join(others)} {last} {end}" if others else end
+
+
+def encodable(text: str) -> str:
+    """Returns a text as UTF-8 can hold it: what it cannot is written with a backslash."""
+    return text.encode("utf-8", "backslashreplace").decode()

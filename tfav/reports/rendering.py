@@ -82,13 +82,19 @@ def _hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def fitting(candidates: Iterable[str], max_megabytes: float, content: str) -> str:
+def fitting(
+    candidates: Iterable[str],
+    max_megabytes: float,
+    content: str,
+    fewer: str = "name fewer of --tags",
+) -> str:
     """Returns the first of some pages that is no larger than allowed.
 
     Args:
       candidates: at least one, each smaller than the one before.
       max_megabytes: the limit.
       content: what the last one still shows, for the sentence.
+      fewer: what else makes the page smaller, for the sentence.
 
     Raises:
       UserError: none is.
@@ -99,5 +105,5 @@ def fitting(candidates: Iterable[str], max_megabytes: float, content: str) -> st
             return text
     raise registry.UserError(
         f"--max_mb={max_megabytes:g} is too little for {content}, which takes "
-        f"{size / _MEGABYTE:.2f} MB: allow that much, or name fewer of --tags."
+        f"{size / _MEGABYTE:.2f} MB: allow that much, or {fewer}."
     )
