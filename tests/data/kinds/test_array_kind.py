@@ -118,7 +118,8 @@ def test_a_config_that_does_not_fit_the_data_is_told_in_a_sentence(folder):
     c.further.imu.size = 5
     with (
         pytest.raises(
-            registry.UserError, match=r"imu of a record has another shape than \[any, 5\]"
+            registry.UserError,
+            match=r"imu of a record has another shape than \[any, 5\], namely \[",
         ),
         inputs.whole(c.data.directory),
     ):

@@ -131,9 +131,13 @@ def _decoded(content: "tf.Tensor", modality: str, spec: items.ItemSpec) -> "tf.T
     import tensorflow as tf
 
     value = tf.io.parse_tensor(content[0], tf.float32)
-    sentence = (  # without quotes, which TensorFlow escapes
-        f"the {modality} of a record {MISFIT} than {_shape(spec)}: set size and sequence of "
-        f"--config.further.{modality} to what was prepared."
+    its = tf.strings.reduce_join(tf.strings.as_string(tf.shape(value)), separator=", ")
+    sentence = tf.strings.join(  # without quotes, which TensorFlow escapes
+        [
+            f"the {modality} of a record {MISFIT} than {_shape(spec)}, namely [",
+            its,
+            f"]: set size and sequence of --config.further.{modality} to what was prepared.",
+        ]
     )
     rank = len(spec.shape)
     fits = tf.logical_and(
