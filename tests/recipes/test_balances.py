@@ -9,7 +9,8 @@ from tests.conformance import walk
 from tests.recipes import test_mmcosine
 from tests.recipes.test_mmcosine import LABEL, batch, embeddings, make
 from tfav import compat, registry
-from tfav.recipes import balances
+from tfav.encoders import audio
+from tfav.recipes import balances, mmcosine
 from tfav.training import optimizers, trainer
 
 # The options of the smallest recipe with each row; SIZES of the encoders are one.
@@ -332,3 +333,12 @@ def test_certainty_weighs_row_by_row():
     total = sum(certain.values())
     expected = sum((certain[m] / total)[:, np.newaxis] * logits[m] for m in p)
     np.testing.assert_allclose(logits["fused"], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"blending": "equal"}, {"balance": "mmpareto"}])
+def test_the_memory_of_classes_counts_every_head_that_is_made(options):
+    encoders = {m: audio.Tiny(8, seed=1, name=m) for m in ("audio", "image")}
+    made = mmcosine.MMCosine(encoders, 5, **options)
+    kernels = [h.kernel for n, h in made.heads.items() if n == "classifier" or n[:4] == "own_"]
+    said = mmcosine.MMCosine.class_weights(options, {"audio": 8, "image": 8}, 5)
+    assert said == [tuple(kernel.shape) for kernel in kernels]

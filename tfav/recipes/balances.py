@@ -39,9 +39,21 @@ def make(
                 f"one of {', '.join(BALANCES)}, or leave them out."
             )
         return None
-    row = registry.lookup(BALANCES, name, "balance", registry.subclass(Balance))
     what = f"balance_args of balance={name!r}:"
-    return registry.call(row, what, arguments, Balance, sizes=sizes, num_classes=num_classes)
+    return registry.call(_row(name), what, arguments, Balance, sizes=sizes, num_classes=num_classes)
+
+
+def has_own_heads(name: str, blending: Any) -> bool:
+    """Says whether each modality has a head of its own: by a method or `off`, and the blending.
+
+    Raises:
+      UserError: an unknown row.
+    """
+    return blending != "off" or (name != "off" and _row(name).own_heads)
+
+
+def _row(name: str) -> type[Balance]:
+    return registry.lookup(BALANCES, name, "balance", registry.subclass(Balance))
 
 
 def check(

@@ -120,7 +120,7 @@ class MMCosine(read_outs.Classifying):
             sampled=sampled,
             sub_centers=sub_centers,
             margin={"kind": margin_kind, "margin": margin, "warmup_steps": margin_warmup_steps},
-            own=blending != "off" or (method is not None and method.own_heads),
+            own=balances.has_own_heads(balance, blending),
             seed=seed,
         )
         tables: dict[str, tf.Module] = {}
@@ -223,7 +223,8 @@ class MMCosine(read_outs.Classifying):
         cls, arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
     ) -> list[tuple[int, int]]:
         """Returns the shapes of the weights of the common head, and of the modalities' own."""
-        return modal_heads.class_weights(arguments, sizes, num_classes)
+        own = balances.has_own_heads(*(arguments.get(k, "off") for k in ("balance", "blending")))
+        return modal_heads.class_weights(sizes, num_classes, arguments.get("sub_centers", 1), own)
 
     def combine_gradients(
         self,

@@ -92,18 +92,18 @@ def _add_margin(
 
 
 def class_weights(
-    arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
+    sizes: Mapping[str, int], num_classes: int, sub_centers: int, own: bool
 ) -> list[tuple[int, int]]:
     """Returns the shapes of the weights of `classifier` and of each `own_MODALITY`, of `make`.
 
     Args:
-      arguments: of the recipe: `sub_centers` and `blending` count.
       sizes: Size D_m of each modality's features.
       num_classes: C.
+      sub_centers: Number K of centres per class.
+      own: Whether each modality has a head of its own too.
     """
-    rows = num_classes * arguments.get("sub_centers", 1)
-    own = sizes.values() if arguments.get("blending", "off") != "off" else ()
-    return [(rows, size) for size in (sum(sizes.values()), *own)]
+    rows = num_classes * sub_centers
+    return [(rows, size) for size in (sum(sizes.values()), *(sizes.values() if own else ()))]
 
 
 def fuse(
