@@ -148,46 +148,52 @@ class Trainer:
             gradients = self.recipe.adjust_gradients(gradients, scalars, step)
             vectors = self._groups.join(gradients)
             norms[""] = self._groups.norms(vectors)[""]
-        if self._clip_norm:
-            clipped, _ = tf.clip_by_global_norm(
-                list(vectors.values()), self._clip_norm, use_norm=norms[""]
-            )
-            vectors = dict(zip(vectors, clipped))
         # What is not finite moves no weight, so that one can look where it came from.
-        known = list(vectors.values())
-        kept = tf.cond(
-            tf.math.is_finite(scalars["loss"] + norms[""]),
-            lambda: [tf.identity(vector) for vector in known],
-            lambda: [tf.zeros_like(vector) for vector in known],
-        )
-        vectors = dict(zip(vectors, kept))
+        finite = tf.math.is_finite(scalars["loss"] + norms[""])
+        kept = tf.where(finite, self._clipping(norms[""]), 0.0)
+        vectors = {k: tf.math.multiply_no_nan(v, kept) for k, v in vectors.items()}
         if self._weight_decay:
             vectors = self._groups.decay(vectors, self._weight_decay, rows)
         gradients = self._groups.split(vectors, rows)
         compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
         return {**scalars, **{_norm_name(name): norm for name, norm in norms.items()}}
 
+    def _clipping(self, norm: tf.Tensor) -> tf.Tensor:
+        """Returns the factor [] that brings a gradient of this norm to `clip_norm` or below."""
+        if not self._clip_norm:
+            return tf.ones_like(norm)
+        limit = tf.cast(self._clip_norm, norm.dtype)
+        return limit * tf.minimum(1.0 / norm, 1.0 / limit)
+
+    # A loop that is written out and carries one vector: TensorFlow takes a microsecond for each
+    # operation, and a step of a small model has little else.
+    @tf.autograph.experimental.do_not_convert
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         names = (*self.recipe.scalars, *self._counts, *self._norms)
-        totals = {name: tf.zeros([], precision.full_dtype()) for name in names}
-        first_bad = tf.constant(-1, tf.int32)
-        # Clocks that only look on: batches are fetched ahead of the steps all the same.
-        waited, done = tf.constant(0.0, tf.float64), _when([])
-        for i in tf.range(num_steps):
+
+        def going(step: tf.Tensor, good: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+            return tf.logical_and(step < num_steps, good)
+
+        def one(
+            step: tf.Tensor, _: tf.Tensor, totals: tf.Tensor, waited: tf.Tensor, done: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             batch = next(iterator)
+            # Clocks that only look on: batches are fetched ahead of the steps all the same.
             waited += tf.maximum(_when(batch) - done, 0.0)
             values = self.strategy.run(self._replica_step, args=(batch,))
             # All replicas hold the same.
             scalars = {k: self.strategy.experimental_local_results(values[k])[0] for k in names}
-            totals = {k: totals[k] + scalars[k] for k in names}
-            bad = tf.logical_not(tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"]))
-            first_bad = tf.where(tf.logical_and(bad, first_bad < 0), i, first_bad)
-            done = _when(scalars)
-            if first_bad >= 0:
-                break
-        return totals, first_bad, waited
+            good = tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"])
+            totals += tf.stack([scalars[k] for k in names])
+            return step + 1, good, totals, waited, _when(scalars)
+
+        zeros = tf.zeros([len(names)], precision.full_dtype())
+        start = (tf.constant(0), tf.constant(True), zeros, tf.constant(0.0, tf.float64), _when([]))
+        steps, good, totals, waited, _ = tf.while_loop(going, one, start)
+        first_bad = tf.where(good, -1, steps - 1)
+        return dict(zip(names, tf.unstack(totals))), first_bad, waited
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Takes `num_steps` steps in one call and returns the mean of each scalar.
