@@ -3,8 +3,8 @@
     python bin/start.py --audio=voices --image=faces --output=runs/mine
 
 In both folders is one folder per person, with the same names. It writes a manifest with different
-people in train, val and test, prepares the data, trains a small model, evaluates it and makes the
-page, and prints each of these commands. The same command goes on where it was stopped.
+people in train, val and test, prepares the data, trains a small model, evaluates it, makes the page
+and opens it, and prints each of these commands. The same command goes on where it was stopped.
 """
 
 import sys
@@ -29,13 +29,18 @@ _STEPS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Random seed of the splits, the lists and the training.", lower_bound=0
 )
+_OPEN = flags.DEFINE_boolean(
+    "open",
+    None,
+    "Open the page in a browser; by default at a terminal with a display, and not with --json.",
+)
 
 
 def main(argv: list[str]) -> None:
     """Runs every step that is left."""
     cli.no_arguments(argv)
     output_flags.apply()
-    from tfav.commands import start
+    from tfav.commands import open_page, start
 
     # For machines, what is said on the way goes to stderr, also by the commands that it runs.
     said = sys.stderr if output_flags.as_json() else sys.stdout
@@ -53,6 +58,11 @@ def main(argv: list[str]) -> None:
     if output_flags.as_json() or output_flags.is_quiet():
         made = start.record(_OUTPUT.value)
         output_flags.show(made, made["page"])
+    by_itself = open_page.is_watched() and not output_flags.as_json()
+    if by_itself if _OPEN.value is None else _OPEN.value:
+        line = open_page.open_page(start.address(_OUTPUT.value))
+        if not output_flags.is_quiet():
+            print(line, file=said, flush=True)
 
 
 def run() -> None:

@@ -5,12 +5,17 @@ import inspect
 import json
 import math
 import pathlib
+import re
+import sys
 
 import pytest
+from absl import flags
+from ml_collections import config_flags
 
 from tests import small
 from tfav import config, config_file, fields, recipes, registry, values
 from tfav.experiment import models
+from tfav.losses import alignment as alignments
 
 CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
 ABLATIONS = ("implicit", "explicit", "both", "n_pair", "triplet", "supervised_contrastive")
@@ -474,3 +479,20 @@ def test_a_saved_config_comes_back_and_a_changed_letter_is_seen(tmp_path):
     del tree["sha256"]
     path.write_text(json.dumps(tree))
     assert config_file.load(str(tmp_path)).train.num_steps == 301
+
+
+def test_flags_alone_put_a_loss_of_ones_own_in_the_place_of_the_demos(monkeypatch):
+    """As docs/how-to/own-loss.md says: the demo's argument `m` is not for it."""
+    given = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=given)
+    own = "tests.conformance.out_of_tree.cosine_gap.cosine_gap"
+    demo = ["x", f"--config={CONFIGS}/voice_face.py:demo", f"--config.model.alignment={own}"]
+    told = (CONFIGS.parent / "docs" / "how-to" / "own-loss.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"`--config\.model\.alignment=\S+ (\S+)`", told)
+    monkeypatch.setattr(sys, "argv", [*demo, words])  # in which ml_collections looks for fields
+    given(sys.argv)
+    model = given.config.model
+    assert (model.alignment, model.alignment_args.to_dict()) == (own, {})
+    alignments.resolve(model.alignment, **model.alignment_args)
+    with pytest.raises(registry.UserError, match="unexpected keyword argument 'm'"):
+        alignments.resolve(own, m=5.4)

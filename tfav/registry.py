@@ -7,6 +7,7 @@ function or class where `lookup` is told nothing else.
 import builtins
 import importlib
 import inspect
+import os
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def lookup(table: Mapping[str, Any], name: str, kind: str, wanted: Wanted = FUNC
     except Exception as error:  # what a module of the user's raises while it is imported
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{kind} {name!r} cannot be imported ({reason}): {choices}correct the path."
+            f"{kind} {name!r} cannot be imported ({reason}): {choices}{_cure(error)}."
         ) from error
     if not wanted.holds(found):
         what = type(found).__name__
@@ -106,6 +107,14 @@ def lookup(table: Mapping[str, Any], name: str, kind: str, wanted: Wanted = FUNC
             f"{wanted.words}."
         )
     return found
+
+
+def _cure(error: Exception) -> str:
+    """Returns what to do where a module is not imported: it may lie here, where none is sought."""
+    top = (error.name or "").split(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if top and (os.path.isfile(f"{top}.py") or os.path.isdir(top)):
+        return f"write PYTHONPATH=. before the command, with which Python finds the {top} in here"
+    return "correct the path"
 
 
 def call(

@@ -140,3 +140,20 @@ ROWS = {
 @pytest.mark.parametrize("wanted", ROWS, ids=lambda wanted: wanted.words)
 def test_the_rows_of_a_table_are_what_a_path_must_lead_to(wanted):
     assert all(wanted.holds(row) for row in ROWS[wanted].values())
+
+
+@pytest.mark.parametrize("lies", ["a file", "a package", "nowhere"])
+def test_code_that_lies_here_and_is_not_sought_here_is_told_how_to_be_found(
+    tmp_path, monkeypatch, lies
+):
+    """Installed commands seek modules beside themselves, not in the folder that one is in."""
+    monkeypatch.chdir(tmp_path)
+    name = f"mine_{lies[-4:]}"
+    if lies == "a file":
+        (tmp_path / f"{name}.py").touch()
+    if lies == "a package":
+        (tmp_path / name).mkdir()
+    with pytest.raises(registry.UserError) as told:
+        registry.lookup({}, f"{name}.losses.gap", "alignment")
+    hint = f"write PYTHONPATH=. before the command, with which Python finds the {name} in here."
+    assert str(told.value).endswith("correct the path." if lies == "nowhere" else hint)

@@ -17,6 +17,7 @@ from tfav.data.prepare import two_folders
 
 _CONFIG = "configs/voice_face.py:demo"
 _MOST_AT_ONCE = 64  # identities of a step
+_PAGE = "report.html"
 
 
 def start(
@@ -63,7 +64,7 @@ def start(
     os.makedirs(output, exist_ok=True)
     files.write_text(manifest, text)
     call = functools.partial(_call, said, ["--quiet"] if quiet else [])
-    data, run, page = (os.path.join(output, name) for name in ("data", "run", "report.html"))
+    data, run, page = (os.path.join(output, name) for name in ("data", "run", _PAGE))
     if not os.path.exists(os.path.join(data, "dataset.json")):
         flags = ["--source=manifest", f"--manifest={manifest}", f"--output={data}"]
         yield from call("prepare", [*flags, f"--seed={seed}", "--max_bad_fraction=0.1"])
@@ -81,12 +82,17 @@ def start(
     if lost:
         bad = os.path.join(data, "bad_rows.csv")
         yield f"left out for lack of a usable voice or face, see {bad}: {', '.join(lost)}"
-    yield f"open {pathlib.Path(page).resolve().as_uri()} in a browser"
+    yield f"open {address(output)} in a browser"
+
+
+def address(output: str) -> str:
+    """Returns the address of the page that `start` makes in a folder, for a browser."""
+    return pathlib.Path(output, _PAGE).resolve().as_uri()
 
 
 def record(output: str) -> dict[str, Any]:
     """Returns what `start` made in a folder, for JSON: paths, and the figures of the run."""
-    names = {"manifest": "manifest.csv", "data": "data", "run": "run", "page": "report.html"}
+    names = {"manifest": "manifest.csv", "data": "data", "run": "run", "page": _PAGE}
     paths = {name: os.path.join(output, file) for name, file in names.items()}
     with open(os.path.join(paths["run"], "metrics.json"), encoding="utf-8") as file:
         return {**paths, "figures": json.load(file)}

@@ -46,12 +46,14 @@ class Table:
       values: Numbers [N, D], or [N, T, D].
       steps: Number of steps that count of each sequence, [N]; None: all.
       columns: name of a column to the text of each row.
+      space: id of the embedding space that tfav-embed names; empty: the table names none.
     """
 
     place: Mapping[str, int]
     values: np.ndarray
     steps: np.ndarray | None
     columns: Mapping[str, Sequence[str]]
+    space: str = ""
 
     def row(self, name: str) -> np.ndarray:
         """Returns the numbers of a row, [D] or [T, D].
@@ -160,6 +162,7 @@ def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _npz(path: str, modality: str) -> Table:
     arrays = _arrays(path)
+    space = str(arrays.get("embedding_space", ""))
     if "id" in arrays and "vector" in arrays:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:
@@ -174,7 +177,7 @@ def _npz(path: str, modality: str) -> Table:
         ids, values, arrays = arrays[own + _ID], arrays[own], {}
     steps = arrays.pop("steps", None)
     columns = {name: x.astype(str).tolist() for name, x in arrays.items() if x.ndim == 1}
-    return Table(_places(ids.astype(str).tolist()), values, steps, columns)
+    return Table(_places(ids.astype(str).tolist()), values, steps, columns, space)
 
 
 def _tfrecord(path: str, modality: str) -> Table:

@@ -332,6 +332,18 @@ def test_what_is_wrong_is_found_named_and_told_what_to_do(name, tmp_path):
     assert first is None or first in names, names
 
 
+def test_unusable_files_are_all_counted_by_reason(tmp_path):
+    files = Files(tmp_path)
+    for name in ("v0.wav", "v1.wav"):
+        (files.folder / name).write_bytes(b"no audio")
+    (files.folder / "v2.wav").unlink()
+    soundfile.write(files.folder / "v3.wav", np.zeros(16_000), 16_000)
+    soundfile.write(files.folder / "v4.wav", np.full(160, 0.5), 16_000)
+    its = found(files.rows, tmp_path)["unusable"]
+    reasons = [int(n) for n in re.findall(r"(\d+) (?:x: it|for other reasons)", its.found)]
+    assert sum(reasons) == its.count == 5 and reasons[0] == 2 and "1 for other reasons" in its.found
+
+
 def test_labels_that_may_be_classes_lead_to_a_note_where_all_are_in_two_splits(tmp_path):
     files = Files(tmp_path)
     for place in range(24):

@@ -167,6 +167,23 @@ def test_too_few_identities_are_named_aloud(tmp_path, caplog):
     assert "match_g_f2v_N_val for N = 2, 3, 4: 1 identities of one gender" in caplog.text
 
 
+@pytest.mark.parametrize(("nations", "told"), [("aa", False), ("ab", True)])
+def test_a_column_that_tells_nobody_apart_is_as_good_as_none(tmp_path, caplog, nations, told):
+    """Data of one nationality have nothing to say of it; that of two, one of them here, have."""
+    records = []
+    for split, nation in zip(("val", "test"), nations):
+        for person in range(4):
+            extra = {"gender": "fm"[person % 2], "nationality": nation}
+            one, image = f"{split}{person}", {"image": b"x", "height": 20, "width": 20}
+            sound = {"audio": np.ones(4, np.int16)}
+            records.append(shards.Record(f"{one}/v", split, one, extra=extra, **sound))
+            records.append(shards.Record(f"{one}/f", split, one, extra=extra, **image))
+    shards.write(tmp_path / "set", records, columns=["gender", "nationality"])
+    found = _lists(shards.Index.read(tmp_path / "set"), sizes=(2,))
+    assert not any("_n_" in name for name in found)
+    assert ("have the nationality 'a'" in caplog.text) == told
+
+
 def test_candidates_may_share_nationality_age_or_all_three(tmp_path):
     """The strata N, A and GNA of vfal-eva, where the data have the columns."""
     records = []

@@ -12,6 +12,7 @@ from tfav.data.input import vector_table
 from tfav.data.prepare import dataset, manifest, sources
 from tfav.data.prepare.sources import csv_manifest
 from tfav.experiment import inputs
+from tfav.media import array_tables
 
 PEOPLE = 12
 SIZE = {"audio": 3, "image": 4}
@@ -202,3 +203,32 @@ def test_the_check_of_data_reads_vectors_as_nothing_else(folder, tmp_path):
     found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
     checked = check_data.check(found, dataset.Settings(output=str(tmp_path / "out")), ())
     assert not checked.refusal and (tmp_path / "out-check.html").exists()
+
+
+def embedded(path, space, people):
+    """Writes vectors of both modalities as tfav-embed does; returns their rows."""
+    ids = [f"{path.stem}{person}" for person in people]
+    vectors = {m: np.ones([len(ids), size], np.float32) for m, size in SIZE.items()}
+    named = {f"{m}_id": np.array(ids) for m in SIZE}
+    np.savez(path, embedding_space=np.array(space), **vectors, **named)
+    rows = []
+    for modality in SIZE:
+        for name, person in zip(ids, people):
+            place = array_tables.name_row(path, modality, name)
+            given = {"further": {modality: (place,)}, "kinds": {modality: "array"}}
+            rows.append(manifest.Row(f"{modality}-{name}", "train", f"p{person}", **given))
+    return rows
+
+
+@pytest.mark.parametrize("door", [dataset.prepare, check_data.check])
+def test_vectors_of_one_modality_are_of_one_embedding_space(tmp_path, door):
+    first = embedded(tmp_path / "a.npz", "aaaa", (0, 1))
+    same = embedded(tmp_path / "b.npz", "aaaa", (2, 3))
+    other = embedded(tmp_path / "c.npz", "cccc", (4, 5))
+    out = str(tmp_path / "set")
+    sentence = "c.npz is of the embedding space cccc and .*a.npz of aaaa, and both are audio: embed"
+    with pytest.raises(registry.UserError, match=sentence):
+        door(first + other, dataset.Settings(output=out))
+    apart = [r for r in first if "audio" in r.further] + [r for r in other if "image" in r.further]
+    door(apart, dataset.Settings(output=out))  # each modality has an encoder of its own
+    door(first + same, dataset.Settings(output=str(tmp_path / "again")))

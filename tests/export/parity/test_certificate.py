@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pytest
 
+from tests.export import conftest
 from tfav import registry
 from tfav.export.options import ExportOptions
 from tfav.export.parity import agreement, gates
@@ -46,6 +47,15 @@ def test_parity_below_the_gate_names_artefact_item_value_and_switch():
     sentence = "embed_audio of audio_float16.tflite has cosine 0.969000 .*a/b.wav.*--min_cosine"
     with pytest.raises(registry.UserError, match=sentence):
         check(certificate(0.969), 0.97)
+
+
+def test_images_that_end_grey_say_nothing_to_the_console(published, recipe, inputs, capfd):
+    """The graph decodes those twice, and libjpeg would tell of the bytes that it has no use for."""
+    grey = np.full([conftest.SIZE, conftest.SIZE, 3], 127, np.uint8)
+    items = {**inputs, "image": [("grey.jpg", grey)]}
+    found = parity.certificate(recipe, items, published.directory, {"1": "float32"})
+    assert found["artefacts"]["1"]["parity"]["embed_jpeg"]["cosine_min"] > 0.9999
+    assert "JPEG" not in capfd.readouterr().err
 
 
 # Logits -----------------------------------------------------------------------------------------

@@ -141,8 +141,8 @@ def seeded(
         pool = candidates.Pool(rows, probe, gallery)
         for stratum in lists.STRATA:
             shared = lists.SHARED[stratum]
-            if stratum not in lists.STRATA[:2] and not set(shared) <= set(rows.extra):
-                continue  # few data have these columns: no warning
+            if stratum not in lists.STRATA[:2] and not _tell_apart(index, shared):
+                continue  # few data have these columns with more than one value: no warning
             groups, obstacle = pool.groups(shared)
             fewest = min((len(group) for group in groups), default=0)
             drawn = [n for n in sizes if n <= fewest]
@@ -169,6 +169,11 @@ def seeded(
                 yield retrieve.file, "".join(" ".join(line) + "\n" for line in galleries)
     for why, names in lacking.items():
         logging.warning("no list %s %s", " and no ".join(names), why)
+
+
+def _tell_apart(index: shards.Index, columns: Sequence[str]) -> bool:
+    """Returns whether the data have these columns, and each of them more than one value."""
+    return all(c in index.extra and len(np.unique(index.extra[c])) > 1 for c in columns)
 
 
 def _generator(seed: int, file: str) -> np.random.Generator:

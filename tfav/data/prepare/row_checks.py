@@ -11,6 +11,7 @@ from tfav.annotations import list_folder
 from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
 from tfav.data.prepare.settings import Settings
+from tfav.media import array_tables, bad_file
 
 # What `dataset.prepare` writes, and what desktops and file servers leave anywhere.
 _WRITTEN = ("dataset.json", "index.csv", "report.json", "bad_rows.csv", "*-of-?????.tfrecord")
@@ -106,6 +107,7 @@ def arrange(
                 "drop the flag or add a column 'video'."
             )
     _check_kinds(rows)
+    _check_spaces(rows)
     twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
     if twice:
         raise registry.UserError(f"the id {twice[0]!r} is given twice: every row needs its own.")
@@ -133,3 +135,27 @@ def _check_kinds(rows: Sequence[manifest.Row]) -> None:
                     f"the row {row.id!r} has {name} of the kind {kind} and an earlier one of "
                     f"{kind_of[name]}: give all rows of a source the same."
                 )
+
+
+def _check_spaces(rows: Sequence[manifest.Row]) -> None:
+    """Raises UserError where vectors of one modality are of two embedding spaces.
+
+    Those of two modalities may be: each has an encoder of its own.
+    """
+    first: dict[str, tuple[str, str]] = {}  # modality to a file and its space
+    array = kinds.ARRAY.name
+    given = [(m, path) for row in rows for m, path in row.others.items() if row.kinds[m] == array]
+    tables = ((m, array_tables.split(path)) for m, path in given)
+    for modality, file, own in dict.fromkeys(
+        (m, at.file, at.modality) for m, at in tables if at.id
+    ):
+        try:
+            space = array_tables.read(file, own or modality).space
+        except bad_file.BadFile:
+            continue  # who reads the rows names them
+        other, its = first.setdefault(modality, (file, space)) if space else ("", space)
+        if its != space:
+            raise registry.UserError(
+                f"{file} is of the embedding space {space} and {other} of {its}, and both are "
+                f"{modality}: embed all of a modality with one model."
+            )

@@ -10,6 +10,7 @@ from tfav.data.prepare.doctor.evidence import SHOWN, TEST, TRAIN, VAL, Evidence
 from tfav.data.prepare.doctor.finding import GOOD, MISLEADS, NOTE, STOPS, Chart, Finding, one
 
 _MOST_UNUSABLE_SHOWN = 1000
+_REASONS = 3  # named in the sentence; every row is listed with its own
 _UNEVEN = 10  # times the median that the largest label has
 _FEW = 2  # rows of a label
 _LOPSIDED = 0.35  # share of the rarer gender below which errors of its own are uncertain
@@ -23,7 +24,9 @@ def unusable(evidence: Evidence) -> Finding:
     stops = len(bad) > allowed or len(bad) == total
     limit = f"--max_bad_fraction={evidence.settings.max_bad_fraction:g} allows {allowed}."
     reasons = collections.Counter(row.reason.split(" (")[0] for row in bad)
-    common = "; ".join(f"{n} x: it {reason}" for reason, n in reasons.most_common(3))
+    common = "; ".join(f"{n} x: it {reason}" for reason, n in reasons.most_common(_REASONS))
+    further = len(bad) - sum(n for _, n in reasons.most_common(_REASONS))
+    common += f"; {further} for other reasons" if further else ""
     return one(
         "Files that cannot be used",
         len(bad),
@@ -190,7 +193,8 @@ def gender(evidence: Evidence) -> Finding | None:
     people = evidence.settings.labels != sources.CLASSES
     rows, said, advice = [], [], []
     if several and people:
-        said.append(f"{len(several)} labels have rows of two genders, or of one and of none")
+        having = "1 label has" if len(several) == 1 else f"{len(several)} labels have"
+        said.append(f"{having} rows of two genders, or of one and of none")
         advice.append("write one gender into all rows of a label, or same-gender lists lack it")
         rows = [(x, " and ".join(sorted(n or "none" for n in of_label[x]))) for x in several]
     for split, found in counts.items():
