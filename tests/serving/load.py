@@ -37,7 +37,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 TOLERANCE = 1e-5
 # A leak of each request's body would be hundreds of MB in a minute.
 GROWTH, GROWTH_BYTES = 0.1, 16e6
-# What each client may need for an answer of the server that was started again.
+# What clients may need for an answer after warm-up, and each for one of the server that was started
+# again.
 PATIENCE_SECONDS = 60.0
 
 
@@ -216,6 +217,9 @@ def run(export: str, clients: int, seconds: float, bad: float = 0.0, seed: int =
             error = float(np.abs(np.array(answer) - question.expected).max())
             calls[k].append(Call(start, time.monotonic(), error))
 
+    def steady() -> bool:
+        return any(call.start >= warm for each in calls for call in list(each))
+
     def again() -> bool:
         return all(any(call.start > back for call in each) for each in list(calls))
 
@@ -228,6 +232,8 @@ def run(export: str, clients: int, seconds: float, bad: float = 0.0, seed: int =
         time.sleep(seconds / 6)
         warm, before = time.monotonic(), served.rss()
         time.sleep(seconds / 2)
+        while not steady() and time.monotonic() < warm + PATIENCE_SECONDS:  # a busy machine
+            time.sleep(0.1)
         after, killed = served.rss(), time.monotonic()
         served.kill()
         served.start()
