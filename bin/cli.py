@@ -83,13 +83,10 @@ def run(
             full = re.search(r"(\S+); No space left on device", error.message)
             if full:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), full[1]) from error
-            if isinstance(error, tf.errors.UnavailableError):
-                from tfav.training import cluster
+            from tfav.training import cluster
 
-                raise registry.UserError(
-                    f"{cluster.gone(error.message)} is gone: start all workers again with the same "
-                    "commands, and they continue from the last checkpoint."
-                ) from error
+            if cluster.is_loss(error):
+                raise registry.UserError(cluster.loss(error.message)) from error
             raise
         sys.stdout.flush()
 

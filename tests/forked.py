@@ -4,8 +4,9 @@ Called as `python -m tests.forked`: reads one JSON line per request. `{"argv": [
 PATH, "stderr": PATH, "cwd": PATH, "env": {...}}` starts a command and is answered with the number
 of its process, `{"pid": N, "block": BOOL}` with its exit code, or with `null` while it runs. A fork
 is a process of its own: flags, device settings and the end of one command do not reach the next.
-What forks share is the seed of Python's hashes and the places of the libraries in memory; a test of
-what must not hang on them runs one side of it in a process from scratch.
+What forks share is the seed of Python's hashes, the places of the libraries in memory, and what
+AutoGraph made of functions (`tests.conversions`); a test of what must not hang on them runs one
+side of it in a process from scratch.
 """
 
 import json
@@ -143,9 +144,12 @@ class Server:
 def _child(
     argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
 ) -> int:
+    from tests import conversions
+
     # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
     os.environ["TMPDIR"] = tempfile.tempdir = temporary
     os.environ.update(env)
+    conversions.tell(temporary)
     os.chdir(cwd)
     for number, path in ((1, stdout), (2, stderr)):
         if number == 2 and stderr == stdout:
@@ -184,6 +188,7 @@ def main() -> None:
     # What the forks need not do again.
     import tensorflow  # noqa: F401
 
+    from tests import conversions
     from tfav.commands import (  # noqa: F401
         compare,
         embed,
@@ -207,7 +212,9 @@ def main() -> None:
             child, status = os.waitpid(request["pid"], 0 if request["block"] else os.WNOHANG)
             if child:
                 answer = os.waitstatus_to_exitcode(status)
-                shutil.rmtree(folders.pop(child), ignore_errors=True)
+                folder = folders.pop(child)
+                conversions.take(folder)
+                shutil.rmtree(folder, ignore_errors=True)
         print(json.dumps(answer), flush=True)
 
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -60,7 +61,7 @@ class Place:
     def __init__(self, folder: pathlib.Path, server: forked.Server):
         self._folder, self._server = folder, server
         self._number = 0
-        self._whole: dict[Pair, tuple[dict, int]] = {}
+        self._whole: dict[str, tuple[dict, dict[str, int]]] = {}
         experiments.write_data(folder)
         media.write_intact(folder / "media")
         files = [("voice.wav", "face.png")] * 70  # chunks of 32 rows
@@ -71,43 +72,45 @@ class Place:
         text = _COMPARED.format(root=forked.ROOT, data=str(folder / "people"))
         (folder / "compared.py").write_text(text)
 
-    def _case(self, pair: Pair) -> moments.Case:
-        name, moment = pair
+    def _case(self, name: str) -> moments.Case:
         if name not in moments.OTHERS:
-            return moments.training(name, moment, self._folder)
+            return moments.training(name, self._folder)
         if not (self._folder / "run").exists() and name not in ("prepare", "compare"):
-            case = moments.training("voice_face", "step", self._folder)
-            self._run(case, self._folder, {})
+            self._run(moments.training("voice_face", self._folder), self._folder, {})
         return moments.other(name, self._folder)
 
-    def _run(self, case: moments.Case, folder: pathlib.Path, spec: dict) -> forked.Done:
+    def _run(
+        self, case: moments.Case, folder: pathlib.Path, watched: dict, **spec: Any
+    ) -> forked.Done:
         path = self._folder / "spec.json"
-        path.write_text(json.dumps({**case.spec, "delay": 0.0, **spec}))
+        path.write_text(json.dumps({"number": 0, "delay": 0.0, **spec, "moments": watched}))
         return self._server.run(VICTIM, path, case.binary, *case.flags(folder))
 
-    def whole(self, pair: Pair) -> tuple[dict, int]:
-        """Returns the end of a command that nobody killed, and how many events it has."""
-        if pair not in self._whole:
-            case, folder = self._case(pair), self._new()
+    def whole(self, name: str) -> tuple[dict, dict[str, int]]:
+        """Returns the end of a command that nobody killed, and how many events its moments have."""
+        if name not in self._whole:
+            case, folder = self._case(name), self._new()
             count = self._folder / "count"
-            done = self._run(case, folder, {"count": str(count)})
+            done = self._run(case, folder, case.moments, count=str(count))
             if done.code:
-                raise RuntimeError(f"{pair}: {done.stderr[-3000:]}")
-            self._whole[pair] = dict(case.look(folder)), int(count.read_text())
+                raise RuntimeError(f"{name}: {done.stderr[-3000:]}")
+            self._whole[name] = dict(case.look(folder)), json.loads(count.read_text())
             shutil.rmtree(folder)
-        return self._whole[pair]
+        return self._whole[name]
 
     def kill(self, pair: Pair, draw: random.Random) -> Kill:
         """Kills a command at a drawn event, runs it again and compares the ends."""
-        right, events = self.whole(pair)
-        case, folder = self._case(pair), self._new()
+        name, moment = pair
+        right, counts = self.whole(name)
+        case, folder, events = self._case(name), self._new(), counts[moment]
+        watched = {moment: case.moments[moment]}
         number = draw.randint(1, events)
-        delay = draw.uniform(0.0, 2.0) * case.spec.get("delay", 0.0)
-        killed = self._run(case, folder, {"number": number, "delay": delay})
+        delay = draw.uniform(0.0, 2.0) * case.moments[moment].get("delay", 0.0)
+        killed = self._run(case, folder, watched, number=number, delay=delay)
         while not killed.code and number > 1:  # the command was faster than the delay
             shutil.rmtree(folder)
             folder, number = self._new(), number - 1
-            killed = self._run(case, folder, {"number": number, "delay": delay})
+            killed = self._run(case, folder, watched, number=number, delay=delay)
         trained = case.binary == "train"
         again = moments.last_step(folder) - moments.saved_step(folder) if trained else 0
         done = self._run(case, folder, {})

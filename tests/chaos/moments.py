@@ -23,8 +23,9 @@ TRAINING: dict[str, dict[str, Any]] = {
 }
 # Of the other commands: every file that is given its name or taken away, wherever it lies.
 OTHERS = ("report", "search", "export", "prepare", "embed", "compare")
-_FILES = {"files": r"."}
-_SPECS = {"compare": {"files": r".", "delay": 6.0}}  # the processes that it starts are killed too
+_FILES = {"files": {"files": r"."}}
+# The processes that it starts are killed too.
+_MOMENTS = {"compare": {"files": {"files": r".", "delay": 6.0}}}
 _LEFT = re.compile(r"\.tmp$|_temp$|\.partial-|\.decoded$|-old$|\.worker-")
 
 
@@ -35,23 +36,23 @@ class Case(NamedTuple):
       binary: of `bin/`.
       flags: makes its flags of the folder that it writes to.
       look: returns what is in that folder, by name.
-      spec: what the victim counts.
+      moments: what the victim counts, by name.
     """
 
     binary: str
     flags: Callable[[pathlib.Path], list[str]]
     look: Callable[[pathlib.Path], Mapping[str, Any]]
-    spec: Mapping[str, Any]
+    moments: Mapping[str, Mapping[str, Any]]
 
 
-def training(recipe: str, moment: str, data: pathlib.Path) -> Case:
+def training(recipe: str, data: pathlib.Path) -> Case:
     """Returns the case of a training."""
     config = pathlib.Path(__file__).with_name("experiments.py")
 
     def flags(folder: pathlib.Path) -> list[str]:
         return [f"--config={config}:{recipe},{data}", f"--workdir={folder}/run"]
 
-    return Case("train", flags, run_state, TRAINING[moment])
+    return Case("train", flags, run_state, TRAINING)
 
 
 def other(command: str, place: pathlib.Path) -> Case:
@@ -87,7 +88,7 @@ def other(command: str, place: pathlib.Path) -> Case:
             f"--output={x}/compared",
         ],
     }
-    return Case(command, made[command], _LOOKS[command], _SPECS.get(command, _FILES))
+    return Case(command, made[command], _LOOKS[command], _MOMENTS.get(command, _FILES))
 
 
 def leftovers(folder: pathlib.Path) -> list[str]:

@@ -1,8 +1,9 @@
 """A command that kills itself: victim.py SPEC.json BINARY FLAGS, for `tests.forked`.
 
-SPEC.json holds `files`, a pattern of the paths whose replacing, renaming or removing are events, or
-`call`, `MODULE:NAME` of a function whose beginning and end are; `number`, which event kills (0:
-none, and the events are counted into `count`); and `delay`, seconds after that event.
+SPEC.json holds `moments`, of which each has a name and `files`, a pattern of the paths whose
+replacing, renaming or removing are events, or `call`, `MODULE:NAME` of a function whose beginning
+and end are; `number`, which event of a moment kills (0: none); `delay`, seconds after that event;
+and `count`, a file for the number of events of each moment.
 """
 
 import importlib
@@ -58,31 +59,38 @@ def main(spec_path: str, binary: str, *flags: str) -> None:
     os.setpgid(0, 0)  # a machine that goes down takes the children too
     with open(spec_path, encoding="utf-8") as file:
         spec = json.load(file)
-    events = Events(spec.get("number", 0), spec.get("delay", 0.0))
-    if "files" in spec:
-        form = re.compile(spec["files"])
-
-        def concerns(*paths) -> bool:
-            return any(form.search(os.fspath(p)) for p in paths if not isinstance(p, int))
-
-        for name in ("replace", "rename", "remove"):
-            setattr(os, name, events.around(getattr(os, name), concerns))
-    elif "call" in spec:
-        module_name, _, path = spec["call"].partition(":")
-        owner = importlib.import_module(module_name)
-        *owners, name = path.split(".")
-        for part in owners:
-            owner = getattr(owner, part)
-        setattr(owner, name, events.around(getattr(owner, name)))
-    else:
-        events.happen()
+    counted = {
+        name: _watch(moment, Events(spec["number"], spec["delay"]))
+        for name, moment in spec["moments"].items()
+    }
     sys.argv = [str(BIN / f"{binary}.py"), *flags]
     sys.path.insert(0, str(BIN))
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
     finally:
         if "count" in spec:
-            pathlib.Path(spec["count"]).write_text(str(events.count), encoding="utf-8")
+            counts = {name: events.count for name, events in counted.items()}
+            pathlib.Path(spec["count"]).write_text(json.dumps(counts), encoding="utf-8")
+
+
+def _watch(moment: dict, events: Events) -> Events:
+    """Has the events of a moment happen, and returns them."""
+    if "files" in moment:
+        form = re.compile(moment["files"])
+
+        def concerns(*paths) -> bool:
+            return any(form.search(os.fspath(p)) for p in paths if not isinstance(p, int))
+
+        for name in ("replace", "rename", "remove"):
+            setattr(os, name, events.around(getattr(os, name), concerns))
+    else:
+        module_name, _, path = moment["call"].partition(":")
+        owner = importlib.import_module(module_name)
+        *owners, name = path.split(".")
+        for part in owners:
+            owner = getattr(owner, part)
+        setattr(owner, name, events.around(getattr(owner, name)))
+    return events
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import tqdm
 
-_PATIENCE_SECONDS = 60.0  # without a word from a process
-_START_SECONDS = 180.0  # until the first word: it imports TensorFlow, perhaps makes an export
+_PATIENCE_SECONDS = 300.0  # without a word from a process: others may use the machine
+_START_SECONDS = 600.0  # until the first word: it imports TensorFlow, perhaps makes an export
 
 
 class Finding(NamedTuple):

@@ -1,17 +1,21 @@
 """Loads an export on loopback: latencies, throughput, a restart that loses nothing, flat memory.
 
-    python -m tests.serving.load --export=exports/voice_face --clients=4 --seconds=60
+    python -m tests.serving.load --export=exports/voice_face --clients=4 --seconds=60 --bad=0.01
 
 Clients of `tfav.clients` ask the stand-in of TensorFlow Serving, in a process of its own, one
-question after the other. After two thirds of the time that process is killed, with questions in
-flight, and started again. Prints a table; exit code 1 where a promise does not hold, 2 without an
-export. The stand-in is Python: its throughput is a lower bound, not that of TensorFlow Serving.
+question after the other. A share of the requests is bad, drawn from a seed, and must be refused in
+a sentence that says why, while all others get the answer of the direct call. After two thirds of
+the time that process is killed, with questions in flight, and started again. Prints a table; exit
+code 1 where a promise does not hold, 2 without an export. The stand-in is Python and does not
+batch: its throughput is a lower bound, not that of TensorFlow Serving.
 """
 
 import argparse
 import dataclasses
 import json
 import pathlib
+import random
+import re
 import subprocess
 import sys
 import threading
@@ -22,7 +26,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tests.serving import sounds
+from tests.serving import bad_requests, sounds
 from tfav import registry
 from tfav.clients import client as client_lib
 from tfav.inference import artefacts
@@ -33,7 +37,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 TOLERANCE = 1e-5
 # A leak of each request's body would be hundreds of MB in a minute.
 GROWTH, GROWTH_BYTES = 0.1, 16e6
-# What each client may need for an answer of the server that was started again.
+# What clients may need for an answer after warm-up, and each for one of the server that was started
+# again.
 PATIENCE_SECONDS = 60.0
 
 
@@ -62,6 +67,7 @@ class Result:
     clients: int
     asked: int
     calls: list[Call]
+    refused: int
     failures: list[str]
     warm: float
     killed: float
@@ -121,9 +127,8 @@ class Served:
         return 1024 * int(line.split()[1])
 
 
-def questions(path: str) -> list[Question]:
-    """Returns what to ask a SavedModel: sounds of three lengths, pictures, matches."""
-    module = tf.saved_model.load(path)
+def questions(module) -> list[Question]:
+    """Returns what to ask a loaded SavedModel: sounds of three lengths, pictures, matches."""
     found: list[Question] = []
 
     def add(ask, signature, output, **tensors):
@@ -155,27 +160,54 @@ def questions(path: str) -> list[Question]:
         inputs = {"probe": [probe], "candidates": [candidates]}
         add(lambda c: c.match(probe, candidates).scores, "match", "scores", **inputs)
     if not found:
-        raise registry.UserError(f"{path} embeds neither sound nor JPEG: name another --export.")
+        raise registry.UserError("the model embeds neither sound nor JPEG: name another --export.")
     return found
 
 
-def run(export: str, clients: int, seconds: float) -> Result:
-    """Asks the export in folder `export` for about `seconds`, with a restart in between."""
+def refusal(request: bad_requests.BadRequest, client: client_lib.Client) -> str:
+    """Sends a bad request; returns what is wrong with how it was refused, or ``."""
+    try:
+        answer = client.predict(request.signature, request.inputs)
+    except client_lib.ServingError as error:
+        if error.status == 400 and re.search(request.sentence, str(error)):
+            return ""
+        return f"a bad request to {request.signature} was refused by {error.status}: {error}"
+    return f"a bad request to {request.signature} was answered: {str(answer)[:80]}"
+
+
+def run(export: str, clients: int, seconds: float, bad: float = 0.0, seed: int = 0) -> Result:
+    """Asks the export in folder `export` for about `seconds`, with a restart in between.
+
+    Args:
+      export: the folder.
+      clients: how many ask at once.
+      seconds: how long.
+      bad: share of the requests that are bad.
+      seed: of what is drawn.
+    """
     numbers = artefacts.versions(export)
     if not numbers:
         raise registry.UserError(f"{export} holds no SavedModel: make demo publishes one.")
-    asked_of = questions(f"{export}/{numbers[-1]}")
+    module = tf.saved_model.load(f"{export}/{numbers[-1]}")
+    asked_of = questions(module)
+    signatures, size = set(module.signatures), len(asked_of[0].expected)
     direct = [_direct(asked_of, clients, seconds / 12)]
     served = Served(export, "load")
     stop = threading.Event()
     calls: list[list[Call]] = [[] for _ in range(clients)]
-    asked, failures = [0] * clients, []
+    asked, refused, failures = [0] * clients, [0] * clients, []
 
     def work(k: int) -> None:
         client = client_lib.Client(f"http://127.0.0.1:{served.port}", "load", retries=15)
+        draw = random.Random(f"{seed}/{k}")
         while not stop.is_set():
             question = asked_of[(asked[k] + k) % len(asked_of)]
             asked[k] += 1
+            if draw.random() < bad:
+                wrong = refusal(bad_requests.drawn(draw, signatures, size), client)
+                failures.extend([wrong] if wrong else [])
+                refused[k] += not wrong
+                continue
             start = time.monotonic()
             try:
                 answer = question.ask(client)
@@ -184,6 +216,9 @@ def run(export: str, clients: int, seconds: float) -> Result:
                 continue
             error = float(np.abs(np.array(answer) - question.expected).max())
             calls[k].append(Call(start, time.monotonic(), error))
+
+    def steady() -> bool:
+        return any(call.start >= warm for each in calls for call in list(each))
 
     def again() -> bool:
         return all(any(call.start > back for call in each) for each in list(calls))
@@ -197,6 +232,8 @@ def run(export: str, clients: int, seconds: float) -> Result:
         time.sleep(seconds / 6)
         warm, before = time.monotonic(), served.rss()
         time.sleep(seconds / 2)
+        while not steady() and time.monotonic() < warm + PATIENCE_SECONDS:  # a busy machine
+            time.sleep(0.1)
         after, killed = served.rss(), time.monotonic()
         served.kill()
         served.start()
@@ -213,7 +250,17 @@ def run(export: str, clients: int, seconds: float) -> Result:
     direct.append(_direct(asked_of, clients, seconds / 12))  # others may have used the machine
     every = [call for each in calls for call in each]
     return Result(
-        clients, sum(asked), every, failures, warm, killed, back, before, after, np.mean(direct)
+        clients=clients,
+        asked=sum(asked),
+        calls=every,
+        refused=sum(refused),
+        failures=failures,
+        warm=warm,
+        killed=killed,
+        back=back,
+        rss_before=before,
+        rss_after=after,
+        direct_per_second=np.mean(direct),
     )
 
 
@@ -241,7 +288,7 @@ def broken(result: Result) -> list[str]:
     found = []
     if result.failures:
         found.append(f"{len(result.failures)} calls failed, the first: {result.failures[0]}")
-    lost = result.asked - len(result.calls) - len(result.failures)
+    lost = result.asked - len(result.calls) - result.refused - len(result.failures)
     if lost:
         found.append(f"{lost} of {result.asked} requests have no answer")
     wrong = [c.error for c in result.calls if not c.error <= TOLERANCE]
@@ -262,7 +309,12 @@ def broken(result: Result) -> list[str]:
 def table(result: Result) -> str:
     """Returns what was measured, a row each, as Markdown."""
     rows = [("requests, answers", f"{result.asked}, {len(result.calls)}")]
-    rows += [("errors", str(len(result.failures)))]
+    wrong = sum(not call.error <= TOLERANCE for call in result.calls)  # NaN too
+    rows += [
+        ("bad requests, all refused in a sentence", str(result.refused)),
+        ("wrong answers", str(wrong)),
+        ("errors", str(len(result.failures))),
+    ]
     if result.steady:
         latencies = 1e3 * np.array([c.end - c.start for c in result.steady])
         rows += [(f"latency p{p}, ms", f"{np.percentile(latencies, p):.1f}") for p in (50, 95, 99)]
@@ -291,9 +343,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--export", default="exports/voice_face")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--bad", type=float, default=0.01, help="share of bad requests")
+    parser.add_argument("--seed", type=int, default=0, help="of which are bad")
     options = parser.parse_args(argv)
     try:
-        result = run(options.export, options.clients, options.seconds)
+        result = run(options.export, options.clients, options.seconds, options.bad, options.seed)
     except registry.UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

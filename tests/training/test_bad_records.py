@@ -29,7 +29,7 @@ def data(intact, tmp_path) -> str:
     return str(shutil.copytree(intact, tmp_path / "data"))
 
 
-def _damage(data, *names: str) -> None:
+def damage(data, *names: str) -> None:
     """Flips a byte in the middle of records."""
     index = shards.Index.read(data)
     for row in np.flatnonzero(np.isin(index.id, names)):
@@ -73,7 +73,7 @@ def test_a_bad_row_is_replaced_by_that_of_the_same_place_of_the_next_batch(
 ):
     if kept == "on disk":
         monkeypatch.setattr(reader, "_KEPT_BYTES", 0)
-    _damage(data, BAD)
+    damage(data, BAD)
     make, found = _batches(data)
     _, whole = _batches(intact, tolerant=False)
     replaced = 0
@@ -92,7 +92,7 @@ def test_a_bad_row_is_replaced_by_that_of_the_same_place_of_the_next_batch(
 
 
 def test_pipelines_of_replicas_and_of_a_resume_replace_alike(data):
-    _damage(data, BAD, "f0/1.jpg")
+    damage(data, BAD, "f0/1.jpg")
     _, whole = _batches(data)
     parts = [_batches(data, tf.distribute.InputContext(2, i, 2))[1] for i in range(2)]
     for one, *halves in zip(whole, *parts):
@@ -105,7 +105,7 @@ def test_pipelines_of_replicas_and_of_a_resume_replace_alike(data):
 
 
 def test_a_training_stops_at_a_bad_record_and_names_shard_row_and_id(data, tmp_path):
-    _damage(data, BAD)
+    damage(data, BAD)
     sentence = rf"cannot be read \({_place(data, BAD)}: its checksum does not fit\): copy the data"
     with pytest.raises(registry.UserError, match=sentence):
         train.train(small.config(data), str(tmp_path / "run"), "one_device")
@@ -128,7 +128,7 @@ def test_a_shard_that_goes_while_a_run_trains_is_named(data, tmp_path, monkeypat
 
 
 def test_a_run_that_tolerates_it_ends_and_lists_it_also_after_a_resume(data, tmp_path):
-    _damage(data, BAD)
+    damage(data, BAD)
     c = small.config(data)
     c.data.max_bad_records = 1
     train.train(c, str(tmp_path / "whole"), "one_device")
@@ -147,7 +147,7 @@ def test_a_run_that_tolerates_it_ends_and_lists_it_also_after_a_resume(data, tmp
 
 
 def test_more_than_may_be_is_a_stop_and_a_larger_number_goes_on(data, tmp_path):
-    _damage(data, BAD, "v0/0.wav", "v0/1.wav")
+    damage(data, BAD, "v0/0.wav", "v0/1.wav")
     c = small.config(data)
     c.data.max_bad_records = 1
     sentence = r"[23] records of .*max_bad_records=1 allows fewer \(last: shard .*, row .*, id v"

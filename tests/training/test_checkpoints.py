@@ -67,6 +67,41 @@ def test_only_the_last_few_stay(tmp_path):
     assert {n.split(".")[0] for n in _files(tmp_path)} == {"checkpoint", "ckpt-2", "ckpt-3"}
 
 
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("event", range(7))
+def test_a_save_that_is_killed_leaves_no_checkpoint_too_many_and_no_list_too_old(
+    tmp_path, monkeypatch, event
+):
+    for run in ("whole", "killed"):
+        _saved(tmp_path / run, 1, 2)
+    _saved(tmp_path / "whole", 3, keep=2)
+    events = iter(range(99))
+
+    def deadly(function):
+        def wrapped(*arguments):
+            if "/checkpoints/" in str(arguments[-1]) and next(events) == event:
+                raise _Killed
+            return function(*arguments)
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        for name in ("replace", "remove"):
+            patch.setattr(os, name, deadly(getattr(os, name)))
+        with contextlib.suppress(_Killed):
+            _saved(tmp_path / "killed", 3, keep=2)
+    loop = _line()
+    assert _kept(loop, tmp_path / "killed", keep=2).restore()
+    if loop.step < 3:  # it goes on from where it was
+        _saved(tmp_path / "killed", 3, keep=2)
+    folders = [tmp_path / run / "checkpoints" for run in ("whole", "killed")]
+    assert _files(folders[0]) == _files(folders[1])
+    assert len({(folder / "checkpoint").read_text() for folder in folders}) == 1
+
+
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 def test_a_damaged_checkpoint_is_named_and_deleting_it_continues_from_the_one_before(
     tmp_path, part
@@ -84,13 +119,13 @@ def test_a_damaged_checkpoint_is_named_and_deleting_it_continues_from_the_one_be
     assert _kernel(other) == [1.0, 1.0]
 
 
-def _saved(folder, *steps):
+def _saved(folder, *steps, keep=3):
     """Saves a run at some steps, its kernel being the step's number."""
     loop = _line()
     for step in steps:
         loop.optimizer.iterations.assign(step)
         loop.recipe.named_weights()["line/kernel"].assign([[step], [step]])
-        _kept(loop, folder).save(step)
+        _kept(loop, folder, keep).save(step)
 
 
 def _cut(content):

@@ -110,21 +110,58 @@ def test_a_timeout_that_is_none_is_refused(alone):
         strategy.create("one_device", worker_timeout_seconds=0.0)
 
 
-def test_the_workers_that_do_not_answer_are_named_else_those_of_the_message(alone):
+AGAIN = "start all workers again with the same commands, and they continue from the last checkpoint"
+BEAT = "Collective ops is aborted by: Deadline Exceeded\n\nRPC: /tensorflow.CoordinationService/"
+MISSING = "unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1\n"
+
+
+@pytest.fixture
+def three(alone):
+    """This process is worker 0, 1 takes connections, 2 does not."""
     with socket.socket() as listening, socket.socket() as closed:
         listening.bind(("localhost", 0))
         listening.listen()
         closed.bind(("localhost", 0))  # and does not listen
         first, second = (f"localhost:{s.getsockname()[1]}" for s in (listening, closed))
-        task = {"type": "worker", "index": 0}
-        workers = {"worker": ["localhost:1", first, second]}
-        alone({"TF_CONFIG": json.dumps({"cluster": workers, "task": task})})
-        assert cluster.gone("a message") == f"worker 2 ({second})"
-        workers["worker"].pop()
-        alone({"TF_CONFIG": json.dumps({"cluster": workers, "task": task})})
-        named = "no beat of /job:worker/replica:0/task:1 and /job:worker/replica:0/task:0"
-        assert cluster.gone(named) == f"worker 1 ({first})"  # it is not this process itself
-        assert cluster.gone("a message") == "another worker"
+
+        def tell(workers=("localhost:1", first, second), index=0):
+            task = {"type": "worker", "index": index}
+            cluster = {"cluster": {"worker": workers}, "task": task}
+            alone({"TF_CONFIG": json.dumps(cluster)})
+
+        tell()
+        yield first, second, tell
+
+
+def test_the_workers_that_refuse_a_connection_are_gone_else_those_of_the_message(three):
+    first, second, tell = three
+    assert cluster.loss("a message") == f"worker 2 ({second}) is gone: {AGAIN}."
+    tell(["localhost:1", first])
+    named = "reset by /job:worker/replica:0/task:1 and /job:worker/replica:0/task:0"
+    said = f"worker 1 ({first}) does not answer: end it if it still runs, {AGAIN}."
+    assert cluster.loss(named) == said  # it is not this process itself
+    assert cluster.loss("a message") == f"another worker is gone: {AGAIN}."
+
+
+def test_one_whose_beat_is_missing_is_named_before_those_that_have_ended_for_it(three):
+    first, second, tell = three
+    assert cluster.loss(MISSING).startswith(f"worker 1 ({first}) does not answer: end it if it")
+    assert cluster.loss(MISSING.replace("task:1", "task:2")).startswith(f"worker 2 ({second}) is g")
+    tell([first, "localhost:1", second], index=1)  # the one that all others beat to
+    assert cluster.loss(f"{BEAT}Heartbeat").startswith(f"worker 0 ({first}) does not answer")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "expected"),
+    [
+        (tf.errors.UnavailableError, "reset", True),
+        (tf.errors.DeadlineExceededError, f"{BEAT}Heartbeat", True),
+        (tf.errors.DeadlineExceededError, "a slow disk", False),
+        (tf.errors.InternalError, f"{BEAT}Heartbeat", False),
+    ],
+)
+def test_which_errors_come_of_a_lost_worker(kind, message, expected):
+    assert cluster.is_loss(kind(None, None, message)) == expected
 
 
 # The launch files -------------------------------------------------------------------------------

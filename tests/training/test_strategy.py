@@ -182,7 +182,7 @@ def _start(command, output, **env):
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=f, stderr=subprocess.STDOUT)
 
 
-def _ports(count):
+def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for s in sockets:
         s.bind(("localhost", 0))
@@ -195,7 +195,7 @@ def _ports(count):
 def _on_loopback(data, workdir, output):
     """Trains to the end by the script that docs/cluster has for this machine."""
     for _ in range(20):  # the script takes ports that follow each other
-        (port,) = _ports(1)
+        (port,) = free_ports(1)
         with contextlib.suppress(OSError), socket.socket() as s:
             s.bind(("localhost", port + 1))
             break
@@ -209,7 +209,7 @@ class Pair:
 
     def __init__(self, folder, data, workdir):
         self.outputs = [folder / f"worker{i}.txt" for i in range(2)]
-        self.addresses = [f"localhost:{port}" for port in _ports(2)]
+        self.addresses = [f"localhost:{port}" for port in free_ports(2)]
         command = [sys.executable, *_command(data, workdir), "--strategy=multi_worker"]
         self.workers = []
         for i, output in enumerate(self.outputs):

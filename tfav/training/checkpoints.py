@@ -115,6 +115,8 @@ class Checkpoints:
         found = int(self._optimizer.iterations.numpy())
         if found != steps[-1]:
             raise registry.UserError(f"{latest} was saved after step {found}, not there: {fix}.")
+        if self._chief:
+            self._tidy()  # a run may have been killed before it had
         return True
 
     def save(self, step: int) -> None:
@@ -145,15 +147,19 @@ class Checkpoints:
             os.remove(os.path.join(self._shared, index))
         for name in sorted(os.listdir(made), key=lambda name: name == index):
             os.replace(os.path.join(made, name), os.path.join(self._shared, name))
-        steps = saved_steps(self._workdir)
-        names = [f"ckpt-{kept}" for kept in steps[-self._keep :]]
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Lists the checkpoints that stay, and deletes what is older."""
+        kept = saved_steps(self._workdir)[-self._keep :]
+        lines = [f'model_checkpoint_path: "ckpt-{kept[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in kept]
         # For `tf.train.latest_checkpoint` of others; nothing here reads it.
         files.write_text(os.path.join(self._shared, "checkpoint"), "\n".join(lines) + "\n")
-        for old in steps[: -self._keep]:
-            _remove(self._shared, rf"ckpt-{old}\.index")
-            _remove(self._shared, rf"ckpt-{old}\.data-.*")
+        for old in _parts(self._shared):
+            if old < kept[0]:
+                _remove(self._shared, rf"ckpt-{old}\.index")
+                _remove(self._shared, rf"ckpt-{old}\.data-.*")
 
 
 def _plain(error: Exception) -> str:

@@ -13,6 +13,7 @@ from tfav import registry
 
 _EXAMPLE = '{"cluster": {"worker": ["host:port"]}, "task": {"type": "worker", "index": 0}}'
 _PROBE_SECONDS = 2.0
+_BEAT = "CoordinationService/Heartbeat"  # how a worker beats to the first one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,18 +126,29 @@ def required() -> Cluster:
     return found
 
 
-def gone(message: str) -> str:
-    """Returns which other workers are gone, in words: those that do not answer, or are named.
+def is_loss(error: Exception) -> bool:
+    """Says whether an error of TensorFlow comes of another worker that is gone or hangs."""
+    if isinstance(error, tf.errors.DeadlineExceededError):  # the one that all others beat to hangs
+        return _BEAT in error.message
+    return isinstance(error, tf.errors.UnavailableError)
+
+
+def loss(message: str) -> str:
+    """Returns a sentence that names which other workers are gone or hang.
+
+    Those whose beat is missing, else those that refuse a connection, else those of the message.
 
     Args:
       message: of the error by which this process noticed.
     """
+    again = "start all workers again with the same commands, and they continue from the last"
+    again += " checkpoint."
     try:
         found = find()
     except registry.UserError:
         found = None
     if found is None:
-        return "another worker"
+        return f"another worker is gone: {again}"
     others = {
         (kind, index): address
         for kind, addresses in found.jobs.items()
@@ -144,10 +156,16 @@ def gone(message: str) -> str:
         if (kind, index) != (found.kind, found.index)
     }
     named = {(k, int(i)) for k, i in re.findall(r"/job:(\w+)/replica:\d+/task:(\d+)", message)}
+    if _BEAT in message:
+        named = {("chief" if "chief" in found.jobs else "worker", 0)}
+    named &= others.keys()
     silent = {task for task, address in others.items() if not _answers(address)}
-    tasks = sorted(silent or (named & others.keys()))
-    names = [f"{kind} {index} ({others[kind, index]})" for kind, index in tasks]
-    return " and ".join(names) or "another worker"
+    if not (named and "heartbeat" in message.lower()):
+        named = silent or named
+    names = [f"{kind} {index} ({others[kind, index]})" for kind, index in sorted(named)]
+    if not names or named <= silent:
+        return f"{' and '.join(names) or 'another worker'} is gone: {again}"
+    return f"{' and '.join(names)} does not answer: end it if it still runs, {again}"
 
 
 def _answers(address: str) -> bool:
