@@ -6,9 +6,14 @@ from typing import Any
 
 from tfav import registry
 from tfav.layers import frontend
+from tfav.layers.speechbrain_fbank import SpeechBrainFbank
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
 
-FRONTENDS = {"log_mel": LogMel, "spectrogram": LogSpectrogram}
+FRONTENDS = {
+    "log_mel": LogMel,
+    "spectrogram": LogSpectrogram,
+    "speechbrain_fbank": SpeechBrainFbank,
+}
 
 _DMC = {
     "num_mels": 64,
