@@ -1,8 +1,9 @@
 """The networks of keras.applications as image encoders that take the weights others have trained.
 
 The networks themselves are Keras's own (`keras.applications`, `weights=None`). Of their layers the
-batch norms are replaced by `normalization.BatchNorm`, so that N replicas train as one, depthwise
-convolutions by `blocks.DepthwiseConv`, and what scales pixels or drops paths is taken out: scaling is the encoder's, and the paths that
+batch norms are replaced by `normalization.BatchNorm`, so that N replicas train as one, and the
+depthwise convolutions by `blocks.DepthwiseConv`, so that weights have one name on both dependency
+sets. What scales pixels or drops paths is taken out: scaling is the encoder's, and the paths that
 EfficientNet drops in training (stochastic depth) are all kept.
 """
 

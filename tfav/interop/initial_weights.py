@@ -1,7 +1,7 @@
 """Which file of weights of others goes into which encoder: what `init` of a config reads.
 
 `.h5` and `.weights.h5` are Keras's, for encoders with `load_keras_weights`. Any other file is
-PyTorch's: SpeechBrain's for an `ECAPATDNN`, else one of the authors of *Seeking the Shape of Sound*.
+PyTorch's: SpeechBrain's for an `ECAPATDNN`, else one of the authors of Wen et al., CVPR 2021.
 """
 
 from tfav import registry

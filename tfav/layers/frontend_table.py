@@ -6,8 +6,8 @@ from typing import Any
 
 from tfav import registry
 from tfav.layers import frontend
-from tfav.layers.speechbrain_fbank import SpeechBrainFbank
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
+from tfav.layers.speechbrain_fbank import SpeechBrainFbank
 
 FRONTENDS = {
     "log_mel": LogMel,

@@ -96,9 +96,9 @@ class ChannelAttentivePooling(layer.Layer):
 class ContextAttentivePooling(layer.Layer):
     """Attention per channel that knows the clip: the pooling of ECAPA-TDNN (Desplanques, 2020).
 
-    `alpha_tc = softmax_t(B tanh(norm(relu(A [x_t, mean, deviation] + a))))`, with mean and deviation
-    of x over the clip; returns the weighted mean and deviation. A bias beside B, which PyTorch's
-    has, would cancel in the softmax.
+    `alpha_tc = softmax_t(B tanh(norm(relu(A [x_t, mean, deviation] + a))))`, with x's mean and
+    deviation over the clip; returns the weighted mean and deviation. A bias beside B, which
+    PyTorch's has, would cancel in the softmax.
 
     Args:
       size: Number C of features per frame.
