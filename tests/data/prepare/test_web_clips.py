@@ -45,7 +45,7 @@ def test_clips_are_found_in_any_of_the_usual_folders_and_the_gone_are_counted(
         (
             "kinetics_sounds",
             "label,youtube_id,time_start,time_end,split\nx,a,1.5,2,test\n",
-            "line 2 is .*times are whole seconds",
+            "line 2 has the time_start '1.5' .*times are whole seconds",
         ),
     ],
 )

@@ -74,9 +74,9 @@ class ArrayKind(kind.Kind):
 
     def form(self, content: bytes) -> tuple[int | str, ...]:
         """Returns (D,) of a vector and ("T", D) of a sequence."""
-        import tensorflow as tf
+        from tensorflow.core.framework import tensor_pb2
 
-        sizes = [d.size for d in tf.compat.v1.TensorProto.FromString(content).tensor_shape.dim]
+        sizes = [d.size for d in tensor_pb2.TensorProto.FromString(content).tensor_shape.dim]
         return (*("T" for _ in sizes[:-1]), sizes[-1])
 
     def load(
