@@ -1,4 +1,4 @@
-"""Makes tables, splits and query lists of the data set that vfal-eva hands out.
+r"""Makes tables, splits and query lists of the data set that vfal-eva hands out.
 
     python samples/vfal_eva.py dataset converted
 
@@ -11,7 +11,7 @@ maker. What it writes holds numbers and text alone:
 
 The people are split 901 / 100 / 250, as in Learnable PINs. Then:
 
-    tfav-prepare --source=vectors --source_option=audio=converted/voices.npz \\
+    tfav-prepare --source=vectors --source_option=audio=converted/voices.npz \
         --source_option=image=converted/faces.npz --lists=converted/lists --output=data/pins
 """
 

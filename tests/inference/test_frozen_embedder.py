@@ -14,7 +14,7 @@ from tfav.commands import embed
 from tfav.data.prepare import manifest, sources
 from tfav.inference import embedders, file_embedding
 
-SIDE = 8
+SIDE = 16
 KERNEL = np.random.default_rng(0).normal(size=(SIDE * SIDE * 3, 5)).astype(np.float32)
 
 
@@ -164,7 +164,11 @@ def test_a_description_that_does_not_fit_is_a_sentence(more, message, folder):
 
 
 def test_a_model_of_another_input_is_a_sentence(folder):
-    embedder = embedders.load(describe(folder, "w.json", frozen="saved", output="features", size=9))
-    with pytest.raises(registry.UserError, match=r"w.json: the model does not take \[1, 9, 9, 3\]"):
-        embedder.embed("image", {"image": np.zeros([1, 9, 9, 3], np.uint8)})
+    embedder = embedders.load(
+        describe(folder, "w.json", frozen="saved", output="features", size=17)
+    )
+    with pytest.raises(
+        registry.UserError, match=r"w.json: the model does not take \[1, 17, 17, 3\]"
+    ):
+        embedder.embed("image", {"image": np.zeros([1, 17, 17, 3], np.uint8)})
     assert os.path.exists(folder / "w.json")

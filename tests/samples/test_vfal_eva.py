@@ -111,7 +111,7 @@ def test_figures_are_those_of_vfal_evas_formulas(converted):
         path = folder / name
         its = lists.parse_name(path)
         query = list_tasks.Query(its, path, space.Space(vectors, labels))
-        return {r.metric.name: r.value for r in list_tasks.TASKS[its.protocol].evaluate(query)}
+        return {r.metric.key: r.value for r in list_tasks.TASKS[its.protocol].evaluate(query)}
 
     precisions = []
     for gallery in lists.read_retrieval(folder / "retrieval_v2f_test.txt"):
