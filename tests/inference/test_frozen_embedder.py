@@ -117,6 +117,9 @@ def test_a_space_is_the_models_and_the_descriptions(folder):
     )
     assert one.embedding_space == again.embedding_space != other.embedding_space
     assert not one.shares_space and one.modalities == ("image",)
+    for ability in (one.classify, one.localize, one.score_pairs):
+        with pytest.raises(registry.UserError, match="a.json .*strangers embeds alone"):
+            ability({})
 
 
 def test_sound_of_any_length_or_of_one(folder):

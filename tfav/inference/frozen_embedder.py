@@ -21,6 +21,7 @@ import numpy as np
 
 from tfav import files, items, registry, states, tensors
 from tfav import hearing as hearing_lib
+from tfav.evaluation import decisions as decisions_lib
 from tfav.inference import artefacts, embedders, interpreter
 
 _FORM = {
@@ -33,6 +34,7 @@ _FORM = {
     "output?": str,
 }
 _FIX = 'write it as {"frozen": "model.tflite", "modality": "image", "size": 224, "range": [-1, 1]}'
+_ALONE = "a model of strangers embeds alone, name a run or an export of one"
 _MOST_SIZE = 4096
 
 
@@ -48,9 +50,9 @@ class FrozenEmbedder:
 
     shares_space = False
     classes: tuple[str, ...] = ()
-    threshold = None
-    temperature = None
-    decisions = None
+    threshold: float | None = None
+    temperature: float | None = None
+    decisions: decisions_lib.Decisions | None = None
 
     def __init__(self, path: str):
         self.path = path
@@ -74,7 +76,7 @@ class FrozenEmbedder:
                 self.hearing = hearing_lib.Hearing(seconds, seconds)
         else:
             self._refuse(f"modality is {modality!r}, and it is image or audio")
-        self.modalities = (modality,)
+        self.modalities: tuple[str, ...] = (modality,)
         self.items = {modality: spec.of(modality)}
         if not os.path.exists(model):
             self._refuse(f"{model} does not exist")
@@ -102,6 +104,21 @@ class FrozenEmbedder:
         """Returns nothing: items of any size go through."""
         del modality, item
         return ""
+
+    def classify(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """Refuses to: a model of strangers embeds alone."""
+        del batch
+        raise registry.UserError(f"{self.path} tells no classes apart: {_ALONE}.")
+
+    def localize(self, batch: tensors.Batch) -> np.ndarray:
+        """Refuses to: a model of strangers embeds alone."""
+        del batch
+        raise registry.UserError(f"{self.path} does not say where a sound comes from: {_ALONE}.")
+
+    def score_pairs(self, batch: tensors.Batch) -> dict[str, np.ndarray]:
+        """Refuses to: a model of strangers embeds alone."""
+        del batch
+        raise registry.UserError(f"{self.path} scores no pairs: {_ALONE}.")
 
     def _embedding(self, item: np.ndarray) -> np.ndarray:
         """Returns [D] of unit norm."""
@@ -157,11 +174,16 @@ def _of_saved_model(path: str, signature: str, output: str) -> Callable[[np.ndar
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
-    function = loaded.signatures[_chosen("signature", sorted(loaded.signatures), signature, path)]
+    name = _chosen("signature", sorted(loaded.signatures), signature, path)
+    function = loaded.signatures[name]
     taken = _chosen("input", sorted(function.structured_input_signature[1]), "", path)
     given = _chosen("output", sorted(function.structured_outputs), output, path)
-    # The function alone does not keep the variables that it reads.
-    return lambda value, kept=loaded: function(**{taken: tf.constant(value)})[given].numpy()
+
+    def run(value: np.ndarray) -> np.ndarray:
+        # By the model, which keeps the variables that its function reads.
+        return loaded.signatures[name](**{taken: tf.constant(value)})[given].numpy()
+
+    return run
 
 
 def _chosen(what: str, names: list[str], wanted: str, path: str) -> str:
