@@ -56,7 +56,8 @@ def folder(tmp_path_factory):
     for person in ("ada", "bo"):
         (folder / "images" / person).mkdir(parents=True)
         for n in range(2):
-            pixels = random.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+            # Of one colour: what embeds files brings them to JPEG, as prepare does.
+            pixels = np.tile(random.integers(0, 256, 3, np.uint8), (SIDE, SIDE, 1))
             Image.fromarray(pixels).save(folder / "images" / person / f"{n}.png")
     (folder / "sounds").mkdir()
     for n in (1, 2):
@@ -86,7 +87,7 @@ def test_what_a_stranger_embeds_becomes_a_table_that_a_run_is_prepared_from(mode
     embed.embed(path, [str(folder / "images")], output, 0.0, False, False)
     with np.load(output) as found:
         ids = found["image_id"].tolist()
-        np.testing.assert_allclose(found["image"], expected(folder, ids), atol=1e-5)
+        np.testing.assert_allclose(found["image"], expected(folder, ids), atol=0.03)
     assert sorted(ids) == ["ada/0.png", "ada/1.png", "bo/0.png", "bo/1.png"]
     rows = sources.SOURCES["vectors"].rows(
         manifest.Options(own={"image": output}, test_fraction=0.5)

@@ -27,8 +27,8 @@ class SpeechBrainFbank(frontend.Frontend):
       lower_hz: Lower corner of the first band.
       upper_hz: Upper corner of the last band.
       range_db: Decibels from the loudest value of a clip to the softest that is kept.
-      form: Form of the transform: `stft` (small) or `conv` (a delegate can run every op); both
-        give the same numbers.
+      form: Form of the transform, `stft` or `conv`; here both are the convolution, because the
+        transform of TFLite takes powers of two alone and this one has 400 points.
       silence_db: Decibels below the clip's level at which silence begins, see `frontend.Frontend`.
       level_norm: Whether each clip is divided by its level, see `frontend.Frontend`.
       sample_rate_hz: Sample rate of the waveform.
@@ -76,6 +76,7 @@ class SpeechBrainFbank(frontend.Frontend):
             level_norm=level_norm,
             sample_rate_hz=sample_rate_hz,
         )
+        self.dft = signal.dft_matrix(self.window_values, frame_length_samples)
         self.num_bands = num_mels
         self.range_db = range_db
         self.mel = signal.mel_matrix(
