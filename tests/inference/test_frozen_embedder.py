@@ -149,7 +149,10 @@ def test_sound_of_any_length_or_of_one(folder):
     ("more", "message"),
     [
         ({"frozen": "none.tflite"}, "none.tflite does not exist: write it as"),
-        ({"frozen": "saved", "modality": "text"}, "modality is 'text', and it is image or audio"),
+        (
+            {"frozen": "saved", "modality": "text"},
+            "'text', and it is one of image, audio",
+        ),
         ({"frozen": "saved", "range": [1]}, "of images it needs size, 1 to 4096, and range"),
         ({"frozen": "saved", "size": 0}, "of images it needs size, 1 to 4096, and range"),
         ({"frozen": "saved"}, "saved has the outputs features, total: name one .*'output'"),

@@ -14,8 +14,8 @@ the only one, and `output` the only output.
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -59,23 +59,12 @@ class FrozenEmbedder:
         found = states.read(path, _FORM, _FIX)
         model = os.path.join(os.path.dirname(path), found["frozen"])
         modality = found["modality"]
-        self._low, self._high = 0.0, 1.0
-        self.hearing = hearing_lib.Hearing()
-        if modality == "image":
-            size, given = found.get("size", 0), found.get("range", ())
-            if not 1 <= size <= _MOST_SIZE or len(given) != 2 or given[0] == given[1]:
-                self._refuse(f"of images it needs size, 1 to {_MOST_SIZE}, and range, two numbers")
-            self._low, self._high = map(float, given)
-            spec = items.image(size)
-        elif modality == "audio":
-            spec = items.clip()
-            if "samples" in found:
-                if found["samples"] < 1:
-                    self._refuse(f"samples is {found['samples']}, and clips have 1 or more")
-                seconds = found["samples"] / tensors.SAMPLE_RATE_HZ
-                self.hearing = hearing_lib.Hearing(seconds, seconds)
-        else:
-            self._refuse(f"modality is {modality!r}, and it is image or audio")
+        if modality not in _TAKEN:
+            self._refuse(f"modality is {modality!r}, and it is one of {', '.join(_TAKEN)}")
+        try:
+            spec, self.hearing, self._prepared = _TAKEN[modality](found)
+        except ValueError as error:
+            self._refuse(str(error))
         self.modalities: tuple[str, ...] = (modality,)
         self.items = {modality: spec.of(modality)}
         if not os.path.exists(model):
@@ -122,13 +111,9 @@ class FrozenEmbedder:
 
     def _embedding(self, item: np.ndarray) -> np.ndarray:
         """Returns [D] of unit norm."""
-        if self.modalities == ("audio",):
-            value = self.hearing.heard(item).astype(np.float32)
-        else:
-            pixels = embedders.fitted(item, self.items["image"].side).astype(np.float32)
-            value = self._low + pixels / np.float32(255) * (self._high - self._low)
+        value = self._prepared(item)
         try:
-            found = np.asarray(self._run(value[np.newaxis].astype(np.float32)), np.float32).ravel()
+            found = np.asarray(self._run(value[np.newaxis]), np.float32).ravel()
         except Exception as error:
             self._refuse(
                 f"the model does not take [1, {', '.join(map(str, value.shape))}] float32 "
@@ -142,6 +127,42 @@ class FrozenEmbedder:
 
     def _refuse(self, why: str, cause: Exception | None = None) -> NoReturn:
         raise registry.UserError(f"{self.path}: {why}: {_FIX}.") from cause
+
+
+class _Taken(NamedTuple):
+    """What one item is, how much of a clip is heard, and what the model is given of an item."""
+
+    spec: items.ItemSpec
+    hearing: hearing_lib.Hearing
+    prepared: Callable[[np.ndarray], np.ndarray]
+
+
+def _images(found: Mapping[str, Any]) -> _Taken:
+    """Returns that of images; raises ValueError where the description does not say enough."""
+    size, given = found.get("size", 0), found.get("range", ())
+    if not 1 <= size <= _MOST_SIZE or len(given) != 2 or given[0] == given[1]:
+        raise ValueError(f"of images it needs size, 1 to {_MOST_SIZE}, and range, two numbers")
+    low, high = map(np.float32, given)
+
+    def prepared(image: np.ndarray) -> np.ndarray:
+        pixels = embedders.fitted(image, size).astype(np.float32)
+        return low + pixels / np.float32(255) * (high - low)
+
+    return _Taken(items.image(size), hearing_lib.Hearing(), prepared)
+
+
+def _clips(found: Mapping[str, Any]) -> _Taken:
+    """Returns that of waveforms; raises ValueError where a clip would be empty."""
+    hearing = hearing_lib.Hearing()
+    if "samples" in found:
+        if found["samples"] < 1:
+            raise ValueError(f"samples is {found['samples']}, and clips have 1 or more")
+        seconds = found["samples"] / tensors.SAMPLE_RATE_HZ
+        hearing = hearing_lib.Hearing(seconds, seconds)
+    return _Taken(items.clip(), hearing, lambda clip: hearing.heard(clip).astype(np.float32))
+
+
+_TAKEN: dict[str, Callable[[Mapping[str, Any]], _Taken]] = {"image": _images, "audio": _clips}
 
 
 def _of_tflite(path: str, signature: str, output: str) -> Callable[[np.ndarray], Any]:

@@ -57,8 +57,8 @@ def mel_matrix(
 
     Corners are equally spaced on `2595 log10(1 + f / 700)`; areas are not normalised. The released
     voice encoder's slopes are linear in Hz (torchaudio's default), those of VGGish and of
-    `tf.signal.linear_to_mel_weight_matrix` are linear in mel. SpeechBrain's are linear in Hz and
-    fall as they rise, by the distance to the corner below. 0 Hz, at most a corner, never counts.
+    `tf.signal.linear_to_mel_weight_matrix` are linear in mel, and SpeechBrain's (`rising`) in Hz,
+    both as steep as the left one. 0 Hz, at most a corner, never counts.
 
     Args:
       num_mels: Number of bands.
@@ -66,8 +66,7 @@ def mel_matrix(
       sample_rate_hz: Sample rate of the waveform.
       lower_hz: Lower corner of the first band.
       upper_hz: Upper corner of the last band.
-      slopes: Scale on which the triangles' sides are straight, `hz` or `mel`; or `rising`, straight
-        in Hz and both as steep as the left one.
+      slopes: Scale on which the triangles' sides are straight, `hz` or `mel`, or `rising`.
 
     Raises:
       ValueError: The corners do not lie in 0 <= lower < upper <= half the sample rate, or the scale
@@ -87,9 +86,7 @@ def mel_matrix(
     else:
         place = _mel(place)
     rise = (place - corner[:-2]) / (corner[1:-1] - corner[:-2])
-    fall = (corner[2:] - place) / (corner[2:] - corner[1:-1])
-    if slopes == "rising":
-        fall = 2.0 - rise
+    fall = (corner[2:] - place) / (corner[2:] - corner[1:-1]) if slopes != "rising" else 2.0 - rise
     return np.maximum(0.0, np.minimum(rise, fall))
 
 
