@@ -59,7 +59,7 @@ def legacy(model, path):
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [part.name.encode() for part in model.layers]
         for part in model.layers:
-            group = file.create_group(part.name)
+            group = file.require_group(part.name)  # Keras 2 names one within another
             names = [f"{part.name}/weight_{n}:0" for n in range(len(part.weights))]
             group.attrs["weight_names"] = [name.encode() for name in names]
             for name, value in zip(names, part.get_weights()):
