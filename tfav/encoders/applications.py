@@ -94,7 +94,10 @@ class Applications(base.ImageEncoder):
         name: str = "image",
     ):
         super().__init__(embedding_size, image_size, name)
-        self.kind = registry.lookup(NETWORKS, network, "network of keras.applications")
+        if network not in NETWORKS:
+            raise registry.UserError(
+                f"unknown network {network!r}: choose one of {', '.join(NETWORKS)}."
+            )
         if image_size < self.map_stride:
             raise registry.UserError(
                 f"{network} cannot take images of {image_size} pixels: give them at least "
@@ -103,7 +106,7 @@ class Applications(base.ImageEncoder):
         self.remember(
             network=network, embedding_size=embedding_size, image_size=image_size, seed=seed
         )
-        self.network = network
+        self.network, self.kind = network, NETWORKS[network]
         self.pixel_mean, self.pixel_deviation = self.kind.pixel_mean, self.kind.pixel_deviation
         self.map_offset = _offset(image_size) if self.kind.shifted else 0.0
         seeds = self.new_seeds(seed)
