@@ -39,8 +39,8 @@ class Network(NamedTuple):
 
     create: Callable[..., keras.Model]
     feature_size: int
-    pixel_mean: float | tuple[float, ...] = 127.5
-    pixel_deviation: float | tuple[float, ...] = 127.5
+    pixel_mean: float | tuple[float, float, float] = 127.5
+    pixel_deviation: float | tuple[float, float, float] = 127.5
     bgr: bool = False
     shifted: bool = True
 
@@ -51,8 +51,8 @@ NETWORKS = {
     "efficientnet_b0": Network(
         keras.applications.EfficientNetB0,
         1280,
-        tuple(255 * x for x in IMAGENET_MEAN),
-        tuple(255 * x for x in IMAGENET_DEVIATION),
+        (123.675, 116.28, 103.53),  # 255 times IMAGENET_MEAN and IMAGENET_DEVIATION
+        (58.395, 57.12, 57.375),
     ),
     "mobilenet_v2": Network(keras.applications.MobileNetV2, 1280),
     "mobilenet_v3_large": Network(
