@@ -4,7 +4,8 @@
 
     python bin/embed.py --model=runs/demo --inputs=mine.csv --output=vectors --runner=direct
 
---model takes a workdir, an exported SavedModel folder or a .tflite file alike. Files with the same
+--model takes a workdir, an exported SavedModel folder or a .tflite file alike, and a model of
+strangers that a .json describes (docs/how-to/others-weights.md). Files with the same
 `embedding_space` hold vectors that can be compared. With --runner, for very many files, --output is
 a folder of shards, which the same command goes on with where it was stopped, and tfav-search takes.
 """
@@ -21,7 +22,10 @@ flags.adopt_module_key_flags(device_flags)
 flags.adopt_module_key_flags(limit_flags)
 flags.adopt_module_key_flags(output_flags)
 _MODEL = flags.DEFINE_string(
-    "model", None, "A workdir, a SavedModel folder, a .tflite file, or toy.", required=True
+    "model",
+    None,
+    "A workdir, a SavedModel folder, a .tflite file, the .json of a model of strangers, or toy.",
+    required=True,
 )
 _INPUTS = flags.DEFINE_list(
     "inputs",

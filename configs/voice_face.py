@@ -8,6 +8,7 @@ Variants:
   mobile        the demo with MobileFaceNet and a small SpeakerNet: a few minutes.
   voices_faces  tiny encoders on a small set of real recordings and photographs.
   reweighted    the demo with identity re-weighting: two phases of one run.
+  pretrained    the demo's losses over what others have trained: ECAPA-TDNN, EfficientNetB0.
   vox1          the paper's run on VoxCeleb1 and VGGFace; vox1_normalized: with unit class weights.
   ablation_*    the demo with other losses and the released front-end; what `tfav-compare` runs.
 """
@@ -50,6 +51,7 @@ def get_config(variant: str = "demo"):
         "voices_faces": voices_faces,
         "mobile": mobile,
         "reweighted": reweighted,
+        "pretrained": pretrained,
         "vox1": vox1,
         "vox1_normalized": vox1_normalized,
         "ablation_reweighted": lambda: _released_frontend(reweighted()),
@@ -143,6 +145,25 @@ def reweighted():
     c.model.legacy_weighting = False
     c.first_phase.model = {"reweighting": "grow"}
     c.first_phase.train = {"validate_every": 0}
+    return c
+
+
+def pretrained():
+    """The demo's losses over encoders whose weights others have trained.
+
+        python bin/train.py --config=configs/voice_face.py:pretrained --workdir=runs/pretrained
+            --config.data.directory=data/mine --config.init.audio=embedding_model.ckpt
+            --config.init.image=efficientnetb0_notop.h5
+
+    The files are SpeechBrain's (spkrec-ecapa-voxceleb) and keras.applications'. Neither comes with
+    this project, and it was not run with them.
+    """
+    c = demo()
+    c.audio.encoder = "ecapa_tdnn"
+    c.audio.frontend = {"kind": "speechbrain_fbank"}
+    c.image.encoder = "efficientnet_b0"
+    c.image.size = 224
+    c.train.learning_rate = 1e-4
     return c
 
 

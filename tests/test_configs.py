@@ -29,6 +29,7 @@ EXPERIMENTS = [
     ("voice_face", "mobile"),
     ("voice_face", "voices_faces"),
     ("voice_face", "reweighted"),
+    ("voice_face", "pretrained"),
     ("voice_face", "ablation_reweighted"),
     ("voice_face", "vox1"),
     ("voice_face", "vox1_normalized"),

@@ -68,8 +68,8 @@ def base() -> ml_collections.ConfigDict:
     c.further = ml_collections.ConfigDict()
 
     c.init = ml_collections.ConfigDict()  # files with weights of others, for a fresh start
-    c.init.audio = ""  # .model or .pth.tar, for thin_resnet34
-    c.init.image = ""  # .pth or .pth.tar, for ir50; for vgg16 what Keras has saved
+    c.init.audio = ""  # .model or .pth.tar, for thin_resnet34; SpeechBrain's .ckpt, for ecapa_tdnn
+    c.init.image = ""  # .pth or .pth.tar, for ir50; of Keras .h5, for vgg16 and keras.applications'
 
     c.data = ml_collections.ConfigDict()
     c.data.directory = ""  # what prepare wrote

@@ -105,3 +105,13 @@ def test_scores_need_a_root_and_a_list_that_are_there(corpus, tmp_path):
         blind_pairs.score("toy", str(corpus / "English_test.txt"), "nowhere", output)
     with pytest.raises(registry.UserError, match="none.txt does not exist"):
         blind_pairs.score("toy", str(tmp_path / "none.txt"), str(corpus), output)
+
+
+def test_a_file_that_cannot_be_scored_names_no_flag_that_would_not_help(corpus, tmp_path):
+    face = "faces/id0000/English/clip/00.jpg"
+    (tmp_path / "pairs.txt").write_text(
+        f"a voices/gone.wav {face}\nb voices/id0000/English/clip/00.wav {face}\n"
+    )
+    with pytest.raises(registry.UserError, match="gone.wav does not exist .*none may be left out"):
+        blind_pairs.score("toy", str(tmp_path / "pairs.txt"), str(corpus), str(tmp_path / "o.txt"))
+    assert not (tmp_path / "o.txt").exists()

@@ -36,6 +36,8 @@ AUDIO = {
     "resnet34_se_sap": Expected(runs_in="resnet34_se_asp"),
     "resnet34_se_asp": Expected(),
     "vggish": Expected(),
+    "ecapa_tdnn": Expected({"channels": 128}),
+    "ecapa_tdnn_512": Expected({"channels": 128}, runs_in="ecapa_tdnn"),
 }
 # IR nets at 16 x 16, where the last map is one position: the same weights but for `fc`. The ResNets
 # keep 2 x 2: norms in training divide by the spread of what little there is.
@@ -48,6 +50,11 @@ IMAGE = {
     "resnet18": Expected({"image_size": 64}, convert=False),  # the trunk of sound's does
     "resnet34": Expected({"image_size": 64}, runs_in="resnet18"),
     "vgg16": Expected({"image_size": 32}),
+    "resnet50_keras": Expected({"image_size": 64}, runs_in="mobilenet_v3_small"),
+    "efficientnet_b0": Expected({"image_size": 64}, runs_in="mobilenet_v3_small"),
+    "mobilenet_v2": Expected({"image_size": 64}, runs_in="mobilenet_v3_small"),
+    "mobilenet_v3_large": Expected({"image_size": 64}, runs_in="mobilenet_v3_small"),
+    "mobilenet_v3_small": Expected({"image_size": 64}),
 }
 ARRAY = {  # of sequences: tests/encoders/test_array.py
     "tiny": Expected({"size": 6}),

@@ -49,6 +49,7 @@ EXAMPLES = {
         {"size": 4, "hidden_size": 3, "deviation": True, "seeds": range(2)},
         FRAMES,
     ),
+    "ContextAttentivePooling": ({"size": 4, "hidden_size": 3, "seeds": range(2)}, FRAMES),
     "ClassSampler": ({"num_classes": 9, "share": 0.3, "seed": 2}, np.array([0, 2])),
     "Concat": ({"sizes": SIZES, "seed": 1}, FEATURES),
     "CommonClassifier": ({"num_classes": 4, "sizes": SIZES, "scale": None, "seed": 1}, FEATURES),
@@ -127,6 +128,10 @@ EXAMPLES = {
         },
         MAP,
     ),
+    "SERes2Block": (
+        {"channels": 128, "dilation": 2, "seeds": range(99), "scale": 4},
+        _normal(2, 6, 1, 128),
+    ),
     "SeededDropout": ({"rate": 0.5, "seed": 3, "dtype": "float32"}, VECTORS),
     "SelfAttentivePooling": ({"size": 4, "seeds": range(2)}, FRAMES),
     "SharedClassifier": (
@@ -152,10 +157,35 @@ EXAMPLES = {
         },
         FRAMES,
     ),
+    "SpeechBrainFbank": (
+        {
+            "num_mels": 8,
+            "frame_length_samples": 320,
+            "frame_step_samples": 80,
+            "lower_hz": 20.0,
+            "upper_hz": 7000.0,
+            "range_db": 20.0,
+            "form": "conv",
+            "silence_db": 20.0,
+            "level_norm": True,
+            "sample_rate_hz": 15_000,
+        },
+        _normal(2, 900),
+    ),
     "SqueezeExcite": ({"channels": 4, "reduction": 2, "use_bias": True, "seeds": range(2)}, MAP),
+    "TDNN": ({"filters": 5, "kernel_size": 3, "dilation": 2, "seed": 1}, MAP[:, :, :1]),
     "Temperature": ({"temperature": 0.5, "max_scale": 3.0}, VECTORS),
     "Tail": ({"embedding_size": 2, "dropout": 0.5, "seeds": range(2)}, VECTORS),
     # Of the encoders' packages; the encoders themselves: conformance/test_initial_weights.py.
+    "ApplicationsNorm": (
+        {
+            "epsilon": 0.1,
+            "momentum": 0.5,
+            "gamma_initializer": keras.initializers.RandomNormal(1.0, 0.1, seed=3),
+            "dtype": "float64",
+        },
+        VECTORS,
+    ),
     "Bottleneck": (
         {"channels": 4, "filters": 5, "expansion": 2, "stride": 2, "seeds": range(9)},
         MAP,

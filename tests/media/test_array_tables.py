@@ -76,7 +76,11 @@ def test_a_path_that_is_no_row_of_a_table_is_a_file():
 
 BAD = {
     "twice.npz": ({"id": ["a", "a"], "vector": VECTORS}, "holds the id 'a' twice"),
-    "short.npz": ({"id": ["a"], "vector": VECTORS}, "1 different ids, 2 vectors"),
+    "short.npz": ({"id": ["a"], "vector": VECTORS}, "1 different ids and 2 vectors: give one"),
+    "label.npz": (
+        {"id": IDS, "vector": VECTORS, "split": ["train"] * 2, "label": ["x"]},
+        "2 different ids and 1 cells of the column 'label': give one of each per id",
+    ),
     "flat.npz": ({"id": IDS, "vector": VECTORS[:, 0]}, r"float32 \[2\]: give real numbers"),
     "other.npz": ({"x": VECTORS}, r"holds x: give the arrays id \[N\] and vector \[N, D\]"),
     "two.npz": ({"audio_id": IDS, "audio": VECTORS, "b_id": IDS, "b": VECTORS}, "or name one of"),

@@ -54,6 +54,15 @@ def test_slopes_linear_in_mel_equal_tensorflows_matrix_and_leave_out_0_hz():
     assert not signal.mel_matrix(64, 512, 16000, 0.0, 7500.0, slopes="mel")[0].any()
 
 
+def test_rising_slopes_fall_as_they_rise():
+    """SpeechBrain's: a triangle of the width of its left half on either side of its peak."""
+    corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 7) / 2595) - 1)
+    hz = np.arange(201)[:, None] * 40.0
+    expected = np.maximum(0, 1 - np.abs(hz - corners[1:-1]) / (corners[1:-1] - corners[:-2]))
+    actual = signal.mel_matrix(5, 400, 16_000, 0.0, 8000.0, slopes="rising")
+    np.testing.assert_allclose(actual, expected, atol=1e-12)
+
+
 def test_unknown_slopes_are_named():
     with pytest.raises(ValueError, match="slaney"):
         signal.mel_matrix(4, 128, 8000.0, 0.0, 4000.0, slopes="slaney")

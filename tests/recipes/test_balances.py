@@ -61,20 +61,42 @@ def test_two_replicas_train_as_one(name, mirrored, float64):
         assert np.abs(weight.numpy() - before[key].numpy()).max() > 1e-6, key
 
 
+@pytest.fixture
+def eager():
+    """Steps op by op: a graph's optimizers may order sums anew in every process and every graph."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_what_a_method_remembers_is_in_the_weights_so_that_resuming_equals_not_stopping(name):
-    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-    whole = recipe_of(name)
-    _loop(whole, strategy).run(iter(_data(range(6))), 6)
-    first, second = recipe_of(name), recipe_of(name)
-    _loop(first, strategy).run(iter(_data(range(3))), 3)
-    for key, variable in second.named_weights().items():
-        variable.assign(first.named_weights()[key])
-    _loop(second, strategy).run(iter(_data(range(3, 6))), 3)
-    for key, variable in second.named_weights().items():
-        np.testing.assert_allclose(
-            variable.numpy(), whole.named_weights()[key].numpy(), rtol=1e-5, atol=1e-6, err_msg=key
+def test_a_stopped_and_resumed_run_equals_one_that_never_stopped_bit_for_bit(name, tmp_path, eager):
+    """Four steps, or two, a checkpoint, another recipe of other weights that takes it, and two."""
+
+    def steps(loop, optimizer, seeds):
+        for seed in seeds:
+            loop.run(iter(_data([seed])), 1)
+        return tf.train.Checkpoint(
+            weights=loop.recipe.named_weights(), optimizer=compat.optimizer_state(optimizer)
         )
+
+    def loop_of(seed):
+        recipe = recipe_of(name, seed=seed)
+        optimizer = optimizers.create("adam", 0.05, schedule="constant", num_steps=9)
+        compat.build_optimizer(optimizer, recipe.trainable_weights)
+        strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+        return trainer.Trainer(recipe, optimizer, strategy, batch_size=len(LABEL)), optimizer
+
+    whole, resumed = loop_of(0), loop_of(5)
+    first = steps(*loop_of(0), range(2))
+    path = first.save(str(tmp_path / "checkpoint"))
+    steps(*resumed, ()).restore(path).assert_consumed()
+    wanted, found = steps(*whole, range(4)), steps(*resumed, range(2, 4))
+    for key, variable in wanted.weights.items():
+        np.testing.assert_array_equal(found.weights[key].numpy(), variable.numpy(), err_msg=key)
+    fresh = recipe_of(name, seed=0).named_weights()
+    moved = [k for k, v in wanted.weights.items() if (v.numpy() != fresh[k].numpy()).any()]
+    assert len(moved) > 4, moved
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -279,6 +301,10 @@ def test_matching_fades_into_the_labels():
             "late_fusion='best': choose one of sum, certainty, fitted",
         ),
         ({"late_fusion": {"audio": 1.0}}, "give one of each of audio, image"),
+        ({"late_fusion": "audio=1"}, "give one of each of audio, image"),
+        ({"late_fusion": "0.3,0.7"}, "late_fusion='0.3,0.7': choose .* such as audio=1,image=1"),
+        ({"late_fusion": "audio=1,audio=2"}, "give a weight of each of audio, image"),
+        ({"late_fusion": "audio=-1,image=2"}, "must not be negative"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(options, says):
@@ -306,6 +332,10 @@ def test_weights_of_the_late_fusion_meet_the_fused_logits_and_neither_the_others
     one = weighted.logits({"audio": weighted.features(batch())["audio"]})
     np.testing.assert_allclose(one["fused"], 0.5 * one["audio"], rtol=1e-6)
     assert not plain.fits_fusion and not weighted.fits_fusion
+    by_text = make(late_fusion="image=2, audio=0.5")  # as on a command line
+    np.testing.assert_array_equal(
+        by_text.logits(by_text.features(batch()))["fused"], logits[weighted]["fused"]
+    )
     fitted = make(late_fusion="fitted")
     assert fitted.fits_fusion and fitted.served_tables == ("late_fusion",)
 

@@ -74,7 +74,7 @@ def score(source: str, pairs: str, root: str, output: str, kind: str = SCORES[0]
         for modality, paths in sides.items()
     }
     arrays = file_embedding.embed(
-        embedder, items, batch_size=_BATCH_SIZE, max_bad_fraction=0.0, bounds=limits.DEFAULT
+        embedder, items, batch_size=_BATCH_SIZE, max_bad_fraction=None, bounds=limits.DEFAULT
     ).arrays
     place = {m: {name: n for n, name in enumerate(arrays[f"{m}_id"].tolist())} for m in sides}
     voice, face = (arrays[m][[place[m][path] for path in paths]] for m, paths in sides.items())

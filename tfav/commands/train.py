@@ -12,9 +12,8 @@ from tfav import compat, config, config_file, registry, scalars
 from tfav.commands import destinations, first_lines, mishaps, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
-from tfav.encoders import encoder as encoders_base
 from tfav.experiment import bad_records, class_memory, inputs, models, workdirs
-from tfav.interop import pytorch, torch_file
+from tfav.interop import initial_weights
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
 from tfav.training import environment, fitting, lock, strategy, trainer, weights_file, writer
@@ -204,7 +203,7 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
     )
     for modality, path in sorted(c.init.items()):
         if path:
-            _load(recipe.encoders[modality], path)
+            initial_weights.load(recipe.encoders[modality], path)
             logging.info("start: %s encoder of %s", modality, path)
     taken = recipe.taken_weights()
     if c.train.tables_from and not taken:
@@ -224,16 +223,3 @@ def _start(c: ml_collections.ConfigDict, recipe: base.Recipe) -> None:
         logging.info("start: tables of %s", source)
         if _reads_log(c):
             recipe.read_log(scalars.read(source, whole=True), source)
-
-
-def _load(encoder: encoders_base.Encoder, path: str) -> None:
-    """Gives an encoder the weights of others: a file of Keras, or of the authors' PyTorch code."""
-    if not path.endswith(".h5"):
-        pytorch.assign(encoder, torch_file.read(path), path)
-    elif hasattr(encoder, "load_keras_weights"):
-        encoder.load_keras_weights(path)
-    else:
-        raise registry.UserError(
-            f"{path} holds weights of Keras, which a {type(encoder).__name__} does not take: name "
-            "vgg16 in --config.image.encoder, or leave --config.init empty."
-        )

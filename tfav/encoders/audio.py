@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfav.encoders import base, encoder, mobile, resnet, vgg
+from tfav.encoders import base, ecapa, encoder, mobile, resnet, vgg
 from tfav.layers import blocks, layer, normalization, pooling, residual, tail
 from tfav.ops import precision
 
@@ -145,4 +145,6 @@ AUDIO_ENCODERS: dict[str, Callable[..., encoder.Encoder]] = {
     "resnet34_se_sap": functools.partial(resnet.ResNetSE34, deviation=False),
     "resnet34_se_asp": functools.partial(resnet.ResNetSE34, deviation=True),
     "vggish": vgg.VGGish,
+    "ecapa_tdnn": ecapa.ECAPATDNN,
+    "ecapa_tdnn_512": functools.partial(ecapa.ECAPATDNN, channels=512),
 }

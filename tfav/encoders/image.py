@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfav.encoders import base, encoder, mobile, resnet, vgg
+from tfav.encoders import applications, base, encoder, mobile, resnet, vgg
 from tfav.layers import blocks, normalization, prelu, residual, tail
 from tfav.layers import dropout as dropout_lib
 from tfav.ops import precision
@@ -199,4 +199,13 @@ IMAGE_ENCODERS: dict[str, Callable[..., encoder.Encoder]] = {
     "resnet18": functools.partial(resnet.ImageResNet, num_blocks=(2, 2, 2, 2)),
     "resnet34": functools.partial(resnet.ImageResNet, num_blocks=(3, 4, 6, 3)),
     "vgg16": vgg.VGG16,
+    "resnet50_keras": functools.partial(applications.Applications, network="resnet50"),
+    "efficientnet_b0": functools.partial(applications.Applications, network="efficientnet_b0"),
+    "mobilenet_v2": functools.partial(applications.Applications, network="mobilenet_v2"),
+    "mobilenet_v3_large": functools.partial(
+        applications.Applications, network="mobilenet_v3_large"
+    ),
+    "mobilenet_v3_small": functools.partial(
+        applications.Applications, network="mobilenet_v3_small"
+    ),
 }

@@ -15,6 +15,7 @@ from tfav.inference import artefacts
 _KINDS = "name a run, an export's folder, a SavedModel, a .tflite, or toy"
 
 if TYPE_CHECKING:  # who reads a `.tflite` needs no TensorFlow
+    from tfav.inference.frozen_embedder import FrozenEmbedder
     from tfav.inference.saved_model_embedder import SavedModelEmbedder
     from tfav.inference.tflite_embedder import TFLiteEmbedder
     from tfav.inference.tflite_folder import TFLiteFolder
@@ -78,12 +79,12 @@ class Embedder(Protocol):
         """
 
 
-def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder | TFLiteFolder":
+def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder | TFLiteFolder | FrozenEmbedder":
     """Loads what export wrote, once it is known to be what export wrote.
 
     Args:
-      path: a SavedModel folder, the folder of its versions (the newest is taken), a `.tflite`, or a
-        folder of such without a SavedModel.
+      path: a SavedModel folder, the folder of its versions (the newest is taken), a `.tflite`, a
+        folder of such without a SavedModel, or the `.json` that describes a model of strangers.
 
     Raises:
       UserError: nothing of that kind there, or it is damaged.
@@ -98,6 +99,10 @@ def load(path: str) -> "SavedModelEmbedder | TFLiteEmbedder | TFLiteFolder":
         return saved_model_embedder.SavedModelEmbedder(_version_folder(path))
     if not os.path.isfile(path):
         raise registry.UserError(f"{path} does not exist: {_KINDS}.")
+    if path.endswith(".json"):
+        from tfav.inference import frozen_embedder
+
+        return frozen_embedder.FrozenEmbedder(path)
     if not path.endswith(".tflite"):
         raise registry.UserError(f"{path} is neither a folder nor a .tflite file: {_KINDS}.")
     from tfav.inference import tflite_embedder

@@ -130,7 +130,7 @@ def embed(
     found: dict[str, list[Item]],
     *,
     batch_size: int,
-    max_bad_fraction: float,
+    max_bad_fraction: float | None,
     stream: bool = False,
     bounds: limits.Limits = limits.DEFAULT,
 ) -> Embedded:
@@ -140,7 +140,7 @@ def embed(
       embedder: a run, a SavedModel or a `.tflite`.
       found: as `input_files.find` returns it.
       batch_size: files of one call.
-      max_bad_fraction: share of files that cannot be embedded, of all, that may be left out.
+      max_bad_fraction: share of all files that may be left out; None: none, whatever the flags.
       stream: decode sounds inside tf.data with tensorflow-io (addons line).
       bounds: what of one file is refused as too long or too large.
 
@@ -164,6 +164,7 @@ def embed(
             f"it: name another model or other files."
         )
     total = sum(len(items) for items in wanted.values())
+    most = (max_bad_fraction or 0.0) * total
     result = Embedded(about(embedder), [], {})
     with progress.bar(total=total, unit="file", desc="embed") as bar:
         for modality, items in wanted.items():
@@ -172,9 +173,9 @@ def embed(
             else:
                 batches = _batches(modality, items, embedder, batch_size, result, bounds)
             names = [name for name, _ in items]
-            _collect(embedder, modality, names, batches, result, max_bad_fraction * total, bar)
-            if len(result.bad) > max_bad_fraction * total or len(result.bad) == total:
-                raise registry.UserError(_too_many(result.bad, total))
+            _collect(embedder, modality, names, batches, result, most, bar)
+            if len(result.bad) > most or len(result.bad) == total:
+                raise registry.UserError(_too_many(result.bad, total, max_bad_fraction))
     return result
 
 
@@ -203,14 +204,16 @@ def about(embedder: embedders.Embedder) -> dict[str, np.ndarray]:
     }
 
 
-def _too_many(bad: Sequence[tuple[str, str]], total: int) -> str:
+def _too_many(bad: Sequence[tuple[str, str]], total: int, allowed: float | None) -> str:
     """Returns the sentence on too many bad files, with a fraction that allows those so far."""
     path, reason = bad[0]
-    said = f"{path} {reason} ({len(bad)} of {total} files so far): correct or remove it"
+    said = f"{path} {reason} ({len(bad)} of {total} files so far): correct"
+    if allowed is None:
+        return f"{said} it, as none may be left out."
     if len(bad) == total:
-        return f"{said}, and name at least one that can be used."
+        return f"{said} or remove it, and name at least one that can be used."
     tenths = -(-10 * len(bad) // total)
-    return f"{said}, or leave such files out with --max_bad_fraction={tenths / 10:g}."
+    return f"{said} or remove it, or leave such files out with --max_bad_fraction={tenths / 10:g}."
 
 
 def _collect(

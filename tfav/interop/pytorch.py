@@ -86,7 +86,7 @@ def assign(
     if not theirs.keys() & ours.keys():
         raise registry.UserError(
             f"{source} holds no {encoder.modality} encoder ({network.row}) but "
-            f"{_listed(list(entries))}: name the file of that encoder."
+            f"{listed(list(entries))}: name the file of that encoder."
         )
     backbone = not in_training and not any(name.startswith("fc.") for name in theirs)
     if backbone and whole:
@@ -111,7 +111,7 @@ def assign(
             values.append((variable, value.reshape(variable.shape)))
     surplus += [name for name, _ in theirs.values()]
     misfits = {"missing": missing, "surplus": surplus, "wrong": misshapen}
-    found = [f"{len(n)} {kind} ({_listed(n)})" for kind, n in misfits.items() if n]
+    found = [f"{len(n)} {kind} ({listed(n)})" for kind, n in misfits.items() if n]
     if found:
         raise registry.UserError(
             f"{source} does not fit {network.row}, by its names in PyTorch: {', '.join(found)}: "
@@ -164,5 +164,6 @@ def _select(
     return theirs, surplus, in_training
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Returns the first names of a list for a message."""
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

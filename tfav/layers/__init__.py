@@ -15,13 +15,19 @@ from tfav.layers.identity import IdentityWeights
 from tfav.layers.margins import Margin
 from tfav.layers.moving_mean import MovingMean
 from tfav.layers.normalization import BatchNorm
-from tfav.layers.pooling import ChannelAttentivePooling, SelfAttentivePooling
+from tfav.layers.pooling import (
+    ChannelAttentivePooling,
+    ContextAttentivePooling,
+    SelfAttentivePooling,
+)
 from tfav.layers.prelu import PReLU
 from tfav.layers.residual import IRBlock, SEBasicBlock, SqueezeExcite
 from tfav.layers.resnet_body import BasicBlock, ResNet
 from tfav.layers.shared_classifier import SharedClassifier
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
+from tfav.layers.speechbrain_fbank import SpeechBrainFbank
 from tfav.layers.tail import Tail
+from tfav.layers.tdnn import TDNN, SERes2Block
 from tfav.layers.temperature import Temperature
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "Concat",
     "CommonClassifier",
     "ConcatClassifier",
+    "ContextAttentivePooling",
     "Conv",
     "Convex",
     "CosineClassifier",
@@ -45,11 +52,14 @@ __all__ = [
     "PReLU",
     "ResNet",
     "SEBasicBlock",
+    "SERes2Block",
     "SeededDropout",
     "SelfAttentivePooling",
     "SharedClassifier",
     "SoftClustering",
+    "SpeechBrainFbank",
     "SqueezeExcite",
+    "TDNN",
     "Tail",
     "Temperature",
     "BlendingWeights",

@@ -127,16 +127,19 @@ class Frontend(layer.Layer):
         """Returns the waveform [B, T] as the transform takes it; by default unchanged."""
         return waveform
 
+    def padded(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
+        """Returns the waveform [B, T] with what its first and last frames reach beyond it."""
+        if self.centered:
+            return signal.reflect_pad(waveform, self.frame_length_samples // 2, num_samples)
+        return signal.zero_pad(waveform, self.frame_length_samples, num_samples)
+
     def image(self, spectrum: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
         """Returns [B, frames, num_bands] of power [B, frames, bins] and its mask [B, frames, 1]."""
         raise NotImplementedError
 
     def _power(self, waveform: tf.Tensor, num_samples: tf.Tensor | None) -> tf.Tensor:
-        frame, step = self.frame_length_samples, self.frame_step_samples
-        if self.centered:
-            padded = signal.reflect_pad(waveform, frame // 2, num_samples)
-        else:
-            padded = signal.zero_pad(waveform, frame, num_samples)
+        step = self.frame_step_samples
+        padded = self.padded(waveform, num_samples)
         if self.dft is not None:
             return signal.power_conv(padded, self.dft, step)
         return signal.power_stft(padded, self.window_values, step, self.fft_length, self.detrend)

@@ -7,8 +7,13 @@ from typing import Any
 from tfav import registry
 from tfav.layers import frontend
 from tfav.layers.spectrograms import LogMel, LogSpectrogram
+from tfav.layers.speechbrain_fbank import SpeechBrainFbank
 
-FRONTENDS = {"log_mel": LogMel, "spectrogram": LogSpectrogram}
+FRONTENDS = {
+    "log_mel": LogMel,
+    "spectrogram": LogSpectrogram,
+    "speechbrain_fbank": SpeechBrainFbank,
+}
 
 _DMC = {
     "num_mels": 64,

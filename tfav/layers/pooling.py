@@ -92,6 +92,45 @@ class ChannelAttentivePooling(layer.Layer):
         return _moments(x, weight) if self.deviation else _weighted_sum(x, weight)
 
 
+@keras.saving.register_keras_serializable("tfav")
+class ContextAttentivePooling(layer.Layer):
+    """Attention per channel that knows the clip: the pooling of ECAPA-TDNN (Desplanques, 2020).
+
+    `alpha_tc = softmax_t(B tanh(norm(relu(A [x_t, mean, deviation] + a))))`, with x's mean and
+    deviation over the clip; returns the weighted mean and deviation. A bias beside B, which
+    PyTorch's has, would cancel in the softmax.
+
+    Args:
+      size: Number C of features per frame.
+      hidden_size: Size of the attention's bottleneck.
+      seeds: Random seeds of the initial weights, two.
+      name: Name of the layer.
+    """
+
+    floor = 1e-12  # under the variances, as in SpeechBrain
+
+    def __init__(self, size: int, hidden_size: int, seeds: Iterable[int], name: str | None = None):
+        super().__init__(name=name, dtype=precision.full_dtype())
+        seeds = layer.Seeds(seeds)
+        self.remember(size=size, hidden_size=hidden_size, seeds=seeds)
+        self.squeeze = blocks.dense(
+            hidden_size, next(seeds), activation="relu", dtype=precision.full_dtype()
+        )
+        self.bn = normalization.BatchNorm(dtype=precision.full_dtype())
+        self.attend = blocks.dense(size, next(seeds), use_bias=False, dtype=precision.full_dtype())
+
+    def call(
+        self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """Returns [B, 2C] of frames [B, T, C]; `valid` [B, T, 1] or None."""
+        x = precision.full(x)
+        context = tf.expand_dims(_moments(x, _uniform(x, valid), self.floor), 1)
+        context = tf.tile(context, tf.stack([1, tf.shape(x)[1], 1]))
+        hidden = self.bn(self.squeeze(tf.concat([x, context], axis=2)), training=training)
+        weight = _softmax_over_time(self.attend(tf.tanh(hidden)), valid)
+        return _moments(x, weight, self.floor)
+
+
 def _uniform(x: tf.Tensor, valid: tf.Tensor | None) -> tf.Tensor:
     """Returns equal weights [B, T, 1] of the valid frames, summing to 1 over time."""
     if valid is None:
@@ -110,10 +149,10 @@ def _weighted_sum(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(precision.full(x) * weight, axis=1)
 
 
-def _moments(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+def _moments(x: tf.Tensor, weight: tf.Tensor, floor: float = VARIANCE_FLOOR) -> tf.Tensor:
     x = precision.full(x)
     center = tf.reduce_sum(x * weight, axis=1, keepdims=True)
     variance = _weighted_sum(tf.square(x - center), weight)
     # A floor under the root: the gradient of sqrt at 0 is infinite.
-    deviation = tf.sqrt(tf.maximum(variance, VARIANCE_FLOOR))
+    deviation = tf.sqrt(tf.maximum(variance, floor))
     return tf.concat([tf.squeeze(center, 1), deviation], axis=1)

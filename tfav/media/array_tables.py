@@ -132,11 +132,14 @@ def _read(path: str, modality: str, *state: int) -> Table:
             f"holds vectors of {values.dtype} {list(values.shape)}: give real numbers [N, D], or "
             "sequences [N, T, D]"
         )
-    if len(values) != count or any(len(x) != count for x in table.columns.values()):
-        raise bad_file.BadFile(
-            f"holds {count} different ids, {len(values)} vectors and columns of "
-            f"{sorted({len(x) for x in table.columns.values()})} rows: give one of each per id"
-        )
+    lengths = {"vectors": len(values), **{f"{n!r}": len(x) for n, x in table.columns.items()}}
+    for name, length in lengths.items():
+        if length != count:
+            raise bad_file.BadFile(
+                f"holds {count} different ids and {length} "
+                + (name if name == "vectors" else f"cells of the column {name}")
+                + ": give one of each per id"
+            )
     if table.steps is not None and (
         values.ndim != 3
         or table.steps.shape != (count,)

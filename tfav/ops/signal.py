@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 WINDOWS = ("hamming", "hann", "rectangular", "tukey")
-SLOPES = ("hz", "mel")
+SLOPES = ("hz", "mel", "rising")
 TUKEY_SHARE = 0.25  # of the window that its two flanks take, as in scipy.signal.spectrogram
 _ROW = 512  # of positions, see `countdown`
 
@@ -57,7 +57,8 @@ def mel_matrix(
 
     Corners are equally spaced on `2595 log10(1 + f / 700)`; areas are not normalised. The released
     voice encoder's slopes are linear in Hz (torchaudio's default), those of VGGish and of
-    `tf.signal.linear_to_mel_weight_matrix` are linear in mel. 0 Hz, at most a corner, never counts.
+    `tf.signal.linear_to_mel_weight_matrix` are linear in mel, and SpeechBrain's (`rising`) in Hz,
+    both as steep as the left one. 0 Hz, at most a corner, never counts.
 
     Args:
       num_mels: Number of bands.
@@ -65,7 +66,7 @@ def mel_matrix(
       sample_rate_hz: Sample rate of the waveform.
       lower_hz: Lower corner of the first band.
       upper_hz: Upper corner of the last band.
-      slopes: Scale on which the triangles' sides are straight, `hz` or `mel`.
+      slopes: Scale on which the triangles' sides are straight, `hz` or `mel`, or `rising`.
 
     Raises:
       ValueError: The corners do not lie in 0 <= lower < upper <= half the sample rate, or the scale
@@ -80,12 +81,12 @@ def mel_matrix(
     lowest, highest = _mel(np.array([lower_hz, upper_hz]))
     corner = np.linspace(lowest, highest, num_mels + 2)
     place = np.linspace(0.0, sample_rate_hz / 2, fft_length // 2 + 1)[:, None]
-    if slopes == "hz":
+    if slopes != "mel":
         corner = 700.0 * (10.0 ** (corner / 2595.0) - 1.0)
     else:
         place = _mel(place)
     rise = (place - corner[:-2]) / (corner[1:-1] - corner[:-2])
-    fall = (corner[2:] - place) / (corner[2:] - corner[1:-1])
+    fall = (corner[2:] - place) / (corner[2:] - corner[1:-1]) if slopes != "rising" else 2.0 - rise
     return np.maximum(0.0, np.minimum(rise, fall))
 
 

@@ -18,24 +18,37 @@ def table(
     """Returns the weights of the modalities by the name of their table, none where there are none.
 
     Args:
-      late_fusion: a name of `CHOICES`, or a weight per modality. `fitted` and `taken` start from 1
-        each.
+      late_fusion: a name of `CHOICES`, or a weight per modality, also as a text such as
+        `audio=0.3,image=0.7`. `fitted` and `taken` start from 1 each.
       modalities: their names.
 
     Raises:
       UserError: an unknown name, or weights that make no sense.
     """
     if isinstance(late_fusion, str) and late_fusion not in CHOICES:
-        raise registry.UserError(
-            f"late_fusion={late_fusion!r}: choose one of {', '.join(CHOICES)}, or give a weight of "
-            f"each of {', '.join(modalities)}."
-        )
+        late_fusion = _parsed(late_fusion, modalities)
     if late_fusion in ("sum", "certainty"):
         return {}
     made = blending.BlendingWeights(dict.fromkeys(modalities, 1.0), name=TABLE)
     if not isinstance(late_fusion, str):
         made.assign(late_fusion)
     return {TABLE: made}
+
+
+def _parsed(text: str, modalities: Sequence[str]) -> dict[str, float]:
+    """Returns the weights that a text of a command line gives, `audio=0.3,image=0.7`."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        found = {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError:
+        found = {}
+    if len(found) < text.count(",") + 1:
+        example = ",".join(f"{name}=1" for name in modalities)
+        raise registry.UserError(
+            f"late_fusion={text!r}: choose one of {', '.join(CHOICES)}, or give a weight of each "
+            f"of {', '.join(modalities)}, such as {example}."
+        )
+    return found
 
 
 def fuse(

@@ -1,7 +1,7 @@
 """What each argument of `mmcosine.MMCosine` may be."""
 
 from tfav import values
-from tfav.recipes import argument_rows, gblend, late_fusion, scales
+from tfav.recipes import argument_rows, gblend, scales
 from tfav.recipes import modulation as modulations
 
 ARGUMENTS: dict[str, values.Value] = {
@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, values.Value] = {
     "balance_args.turn_steps": values.whole(1, 10**10, "steps of a turn"),
     "balance_args.fade_steps": values.whole(1, 10**10, "steps in which matching fades to 1 / e"),
     "balance_args.temperature": values.number(0.0, 100.0, "it divides the cosines", above=True),
-    "late_fusion": values.choice(*late_fusion.CHOICES),
+    "late_fusion": values.text("sum, certainty, fitted, taken, or weights: audio=0.3,image=0.7"),
     "blending": values.choice(*gblend.CHOICES),
     "modulation": values.choice(*modulations.KINDS),
     "modulation_args.alpha": values.number(0.0, 1e6, "how much is held back", above=True),

@@ -156,8 +156,40 @@ def test_a_label_or_split_that_one_table_alone_has_is_never_left_out(column, tmp
     with np.load(own["audio"]) as table:
         ids = table["id"]
     np.savez(own["image"], id=ids, vector=np.ones([len(ids), 4]))
-    found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
-    assert {getattr(row, column) for row in found} == {"test"}
+    shares = {"val_fraction": 0.25, "test_fraction": 0.25} if column == "label" else {}
+    assert {getattr(row, column) for row in rows(own=own, **shares)} == {"test"}
+
+
+@pytest.mark.parametrize("share", ["val_fraction", "test_fraction"])
+def test_a_share_beside_splits_that_are_given_is_refused(share, tmp_path):
+    own = write(tmp_path, split=lambda p: "test")
+    with pytest.raises(registry.UserError, match=f"--{share}=0.25 draws nothing, as the tables"):
+        rows(own=own, **{share: 0.25})
+    lines = [f"p{p:02d}/{m}{t},test,x" for p in range(PEOPLE) for m in SIZE for t in range(2)]
+    (tmp_path / "m.csv").write_text("\n".join(["id,split,label", *lines]))
+    with pytest.raises(registry.UserError, match="m.csv has a column `split`: leave one of both"):
+        rows(own=own, manifest=str(tmp_path / "m.csv"), **{share: 0.25})
+
+
+def test_a_vector_of_another_size_is_a_bad_row_that_names_both_sizes(tmp_path):
+    """In a column of a manifest, where each row may name a file of its own."""
+    lines = ["id,split,label,imu"]
+    for n, shape in enumerate([(6,), (6,), (5,), (2, 6)]):
+        np.save(tmp_path / f"{n}.npy", np.ones(shape))
+        lines.append(f"r{n},train,p,{n}.npy")
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    found = csv_manifest.read(tmp_path / "m.csv", modalities=["imu=array"])
+    settings = {"output": str(tmp_path / "set"), "draw_lists": False}
+    says = r"2.npy holds an array \[5\] as imu of the row 'r2', where the row 'r0' has \[6\]: give"
+    with pytest.raises(registry.UserError, match=says):
+        dataset.prepare(found, dataset.Settings(**settings))
+    assert not (tmp_path / "set").exists()
+    checked = check_data.check(found, dataset.Settings(**settings), ())
+    assert "2 of 4 rows" in checked.refusal or "r2" in checked.refusal, checked.refusal
+    dataset.prepare(found, dataset.Settings(max_bad_fraction=0.5, **settings))
+    assert shards.Index.read(tmp_path / "set").id.tolist() == ["r0", "r1"]
+    text = (tmp_path / "set" / "bad_rows.csv").read_text()
+    assert "'r3'" in text and "[T, 6]" in text
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,16 @@ def test_clips_are_found_in_any_of_the_usual_folders_and_the_gone_are_counted(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("vggsound", "a,x,dog,train\n", "line 1 is 'a,x,dog,train': each is video,second"),
-        ("vggsound", "a,1,dog,other\n", "line 1 is .*each is video,second,class,split"),
+        ("vggsound", "a,x,dog,train\n", "line 1 has the second 'x', which is no whole number"),
+        ("vggsound", "a,1,dog,other\n", "line 1 has the split 'other', which is none of train"),
+        ("vggsound", "a,1,train\n", r"line 1 has 3 fields \(a,1,train\): each is video,second"),
         ("vggsound", "a,1,dog,train\na,1,cat,train\n", "name the clip a_000001 as 'dog' and as"),
         ("vggsound", "a,1,dog,train\n", "holds none of the 1 clips of the lists, such as a_000001"),
         ("kinetics_sounds", "label,split\nx,test\n", "has no column 'youtube_id'"),
         (
             "kinetics_sounds",
             "label,youtube_id,time_start,time_end,split\nx,a,1.5,2,test\n",
-            "line 2 is .*times are whole seconds",
+            "line 2 has the time_start '1.5' .*times are whole seconds",
         ),
     ],
 )

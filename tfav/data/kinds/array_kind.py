@@ -72,6 +72,13 @@ class ArrayKind(kind.Kind):
         proto = tf.make_tensor_proto(self._checked(path, bounds))
         return proto.SerializeToString(deterministic=True)
 
+    def form(self, content: bytes) -> tuple[int | str, ...]:
+        """Returns (D,) of a vector and ("T", D) of a sequence."""
+        from tensorflow.core.framework import tensor_pb2
+
+        sizes = [d.size for d in tensor_pb2.TensorProto.FromString(content).tensor_shape.dim]
+        return (*("T" for _ in sizes[:-1]), sizes[-1])
+
     def load(
         self, path: str | os.PathLike, spec: items.ItemSpec, bounds: limits.Limits
     ) -> np.ndarray:

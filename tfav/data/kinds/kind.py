@@ -56,6 +56,15 @@ class Kind:
         """
         raise NotImplementedError
 
+    def form(self, content: bytes) -> tuple[int | str, ...]:
+        """Returns what all stored items of one modality must share, as its shape; empty: nothing.
+
+        Args:
+          content: as `read` returns it.
+        """
+        del content
+        return ()
+
     def load(
         self, path: str | os.PathLike, spec: items.ItemSpec, bounds: limits.Limits
     ) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfav import folders, registry
 from tfav.data import shards
-from tfav.data.prepare import beam, chunks, manifest, queries, records, row_checks, tally
+from tfav.data.prepare import beam, chunks, forms, manifest, queries, records, row_checks, tally
 from tfav.data.prepare.settings import Settings
 
 ROWS_PER_SHARD = 4000
@@ -90,11 +90,11 @@ def results(
 ) -> Iterator[tuple[manifest.Row, chunks.Result]]:
     """Yields each row with its record, or with what is wrong; decoded rows are kept if wanted."""
     if not settings.decoded:
-        return records.make_all(rows, settings.decoding)
+        return forms.checked(records.make_all(rows, settings.decoding))
     cut = chunks.cut(rows, settings.decoding, settings.decoded)
     if settings.runner:
         beam.fill(cut, settings.decoding, settings.runner, settings.beam_options)
-    return chunks.make_all(cut, settings.decoding)
+    return forms.checked(chunks.make_all(cut, settings.decoding))
 
 
 def _further(rows: Sequence[manifest.Row], settings: Settings) -> list[str]:

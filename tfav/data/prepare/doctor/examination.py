@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfav.data import shards
-from tfav.data.prepare import manifest, queries, records, row_checks, tally
+from tfav.data.prepare import forms, manifest, queries, records, row_checks, tally
 from tfav.data.prepare.dataset import results
 from tfav.data.prepare.doctor import looks
 from tfav.data.prepare.doctor.evidence import Evidence
@@ -43,7 +43,10 @@ def examine(rows: Sequence[manifest.Row], settings: Settings) -> tuple[Evidence,
                 formats[number] = names.setdefault(text, text)
 
     kept = bool(settings.decoded)  # for prepare, or by an earlier check: not decoded again
-    made = results(rows, settings) if kept else records.make_all(rows, settings.decoding, look)
+    if kept:
+        made = results(rows, settings)
+    else:
+        made = forms.checked(records.make_all(rows, settings.decoding, look))
     for number, (row, result) in enumerate(made):
         if kept:
             look(number, row, result)

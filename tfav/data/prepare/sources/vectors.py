@@ -72,6 +72,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
 
 def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
     lines = csv_files.read(options.manifest or "", manifest.REQUIRED)
+    _refuse_fractions(options, f"{options.manifest} has a column `split`")
     return {cells["id"]: cells for _, cells in lines}
 
 
@@ -113,7 +114,9 @@ def _of_tables(
         for modality, table in tables.items():
             for name in table.place:
                 found[name]["label"] = _folder(name, options.own[modality])
-    if "split" not in common:
+    if "split" in common:
+        _refuse_fractions(options, "the tables have an array `split`")
+    else:
         split = _drawn(sorted({its["label"] for its in found.values()}), options)
         for its in found.values():
             its["split"] = split[its["label"]]
@@ -146,6 +149,15 @@ def _folder(name: str, path: str) -> str:
             "an array `label` [N], or give --manifest=FILE.csv with the columns id, split, label."
         )
     return folder.split("/")[0]
+
+
+def _refuse_fractions(options: manifest.Options, why: str) -> None:
+    for name in _SPLITS:
+        share = getattr(options, f"{name}_fraction")
+        if share:
+            raise registry.UserError(
+                f"--{name}_fraction={share:g} draws nothing, as {why}: leave one of both out."
+            )
 
 
 def _drawn(labels: Sequence[str], options: manifest.Options) -> dict[str, str]:

@@ -102,9 +102,17 @@ def _is_video(path: str) -> bool:
 def _of_vggsound(path: str) -> Iterator[_Clip]:
     for number, line in parts.read_lines(path):
         cells = next(csv.reader([line]))
-        if len(cells) != 4 or not cells[1].isdecimal() or cells[3] not in _SPLITS:
+        wrong = ""
+        if len(cells) != 4:
+            wrong = f"has {len(cells)} fields"
+        elif not cells[1].isdecimal():
+            wrong = f"has the second {cells[1]!r}, which is no whole number"
+        elif cells[3] not in _SPLITS:
+            wrong = f"has the split {cells[3]!r}, which is none of {', '.join(_SPLITS)}"
+        if wrong:
             raise registry.UserError(
-                f"{path} line {number} is {line!r}: each is video,second,class,split."
+                f"{path} line {number} {wrong} ({line}): each is video,second,class,split; correct "
+                "it."
             )
         name = f"{cells[0]}_{int(cells[1]):06d}"
         yield _Clip(name, (name,), cells[2], _SPLITS[cells[3]])
@@ -122,10 +130,14 @@ def _of_kinetics(path: str) -> Iterator[_Clip]:
     for number, line in lines[1:]:
         its = dict(zip(header, next(csv.reader([line]))))
         seconds = its.get("time_start", ""), its.get("time_end", "")
-        if not all(map(str.isdecimal, seconds)) or its.get("split") not in _SPLITS:
+        right = {name: its.get(name, "").isdecimal() for name in ("time_start", "time_end")}
+        right["split"] = its.get("split") in _SPLITS
+        wrong = [name for name, holds in right.items() if not holds]
+        if wrong:
             raise registry.UserError(
-                f"{path} line {number} is {line!r}: times are whole seconds, and the split is "
-                f"one of {', '.join(_SPLITS)}."
+                f"{path} line {number} has the {wrong[0]} {its.get(wrong[0], '')!r} ({line}): "
+                "times are whole seconds, and the split is one of "
+                f"{', '.join(_SPLITS)}; correct it."
             )
         name = f"{its['youtube_id']}_{int(seconds[0]):06d}_{int(seconds[1]):06d}"
         folders = (its["label"], its["label"].replace(" ", "_"))
