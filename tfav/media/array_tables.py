@@ -132,13 +132,11 @@ def _read(path: str, modality: str, *state: int) -> Table:
             f"holds vectors of {values.dtype} {list(values.shape)}: give real numbers [N, D], or "
             "sequences [N, T, D]"
         )
-    lengths = {"vectors": len(values), **{f"{n!r}": len(x) for n, x in table.columns.items()}}
-    for name, length in lengths.items():
+    columns = {f"cells of the column {n!r}": len(x) for n, x in table.columns.items()}
+    for name, length in {"vectors": len(values), **columns}.items():
         if length != count:
             raise bad_file.BadFile(
-                f"holds {count} different ids and {length} "
-                + (name if name == "vectors" else f"cells of the column {name}")
-                + ": give one of each per id"
+                f"holds {count} different ids and {length} {name}: give one of each per id"
             )
     if table.steps is not None and (
         values.ndim != 3
