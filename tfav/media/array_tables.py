@@ -167,8 +167,7 @@ def _npz(path: str, modality: str) -> Table:
     if "id" in arrays and "vector" in arrays:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:
-        embedded = [name[: -len(_ID)] for name in arrays if name.endswith(_ID)]
-        embedded = [name for name in embedded if name in arrays]
+        embedded = [name for name in arrays if name + _ID in arrays]
         own = modality if modality in embedded else embedded[0] if len(embedded) == 1 else ""
         if not own:
             raise bad_file.BadFile(
