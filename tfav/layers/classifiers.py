@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import class_sampling, layer, subcenters
+from tfav.layers import class_sampling, class_shards, layer, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -24,6 +24,7 @@ class ModalityClassifier(layer.Layer):
       seed: Random seed of the Xavier-uniform weights.
       name: Name of the layer.
       sub_centers: Number K of rows of W per class, which stand below each other.
+      sharded: Whether the replicas of the strategy at hand share the classes of W.
 
     Raises:
       UserError: There are fewer than two classes.
@@ -37,6 +38,7 @@ class ModalityClassifier(layer.Layer):
         seed: int,
         name: str,
         sub_centers: int = 1,
+        sharded: bool = False,
     ):
         super().__init__(name=name, dtype=precision.full_dtype())
         if num_classes < 2:
@@ -47,17 +49,21 @@ class ModalityClassifier(layer.Layer):
         self.remember(num_classes=num_classes, sizes=dict(sizes), scale=scale, seed=seed)
         self.num_classes = num_classes
         self.modalities = tuple(sizes)
+        self.num_rows = num_classes * sub_centers
+        self.sharded = sharded
         self._columns = tuple(sizes.values())
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(num_classes * sub_centers, self._num_columns()),
-            initializer=keras.initializers.GlorotUniform(seed=seed),
-            trainable=True,
-            dtype=precision.full_dtype(),
+        self.kernel = class_shards.add_kernel(
+            self,
+            (self.num_rows, self.num_columns(sizes)),
+            keras.initializers.GlorotUniform(seed=seed),
+            num_classes=num_classes,
+            sharded=sharded,
         )
 
-    def _num_columns(self) -> int:
-        return sum(self._columns)
+    @classmethod
+    def num_columns(cls, sizes: Mapping[str, int]) -> int:
+        """Returns the number of columns of W for modalities of these sizes."""
+        return sum(sizes.values())
 
     def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class.
@@ -65,7 +71,7 @@ class ModalityClassifier(layer.Layer):
         Args:
           rows: Weights of some classes to split; None: those of all.
         """
-        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        whole = class_shards.whole(self.kernel, self.num_rows) if rows is None else rows
         return dict(zip(self.modalities, tf.split(whole, self._columns, axis=1)))
 
     def weight_norms(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -86,6 +92,7 @@ class CosineClassifier(ModalityClassifier):
       sizes: Size D_m of each modality's features, in the order of the columns.
       scale: Factor of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
       sub_centers: Number K of centres per class and modality, the nearest of which counts.
+      sharded: Whether the replicas of the strategy at hand share the classes, see `class_shards`.
       seed: Random seed of the weights.
       name: Name of the layer.
 
@@ -100,16 +107,18 @@ class CosineClassifier(ModalityClassifier):
         *,
         scale: float | None,
         sub_centers: int = 1,
+        sharded: bool = False,
         seed: int = 0,
         name: str = "classifier",
     ):
         subcenters.check(sub_centers)
-        super().__init__(num_classes, sizes, scale, seed, name, sub_centers)
+        super().__init__(num_classes, sizes, scale, seed, name, sub_centers, sharded)
         self.remember(
             num_classes=num_classes,
             sizes=dict(sizes),
             scale=scale,
             sub_centers=sub_centers,
+            sharded=sharded,
             seed=seed,
         )
         if isinstance(scale, str) or scale is None or not 0 < scale < math.inf:
@@ -230,12 +239,14 @@ class CommonClassifier(ConcatClassifier):
             )
         super().__init__(num_classes, sizes, scale=scale, seed=seed, name=name)
 
-    def _num_columns(self) -> int:
-        return self._columns[0]
+    @classmethod
+    def num_columns(cls, sizes: Mapping[str, int]) -> int:
+        """Returns the one size of all modalities."""
+        return max(sizes.values())
 
     def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Returns the one matrix [C, D] for each modality."""
-        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        whole = class_shards.whole(self.kernel, self.num_rows) if rows is None else rows
         return dict.fromkeys(self.modalities, whole)
 
 
