@@ -26,16 +26,17 @@ class Spread(tf.__internal__.tracking.Trackable):
 
     Args:
       variable: Mirrored variable of the strategy at hand, [R, D] on each of N replicas.
-      num_rows: Number of rows of the matrix, at most N R and more than (N - 1) R - R of it.
+      num_rows: Number of rows of the matrix, at most N R.
 
     Attributes:
       shape: Shape of the matrix.
       dtype: its type.
+      variable: that variable.
     """
 
     def __init__(self, variable: tf.Variable, num_rows: int):
         self._copies = compat.copies(variable)
-        self._variable = variable
+        self.variable = variable
         self.shape = tf.TensorShape([num_rows, variable.shape[1]])
         self.dtype = variable.dtype
 
@@ -47,13 +48,13 @@ class Spread(tf.__internal__.tracking.Trackable):
         """Gives each replica its rows of a matrix, and zeros where there are no more."""
         with tf.device("CPU:0"):
             value = tf.ensure_shape(tf.cast(value, self.dtype), self.shape)
-        size = self._variable.shape[0]
+        size = self.variable.shape[0]
         for rank, copy in self._copies.items():
             rows = value[rank * size : (rank + 1) * size]
             copy.assign(tf.pad(rows, [[0, size - tf.shape(rows)[0]], [0, 0]]))
 
     def _whole(self) -> tf.Tensor:
-        return whole(self._variable, self.shape[0])
+        return whole(self.variable, self.shape[0])
 
     # What `tf.train.Checkpoint` asks of any object that is no variable.
     def _serialize_to_tensors(self) -> dict[str, tf.Tensor]:
