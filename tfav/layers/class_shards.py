@@ -112,8 +112,12 @@ def whole(kernel: Any, num_rows: int) -> tf.Tensor:
         return tf.convert_to_tensor(kernel)
     if distributed.num_replicas() > 1:
         raise ValueError("a replica has its own classes' weights alone: read them outside of it")
+    strategy = its.distribute_strategy
     with tf.device("CPU:0"):
-        return tf.concat(list(compat.copies(its).values()), axis=0)[:num_rows]
+        if len(its.values) == strategy.num_replicas_in_sync:
+            return tf.concat(its.values, axis=0)[:num_rows]
+        parts = strategy.run(lambda: tf.identity(its))
+        return strategy.gather(parts, axis=0)[:num_rows]
 
 
 def spread(heads: Mapping[str, Any]) -> list[str]:
