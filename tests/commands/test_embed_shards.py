@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import untrained
 from tests.cases import waves
@@ -101,6 +102,21 @@ def test_a_manifest_and_a_data_set_are_inputs(place, tmp_path):
     index = shards.Index.read(place / "data")
     assert report["rows"] == {"audio": len(index), "image": len(index)}
     assert embeddings_file.read(str(tmp_path / "b")).ids["image"] == index.id.tolist()
+
+
+def test_a_data_set_is_embedded_from_wherever_tensorflow_reads_files(place, tmp_path):
+    _run(place, tmp_path / "here", place / "data")
+    far = "ram://embedded/data"
+    tf.io.gfile.makedirs(far)
+    for path in (p for p in (place / "data").iterdir() if p.is_file()):
+        tf.io.gfile.copy(str(path), f"{far}/{path.name}")
+    here = embeddings_file.read(str(tmp_path / "here"))
+    for name, data in (("uri", f"file://{place}/data"), ("ram", far)):
+        _run(place, tmp_path / name, data)
+        there = embeddings_file.read(str(tmp_path / name))
+        assert there.ids == here.ids
+        for modality, vectors in here.vectors.items():
+            np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-6)
 
 
 def test_files_that_cannot_be_embedded_are_counted_or_stop_the_command(place, tmp_path):
