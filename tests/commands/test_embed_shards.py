@@ -4,6 +4,9 @@ import json
 import os
 import pathlib
 import shutil
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,9 +169,35 @@ def test_beam_makes_the_same_shards(place, tmp_path):
         np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-5)
 
 
-def test_without_beam_a_sentence_names_the_extra(place, tmp_path, monkeypatch):
-    import sys
+@pytest.fixture
+def job_service():
+    """Address of the portable runner that Beam's package holds, in a process of its own."""
+    pytest.importorskip("apache_beam")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    module = "apache_beam.runners.portability.local_job_service_main"
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, f"--port={port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
 
+
+def test_a_portable_runner_makes_the_same_shards(place, tmp_path, job_service):
+    _run(place, tmp_path / "here")
+    flags = [f"--job_endpoint={job_service}", "--environment_type=LOOPBACK"]
+    _run(place, tmp_path / "beam", runner="portable", flags=flags)
+    here, there = (embeddings_file.read(str(tmp_path / x)) for x in ("here", "beam"))
+    assert there.embedding_space == here.embedding_space and there.ids == here.ids
+    for modality, vectors in here.vectors.items():
+        np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-5)
+
+
+def test_without_beam_a_sentence_names_the_extra(place, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(registry.UserError, match=r"pip install 'tfav\[beam\]'"):
         _run(place, tmp_path / "out", runner="direct")
