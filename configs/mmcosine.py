@@ -106,6 +106,7 @@ def _base():
     c.model.head = "cosine"
     c.model.fusion = "concat"
     c.model.sampled = 1.0  # share of the classes that a step compares with; 1: all
+    c.model.sharded = False  # True: each replica has some of the classes
     c.model.sub_centers = 1
     c.model.late_fusion = "sum"  # certainty, fitted (by validations), taken (tables_from)
     c.loss.scale = config.optional_float()  # the bound at `posterior`

@@ -246,6 +246,7 @@ def ablation(row):
 
 def _without_margin(c):
     c.model.sampled = 1.0  # share of the identities that a step compares with; 1: all
+    c.model.sharded = False  # True: each replica has some of the identities
     c.model.sub_centers = 1
     c.model.margin_kind = "none"  # any row of MARGINS, on the normalised logits, in training alone
     c.model.margin = 0.0

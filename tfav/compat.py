@@ -43,6 +43,20 @@ def local(variable: Any) -> tf.Variable:
     return its._get() if isinstance(its, tf.distribute.DistributedValues) else its
 
 
+def copies(variable: Any) -> dict[int, tf.Variable]:
+    """Returns the copies of a weight that this process holds, by the rank of their replica."""
+    its = raw(variable)
+    if not isinstance(its, tf.distribute.DistributedValues):
+        return {0: its}
+    strategy = its.distribute_strategy
+    if len(its.values) == strategy.num_replicas_in_sync:
+        return dict(enumerate(its.values))
+    ranks = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(context.replica_id_in_sync_group)
+    )
+    return dict(zip([int(rank) for rank in strategy.experimental_local_results(ranks)], its.values))
+
+
 def path(variable: Any) -> str:
     """Returns a weight's name for people: `dense/kernel`."""
     return getattr(variable, "path", None) or variable.name.split(":")[0]
@@ -116,13 +130,21 @@ def build_optimizer(optimizer: Any, variables: list[Any]) -> None:
         optimizer._create_all_weights([raw(v) for v in variables])
 
 
-def optimizer_state(optimizer: Any) -> Any:
+def optimizer_state(optimizer: Any, spread: Mapping[int, Any] | None = None) -> Any:
     """Returns the trackable form of an optimizer's state for `tf.train.Checkpoint`.
 
     Keras 3: the list of raw variables, of which none can be lost. Keras 2: the object, because a
     flat list would miss the inner slots of tensorflow-addons' Lookahead and moving average.
+
+    Args:
+      optimizer: a built optimizer.
+      spread: What stands for a slot whose copies differ, by the `id` of its raw variable; an
+        optimizer of tensorflow-addons has none.
     """
-    return [raw(v) for v in optimizer.variables] if KERAS_3 else optimizer
+    if not KERAS_3 and not spread:
+        return optimizer
+    spread = spread or {}
+    return [spread.get(id(raw(v)), raw(v)) for v in optimizer.variables]
 
 
 @contextlib.contextmanager

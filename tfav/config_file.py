@@ -43,6 +43,7 @@ _LATER = {
         for section in ("model", "loss")
         for field, value in {
             "sampled": 1.0,
+            "sharded": False,
             "sub_centers": 1,
             "margin_kind": "none",
             "margin": 0.0,

@@ -4,9 +4,13 @@ import json
 import os
 import pathlib
 import shutil
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import untrained
 from tests.cases import waves
@@ -103,6 +107,21 @@ def test_a_manifest_and_a_data_set_are_inputs(place, tmp_path):
     assert embeddings_file.read(str(tmp_path / "b")).ids["image"] == index.id.tolist()
 
 
+def test_a_data_set_is_embedded_from_wherever_tensorflow_reads_files(place, tmp_path):
+    _run(place, tmp_path / "here", place / "data")
+    far = "ram://embedded/data"
+    tf.io.gfile.makedirs(far)
+    for path in (p for p in (place / "data").iterdir() if p.is_file()):
+        tf.io.gfile.copy(str(path), f"{far}/{path.name}")
+    here = embeddings_file.read(str(tmp_path / "here"))
+    for name, data in (("uri", f"file://{place}/data"), ("ram", far)):
+        _run(place, tmp_path / name, data)
+        there = embeddings_file.read(str(tmp_path / name))
+        assert there.ids == here.ids
+        for modality, vectors in here.vectors.items():
+            np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-6)
+
+
 def test_files_that_cannot_be_embedded_are_counted_or_stop_the_command(place, tmp_path):
     shutil.copytree(place / "media", tmp_path / "media")
     for k in range(3):  # a whole shard of them
@@ -150,9 +169,35 @@ def test_beam_makes_the_same_shards(place, tmp_path):
         np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-5)
 
 
-def test_without_beam_a_sentence_names_the_extra(place, tmp_path, monkeypatch):
-    import sys
+@pytest.fixture
+def job_service():
+    """Address of the portable runner that Beam's package holds, in a process of its own."""
+    pytest.importorskip("apache_beam")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    module = "apache_beam.runners.portability.local_job_service_main"
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, f"--port={port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
 
+
+def test_a_portable_runner_makes_the_same_shards(place, tmp_path, job_service):
+    _run(place, tmp_path / "here")
+    flags = [f"--job_endpoint={job_service}", "--environment_type=LOOPBACK"]
+    _run(place, tmp_path / "beam", runner="portable", flags=flags)
+    here, there = (embeddings_file.read(str(tmp_path / x)) for x in ("here", "beam"))
+    assert there.embedding_space == here.embedding_space and there.ids == here.ids
+    for modality, vectors in here.vectors.items():
+        np.testing.assert_allclose(there.vectors[modality], vectors, atol=1e-5)
+
+
+def test_without_beam_a_sentence_names_the_extra(place, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(registry.UserError, match=r"pip install 'tfav\[beam\]'"):
         _run(place, tmp_path / "out", runner="direct")

@@ -64,6 +64,27 @@ def test_a_million_identities_are_counted_before_they_are_made_and_too_many_refu
         class_memory.check(absurd, 1)
 
 
+def test_classes_that_the_replicas_share_are_counted_on_each():
+    c = small.config("unused")
+    c.embedding_size, c.train.batch_size = 128, 256
+    c.model.sharded = True
+    its = class_memory.need(c, 1_000_001, 4)
+    # A quarter of the classes, rounded up, and of these the logits of all 256 rows.
+    assert its.num_held == 250_001
+    assert its.weights == its.optimizer == its.gradients == 250_001 * 128 * 4
+    assert its.logits == 3 * 4 * 2 * 256 * 250_001
+    assert "1,000,001 classes x 128, of which a replica holds 250,001: " in its.line()
+    assert class_memory.need(c, 1_000_001, 1).num_held == 1_000_001
+
+
+def test_the_one_matrix_of_a_common_head_counts_once_however_many_modalities_there_are():
+    c = small.classes_config("unused")
+    c.model.head, c.loss.scale = "common", None
+    assert class_memory.need(c, 10, 1).size == 8
+    c.model.head = "vanilla"
+    assert class_memory.need(c, 10, 1).size == 3 * 8
+
+
 def test_the_classes_of_several_modalities_count_each_head_and_centre():
     c = small.classes_config("unused")
     c.model.sub_centers = 2

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav import compat, items, recipes
-from tfav.training import optimizers, trainer
+from tfav.training import checkpoints, optimizers, trainer
 
 INPUT, SIZE = 6, 4
 
@@ -67,4 +67,6 @@ def state(its):
     found = {name: v.numpy() for name, v in its.recipe.named_weights().items()}
     slots = its.optimizer.variables
     slots = slots() if callable(slots) else slots
-    return found | {f"slot{i}": compat.raw(v).numpy() for i, v in enumerate(slots)}
+    spread = checkpoints.spread_slots(its.optimizer, its.recipe.sharded())
+    raw = [compat.raw(v) for v in slots]
+    return found | {f"slot{i}": spread.get(id(v), v).numpy() for i, v in enumerate(raw)}

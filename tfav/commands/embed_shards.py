@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfav import files, progress, registry
 from tfav.commands import embed_jobs, load
 from tfav.data import index as index_lib
@@ -105,7 +107,7 @@ def _found(
         named = {"audio": [(r.id, r.audio) for r in rows if r.audio]}
         named["image"] = [(r.id, r.image) for r in rows if isinstance(r.image, str)]
         return named, ""
-    if len(sources) == 1 and os.path.exists(os.path.join(sources[0], "dataset.json")):
+    if len(sources) == 1 and tf.io.gfile.exists(os.path.join(sources[0], "dataset.json")):
         index = index_lib.Index.read(sources[0])
         held = {m: index.id[index.held(m)].tolist() for m in index.modalities}
         return {m: [(name, "") for name in names] for m, names in held.items()}, sources[0]

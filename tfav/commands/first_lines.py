@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfav.data import shards
+from tfav.layers import class_shards
 from tfav.recipes import recipe as base
 from tfav.training import strategy
 
@@ -41,13 +42,16 @@ def lines(
     ]
     yield f"data: {index.directory}, {'; '.join(splits)}; trains on {c.data.train_split}"
     yield _input(c, index.select(c.data.train_split), strategy.num_workers(replicas))
-    trained = _values(recipe.trainable_weights)
+    weights = recipe.named_weights().values()
+    spread = [its for its in weights if isinstance(its, class_shards.Spread)]
+    trained = _values(recipe.trainable_weights) + _values(spread)
+    trained -= _values(its.variable for its in spread)  # of which a replica has some rows alone
     yield (
-        f"parameters: {trained / _MEGA:.3g} M trained, of "
-        f"{_values(recipe.named_weights().values()) / _MEGA:.3g} M in all"
+        f"parameters: {trained / _MEGA:.3g} M trained, of {_values(weights) / _MEGA:.3g} M in all"
     )
+    held = [its.variable if isinstance(its, class_shards.Spread) else its for its in weights]
     yield (
-        f"memory: weights {_bytes(recipe.named_weights().values()) / _MEGA:.3g} MB, optimizer "
+        f"memory: weights {_bytes(held) / _MEGA:.3g} MB, optimizer "
         f"{_bytes(optimizer.variables) / _MEGA:.3g} MB on each replica; activations come on top"
     )
 

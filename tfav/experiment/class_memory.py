@@ -21,6 +21,7 @@ class Need(NamedTuple):
     Attributes:
       num_classes: of the training split.
       num_taken: Number of them that a step takes.
+      num_held: Number of them that each replica holds.
       size: Numbers per class, of all heads and centres together.
       weights: of the heads themselves.
       optimizer: of its slots.
@@ -30,6 +31,7 @@ class Need(NamedTuple):
 
     num_classes: int
     num_taken: int
+    num_held: int
     size: int
     weights: int
     optimizer: int
@@ -43,12 +45,15 @@ class Need(NamedTuple):
 
     def line(self) -> str:
         """Returns it as the first lines of a training have it."""
-        some = f", of which a step takes {self.num_taken:,}"
+        some = ""
+        if self.num_taken < self.num_classes:
+            some = f", of which a step takes {self.num_taken:,}"
+        if self.num_held < self.num_classes:
+            some = f", of which a replica holds {self.num_held:,}"
         return (
-            f"classifier: {self.num_classes:,} classes x {self.size}"
-            f"{some if self.num_taken < self.num_classes else ''}: {told(self.total)} on each "
-            f"replica (weights {told(self.weights)}, optimizer {told(self.optimizer)}, gradients "
-            f"{told(self.gradients)}, logits {told(self.logits)})"
+            f"classifier: {self.num_classes:,} classes x {self.size}{some}: {told(self.total)} on "
+            f"each replica (weights {told(self.weights)}, optimizer {told(self.optimizer)}, "
+            f"gradients {told(self.gradients)}, logits {told(self.logits)})"
         )
 
 
@@ -67,24 +72,29 @@ def need(c: ml_collections.ConfigDict, num_classes: int, num_replicas: int) -> N
         return None
     size = sum(rows * columns for rows, columns in shapes) // num_classes
     share = arguments.get("sampled", 1.0)
-    taken = num_classes
+    taken = held = num_classes
+    rows = math.ceil(c.train.batch_size / num_replicas)
     if share < 1:
         taken = min(num_classes, math.ceil(share * num_classes) + c.train.batch_size)
+    columns = taken
+    if arguments.get("sharded", False) and num_replicas > 1:  # all rows of a share of the classes
+        columns = held = math.ceil(num_classes / num_replicas)
+        rows = c.train.batch_size
     number = 8 if c.dtype == "float64" else 4
     slots = optimizers.SLOTS.get(c.train.optimizer, 2)
     if c.train.optimizer == "sgd" and not c.train.momentum:
         slots = 0
     centers = max(rows for rows, _ in shapes) // num_classes
     heads = len(sizes) * (1 + (len(shapes) > 1))
-    rows = math.ceil(c.train.batch_size / num_replicas)
     return Need(
         num_classes,
         taken,
+        held,
         size,
-        weights=number * num_classes * size,
-        optimizer=slots * number * num_classes * size,
-        gradients=number * taken * size,
-        logits=_BUFFERS * number * heads * rows * taken * centers,
+        weights=number * held * size,
+        optimizer=slots * number * held * size,
+        gradients=number * columns * size,
+        logits=_BUFFERS * number * heads * rows * columns * centers,
     )
 
 
@@ -104,7 +114,8 @@ def check(its: Need, num_here: int) -> None:
             f"{its.line()} take {told(total)} on {num_here} "
             f"{'replica' if num_here == 1 else 'replicas'} here and this machine has "
             f"{told(limit)}: lower --config.embedding_size, --config.model.sampled (for gradients "
-            "and logits) or --config.train.batch_size (for logits), or train on fewer classes."
+            "and logits) or --config.train.batch_size (for logits), set --config.model.sharded to "
+            "True where each replica has a memory of its own, or train on fewer classes."
         )
 
 

@@ -4,7 +4,6 @@ This is partial softmax (Partial FC, An et al., CVPR 2022): a step with 10 % of 
 costs what a classifier of a hundred thousand does, in time and in memory of logits and gradients.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,22 +14,6 @@ import tensorflow as tf
 from tfav import compat, registry
 from tfav.layers import layer
 from tfav.ops import distributed
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """Which classes the logits of a step are of.
-
-    Attributes:
-      label: Column of each row's own class, [b] int32.
-      weights: Name of a head to the weights of the classes that were drawn, [S * K, D] of K centres
-        per class, in the order of the columns; empty where all classes are there.
-      count: Number S of classes, or [] int32 where they were drawn.
-    """
-
-    label: tf.Tensor
-    weights: Mapping[str, tf.Tensor]
-    count: int | tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfav")
@@ -131,24 +114,6 @@ def make(num_classes: int, share: float, seed: int) -> dict[str, keras.layers.La
 def sampled(heads: Mapping[str, Any]) -> list[str]:
     """Returns the names of the heads of which a step reads the weights of drawn classes alone."""
     return [name for name, head in heads.items() if "sampler" in heads and hasattr(head, "rows")]
-
-
-def columns(
-    heads: Mapping[str, Any], label: tf.Tensor, num_classes: int, training: bool
-) -> Columns:
-    """Returns the classes of a step: in training those that `sampler` draws, if there is one.
-
-    Args:
-      heads: Layers by name; those with a method `rows` classify.
-      label: Class of each row, [b] int.
-      num_classes: Number of classes.
-      training: Whether this is a step of the training.
-    """
-    if not training or "sampler" not in heads:
-        return Columns(label, {}, num_classes)
-    classes, column = heads["sampler"](label)
-    weights = {name: heads[name].rows(classes) for name in sampled(heads)}
-    return Columns(column, weights, tf.size(classes))
 
 
 def rows(kernel: Any, classes: tf.Tensor, sub_centers: int) -> tf.Tensor:

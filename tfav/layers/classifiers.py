@@ -7,70 +7,9 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import class_sampling, layer, subcenters
+from tfav.layers import class_sampling, class_shards, subcenters
+from tfav.layers.modality_classifier import ModalityClassifier
 from tfav.ops import precision, similarity
-
-
-class ModalityClassifier(layer.Layer):
-    """One float32 matrix W = [W^1 | .. | W^n] [C, sum of D_m]: columns of each modality in turn.
-
-    A subclass writes `call(features) -> {modality: logits}`. The fused logits are the sum of the
-    uni-modal ones, of as many modalities as are given.
-
-    Args:
-      num_classes: Number C of classes, at least 2.
-      sizes: Size D_m of each modality's features, in the order of the columns.
-      scale: Factor of the logits; None where the subclass has none.
-      seed: Random seed of the Xavier-uniform weights.
-      name: Name of the layer.
-      sub_centers: Number K of rows of W per class, which stand below each other.
-
-    Raises:
-      UserError: There are fewer than two classes.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        sizes: Mapping[str, int],
-        scale: float | None,
-        seed: int,
-        name: str,
-        sub_centers: int = 1,
-    ):
-        super().__init__(name=name, dtype=precision.full_dtype())
-        if num_classes < 2:
-            raise registry.UserError(
-                f"num_classes={num_classes}: a classifier needs at least two classes in the "
-                "training split, add rows of another label."
-            )
-        self.remember(num_classes=num_classes, sizes=dict(sizes), scale=scale, seed=seed)
-        self.num_classes = num_classes
-        self.modalities = tuple(sizes)
-        self._columns = tuple(sizes.values())
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(num_classes * sub_centers, self._num_columns()),
-            initializer=keras.initializers.GlorotUniform(seed=seed),
-            trainable=True,
-            dtype=precision.full_dtype(),
-        )
-
-    def _num_columns(self) -> int:
-        return sum(self._columns)
-
-    def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Returns each modality's columns [C, D_m], or [C * K, D_m] of K centres per class.
-
-        Args:
-          rows: Weights of some classes to split; None: those of all.
-        """
-        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
-        return dict(zip(self.modalities, tf.split(whole, self._columns, axis=1)))
-
-    def weight_norms(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Returns each modality's mean length of a class's weights, [] each, of `kernels(rows)`."""
-        return {m: tf.reduce_mean(tf.norm(w, axis=1)) for m, w in self.kernels(rows).items()}
 
 
 @keras.saving.register_keras_serializable("tfav")
@@ -86,6 +25,7 @@ class CosineClassifier(ModalityClassifier):
       sizes: Size D_m of each modality's features, in the order of the columns.
       scale: Factor of each cosine, fixed; `theory.cosine_scale_bound` says how large it must be.
       sub_centers: Number K of centres per class and modality, the nearest of which counts.
+      sharded: Whether the replicas of the strategy at hand share the classes, see `class_shards`.
       seed: Random seed of the weights.
       name: Name of the layer.
 
@@ -100,16 +40,18 @@ class CosineClassifier(ModalityClassifier):
         *,
         scale: float | None,
         sub_centers: int = 1,
+        sharded: bool = False,
         seed: int = 0,
         name: str = "classifier",
     ):
         subcenters.check(sub_centers)
-        super().__init__(num_classes, sizes, scale, seed, name, sub_centers)
+        super().__init__(num_classes, sizes, scale, seed, name, sub_centers, sharded)
         self.remember(
             num_classes=num_classes,
             sizes=dict(sizes),
             scale=scale,
             sub_centers=sub_centers,
+            sharded=sharded,
             seed=seed,
         )
         if isinstance(scale, str) or scale is None or not 0 < scale < math.inf:
@@ -230,12 +172,14 @@ class CommonClassifier(ConcatClassifier):
             )
         super().__init__(num_classes, sizes, scale=scale, seed=seed, name=name)
 
-    def _num_columns(self) -> int:
-        return self._columns[0]
+    @classmethod
+    def num_columns(cls, sizes: Mapping[str, int]) -> int:
+        """Returns the one size of all modalities."""
+        return max(sizes.values())
 
     def kernels(self, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Returns the one matrix [C, D] for each modality."""
-        whole = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        whole = class_shards.whole(self.kernel, self.num_rows) if rows is None else rows
         return dict.fromkeys(self.modalities, whole)
 
 

@@ -140,6 +140,7 @@ class Margin(layer.Layer):
         logits: Mapping[str, tf.Tensor],
         label: tf.Tensor | None = None,
         training: bool = False,
+        here: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns logits [B, C] of each modality, in training with the margin at the own class.
 
@@ -147,6 +148,7 @@ class Margin(layer.Layer):
           logits: Logits [B, C] of each modality, `scale` times cosines.
           label: Class of each row, [B] int; needed in training alone.
           training: Whether this is a step of the training, and is counted.
+          here: Whether a row's own class is among the C at all, [B] bool; None: of every row.
 
         Raises:
           UserError: There is no label in training.
@@ -160,11 +162,15 @@ class Margin(layer.Layer):
         margin = self.current()
         self.steps.assign_add(1)
         label = tf.convert_to_tensor(label)
-        return {m: self._with_margin(z, label, margin) for m, z in logits.items()}
+        return {m: self._with_margin(z, label, margin, here) for m, z in logits.items()}
 
-    def _with_margin(self, logits: tf.Tensor, label: tf.Tensor, margin: tf.Tensor) -> tf.Tensor:
+    def _with_margin(
+        self, logits: tf.Tensor, label: tf.Tensor, margin: tf.Tensor, here: tf.Tensor | None
+    ) -> tf.Tensor:
         own = tf.gather(logits, label, axis=1, batch_dims=1)
         margin = tf.cast(margin, logits.dtype)
         less = self.scale * self._function(own / self.scale, margin) - own
+        if here is not None:
+            less = tf.where(here, less, 0.0)
         index = tf.stack([tf.range(tf.size(label), dtype=label.dtype), label], axis=1)
         return tf.tensor_scatter_nd_add(logits, index, less)

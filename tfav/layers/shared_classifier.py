@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfav import registry
-from tfav.layers import class_sampling, layer, subcenters
+from tfav.layers import class_sampling, class_shards, layer, subcenters
 from tfav.ops import precision, similarity
 
 
@@ -29,6 +29,7 @@ class SharedClassifier(layer.Layer):
       normalized: Whether class weights and embeddings are brought to unit length.
       scale: Factor of the cosines; "auto" is `auto_scale(num_classes)`.
       sub_centers: Number K of centres per class, the nearest of which counts; of cosines alone.
+      sharded: Whether the replicas of the strategy at hand share the classes, see `class_shards`.
       seed: Random seed of the Xavier-uniform weights.
       name: Name of the layer.
 
@@ -45,6 +46,7 @@ class SharedClassifier(layer.Layer):
         normalized: bool = True,
         scale: float | str = "auto",
         sub_centers: int = 1,
+        sharded: bool = False,
         seed: int = 0,
         name: str = "classifier",
     ):
@@ -72,6 +74,7 @@ class SharedClassifier(layer.Layer):
             normalized=normalized,
             scale=scale,
             sub_centers=sub_centers,
+            sharded=sharded,
             seed=seed,
         )
         self.num_classes = num_classes
@@ -79,12 +82,14 @@ class SharedClassifier(layer.Layer):
         self.normalized = normalized
         self.sub_centers = sub_centers
         self.scale = auto_scale(num_classes) if scale == "auto" else float(scale)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(num_classes * sub_centers, embedding_size),
-            initializer=keras.initializers.GlorotUniform(seed=seed),
-            trainable=True,
-            dtype=precision.full_dtype(),
+        self.num_rows = num_classes * sub_centers
+        self.sharded = sharded
+        self.kernel = class_shards.add_kernel(
+            self,
+            (self.num_rows, embedding_size),
+            keras.initializers.GlorotUniform(seed=seed),
+            num_classes=num_classes,
+            sharded=sharded,
         )
 
     def rows(self, classes: tf.Tensor) -> tf.Tensor:
@@ -102,7 +107,7 @@ class SharedClassifier(layer.Layer):
           embedding: [B, D] of any float dtype, not normalised.
           rows: What `rows` returned of these classes; None: all of them.
         """
-        kernel = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        kernel = class_shards.whole(self.kernel, self.num_rows) if rows is None else rows
         if self.normalized:
             cosines = similarity.cosine_matrix(embedding, kernel, self.scale)
             return subcenters.nearest(cosines, self.sub_centers)
@@ -116,5 +121,5 @@ class SharedClassifier(layer.Layer):
         """
         if self.normalized:
             return tf.constant(self.scale, self.compute_dtype)
-        kernel = tf.convert_to_tensor(self.kernel) if rows is None else rows
+        kernel = class_shards.whole(self.kernel, self.num_rows) if rows is None else rows
         return tf.reduce_max(tf.norm(kernel, axis=1))

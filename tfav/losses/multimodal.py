@@ -29,11 +29,24 @@ def margin_shares(logits: dict[str, tf.Tensor], label: tf.Tensor) -> dict[str, t
       logits: Logits [B, C] of each modality, whose sum is the fused logits.
       label: Class of each row, [B] int.
     """
-    margins = {}
-    for modality, z in logits.items():
-        true = tf.gather(z, label, axis=1, batch_dims=1)
-        others = (tf.reduce_sum(z, axis=1) - true) / tf.cast(tf.shape(z)[1] - 1, z.dtype)
-        margins[modality] = tf.abs(tf.stop_gradient(true - others))
+    return shares({m: margin(z, label) for m, z in logits.items()})
+
+
+def margin(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """Returns by how much the logit of a row's class is above the mean of the others, [B].
+
+    Args:
+      logits: Logits [B, C].
+      label: Class of each row, [B] int.
+    """
+    true = tf.gather(logits, label, axis=1, batch_dims=1)
+    others = tf.reduce_sum(logits, axis=1) - true
+    return true - others / tf.cast(tf.shape(logits)[1] - 1, logits.dtype)
+
+
+def shares(signed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns `margin_shares` of the margins [B] of each modality."""
+    margins = {m: tf.abs(tf.stop_gradient(d)) for m, d in signed.items()}
     total = tf.add_n(list(margins.values()))
     equal = 1.0 / len(margins)
     return {

@@ -44,6 +44,28 @@ def gather(x: tf.Tensor) -> tf.Tensor:
     return x if num_replicas() == 1 else _gather(x)
 
 
+def total(x: tf.Tensor) -> tf.Tensor:
+    """Returns the sum over replicas of `x`, a tensor of one shape on all of them, with gradient.
+
+    What every replica sends back to the sum reaches `x` on each, as of a loss that is the sum of
+    the replicas' own.
+
+    Args:
+      x: float32 or float64, see `gather`.
+    """
+    x = tf.convert_to_tensor(x)
+    return x if num_replicas() == 1 else _total(x)
+
+
+@tf.custom_gradient
+def _total(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def summed(y: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(tf.convert_to_tensor(y)))
+
+    return summed(x), summed
+
+
 @tf.custom_gradient
 def _gather(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
     context = tf.distribute.get_replica_context()

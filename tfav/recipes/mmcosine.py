@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from tfav import registry, tensors
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import class_sampling
-from tfav.losses import alignment, multimodal, softmax
+from tfav.losses import alignment, multimodal
 from tfav.recipes import (
     balances,
     balancing,
+    class_columns,
     gblend,
     modal_arguments,
     modal_heads,
@@ -47,6 +47,7 @@ class MMCosine(read_outs.Classifying):
       scale: Scale of the cosines; None takes the bound below.
       sampled: Share of the classes that a step compares with, beside those of its batch, see
         `class_sampling.ClassSampler`. What is logged in training is of these alone.
+      sharded: Whether the replicas share the classes, see `class_shards`.
       sub_centers: Number of centres per class and modality, the nearest of which counts.
       margin_kind: Kind of margin on every modality's cosine in training: a row of `margins.MARGINS`
         or a dotted path. Read-outs and what is logged besides `loss` are without it.
@@ -89,6 +90,7 @@ class MMCosine(read_outs.Classifying):
         fusion: str = "concat",
         scale: float | None = None,
         sampled: float = 1.0,
+        sharded: bool = False,
         sub_centers: int = 1,
         margin_kind: str = "none",
         margin: float = 0.0,
@@ -110,6 +112,7 @@ class MMCosine(read_outs.Classifying):
         sizes = {m: encoder.embedding_size for m, encoder in encoders.items()}
         if head == "cosine":
             scale = scales.cosine_scale(scale, num_classes, len(sizes), posterior, bound)
+        class_columns.check(sharded, sampled, balance, agreement_weight)
         method = balances.make(balance, balance_args or {}, sizes, num_classes)
         heads = modal_heads.make(
             num_classes,
@@ -118,6 +121,7 @@ class MMCosine(read_outs.Classifying):
             fusion=fusion,
             scale=scale,
             sampled=sampled,
+            sharded=sharded,
             sub_centers=sub_centers,
             margin={"kind": margin_kind, "margin": margin, "warmup_steps": margin_warmup_steps},
             own=balances.has_own_heads(balance, blending),
@@ -182,27 +186,25 @@ class MMCosine(read_outs.Classifying):
         """Returns each of `scalars` as [b]; `contrastive` and `agreement` before their weights."""
         label = batch["label"]
         features = self.features(batch, training)
-        drawn = class_sampling.columns(self.heads, label, self.num_classes, training)
-        column = drawn.label
+        its = class_columns.of(self.heads, label, self.num_classes, training)
         fused = modal_heads.fuse(self.heads, features, self.encoders)
-        unimodal = self._unimodal(fused, drawn.weights)
+        unimodal = self._unimodal(fused, its)
         total = tf.add_n(list(unimodal.values()))
-        losses = modal_heads.margin_scalars(self.heads, total)
-        harder = modal_heads.harder(self.heads, "margin", unimodal, column, training)
-        losses["loss"] = softmax.cross_entropy(tf.add_n(list(harder.values())), column)
-        own = self._own(features, drawn.weights) if self._has_own else {}
-        own_harder: Mapping[str, tf.Tensor] = {}
-        if own:
-            own_harder = modal_heads.harder(self.heads, "own_margin", own, column, training)
+        hits = its.hits(total)
+        losses = modal_heads.margin_scalars(self.heads, tf.ones_like(hits))
+        harder = modal_heads.harder(self.heads, "margin", unimodal, its, training)
+        losses["loss"] = its.cross_entropy(tf.add_n(list(harder.values())))
+        own = self._own(features, its) if self._has_own else {}
+        own_harder = modal_heads.harder(self.heads, "own_margin", own, its, training)
         if "blending" in self.tables:
-            parts = {m: softmax.cross_entropy(z, column) for m, z in own_harder.items()}
+            parts = {m: its.cross_entropy(z) for m, z in own_harder.items()}
             losses |= gblend.blend({FUSED: losses["loss"], **parts}, self.tables["blending"])
             if "margin" in self.heads:  # what blending estimates is compared with validations
                 for m, z in {FUSED: total, **own}.items():
-                    losses[f"loss_{m}"] = softmax.cross_entropy(z, column)
+                    losses[f"loss_{m}"] = its.cross_entropy(z)
         if self.balance is not None:
             fused_loss = losses["loss"]
-            seen = balancing.Seen(features, harder, own_harder, column, fused_loss, training)
+            seen = balancing.Seen(features, harder, own_harder, label, fused_loss, training)
             losses |= self.balance.losses(seen)
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
@@ -213,10 +215,9 @@ class MMCosine(read_outs.Classifying):
             terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
             losses["agreement"] = tf.add_n(terms) / len(pairs)
             losses["loss"] += self.agreement_weight * losses["agreement"]
-        losses["accuracy"] = modality_scalars.hits(total, column)
-        norms = modal_heads.norms(self.heads["classifier"], drawn.weights.get("classifier"))
-        scored = bool(self.modulation)
-        return losses | modality_scalars.measure(unimodal, column, norms, scored)
+        losses["accuracy"] = hits
+        norms = modal_heads.norms(self.heads["classifier"], its.weights.get("classifier"))
+        return losses | modality_scalars.measure(unimodal, its, norms, bool(self.modulation))
 
     @classmethod
     def class_weights(
@@ -224,7 +225,7 @@ class MMCosine(read_outs.Classifying):
     ) -> list[tuple[int, int]]:
         """Returns the shapes of the weights of the common head, and of the modalities' own."""
         own = balances.has_own_heads(*(arguments.get(k, "off") for k in ("balance", "blending")))
-        return modal_heads.class_weights(sizes, num_classes, arguments.get("sub_centers", 1), own)
+        return modal_heads.class_weights(arguments, sizes, num_classes, own)
 
     def combine_gradients(
         self,

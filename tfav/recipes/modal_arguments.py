@@ -9,6 +9,7 @@ ARGUMENTS: dict[str, values.Value] = {
     "fusion": values.text("a row of FUSIONS or a dotted path"),
     "scale": argument_rows.scale("of the cosines; None: the bound at `posterior`"),
     "sampled": argument_rows.SAMPLED,
+    "sharded": values.FLAG,
     "sub_centers": argument_rows.SUB_CENTERS,
     **argument_rows.margin(),
     "posterior": values.number(0.0, 1.0, "above chance and below 1", above=True),

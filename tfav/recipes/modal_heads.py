@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfav import registry
 from tfav.layers import class_sampling, classifiers, layer
 from tfav.layers import fusion as fusions
-from tfav.recipes import scales
+from tfav.recipes import class_columns, scales
 
 
 def make(
@@ -21,6 +21,7 @@ def make(
     fusion: str,
     scale: float | None,
     sampled: float,
+    sharded: bool,
     sub_centers: int,
     margin: Mapping[str, Any],
     own: bool,
@@ -38,6 +39,7 @@ def make(
       fusion: a row of `fusion.FUSIONS` or a dotted path.
       scale: Scale of the cosines; None of a head without one.
       sampled: Share of the classes that a step takes, see `class_sampling.ClassSampler`.
+      sharded: Whether the replicas share the classes, see `class_shards`.
       sub_centers: Number of centres per class and modality.
       margin: `kind`, `margin` and `warmup_steps` of `scales.margin`.
       own: Whether each modality has a head of its own besides.
@@ -49,7 +51,13 @@ def make(
     wanted = registry.subclass(classifiers.ModalityClassifier)
     make_head = registry.lookup(classifiers.HEADS, head, "head", wanted)
     make_fusion = registry.lookup(fusions.FUSIONS, fusion, "fusion", registry.subclass(layer.Layer))
-    further = {} if sub_centers == 1 else {"sub_centers": sub_centers}
+    further: dict[str, Any] = {} if sub_centers == 1 else {"sub_centers": sub_centers}
+    further |= {"sharded": True} if sharded else {}
+    if sharded and not hasattr(make_head, "rows"):
+        raise registry.UserError(
+            f"sharded=True needs a head without a bias and head={head!r} has one: choose "
+            "head='cosine', or set it to False."
+        )
     heads: dict[str, keras.layers.Layer] = {"fusion": make_fusion(sizes, seed=seed)}
     heads["classifier"] = registry.call(
         make_head,
@@ -92,18 +100,21 @@ def _add_margin(
 
 
 def class_weights(
-    sizes: Mapping[str, int], num_classes: int, sub_centers: int, own: bool
+    arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int, own: bool
 ) -> list[tuple[int, int]]:
     """Returns the shapes of the weights of `classifier` and of each `own_MODALITY`, of `make`.
 
     Args:
+      arguments: of the recipe, `head` and `sub_centers` among them.
       sizes: Size D_m of each modality's features.
       num_classes: C.
-      sub_centers: Number K of centres per class.
       own: Whether each modality has a head of its own too.
     """
-    rows = num_classes * sub_centers
-    return [(rows, size) for size in (sum(sizes.values()), *(sizes.values() if own else ()))]
+    wanted = registry.subclass(classifiers.ModalityClassifier)
+    head = registry.lookup(classifiers.HEADS, arguments.get("head", "cosine"), "head", wanted)
+    heads = [sizes, *({m: size} for m, size in sizes.items() if own)]
+    rows = num_classes * arguments.get("sub_centers", 1)
+    return [(rows, head.num_columns(its)) for its in heads]
 
 
 def fuse(
@@ -140,19 +151,19 @@ def read(
     heads: Mapping[str, keras.layers.Layer],
     name: str,
     features: Mapping[str, tf.Tensor],
-    rows: Mapping[str, tf.Tensor],
+    columns: class_columns.Columns | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Returns the logits of each modality by the head `name`: of all classes, or of some.
+    """Returns the logits of each modality by the head `name`.
 
     Args:
       heads: Layers by name.
       name: of the head.
       features: Features of the modalities, [b, D_m].
-      rows: `weights` of `class_sampling.Columns`.
+      columns: Classes that the logits are of; None: all.
     """
-    if name not in rows:
+    if columns is None or name not in columns.weights:
         return heads[name](dict(features))
-    return heads[name](dict(features), rows[name])
+    return heads[name](dict(columns.everyone(features)), columns.weights[name])
 
 
 def norms(head: classifiers.ModalityClassifier, rows: tf.Tensor | None) -> Mapping[str, tf.Tensor]:
@@ -169,20 +180,21 @@ def harder(
     heads: Mapping[str, keras.layers.Layer],
     name: str,
     logits: Mapping[str, tf.Tensor],
-    label: tf.Tensor,
+    columns: class_columns.Columns,
     training: bool,
 ) -> Mapping[str, tf.Tensor]:
     """Returns the logits that a loss is of: in training with the margin `name`, if there is one."""
-    return heads[name](logits, label, training=training) if name in heads else logits
+    if name not in heads:
+        return logits
+    return heads[name](logits, columns.column, training=training, here=columns.here)
 
 
 def margin_scalars(
-    heads: Mapping[str, keras.layers.Layer], logits: tf.Tensor
+    heads: Mapping[str, keras.layers.Layer], ones: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Returns `margin`, that of the next step, and `scale`, [b] of logits [b, C]; or nothing."""
+    """Returns `margin`, that of the next step, and `scale`, times `ones` [b]; or nothing."""
     if "margin" not in heads:
         return {}
-    ones = tf.ones_like(logits[:, 0])
     return {"margin": heads["margin"].current() * ones, "scale": heads["margin"].scale * ones}
 
 

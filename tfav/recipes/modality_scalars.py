@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from tfav.losses import multimodal
+from tfav.recipes import class_columns
 
 
 def names(modalities: Sequence[str], scored: bool) -> list[str]:
@@ -15,30 +16,24 @@ def names(modalities: Sequence[str], scored: bool) -> list[str]:
 
 def measure(
     logits: Mapping[str, tf.Tensor],
-    label: tf.Tensor,
+    columns: class_columns.Columns,
     weight_norms: Mapping[str, tf.Tensor],
     scored: bool,
 ) -> dict[str, tf.Tensor]:
     """Returns scalars [b] by name: accuracy, share of the decision, length of a class's weights.
 
     Args:
-      logits: Logits [b, C] of each modality.
-      label: Class of each row, [b] int.
+      logits: Logits of each modality.
+      columns: Classes that they are of.
       weight_norms: Mean length of a class's weights of each modality, [].
       scored: Whether `score_*` is there too, the posterior of the true class.
     """
     found = {}
-    shares = multimodal.margin_shares(dict(logits), label)
+    shares = multimodal.shares({m: columns.margin(z) for m, z in logits.items()})
     for m, z in logits.items():
-        found[f"accuracy_{m}"] = hits(z, label)
+        found[f"accuracy_{m}"] = columns.hits(z)
         found[f"share_{m}"] = shares[m]
-        found[f"weight_norm_{m}"] = weight_norms[m] * tf.ones_like(shares[m])
+        found[f"weight_norm_{m}"] = columns.mean(weight_norms[m]) * tf.ones_like(shares[m])
         if scored:
-            found[f"score_{m}"] = tf.gather(tf.nn.softmax(z), label, axis=1, batch_dims=1)
+            found[f"score_{m}"] = columns.posterior(z)
     return found
-
-
-def hits(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    """Returns 1 where the largest of the logits [b, C] is the row's class, else 0, [b]."""
-    found = tf.equal(tf.argmax(logits, -1, tf.int32), tf.cast(label, tf.int32))
-    return tf.cast(found, logits.dtype)

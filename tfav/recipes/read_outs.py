@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfav import tensors
 from tfav import weights as weights_lib
 from tfav.encoders import encoder as encoders_base
+from tfav.recipes import class_columns, modal_heads, recipe
 from tfav.recipes import late_fusion as late_fusions
-from tfav.recipes import modal_heads, recipe
 
 FUSED = "fused"
 
@@ -69,7 +69,7 @@ class Classifying(recipe.Recipe):
           UserError: no modality, or one lacks and the fusion needs it.
         """
         fused = modal_heads.fuse(self.heads, features, self.encoders)
-        logits = self._unimodal(fused, {})
+        logits = self._unimodal(fused)
         table = self.tables.get(late_fusions.TABLE)
         weights = None if table is None else table.weights()
         certain = self.late_fusion == "certainty"
@@ -90,20 +90,22 @@ class Classifying(recipe.Recipe):
     def loss_logits(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the logits [B, C] that losses are of: those of a modality's own head, if any."""
         logits = self.logits(features)
-        return {FUSED: logits[FUSED], **self._own(features, {})} if self._has_own else logits
+        return {FUSED: logits[FUSED], **self._own(features)} if self._has_own else logits
 
     @property
     def _has_own(self) -> bool:
         return any(name.startswith("own_") for name in self.heads)
 
     def _own(
-        self, features: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
+        self, features: Mapping[str, tf.Tensor], columns: class_columns.Columns | None = None
     ) -> dict[str, tf.Tensor]:
-        read = modal_heads.read
-        return {m: read(self.heads, f"own_{m}", {m: features[m]}, rows)[m] for m in self.encoders}
+        return {
+            m: modal_heads.read(self.heads, f"own_{m}", {m: features[m]}, columns)[m]
+            for m in self.encoders
+        }
 
     def _unimodal(
-        self, fused: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
+        self, fused: Mapping[str, tf.Tensor], columns: class_columns.Columns | None = None
     ) -> dict[str, tf.Tensor]:
-        logits = modal_heads.read(self.heads, "classifier", fused, rows)
+        logits = modal_heads.read(self.heads, "classifier", fused, columns)
         return {m: logits[m] for m in self.encoders if m in logits}

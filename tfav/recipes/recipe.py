@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfav import compat, tensors, values, weights
 from tfav import hearing as hearing_lib
 from tfav.encoders import encoder as encoders_base
-from tfav.layers import class_sampling
+from tfav.layers import class_sampling, class_shards
 
 
 class Recipe:
@@ -166,11 +166,18 @@ class Recipe:
         """Returns which of `trainable_weights` one is."""
         return [compat.raw(w) is compat.raw(weight) for w in self.trainable_weights].index(True)
 
-    def named_weights(self) -> dict[str, tf.Variable]:
-        """Returns every variable, trained or not, by its structural name."""
-        names: dict[str, tf.Variable] = {}
+    def named_weights(self) -> dict[str, Any]:
+        """Returns every variable, trained or not, by its structural name.
+
+        One that the replicas share is a `class_shards.Spread`, which is read and assigned alike.
+        """
+        names: dict[str, Any] = {}
         for name, layer in sorted(self.layers.items()):
             names.update(weights.named_weights(layer, name))
+        for i, rows in self.sharded().items():
+            kernel = compat.raw(self.trainable_weights[i])
+            (name,) = (name for name, variable in names.items() if variable is kernel)
+            names[name] = class_shards.Spread(kernel, rows)
         return names | self.table_weights()
 
     def table_weights(self) -> dict[str, tf.Variable]:
@@ -202,6 +209,14 @@ class Recipe:
         heads = [self.heads[name] for name in class_sampling.sampled(self.heads)]
         found = {id(w) for head in heads for w in head.trainable_weights}
         return [id(w) in found for w in self.trainable_weights]
+
+    def sharded(self) -> dict[int, int]:
+        """Returns which of `trainable_weights` the replicas share, and the rows of each in all.
+
+        Its gradient on a replica is that of the replica's own rows, of the loss of all replicas.
+        """
+        heads = [self.heads[name] for name in class_shards.spread(self.heads)]
+        return {self.position(head.kernel): head.num_rows for head in heads}
 
     @classmethod
     def class_weights(

@@ -11,9 +11,9 @@ from tfav import registry, tensors, values
 from tfav.encoders import encoder
 from tfav.layers import class_sampling, identity, shared_classifier
 from tfav.losses import alignment as alignments
-from tfav.losses import bounds, softmax
+from tfav.losses import bounds
 from tfav.ops import distributed, similarity
-from tfav.recipes import argument_rows, recipe, scales
+from tfav.recipes import argument_rows, class_columns, recipe, scales
 
 REWEIGHTING = ("off", "grow", "frozen")
 
@@ -31,6 +31,7 @@ class VoiceFace(recipe.Recipe):
       scale: Scale of the normalised logits; None: sqrt(2) ln(M - 1).
       sampled: Share of the identities that a step compares with, beside those of its batch, see
         `class_sampling.ClassSampler`. Implicit loss, floor and accuracy are of these alone.
+      sharded: Whether the replicas share the identities, see `class_shards`.
       sub_centers: Number of centres per identity, the nearest of which counts.
       margin_kind: Kind of margin on the normalised logits in training: a row of `margins.MARGINS`
         or a dotted path. Accuracy and the hardness of identities are without it.
@@ -58,6 +59,7 @@ class VoiceFace(recipe.Recipe):
         "normalized": values.FLAG,
         "scale": argument_rows.scale("of the normalised logits; None: sqrt(2) ln(M - 1)"),
         "sampled": argument_rows.SAMPLED,
+        "sharded": values.FLAG,
         "sub_centers": argument_rows.SUB_CENTERS,
         **argument_rows.margin(),
         "alignment": values.text("a row of ALIGNMENT or a dotted path"),
@@ -86,6 +88,7 @@ class VoiceFace(recipe.Recipe):
         normalized: bool = True,
         scale: float | None = None,
         sampled: float = 1.0,
+        sharded: bool = False,
         sub_centers: int = 1,
         margin_kind: str = "none",
         margin: float = 0.0,
@@ -101,12 +104,14 @@ class VoiceFace(recipe.Recipe):
         legacy_weighting: bool = False,
         seed: int = 0,
     ):
+        class_columns.check(sharded, sampled)
         classifier = shared_classifier.SharedClassifier(
             num_classes,
             embedding_size=encoders["audio"].embedding_size,
             normalized=normalized,
             scale="auto" if scale is None else scale,
             sub_centers=sub_centers,
+            sharded=sharded,
             seed=seed,
         )
         heads: dict[str, keras.layers.Layer] = {"classifier": classifier}
@@ -158,17 +163,19 @@ class VoiceFace(recipe.Recipe):
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
         classifier = self.heads["classifier"]
-        columns = class_sampling.columns(self.heads, label, classifier.num_classes, training)
-        rows, own = columns.weights.get("classifier"), columns.label
+        its = class_columns.of(self.heads, label, classifier.num_classes, training)
+        rows = its.weights.get("classifier")
         # One weight matrix, two modalities.
-        logits = {"audio": classifier(voice, rows), "image": classifier(face, rows)}
-        hardness = implicit = _cross_entropy(logits, own)
+        logits = {
+            m: classifier(its.everyone(x), rows) for m, x in (("audio", voice), ("image", face))
+        }
+        hardness = implicit = tf.add_n([its.cross_entropy(z) for z in logits.values()])
         drop = margin = None
         if "margin" in self.heads:
             margin = self.heads["margin"].current()
-            harder = self.heads["margin"](logits, own, training=training)
-            implicit = _cross_entropy(harder, own)
-            drop = tf.add_n([_own(logits[m] - z, own) for m, z in harder.items()])
+            harder = self.heads["margin"](logits, its.column, training=training, here=its.here)
+            implicit = tf.add_n([its.cross_entropy(z) for z in harder.values()])
+            drop = tf.add_n([its.own(logits[m] - z) for m, z in harder.items()])
         explicit = self.alignment(voice, face, label)
         weight = tf.ones_like(implicit)
         if self.tables:
@@ -177,9 +184,7 @@ class VoiceFace(recipe.Recipe):
             mean = tf.reduce_mean(distributed.gather(implicit))
             implicit = tf.fill(tf.shape(implicit), mean)
         implicit, explicit = weight * implicit, weight * explicit
-        hits = [
-            tf.cast(tf.equal(tf.argmax(x, -1, tf.int32), own), x.dtype) for x in logits.values()
-        ]
+        hits = [its.hits(z) for z in logits.values()]
         # A term without a weight takes no backward pass: a classifier's is most of a small step.
         weighted = (self.implicit_weight, implicit), (self.explicit_weight, explicit)
         losses = {
@@ -189,7 +194,7 @@ class VoiceFace(recipe.Recipe):
             "accuracy": tf.add_n(hits) / len(hits),
         }
         if self.has_floor:
-            floor = self._floor(voice, face, columns, weight, drop)
+            floor = self._floor(voice, face, its, weight, drop)
             losses["implicit_floor"] = tf.ones_like(weight) * floor
         if margin is not None:
             losses["margin"] = margin * tf.ones_like(weight)
@@ -206,13 +211,14 @@ class VoiceFace(recipe.Recipe):
         self,
         voice: tf.Tensor,
         face: tf.Tensor,
-        columns: class_sampling.Columns,
+        columns: class_columns.Columns,
         weight: tf.Tensor,
         drop: tf.Tensor | None,
     ) -> tf.Tensor:
         """Returns the floor of the implicit loss (Proposition 1, Corollary 1), []."""
         classifier, label = self.heads["classifier"], columns.label
-        classes = classifier.largest_norm(columns.weights.get("classifier")), columns.count
+        norm = classifier.largest_norm(columns.weights.get("classifier"))
+        classes = columns.largest(norm), columns.count
         if classifier.normalized:
             voice, face = similarity.normalize(voice), similarity.normalize(face)
         if self.legacy_weighting:
@@ -232,11 +238,3 @@ class VoiceFace(recipe.Recipe):
         """Grows the set of active identities where it is due, before iteration `step`."""
         if self.reweighting == "grow" and step >= self.grow_from and step % self.host_every == 0:
             self.tables["identity"].update()
-
-
-def _cross_entropy(logits: Mapping[str, tf.Tensor], label: tf.Tensor) -> tf.Tensor:
-    return tf.add_n([softmax.cross_entropy(z, label) for z in logits.values()])
-
-
-def _own(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-    return tf.gather(logits, label, axis=1, batch_dims=1)

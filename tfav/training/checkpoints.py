@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfav import compat, files, folders, registry
+from tfav.layers import class_shards
 from tfav.recipes import recipe as base
 from tfav.training import strategy as strategies
 
@@ -71,7 +73,7 @@ class Checkpoints:
         self._optimizer = optimizer
         self._checkpoint = tf.train.Checkpoint(
             weights=recipe.named_weights(),
-            optimizer=compat.optimizer_state(optimizer),
+            optimizer=compat.optimizer_state(optimizer, spread_slots(optimizer, recipe.sharded())),
             best=self.best,
         )
         self._workdir = workdir
@@ -160,6 +162,21 @@ class Checkpoints:
             if old < kept[0]:
                 _remove(self._shared, rf"ckpt-{old}\.index")
                 _remove(self._shared, rf"ckpt-{old}\.data-.*")
+
+
+def spread_slots(optimizer: Any, sharded: Mapping[int, int]) -> dict[int, class_shards.Spread]:
+    """Returns the whole slots of weights that the replicas share, by `id` of the raw variable.
+
+    Args:
+      optimizer: a built one: of sgd or adam, where there are such weights.
+      sharded: Position of each such weight to its rows in all.
+    """
+    found = {}
+    for i, rows in sharded.items():
+        for name in optimizer.slot_lists:
+            for slot in list(getattr(optimizer, name))[i : i + 1]:
+                found[id(compat.raw(slot))] = class_shards.Spread(compat.raw(slot), rows)
+    return found
 
 
 def _plain(error: Exception) -> str:

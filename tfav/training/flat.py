@@ -1,11 +1,12 @@
 """Gradients as a few flat vectors: one kernel for a norm, a clip or a decay of all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tfav import compat
+from tfav.ops import distributed
 
 # Encoder or none, decayed or not, and of a weight alone its position, else -1.
 Key: TypeAlias = tuple[str, bool, int]
@@ -14,13 +15,15 @@ Key: TypeAlias = tuple[str, bool, int]
 class Groups:
     """Weights in groups that are treated alike: by encoder (or none), and decayed or not.
 
-    A weight of which a step reads some rows alone is a group of its own, of these rows.
+    A weight of which a step reads some rows alone is a group of its own, of these rows; so is one
+    that the replicas share, whose group differs from replica to replica.
 
     Args:
       weights: all weights, in the order of their gradients.
       decayed: Whether weight decay applies to each.
       encoders: encoder to the positions of its weights.
       sampled: Whether a step reads some rows alone of each; None: of no weight.
+      sharded: Positions of the weights that the replicas share.
     """
 
     def __init__(
@@ -29,15 +32,18 @@ class Groups:
         decayed: Sequence[bool],
         encoders: Mapping[str, Sequence[int]],
         sampled: Sequence[bool] | None = None,
+        sharded: Collection[int] = (),
     ):
         owner = {i: name for name, positions in encoders.items() for i in positions}
         members: dict[Key, list[int]] = {}
         for i in range(len(weights)):
-            alone = i if sampled is not None and sampled[i] else -1
+            is_alone = i in sharded or (sampled is not None and sampled[i])
+            alone = i if is_alone else -1
             members.setdefault((owner.get(i, ""), bool(decayed[i]), alone), []).append(i)
         self._weights = list(weights)
         self._members = members
         self._encoders = tuple(encoders)
+        self._sharded = [key for key in members if key[2] in sharded]
 
     def join(self, gradients: Sequence[tf.Tensor]) -> dict[Key, tf.Tensor]:
         """Returns each group's gradients as one vector."""
@@ -66,6 +72,9 @@ class Groups:
     def norms(self, vectors: Mapping[Key, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the norm of all gradients as the empty name, and of each encoder's, [] each."""
         squares = {key: 2.0 * tf.nn.l2_loss(vector) for key, vector in vectors.items()}
+        if self._sharded:
+            total = distributed.total(tf.stack([squares[key] for key in self._sharded]))
+            squares |= dict(zip(self._sharded, tf.unstack(total)))
         found = {"": tf.add_n(list(squares.values()))}
         for name in self._encoders:
             own = [square for key, square in squares.items() if key[0] == name]

@@ -51,7 +51,7 @@ def explain(
     found = {f"{name} of the batch": _bad(tf.constant(x)) for name, x in inputs.items()}
     moved = [compat.path(w) for w in loop.recipe.trainable_weights]
     weights = [n for n, w in loop.recipe.named_weights().items() if not _finite(w.numpy())]
-    grown = [n for n, g in zip(moved, gradients) if not _finite(local(g)[0].numpy())]
+    grown = [n for n, g in zip(moved, gradients) if not all(_finite(x.numpy()) for x in local(g))]
     text = _first(found | rows, weights, grown, ids)
     if path:
         kept = {"step": np.array(step), "id": np.array(list(ids)), **inputs}

@@ -19,6 +19,8 @@ Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 class SGD(keras.optimizers.SGD):
     """Keras's SGD by one kernel per weight instead of eight, where gradients are already summed."""
 
+    slot_lists = ("momentums",)  # attributes that hold a slot of each weight, or are empty
+
     def apply_reduced(self, gradients: list[tf.Tensor], variables: list[Any]) -> None:
         """Moves this replica's copy of every weight; each replica is given the same gradients.
 
@@ -54,6 +56,8 @@ def _rate_of(optimizer: Any, variables: list[Any]) -> tf.Tensor:
 
 class Adam(keras.optimizers.Adam):
     """Keras's Adam by one kernel per weight, where gradients are already summed."""
+
+    slot_lists = ("_momentums", "_velocities")
 
     def apply_reduced(self, gradients: list[tf.Tensor], variables: list[Any]) -> None:
         """Moves this replica's copy of every weight; see `SGD.apply_reduced`."""

@@ -35,6 +35,12 @@ def check(
         )
     if any(recipe.sampled()):
         _check_sampled(optimizer, jit_compile)
+    if recipe.sharded() and optimizer is not None and not hasattr(optimizer, "apply_reduced"):
+        raise registry.UserError(
+            f"the optimizer {type(optimizer).__name__} takes a weight for the same on all replicas "
+            "and model.sharded=True spreads one over them: set --config.train.optimizer to sgd or "
+            "adam, or model.sharded to False."
+        )
     if batch_size < strategy.num_replicas_in_sync:
         raise registry.UserError(
             f"--config.train.batch_size={batch_size} is less than the "

@@ -65,7 +65,10 @@ class Trainer:
         self._jit_compile = jit_compile
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
-        self._groups = flat.Groups(recipe.trainable_weights, recipe.decayed(), encoders, sampled)
+        self._sharded = recipe.sharded()
+        self._groups = flat.Groups(
+            recipe.trainable_weights, recipe.decayed(), encoders, sampled, self._sharded
+        )
         self._sampled = [i for i, its in enumerate(sampled) if its]
         self._counts = ("replaced",) if tolerant else ()
         mine, plain = type(recipe), base.Recipe
@@ -90,7 +93,8 @@ class Trainer:
 
         Of a weight that the recipe samples it is a `tf.IndexedSlices` of the rows that were read,
         which are the same on every replica: their values are summed, and nothing as large as the
-        weight is made.
+        weight is made. Of a weight that the replicas share it is that of this replica's rows, which
+        are already those of the loss of all replicas.
         """
         scalars, gradients = self._gradients(batch)
         return scalars, gradients["loss"]
@@ -120,7 +124,14 @@ class Trainer:
             for k, its in found.items()
         }
         context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+        summed = {
+            k: [g for i, g in enumerate(its) if i not in self._sharded] for k, its in dense.items()
+        }
+        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
+        gradients = {
+            k: [g if i in self._sharded else next(its) for i, g in enumerate(dense[k])]
+            for k, its in ((k, iter(its)) for k, its in summed.items())
+        }
         for k, i in itertools.product(gradients, read):
             gradients[k][i] = tf.IndexedSlices(gradients[k][i], found[k][i].indices)
         return scalars, gradients
