@@ -19,7 +19,7 @@ from tfav.experiment import models
 from tfav.export.lite import precisions
 from tfav.layers import blocks, classifiers, frontend_table, fusion, margins
 from tfav.losses import alignment
-from tfav.recipes import balances, balancing, dmc, mmcosine
+from tfav.recipes import balances, balancing, dmc, mmcosine, modal_heads
 from tfav.training import optimizers, strategy
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -70,6 +70,7 @@ DOORS = {
     "recipes/modal_heads.py": [
         lambda path: _mmcosine(head=path),
         lambda path: _mmcosine(fusion=path),
+        lambda path: modal_heads.class_weights({"head": path}, {"audio": 4}, 5, False),
     ],
     "recipes/balances.py": [lambda path: _mmcosine(balance=path)],
     "encoders/vector_heads.py": [lambda path: vector_heads.MLP(8, 4, norm=path)],
