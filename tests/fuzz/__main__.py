@@ -101,7 +101,13 @@ def main(argv: list[str] | None = None) -> int:
     """Feeds and prints; returns the exit code."""
     names = (
         *("manifest", "list", "WAV", "FLAC", "JPEG", "shard", "index", "checkpoint"),
-        *(".npz of embeddings", ".npz of weights", ".tflite", "SavedModel"),
+        *(
+            ".npz of embeddings",
+            ".npz of weights",
+            ".tflite",
+            "description of a model",
+            "SavedModel",
+        ),
         *("embed_wav", "embed_jpeg"),
     )
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="tests.fuzz")

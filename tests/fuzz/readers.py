@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import pathlib
 import random
 import shutil
@@ -153,6 +154,13 @@ def _tflite(folder: pathlib.Path, draw: random.Random) -> None:
     shutil.copy(_TOY / name, folder / "x.tflite")
 
 
+def _description(folder: pathlib.Path, draw: random.Random) -> None:
+    shutil.copy(_TOY / "image_float16.tflite", folder / "x.tflite")
+    said = {"frozen": "x.tflite", "modality": "image", "size": 48, "range": [-1, 1]}
+    said |= {"signature": "embed_image"} if draw.random() < 0.5 else {}
+    (folder / "x.json").write_text(json.dumps(said), encoding="utf-8")
+
+
 def _read_tflite(folder: pathlib.Path) -> None:
     embedders.load(str(folder / "x.tflite"))
 
@@ -226,6 +234,9 @@ READERS: dict[str, Reader] = {
         _weights, lambda folder: weights_file.read(str(folder / "weights.npz"))
     ),
     ".tflite": Reader(_tflite, _read_tflite),
+    "description of a model": Reader(
+        _description, lambda folder: embedders.load(str(folder / "x.json"))
+    ),
     "SavedModel": Reader(_saved_model, lambda folder: embedders.load(str(folder))),
     "embed_wav": Reader(
         _write(_sound("WAV", ("PCM_16",), 16_000), "x"), functools.partial(_ask, "wav"), SERVED
@@ -233,5 +244,10 @@ READERS: dict[str, Reader] = {
     "embed_jpeg": Reader(_write(_jpeg, "x"), functools.partial(_ask, "jpeg"), SERVED),
 }
 # Which of its files are damaged; all where nothing stands here.
-DAMAGED = {"shard": r"\.tfrecord$", "index": r"\.(csv|json)$", "checkpoint": r"^ckpt-"}
+DAMAGED = {
+    "shard": r"\.tfrecord$",
+    "index": r"\.(csv|json)$",
+    "checkpoint": r"^ckpt-",
+    "description of a model": r"\.json$",
+}
 COSTLY = ("SavedModel",)  # not in the short run: it takes an export
