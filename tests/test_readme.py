@@ -141,17 +141,27 @@ def _help(command: str) -> str:
     return subprocess.run([path, full], capture_output=True, text=True).stdout
 
 
+def _fields(words: list[str]):
+    """The fields of the config of ours that a command names, else those that every config has."""
+    named = [word.partition("=")[2] for word in words if word.startswith("--config=")]
+    path, _, variant = named[0].partition(":") if named else ("", "", "")
+    if not path.startswith("configs/"):
+        return config.base()
+    module = importlib.import_module(f"tfav.configs.{pathlib.Path(path).stem}")
+    # A variable of the shell stands for several, which have the same fields.
+    return module.get_config(*[variant] if variant and "$" not in variant else [])
+
+
 @pytest.mark.parametrize(
     "block",
     [b for b in BLOCKS if not b.runs and b.language == "bash"],
     ids=lambda b: b.where,
 )
 def test_every_flag_of_a_block_that_is_not_run_exists(block):
-    fields = config.base()
     for words in _commands(block):
         if not words[0].startswith("tfav-"):
             continue
-        known = _help(words[0])
+        known, fields = _help(words[0]), _fields(words)
         for word in words[1:]:
             if words[0] == "tfav-client" and not word.startswith("-"):
                 continue  # what it is to do, and files
