@@ -156,8 +156,11 @@ class Checkpoints:
         kept = saved_steps(self._workdir)[-self._keep :]
         lines = [f'model_checkpoint_path: "ckpt-{kept[-1]}"']
         lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in kept]
-        # For `tf.train.latest_checkpoint` of others; nothing here reads it.
-        files.write_text(os.path.join(self._shared, "checkpoint"), "\n".join(lines) + "\n")
+        text = "\n".join(lines) + "\n"
+        # For `tf.train.latest_checkpoint` of others.
+        path = os.path.join(self._shared, "checkpoint")
+        if _content(path) != text.encode():  # a run that only looks changes nothing
+            files.write_text(path, text)
         for old in _parts(self._shared):
             if old < kept[0]:
                 _remove(self._shared, rf"ckpt-{old}\.index")
@@ -184,6 +187,14 @@ def _plain(error: Exception) -> str:
     text = getattr(error, "message", str(error)).splitlines()[0]
     text = re.sub(r"\{\{function_node .*?\}\} ?", "", text)
     return re.sub(r" ?\[Op:\w+\].*$", "", text).strip()
+
+
+def _content(path: str) -> bytes:
+    """Returns what a file holds, nothing where there is none."""
+    if not os.path.exists(path):
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _remove(folder: str, form: str) -> None:
