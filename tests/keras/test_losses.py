@@ -79,7 +79,9 @@ OTHERS = {
     "derangement",
     "mismatches",
     "compare",
+    "margin",
     "margin_shares",
+    "shares",
     "modulation",
 }
 OTHERS |= {"pair_similarity", "pair_distance", "cluster_similarity", "cluster_distance"}

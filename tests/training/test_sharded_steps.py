@@ -152,4 +152,4 @@ def test_what_needs_all_logits_of_a_row_is_refused(name, arguments, message):
 
 def test_an_optimizer_that_takes_all_copies_for_the_same_is_refused():
     with pytest.raises(registry.UserError, match="spreads one over them: set .* sgd or adam"):
-        _loop(ONE, sharded=True, optimizer="lamb" if compat.KERAS_3 else "adamw")
+        _loop(ONE, sharded=True, optimizer="lamb" if compat.KERAS_3 else "lookahead")
