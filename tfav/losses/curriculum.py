@@ -47,14 +47,21 @@ def percentile(
     matched = tf.maximum(2.0 - 2.0 * tf.reduce_sum(audio * image, axis=1), 0.0)
     count = tf.reduce_sum(tf.cast(negative, audio.dtype), axis=1)
     place = tf.floor(tf.cast(hardness, audio.dtype) * (count - 1.0) + 1e-6)  # 0.3 * 10 is 3
-
-    def far(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-        cosines = tf.matmul(anchor, distributed.gather(other), transpose_b=True)
-        order = tf.argsort(tf.where(negative, tf.stop_gradient(cosines), _BEYOND), axis=1)
-        column = tf.gather(order, tf.cast(tf.maximum(place, 0.0), tf.int32), axis=1, batch_dims=1)
-        chosen = tf.gather(cosines, column, axis=1, batch_dims=1)
-        square = tf.maximum(2.0 - 2.0 * chosen, _LEAST_SQUARE)
-        cost = tf.square(tf.nn.relu(margin - tf.sqrt(square)))
-        return tf.where(count > 0, cost, 0.0)
-
-    return 0.5 * (matched + 0.5 * (far(audio, image) + far(image, audio)))
+    # Both directions below each other, so that each operation runs once.
+    cosines = tf.concat(
+        [
+            tf.matmul(anchor, distributed.gather(other), transpose_b=True)
+            for anchor, other in ((audio, image), (image, audio))
+        ],
+        axis=0,
+    )
+    negative, place, some = (tf.concat([x, x], axis=0) for x in (negative, place, count > 0))
+    order = tf.argsort(tf.where(negative, tf.stop_gradient(cosines), _BEYOND), axis=1)
+    column = tf.gather(order, tf.cast(tf.maximum(place, 0.0), tf.int32), axis=1, batch_dims=1)
+    # A sum with zeros, whose gradient is a product; that of a gather is fifteen operations.
+    chosen = tf.reduce_sum(
+        cosines * tf.one_hot(column, tf.shape(cosines)[1], dtype=cosines.dtype), axis=1
+    )
+    square = tf.maximum(2.0 - 2.0 * chosen, _LEAST_SQUARE)
+    cost = tf.where(some, tf.square(tf.nn.relu(margin - tf.sqrt(square))), 0.0)
+    return 0.5 * (matched + 0.5 * tf.add_n(tf.split(cost, 2)))
