@@ -104,7 +104,7 @@ fuzz: $(READY)
 
 # One, two and four replicas over every recipe, loss, head and state; `make test` has a part of it.
 matrix: $(READY)
-	TFAV_MATRIX=1 $(BIN)/python -m pytest -q tests/training/test_replica_matrix.py
+	TFAV_MATRIX=1 $(BIN)/python -m pytest -q tests/training/test_replica_matrix.py tests/training/test_replicas.py
 
 # The speed of every part against peers and floors, in docs/performance.md too; ONLY=retrieval,explicit runs those alone.
 bench: $(READY)

@@ -1,4 +1,4 @@
-"""Law: two and four replicas take the steps of one, whatever the recipe, loss, head or state."""
+"""Law: several replicas take the steps of one, whatever the recipe, loss, head or state."""
 
 import numpy as np
 import pytest

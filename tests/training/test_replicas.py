@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests import forked, small
+from tests.training import matrix
 
 MODULE = "tests.training.steps"
 
@@ -54,8 +55,8 @@ def _environments(how: str, num_workers: int) -> list[dict[str, str]]:
 
 
 # `mmcosine` with all that stacks on it: contrastive, blending, gradients modulated with noise.
-# Two processes of one, four of the other.
-HOW = {"voice_face": ("TF_CONFIG", 2), "mmcosine": ("slurm", 4)}
+# Two processes of each, and four of the other by `make matrix`.
+HOW = {"voice_face": ("TF_CONFIG", 2), "mmcosine": ("slurm", 4 if matrix.FULL else 2)}
 
 
 @pytest.fixture(scope="module", params=HOW)
