@@ -217,30 +217,32 @@ def test_an_export_killed_between_two_renames_is_seen_and_mended_by_the_next(
     assert seen == {"whole", "mixed"}
 
 
-def test_the_next_export_removes_the_journal_and_what_only_a_killed_one_wrote(
-    recipe, inputs, published, tmp_path
-):
-    directory = tmp_path / "demo"
+# Paths -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def again(recipe, inputs, published, tmp_path_factory):
+    """An export whose path TensorFlow would take for a pattern, over one that was killed."""
+    directory = tmp_path_factory.mktemp("again") / "a [1] *b?" / "vf [x]"
     shutil.copytree(published.directory, directory)
     (directory / "audio_int8.tflite").write_bytes(b"of a killed export")
     journal = {"audio_int8.tflite": files.sha256(directory / "audio_int8.tflite")}
     (directory / artefacts.JOURNAL_FILE).write_text(json.dumps(journal))
     conftest.export(recipe, Inputs(inputs), directory, precisions=("float32",))
-    left = sorted(n for n in os.listdir(directory) if n.endswith((".tflite", "publishing.json")))
+    return directory
+
+
+def test_the_next_export_removes_the_journal_and_what_only_a_killed_one_wrote(again):
+    left = sorted(n for n in os.listdir(again) if n.endswith((".tflite", "publishing.json")))
     assert left == ["audio_float32.tflite", "image_float32.tflite"]
     for name in ("", *left):
-        assert embedders.load(str(directory / name)).embedding_space
+        assert embedders.load(str(again / name)).embedding_space
 
 
-# Paths -------------------------------------------------------------------------------------------
-
-
-def test_paths_that_are_patterns_to_tensorflow_work(recipe, inputs, tmp_path):
-    directory = tmp_path / "a [1] *b?" / "vf [x]"
-    conftest.export(recipe, Inputs(inputs), directory, precisions=("float32",))
-    assert os.listdir(directory.parent) == ["vf [x]"]
-    served = embedders.load(str(directory))
-    phone = embedders.load(str(directory / "audio_float32.tflite"))
+def test_paths_that_are_patterns_to_tensorflow_work(again, inputs):
+    assert os.listdir(again.parent) == ["vf [x]"]
+    served = embedders.load(str(again))
+    phone = embedders.load(str(again / "audio_float32.tflite"))
     batch = {"audio": inputs["audio"][0][1][np.newaxis]}
     np.testing.assert_allclose(phone.embed("audio", batch), served.embed("audio", batch), atol=1e-5)
 
