@@ -31,7 +31,7 @@ def test_the_embedding_is_float32_of_the_asked_size(row):
     assert encoder.feature_map(encoder_rows.batch(encoder, 2)).shape.rank == 4
 
 
-@encoder_rows.every
+@encoder_rows.slow
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
 def test_it_computes_in_every_type_with_lengths_and_gradients(row, dtype):
     with precision.policy(dtype):
@@ -85,7 +85,7 @@ def test_every_weight_gets_a_gradient(row):
         assert np.abs(gradient).max() > 0, name
 
 
-@encoder_rows.every
+@encoder_rows.slow
 def test_a_checkpoint_carries_it_into_an_encoder_of_another_seed(row, tmp_path):
     encoder = encoder_rows.trained(row)
     inputs = encoder_rows.batch(encoder, 2)
