@@ -221,5 +221,6 @@ def trained(workdir: str) -> Trained:
         raise registry.UserError(f"{workdir} has no environment.json: restore it, or train again.")
     labels = tuple(starts[-1]["labels"])
     recipe = model(c, len(labels))
+    recipe.vector_spaces = environment.vector_spaces(workdir)
     facts = weights_file.load(workdir, recipe.named_weights())
     return Trained(c, recipe, facts, labels)
