@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-
 _SPACE = "vector_space"  # left out of facts where empty, so that older versions read them
 
 

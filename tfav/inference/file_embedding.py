@@ -191,9 +191,8 @@ def embed_some(
     """Embeds what can be embedded of one modality's files; arguments as of `embed`."""
     result = Embedded(about(embedder), [], {})
     batches = _batches(modality, items, embedder, batch_size, result, bounds)
-    names = [name for name, _ in items]
     with progress.bar(total=len(items), disable=True) as bar:
-        _collect(embedder, modality, names, batches, result, float("inf"), bar)
+        _collect(embedder, modality, [n for n, _ in items], batches, result, float("inf"), bar)
     return result
 
 
