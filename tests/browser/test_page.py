@@ -384,6 +384,20 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     check_quiet(window, url)
 
 
+@pytest.mark.parametrize("count, told", [(10, ""), (12, "The 10 likeliest of 12 classes.")])
+def test_classes_that_are_not_shown_are_counted(window, address, class_site, count, told):
+    open_page(window, address, class_site, fresh=False)
+    body = f"""const {{ answerOf }} = await import('/classify.js');
+        const classes = Array.from({{length: {count}}}, (_, k) => `class ${{k}}`);
+        const answer = async () => ({{logits: classes.map((_, k) => k),
+            probability: classes.map(() => 1 / classes.length)}});
+        const place = document.createElement('div');
+        await answerOf({{site: {{classes, items: {{}}, words: {{}}}}, answer}})({{}}, place);
+        return [place.querySelectorAll('.classes li').length,
+            place.querySelector('.classes + p')?.textContent ?? ''];"""
+    assert window.run(script(body)) == [10, told]
+
+
 def test_a_long_gallery_stays_beside_the_answer_and_says_how_much_of_it_is_shown(
     window, address, class_site, pair, litert, tmp_path
 ):
