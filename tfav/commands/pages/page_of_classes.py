@@ -19,8 +19,8 @@ _CONFUSION = (
 _RELIABILITY = (
     "Reliability",
     f"Accuracy (blue) over confidence in {classification.NUM_BINS} bins, one panel per direction; "
-    "hatched red is what lacks, or is too much, to the diagonal, where the model is as sure as it "
-    "should be; the stepped line is the share of rows.",
+    "hatched red is the gap to the diagonal, on which the model is as sure as it should be; the "
+    "stepped line is the share of rows.",
 )
 _MISSING = (
     "Fused accuracy of the rows that hold every modality, where a share of them, drawn at random, "
