@@ -228,7 +228,7 @@ def test_a_calibrated_export_answers_probabilities_and_not_sure(
     for text_of, value in zip(told, cosine):
         probability = 100 / (1 + np.exp(5 - 10 * value))
         shown = f"{probability:.1f}" if probability < 9.95 else f"{probability:.0f}"
-        assert f"{shown} %" in text_of
+        assert f"{shown}\u00a0%" in text_of
         assert ("not sure" in text_of) == (value < 0.6)
     assert "with a probability of" in text(window, ".verdict")
     assert "calibrated probability" in text(window, ".answers .small")
@@ -379,7 +379,7 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     lead = {m: z[first] - z[second] for m, z in logits.items()}
     share = 100 * lead["audio"] / sum(lead.values())
     told = window.run("document.querySelector('.parts .score').textContent")
-    number = float(told.removeprefix("share ").removesuffix(" %").replace("−", "-"))
+    number = float(told.removeprefix("share ").removesuffix("\u00a0%").replace("−", "-"))
     assert number == pytest.approx(share, abs=0.6)  # shown in whole percents
     check_quiet(window, url)
 
