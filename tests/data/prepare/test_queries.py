@@ -152,7 +152,7 @@ def test_same_gender_lists_that_make_no_sense_are_left_out_aloud(
     tmp_path, caplog, genders, level, sentence
 ):
     people = [(f"p{i}", (genders or "fmfm")[i].strip(), 2, 2) for i in range(4)]
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         found = _lists(_index(tmp_path, people, gender=bool(genders)), sizes=(2,))
     assert sorted(found) == sorted(
         f"{kind}.txt"
