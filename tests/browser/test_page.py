@@ -4,6 +4,7 @@ import base64
 import functools
 import http.server
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -382,6 +383,25 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     number = float(told.removeprefix("share ").removesuffix("\u00a0%").replace("−", "-"))
     assert number == pytest.approx(share, abs=0.6)  # shown in whole percents
     check_quiet(window, url)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_word_on_a_modality_covers_another(window, address, class_site, pair, width):
+    open_page(window, address, class_site, width=width)
+    give_both(window, pair)
+    window.wait("document.querySelectorAll('.parts li').length === 2")
+    boxes = window.run(
+        """(() => {
+            const box = ({ left, right, top, bottom }) => [left, right, top, bottom];
+            const parts = (row) => [...row.children].map((e) => box(e.getBoundingClientRect()));
+            return [...document.querySelectorAll('.parts li')].map(parts);
+        })()"""
+    )
+    for row in boxes:
+        assert len(row) == 4  # the modality, its class, its share and the bar
+        for one, other in itertools.combinations(row, 2):
+            beside = one[1] <= other[0] or other[1] <= one[0]
+            assert beside or one[3] <= other[2] or other[3] <= one[2], boxes
 
 
 @pytest.mark.parametrize("count, told", [(10, ""), (12, "The 10 likeliest of 12 classes.")])
