@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+_SPACE = "vector_space"  # left out of facts where empty, so that older versions read them
+
 
 @dataclasses.dataclass(frozen=True)
 class ItemSpec:
@@ -25,6 +27,8 @@ class ItemSpec:
       clip: whether it is a recording at 16 kHz, heard as `hearing.Hearing` says.
       fitted: whether servers take any height and width, and fit it into the square of `shape`.
       file: name of the tensor of whole files that servers take beside it; empty: none.
+      vector_space: id of the embedding space of the vectors that the model was trained on; empty:
+        they named none, or it is no modality of vectors.
     """
 
     kind: str
@@ -35,6 +39,7 @@ class ItemSpec:
     clip: bool = False
     fitted: bool = False
     file: str = ""
+    vector_space: str = ""
 
     def of(self, modality: str, num_frames: int = 1) -> "ItemSpec":
         """Returns the spec of a modality of a recipe: with its name, and its frames if several."""
@@ -85,8 +90,9 @@ class ItemSpec:
         return [item[: int(n)] for item, n in zip(values, np.asarray(count))]
 
     def facts(self) -> dict[str, Any]:
-        """Returns it as JSON has it; see `from_facts`."""
-        return dataclasses.asdict(self)
+        """Returns it as JSON has it, a space only where there is one; see `from_facts`."""
+        found = dataclasses.asdict(self)
+        return found if self.vector_space else {k: v for k, v in found.items() if k != _SPACE}
 
 
 def from_facts(facts: Mapping[str, Any]) -> ItemSpec:

@@ -4,6 +4,7 @@ import base64
 import functools
 import http.server
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -228,7 +229,7 @@ def test_a_calibrated_export_answers_probabilities_and_not_sure(
     for text_of, value in zip(told, cosine):
         probability = 100 / (1 + np.exp(5 - 10 * value))
         shown = f"{probability:.1f}" if probability < 9.95 else f"{probability:.0f}"
-        assert f"{shown} %" in text_of
+        assert f"{shown}\u00a0%" in text_of
         assert ("not sure" in text_of) == (value < 0.6)
     assert "with a probability of" in text(window, ".verdict")
     assert "calibrated probability" in text(window, ".answers .small")
@@ -379,9 +380,42 @@ def test_classes_and_shares_are_those_of_python(window, address, class_site, pai
     lead = {m: z[first] - z[second] for m, z in logits.items()}
     share = 100 * lead["audio"] / sum(lead.values())
     told = window.run("document.querySelector('.parts .score').textContent")
-    number = float(told.removeprefix("share ").removesuffix(" %").replace("−", "-"))
+    number = float(told.removeprefix("share ").removesuffix("\u00a0%").replace("−", "-"))
     assert number == pytest.approx(share, abs=0.6)  # shown in whole percents
     check_quiet(window, url)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_word_on_a_modality_covers_another(window, address, class_site, pair, width):
+    open_page(window, address, class_site, width=width)
+    give_both(window, pair)
+    window.wait("document.querySelectorAll('.parts li').length === 2")
+    boxes = window.run(
+        """(() => {
+            const box = ({ left, right, top, bottom }) => [left, right, top, bottom];
+            const parts = (row) => [...row.children].map((e) => box(e.getBoundingClientRect()));
+            return [...document.querySelectorAll('.parts li')].map(parts);
+        })()"""
+    )
+    for row in boxes:
+        assert len(row) == 4  # the modality, its class, its share and the bar
+        for one, other in itertools.combinations(row, 2):
+            beside = one[1] <= other[0] or other[1] <= one[0]
+            assert beside or one[3] <= other[2] or other[3] <= one[2], boxes
+
+
+@pytest.mark.parametrize("count, told", [(10, ""), (12, "The 10 likeliest of 12 classes.")])
+def test_classes_that_are_not_shown_are_counted(window, address, class_site, count, told):
+    open_page(window, address, class_site, fresh=False)
+    body = f"""const {{ answerOf }} = await import('/classify.js');
+        const classes = Array.from({{length: {count}}}, (_, k) => `class ${{k}}`);
+        const answer = async () => ({{logits: classes.map((_, k) => k),
+            probability: classes.map(() => 1 / classes.length)}});
+        const place = document.createElement('div');
+        await answerOf({{site: {{classes, items: {{}}, words: {{}}}}, answer}})({{}}, place);
+        return [place.querySelectorAll('.classes li').length,
+            place.querySelector('.classes + p')?.textContent ?? ''];"""
+    assert window.run(script(body)) == [10, told]
 
 
 def test_a_long_gallery_stays_beside_the_answer_and_says_how_much_of_it_is_shown(

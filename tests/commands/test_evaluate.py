@@ -323,7 +323,7 @@ def test_a_protocol_of_ones_own_prints_stores_spreads_compares_and_has_a_page(fo
     table, spread, difference = lines[0], lines[-2], lines[-1]
     assert "mean length, audio         0.50 [0.50, 0.50]" in table
     assert "Length is that of the audio, in seconds." in table
-    assert "In mean length alone lower is better." in table
+    assert "Lower is better in mean length." in table
     assert "| test: mean length | 0.50 [0.50, 0.50] | 1.00 |" in spread
     assert "| test: mean length | +0.00 [0.00, 0.00] |" in difference
     (path,) = (folder / "a" / "evaluations").glob("PROTOCOL-test-*.json")

@@ -16,6 +16,7 @@ from PIL import Image
 from tests import showcases, small, untrained
 from tfav import config_file, files, registry
 from tfav.commands import report
+from tfav.commands.pages import page_kind
 from tfav.data import shards
 from tfav.experiment import models
 from tfav.training import environment, weights_file
@@ -203,6 +204,11 @@ def test_a_page_that_shows_media_all_the_same_is_not_written(run, tmp_path, monk
     with pytest.raises(registry.UserError, match="let its build heed frame.media"):
         make(run, ["test"], str(tmp_path / "p.html"), media=False)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_run_of_tfav_compare_is_called_by_its_variant_and_seed():
+    assert page_kind.title_of("runs/cmp/demo_vanilla/seed0/") == "demo_vanilla/seed0"
+    assert page_kind.title_of("runs/birds") == "birds"
 
 
 def test_the_page_ends_with_how_training_went(run, tmp_path):

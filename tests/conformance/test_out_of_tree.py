@@ -13,7 +13,7 @@ from PIL import Image
 import tfav
 from tests import untrained
 from tests.conformance import out_of_tree
-from tests.conformance.out_of_tree import rejection, thermometer, weather_station
+from tests.conformance.out_of_tree import mean_color, rejection, thermometer, weather_station
 from tfav import config as config_lib
 from tfav import registry
 from tfav.commands import evaluate, export, train
@@ -100,6 +100,22 @@ def test_a_modality_is_read_whole_and_padded_with_its_steps(folder):
     np.testing.assert_allclose(batch["weather"][0, :5], weather(2), atol=1e-6)
     np.testing.assert_allclose(batch["weather"][1], weather(3), atol=1e-6)
     assert not batch["weather"][0, 5:].numpy().any()
+
+
+class Unfinished(mean_color.MeanColor):
+    """An encoder whose constructor leaves out its last line."""
+
+    def create_weights(self):
+        pass
+
+
+def test_an_encoder_that_has_made_no_weights_would_never_be_trained_and_is_refused():
+    c = untrained.config("none", "infonce")
+    c.image.encoder = f"{__name__}.Unfinished"
+    with pytest.raises(registry.UserError) as refusal:
+        models.encoders(c)
+    said = f"the encoder '{c.image.encoder}' of --config.image has no weights yet: end its __init__"
+    assert str(refusal.value).startswith(said)
 
 
 def test_a_loss_a_margin_an_encoder_and_a_modality_are_trained(folder):

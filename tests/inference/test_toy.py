@@ -29,6 +29,9 @@ def test_the_toy_embeds_a_voice_and_a_face_into_the_space_that_its_files_name(to
     parity = json.loads((FOLDER / "parity.json").read_text("utf-8"))
     assert toy.embedding_space == parity["embedding_space"]
     known = json.loads((FOLDER / "golden.json").read_text("utf-8"))
+    size = {modality: len(known[modality]["embedding"]) for modality in toy.modalities}
+    space = f"embedding_space='{toy.embedding_space}', shares_space=True"
+    assert repr(toy) == f"Model(embedding_size={size}, {space})" and toy.embedding_size == size
     voice = toy.embed([golden.clip() / np.float32(golden.FULL_SCALE)])
     pixels = np.frombuffer(base64.b64decode(known["image"]["pixels"]), np.uint8)
     face = toy.embed([pixels.reshape(known["image"]["shape"])])

@@ -99,7 +99,7 @@ def test_what_the_intervals_resample_is_one_sentence():
     maps = of_classes("accuracy", "audio to image", 0.5, protocol="localisation")
     both = [of_classes("accuracy", "fused", 0.5), of_classes("nll", "fused", 0.5)]
     assert tables.interval_note(both[:1]) == "Intervals resample rows."
-    assert tables.interval_note(both) == "Intervals resample rows. In NLL alone lower is better."
+    assert tables.interval_note(both) == "Intervals resample rows. Lower is better in NLL."
     images = result.measured(
         0.5,
         0.1,

@@ -3,8 +3,10 @@
 import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -85,3 +87,26 @@ def test_what_it_cannot_use_is_a_sentence(embed, export, tmp_path):
     ]:
         done = embed(*words)
         assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+def test_the_commands_of_the_readme_work_from_the_top_of_a_clone(export, tmp_path):
+    if importlib.util.find_spec("ai_edge_litert") is None or shutil.which("g++") is None:
+        pytest.skip("no ai_edge_litert on this dependency line, or no g++")
+    text = (SOURCES.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^## C\+\+$.*?^```bash\n(.*?)^```$", text, re.S | re.M)
+    (tmp_path / "exports" / "mine").mkdir(parents=True)
+    kept = shutil.ignore_patterns("embed")
+    shutil.copytree(SOURCES, tmp_path / "samples" / "cpp", ignore=kept)
+    shutil.copy(export.folder / "audio_float16.tflite", tmp_path / "exports" / "mine")
+    shutil.copy(export.folder / "clip.wav", tmp_path / "voice.wav")
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-ec", block],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if re.fullmatch(r"-?[0-9.e-]+", line)]
+    assert len(lines) == len(export.vectors["audio"]["embedding"])

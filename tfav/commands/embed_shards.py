@@ -109,6 +109,8 @@ def _found(
         return named, ""
     if len(sources) == 1 and tf.io.gfile.exists(os.path.join(sources[0], "dataset.json")):
         index = index_lib.Index.read(sources[0])
+        trained_on = spaces.trained_on(embedder.items)
+        spaces.require_inputs(sources[0], index.vector_spaces, trained_on)
         held = {m: index.id[index.held(m)].tolist() for m in index.modalities}
         return {m: [(name, "") for name in names] for m, names in held.items()}, sources[0]
     return input_files.find(sources, embedder.items), ""

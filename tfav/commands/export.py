@@ -18,7 +18,7 @@ from tfav.export import publish
 from tfav.export.lite import precisions as precisions_lib
 from tfav.export.options import ExportOptions, Inputs
 from tfav.export.serving import deployment
-from tfav.inference import artefacts
+from tfav.inference import artefacts, spaces
 from tfav.recipes import outputs
 from tfav.recipes import recipe as base
 
@@ -49,6 +49,7 @@ def export(
     destinations.check_folder("output", output, "export")
     c, recipe, _, labels = models.trained(workdir)
     index = shards.Index.read(directory or c.data.directory)
+    spaces.require_inputs(index.directory, index.vector_spaces, recipe.vector_spaces)
     classifies, joint = outputs.classifies(recipe), outputs.joint(recipe)
     known = measured_decisions.find(workdir, c)
     decided = decisions.read(known, outputs.embedding_space(recipe)) if known else None
@@ -137,6 +138,7 @@ def _in_form(
     with other.unlocked():
         other.audio.frontend.form = form
     made = models.model(other, num_classes)
+    made.vector_spaces = recipe.vector_spaces
     weights = recipe.named_weights()
     for name, variable in made.named_weights().items():
         variable.assign(weights[name])

@@ -59,6 +59,7 @@ def facts(
         "recipe": origin["recipe"],
         "encoders": origin["encoders"],
         "embedding_space": certificate["embedding_space"],
+        "vector_spaces": certificate.get("vector_spaces", {}),
         "license": certificate["license"],
         "weights": {
             "initial": origin["init"],
@@ -111,6 +112,10 @@ def text(card: Mapping[str, Any]) -> str:
         f"- Time of training: {taken}",
         f"- Energy of training: {estimate}{energy['how']}",
         f"- Embedding space: {card['embedding_space']}",
+        *(
+            f"- Takes {modality} vectors of the embedding space: {space}"
+            for modality, space in card["vector_spaces"].items()
+        ),
         "",
         "## Data",
         "",

@@ -119,7 +119,7 @@ def make_report(
     )
     if video:
         kind.check_film(context)
-    title = os.path.basename(os.path.abspath(workdir))
+    title = page_kind.title_of(workdir)
     request = page_kind.Request(workdir, title, baseline, num_probes, tuple(c.eval.protocols))
     content = kind.evaluate(context, request)
     frame = page.Frame(

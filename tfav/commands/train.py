@@ -13,6 +13,7 @@ from tfav.commands import destinations, first_lines, mishaps, readiness
 from tfav.commands.protocols import table as protocols
 from tfav.data import shards
 from tfav.experiment import bad_records, class_memory, inputs, models, workdirs
+from tfav.inference import spaces
 from tfav.interop import initial_weights
 from tfav.recipes import recipe as base
 from tfav.training import checkpoints as checkpoints_lib
@@ -116,6 +117,9 @@ def _train(
                 f"{c.data.directory} is not the data {workdir} was trained on (index.csv has "
                 "changed): give that data back, or train into a new --workdir."
             )
+    for folder in filter(None, (workdir, c.train.tables_from)):  # what a teacher is given too
+        trained_on = environment.vector_spaces(folder)
+        spaces.require_inputs(c.data.directory, index.vector_spaces, trained_on)
     labels = index.labels(c.data.train_split)
     readiness.check_groups(c, index)
     readiness.check_lost(c, index)
@@ -164,6 +168,7 @@ def _train(
             data=c.data.directory,
             data_sha256=data_sha256,
             labels=labels,
+            **({"vector_spaces": index.vector_spaces} if index.vector_spaces else {}),
         )
         environment.record(workdir, facts)
 

@@ -61,6 +61,11 @@ class Index:
         return {"audio": "audio", **self.info.get("kinds", {})}.get(modality, "image")
 
     @property
+    def vector_spaces(self) -> dict[str, str]:
+        """Modality to the id of the embedding space of its vectors, where they name one."""
+        return dict(self.info.get("vector_spaces", {}))
+
+    @property
     def _counts(self) -> dict[str, np.ndarray]:
         """Modality to [N] int64: what a row holds of it, samples or frames."""
         return {"audio": self.num_samples, **self.frames}

@@ -30,6 +30,7 @@ _INFO = {
     "columns": [str],
     "modalities": [str],
     "kinds?": {"*": str},  # of those that are no images
+    "vector_spaces?": {"*": str},  # ids of embedding spaces, of vectors that name theirs
     "index_sha256?": str,  # data sets of older versions have none
 }
 

@@ -96,6 +96,7 @@ class Writer(contextlib.AbstractContextManager):
       shards: number of shards of each split; no split gets more shards than planned rows.
       columns: names of the columns that pass through.
       modalities: names of the modalities beside `audio` and `image`.
+      vector_spaces: modality of vectors to the id of their embedding space, where they name one.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Writer(contextlib.AbstractContextManager):
         shards: int | Mapping[str, int] = 1,
         columns: Sequence[str] = (),
         modalities: Sequence[str] = (),
+        vector_spaces: Mapping[str, str] | None = None,
     ):
         self._directory = os.fspath(directory)
         self._source = source
@@ -115,6 +117,7 @@ class Writer(contextlib.AbstractContextManager):
         self._shards = {s: max(1, min(wanted[s], n)) for s, n in self._planned.items()}
         self._columns = list(columns)
         self._further = list(modalities)
+        self._vector_spaces = dict(vector_spaces or {})
         self._kinds: dict[str, str] = {}
         self._splits: dict[str, dict] = {}
         self._labels: dict[str, dict[str, None]] = {}
@@ -196,6 +199,7 @@ class Writer(contextlib.AbstractContextManager):
             "columns": self._columns,
             "modalities": self._further,
             **({"kinds": self._kinds} if self._kinds else {}),
+            **({"vector_spaces": self._vector_spaces} if self._vector_spaces else {}),
             "index_sha256": files.sha256(os.path.join(self._directory, "index.csv")),
         }
         states.write(os.path.join(self._directory, "dataset.json"), self.info)

@@ -30,6 +30,7 @@ class Encoder(layer.Layer):
         kind of its own.
       map_stride: Frames (audio) or pixels (image) from one position of the feature map to the next;
         n of them are ceil(n / map_stride) positions where the encoder does not say otherwise.
+      weights_exist: Whether `create_weights` has run.
 
     Args:
       embedding_size: Size D of the embedding.
@@ -38,6 +39,7 @@ class Encoder(layer.Layer):
 
     modality = ""
     map_stride = 1
+    weights_exist = False
 
     def __init__(self, embedding_size: int, name: str):
         # Autocast would round a waveform to bfloat16 before the front-end sees it.
@@ -92,6 +94,7 @@ class Encoder(layer.Layer):
     def create_weights(self) -> None:
         """Runs the encoder once on zeros, which creates every weight."""
         self(self.example())
+        self.weights_exist = True
 
     def example(self) -> tf.Tensor:
         """Returns the smallest batch of zeros the encoder takes."""

@@ -127,6 +127,11 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             name=modality,
             **kind.encoder_arguments(modality, its),
         )
+        if not made[modality].weights_exist:  # they would be made in a step, and trained by none
+            raise registry.UserError(
+                f"the encoder {its.encoder!r} of --config.{section} has no weights yet: end its "
+                "__init__ with self.create_weights(), or they are neither trained nor kept."
+            )
         wanted, own = kind.item(modality, its), made[modality].item_spec
         if own.of(modality, wanted.num_frames) != wanted:
             raise registry.UserError(
@@ -221,5 +226,6 @@ def trained(workdir: str) -> Trained:
         raise registry.UserError(f"{workdir} has no environment.json: restore it, or train again.")
     labels = tuple(starts[-1]["labels"])
     recipe = model(c, len(labels))
+    recipe.vector_spaces = environment.vector_spaces(workdir)
     facts = weights_file.load(workdir, recipe.named_weights())
     return Trained(c, recipe, facts, labels)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ class Facts(NamedTuple):
       temperature: that InfoNCE has learnt; None of all else.
       decisions: thresholds and calibration; None without.
       told_space: whether its modalities share a space, see `spaces.told`.
+      embedding_size: modality to D; empty where it is not told.
     """
 
     format: int
@@ -60,6 +62,7 @@ class Facts(NamedTuple):
     temperature: float | None = None
     decisions: decisions_lib.Decisions | None = None
     told_space: bool | None = None
+    embedding_size: Mapping[str, int] = types.MappingProxyType({})
 
 
 def write_facts(**known: Any) -> dict[str, Any]:
@@ -99,6 +102,7 @@ def parse_facts(found: Mapping[str, Any]) -> Facts:
         found.get("temperature"),
         decisions_lib.read(decided, found["embedding_space"]) if decided else None,
         spaces.told(found),
+        found.get("embedding_size", {}),
     )
 
 
@@ -243,8 +247,3 @@ def modality_of(signature: str, modalities: Mapping[str, Any]) -> str | None:
     """Returns the modality that a signature embeds, of a ladder of lengths too; None: no one's."""
     found = re.fullmatch(r"embed_(.+?)(_[0-9.]+s)?", signature)
     return next((m for m in modalities if found and m in (found[1], signature[6:])), None)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of what an error says, else its name."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

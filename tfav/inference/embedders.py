@@ -25,6 +25,7 @@ class Embedder(Protocol):
     """Embeds batches of the modalities it holds."""
 
     modalities: tuple[str, ...]  # none: it answers to rows only
+    embedding_size: Mapping[str, int]  # modality to D, of those that are told, perhaps of more
     hearing: hearing_lib.Hearing  # how much of a clip its embeddings are of
     shares_space: bool  # whether cosines between its modalities mean anything
     classes: tuple[str, ...]  # in the order of the logits; empty: it tells none apart

@@ -9,7 +9,7 @@ from absl import logging
 
 from tfav import progress, registry, tensors
 from tfav.data import kinds
-from tfav.inference import embedders, file_batches
+from tfav.inference import embedders, file_batches, spaces
 from tfav.inference.input_files import Item
 from tfav.items import ItemSpec
 from tfav.media import bad_file, limits
@@ -18,6 +18,7 @@ from tfav.media import bad_file, limits
 def _load(spec: ItemSpec, path: str, bounds: limits.Limits) -> np.ndarray:
     """Decodes a file as `tfav-prepare` does; raises BadFile when it cannot be used."""
     bad_file.check_name(path)
+    spaces.require_row(path, spec)
     return kinds.find(spec.kind).load(path, spec, bounds)
 
 
@@ -190,9 +191,8 @@ def embed_some(
     """Embeds what can be embedded of one modality's files; arguments as of `embed`."""
     result = Embedded(about(embedder), [], {})
     batches = _batches(modality, items, embedder, batch_size, result, bounds)
-    names = [name for name, _ in items]
     with progress.bar(total=len(items), disable=True) as bar:
-        _collect(embedder, modality, names, batches, result, float("inf"), bar)
+        _collect(embedder, modality, [n for n, _ in items], batches, result, float("inf"), bar)
     return result
 
 

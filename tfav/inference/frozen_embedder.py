@@ -14,6 +14,7 @@ the only one, and `output` the only output.
 import hashlib
 import json
 import os
+import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,7 +23,8 @@ import numpy as np
 from tfav import files, items, registry, states, tensors
 from tfav import hearing as hearing_lib
 from tfav.evaluation import decisions as decisions_lib
-from tfav.inference import artefacts, embedders, interpreter
+from tfav.inference import embedders, interpreter
+from tfav.media import bad_file
 
 _FORM = {
     "frozen": str,
@@ -48,6 +50,7 @@ class FrozenEmbedder:
       UserError: it is no description, or the model in it is missing, damaged or of another form.
     """
 
+    embedding_size: Mapping[str, int] = types.MappingProxyType({})  # told by what it answers
     shares_space = False
     classes: tuple[str, ...] = ()
     threshold: float | None = None
@@ -76,7 +79,7 @@ class FrozenEmbedder:
         except registry.UserError:
             raise
         except Exception as error:  # the bytes of the model choose what is raised
-            self._refuse(f"{model} cannot be opened ({artefacts.first_line(error)})", error)
+            self._refuse(f"{model} cannot be opened ({bad_file.first_line(error)})", error)
         self.embedding_space = hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def embed(self, modality: str, batch: tensors.Batch) -> np.ndarray:
@@ -117,7 +120,7 @@ class FrozenEmbedder:
         except Exception as error:
             self._refuse(
                 f"the model does not take [1, {', '.join(map(str, value.shape))}] float32 "
-                f"({artefacts.first_line(error)})",
+                f"({bad_file.first_line(error)})",
                 error,
             )
         norm = np.linalg.norm(found)

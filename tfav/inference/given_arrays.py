@@ -1,10 +1,31 @@
-"""Arrays that a caller gives, as items of a modality: which, and whether they can be embedded."""
+"""What a caller gives, as a list; arrays as items of a modality: which, and whether they fit."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tfav import items, registry
 from tfav.inference import embedders
 from tfav.media import bad_file, mono
+
+# A path, an item as an array, or several of one kind.
+Given = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
+
+
+def listed(given: Given) -> list[Any]:
+    """Returns one or several paths or arrays as a list.
+
+    Raises:
+      UserError: there is none.
+    """
+    if isinstance(given, (str, os.PathLike, np.ndarray)):
+        return [given]
+    found = list(given)
+    if not found:
+        raise registry.UserError("there is nothing to embed: give at least one path or array.")
+    return found
 
 
 def modality_of(embedder: embedders.Embedder, array: np.ndarray) -> str:

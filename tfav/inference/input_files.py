@@ -7,6 +7,7 @@ from absl import logging
 
 from tfav import registry
 from tfav.data import kinds
+from tfav.inference import spaces
 from tfav.items import ItemSpec
 from tfav.media import array_tables, bad_file, formats
 
@@ -77,7 +78,8 @@ def _rows_of_table(
     """Returns the rows of a table, or the one that is named, by the modality that they are of.
 
     Raises:
-      UserError: it cannot be read, or the model has no modality of vectors for it, or several.
+      UserError: it cannot be read, the model has no modality of vectors for it, or several, or
+        was trained on vectors of another embedding space.
     """
     names = [m for m, spec in items.items() if spec.kind == kinds.ARRAY.name]
     wanted = {place.modality, modality} - {""}
@@ -99,6 +101,8 @@ def _rows_of_table(
             table.row(place.id)  # refuses an id that it lacks
     except bad_file.BadFile as error:
         raise registry.UserError(f"{place.file} {error.reason}.") from error
+    given = {m: table.space for m, table in tables.items()}
+    spaces.require_inputs(place.file, given, spaces.trained_on(items))
     return {
         m: [
             (name, array_tables.name_row(place.file, m, name))

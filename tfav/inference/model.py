@@ -1,7 +1,7 @@
 """A model as Python code uses it: files or arrays in, records out, whatever holds the encoders."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,10 @@ import numpy as np
 from tfav import registry, tensors
 from tfav.evaluation import decisions
 from tfav.inference import embedders, file_embedding, given_arrays, input_files, spaces
+from tfav.inference.given_arrays import Given, listed
 from tfav.inference.model_results import Classes, Embeddings, Match, Pairs
 
 _BATCH_SIZE = 32
-
-# A path, an item as an array, or several of one kind.
-Given = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
 
 
 class Model:
@@ -47,6 +45,18 @@ class Model:
         self.temperature = embedder.temperature
         self.decisions = embedder.decisions
 
+    @property
+    def embedding_size(self) -> dict[str, int]:
+        """Modality to D; one whose size its file does not tell is left out."""
+        known = self._embedder.embedding_size
+        return {m: known[m] for m in self.modalities if m in known}
+
+    def __repr__(self) -> str:
+        sizes = {m: self.embedding_size.get(m) for m in self.modalities}
+        told = f"embedding_size={sizes}, embedding_space={self.embedding_space!r}"
+        told += f", shares_space={self.shares_space}"
+        return f"Model({told}{f', classes={self.classes}' if self.classes else ''})"
+
     def embed(
         self, inputs: Given, modality: str = "", *, max_bad_fraction: float = 0.0
     ) -> Embeddings:
@@ -61,7 +71,7 @@ class Model:
         Raises:
           UserError: a file or array that cannot be embedded, or nothing that this model embeds.
         """
-        given = _listed(inputs)
+        given = listed(inputs)
         if any(isinstance(one, np.ndarray) for one in given):
             return self._embed_arrays([np.asarray(one) for one in given], modality)
         if modality:
@@ -221,7 +231,7 @@ class Model:
         batch: dict[str, np.ndarray] = {}
         counts = {}
         for modality, given in inputs.items():
-            found = [self._item(modality, k, one) for k, one in enumerate(_listed(given))]
+            found = [self._item(modality, k, one) for k, one in enumerate(listed(given))]
             counts[modality] = len(found)
             batch |= specs[modality].stack(modality, found)
         if len(set(counts.values())) > 1 or not all(counts.values()):
@@ -238,13 +248,3 @@ class Model:
 def _modalities(*given: Embeddings | np.ndarray) -> list[str]:
     """Returns the modality of each of those that tell theirs, which vectors do not."""
     return [next(iter(one.vectors)) for one in given if isinstance(one, Embeddings)]
-
-
-def _listed(given: Given) -> list[Any]:
-    """Returns one or several paths or arrays as a list."""
-    if isinstance(given, (str, os.PathLike, np.ndarray)):
-        return [given]
-    found = list(given)
-    if not found:
-        raise registry.UserError("there is nothing to embed: give at least one path or array.")
-    return found

@@ -40,6 +40,7 @@ class RecipeEmbedder:
         self._function = function
         self.modalities = tuple(recipe.encoders)
         self.items = outputs.item_specs(recipe, num_frames)
+        self.embedding_size: Mapping[str, int] = recipe.embedding_size
         self.hearing = recipe.hearing
         self.shares_space = outputs.shares_space(recipe)
         self.classes = tuple(classes) if outputs.classifies(recipe) else ()

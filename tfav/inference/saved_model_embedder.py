@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfav import files, registry, tensors
 from tfav.clients import client
 from tfav.inference import artefacts, embedders, spaces
+from tfav.media import bad_file
 
 
 class SavedModelEmbedder:
@@ -42,13 +43,14 @@ class SavedModelEmbedder:
             raise
         except Exception as error:  # of a damaged one, TensorFlow raises whatever it stumbles over
             raise registry.UserError(
-                f"{path} is not a whole SavedModel of ours ({artefacts.first_line(error)}): export "
+                f"{path} is not a whole SavedModel of ours ({bad_file.first_line(error)}): export "
                 "again."
             ) from error
         self.modalities = tuple(facts.items)
         self.items = facts.items
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
+        self.embedding_size = facts.embedding_size
         self.shares_space = spaces.shares(facts.told_space, self._model.signatures)
         self.classes = facts.classes
         self.threshold = facts.threshold

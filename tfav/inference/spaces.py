@@ -1,9 +1,10 @@
-"""Which embeddings can be compared: those of one space id, whose modalities share that space."""
+"""Which embeddings can be compared, those of one space whose modalities share it; which go in."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from tfav import registry
+from tfav import items, registry
+from tfav.media import array_tables
 
 
 def require_same(one: str, its: str, other: str, others: str) -> None:
@@ -23,6 +24,42 @@ def require_same(one: str, its: str, other: str, others: str) -> None:
             f"{one} is of the embedding space {its} and {other} of {others}: embed both with one "
             "model."
         )
+
+
+def require_inputs(origin: str, its: Mapping[str, str], trained_on: Mapping[str, str]) -> None:
+    """Refuses vectors of another space than a model was trained on; called wherever it takes some.
+
+    Vectors that name no space pass, and so do all where those of the training named none.
+
+    Args:
+      origin: what holds the vectors, for messages: a file or a data set.
+      its: modality to the id of the space of the vectors there.
+      trained_on: modality to the id of the space of the vectors that the model was trained on.
+
+    Raises:
+      UserError: the ids of a modality differ.
+    """
+    for modality, space in its.items():
+        wanted = trained_on.get(modality, "")
+        if space and wanted and space != wanted:
+            raise registry.UserError(
+                f"{origin} holds {modality} vectors of the embedding space {space} and this model "
+                f"was trained on those of {wanted}: compute the vectors with the model that made "
+                f"those of the training, or name a model that was trained on those of {space}."
+            )
+
+
+def require_row(path: str, spec: items.ItemSpec) -> None:
+    """Refuses a row of a table, `FILE@MODALITY#ID`, as `require_inputs` does; other files pass."""
+    place = array_tables.split(path)
+    if spec.vector_space and place.id:
+        space = array_tables.read(place.file, place.modality).space
+        require_inputs(place.file, {spec.tensor: space}, {spec.tensor: spec.vector_space})
+
+
+def trained_on(specs: Mapping[str, items.ItemSpec]) -> dict[str, str]:
+    """Returns modality to the space of the vectors that a model was trained on, where known."""
+    return {m: spec.vector_space for m, spec in specs.items() if spec.vector_space}
 
 
 def told(facts: Mapping[str, Any]) -> bool | None:

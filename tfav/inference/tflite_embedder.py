@@ -47,12 +47,13 @@ class TFLiteEmbedder:
             details = {n: runner.get_input_details() for n, runner in self._runners.items()}
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise registry.UserError(
-                f"{path} is not a whole .tflite of ours ({artefacts.first_line(error)}): export "
+                f"{path} is not a whole .tflite of ours ({bad_file.first_line(error)}): export "
                 "again."
             ) from error
         self.items = {m: facts.items[m] for m in self.modalities or facts.items}
         self.hearing = facts.hearing
         self.embedding_space = facts.embedding_space
+        self.embedding_size = facts.embedding_size
         self.shares_space = spaces.shares(facts.told_space, parity.signatures() if parity else ())
         self.classes = facts.classes
         self.threshold = facts.threshold

@@ -63,6 +63,7 @@ class TFLiteFolder:
         self.modalities = tuple(sorted(self._encoders))
         self.hearing = first.hearing
         self.embedding_space = first.embedding_space
+        self.embedding_size = first.embedding_size
         self.shares_space = first.shares_space
         self.classes = first.classes
         self.threshold = first.threshold

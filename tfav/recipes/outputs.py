@@ -1,5 +1,6 @@
 """What a recipe answers to a batch, and the id of the space it answers in."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -28,8 +29,11 @@ def item_specs(
       num_frames: modality of images to their frames; one where left out.
     """
     frames = num_frames or {}
-    encoders = sorted(recipe.encoders.items())
-    return {m: encoder.item_spec.of(m, frames.get(m, 1)) for m, encoder in encoders}
+    found = {}
+    for m, encoder in sorted(recipe.encoders.items()):
+        spec = encoder.item_spec.of(m, frames.get(m, 1))
+        found[m] = dataclasses.replace(spec, vector_space=recipe.vector_spaces.get(m, ""))
+    return found
 
 
 def hear(recipe: base.Recipe, batch: tensors.Batch) -> dict[str, tf.Tensor]:

@@ -24,6 +24,8 @@ class Recipe:
     Attributes:
       hearing: how much of a clip its embeddings are of, see `outputs.embedding`; who makes a
         recipe from a config sets it. Training hears what its batches hold.
+      vector_spaces: modality to the id of the embedding space of the vectors that it was trained
+        on, where they named one; who loads a run sets it.
 
     Args:
       encoders: modality to encoder.
@@ -48,6 +50,7 @@ class Recipe:
     # of the loss: one more backward pass each.
     parts: tuple[str, ...] = ()
     hearing = hearing_lib.Hearing()
+    vector_spaces: Mapping[str, str] = {}
 
     def __init__(
         self,

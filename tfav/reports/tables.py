@@ -75,8 +75,7 @@ def interval_note(results: Sequence[Result]) -> str:
     said = [f"Intervals resample {names.listed(units)}."] if units else []
     lower = list(dict.fromkeys(m.word for m, _ in order(results) if m.lower_is_better))
     if lower:
-        alone = f"In {lower[0]} alone lower is better."
-        said.append(f"Lower is better in {names.listed(lower)}." if len(lower) > 1 else alone)
+        said.append(f"Lower is better in {names.listed(lower)}.")
     return " ".join(said)
 
 

@@ -15,7 +15,8 @@ import tfav
 from tfav import states
 
 FILE = "environment.json"
-_FORM = {"starts": [{"step": int, "data_sha256": str, "labels": [str], "*": object}]}
+_START = {"step": int, "data_sha256": str, "labels": [str], "vector_spaces?": {"*": str}}
+_FORM = {"starts": [{**_START, "*": object}]}
 
 
 def revision(file: str = __file__) -> str | None:
@@ -71,6 +72,18 @@ def starts(workdir: str) -> list[dict[str, Any]]:
     return states.read(path, _FORM, "restore it from a copy, or train into a new --workdir")[
         "starts"
     ]
+
+
+def vector_spaces(workdir: str) -> dict[str, str]:
+    """Returns modality to the id of the space of the vectors that a run was trained on.
+
+    Nothing of a modality whose vectors named none, or of a run of before it was noted.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    known = [start.get("vector_spaces", {}) for start in starts(workdir)]
+    return known[-1] if known else {}
 
 
 def record(workdir: str, entry: dict[str, Any]) -> None:

@@ -60,6 +60,9 @@ export function answerOf(model) {
           ),
         ),
       ),
+      ...(order.length > SHOWN
+        ? [make("p", { class: "small", text: `The ${SHOWN} likeliest of ${order.length} classes.` })]
+        : []),
       make("h3", { text: "What each of them says" }),
       ...contributions(found.logits, alone, classes, words),
     );
@@ -85,7 +88,7 @@ function contributions(fused, alone, classes, words) {
     share &&
     make("p", {
       class: "small",
-      text: `The share is how much of the lead of ${classes[first]} over ${classes[second]} comes from each; they add to 100 %. One with a minus speaks for ${classes[second]}.`,
+      text: `The share is how much of the lead of ${classes[first]} over ${classes[second]} comes from each; they add to 100\u00a0%. One with a minus speaks for ${classes[second]}.`,
     });
   return [make("ul", { class: "parts" }, ...rows), ...(legend ? [legend] : [])];
 }

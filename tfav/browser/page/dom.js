@@ -52,8 +52,9 @@ export function a(noun) {
 /** Returns a number in percent, without a decimal where it is large. */
 export function percent(share) {
   const value = 100 * share;
-  if (value < 0.05) return value > 0 ? "< 0.1 %" : "0 %";
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} %`;
+  const number = value < 9.95 ? value.toFixed(1) : Math.round(value);
+  const told = value >= 0.05 ? number : value > 0 ? "<\u00a00.1" : 0;
+  return `${told}\u00a0%`; // on one line with its sign
 }
 
 /** Returns a bar that shows a share in [0, 1]; the number beside it says the same. */

@@ -50,10 +50,11 @@ export function answerOf(model) {
     if (models.score_pairs) {
       const { score } = await model.answer("score_pairs", "score_pairs", row, ["score"]);
       const chance = decided(decisions, "score").probability(score[0]);
-      const told = `score ${score[0].toFixed(3)}${chance === null ? "" : `, probability ${percent(chance)}`}`;
-      if (threshold === null) words.push(`The two have the ${told}.`);
-      else if (score[0] >= threshold) words.push(`They belong together: ${told}, and ${threshold.toFixed(3)} is enough.`);
-      else words.push(`Not sure that they belong together: ${told}, below ${threshold.toFixed(3)}.`);
+      const told = `score ${score[0].toFixed(3)}`;
+      const likely = chance === null ? "" : `; probability ${percent(chance)}`;
+      if (threshold === null) words.push(`The two have the ${told}${likely}.`);
+      else if (score[0] >= threshold) words.push(`They belong together: ${told}, and ${threshold.toFixed(3)} is enough${likely}.`);
+      else words.push(`Not sure that they belong together: ${told}, below the threshold of ${threshold.toFixed(3)}${likely}.`);
     }
     return words.join(" ");
   };

@@ -1,6 +1,8 @@
 """What every kind of page has: one object per kind, in the table `report.PAGES`."""
 
 import abc
+import os
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -110,3 +112,9 @@ class PageKind(abc.ABC):
     def film(self, context: protocol.Context, content: Content, path: str, title: str) -> float:
         """Writes a film and returns its seconds; only called where `films`."""
         raise NotImplementedError(f"{type(self).__name__} says that it films and does not")
+
+
+def title_of(workdir: str) -> str:
+    """Returns what a page calls a run: its folder, and a seed of tfav-compare by its variant."""
+    above, name = os.path.split(os.path.abspath(workdir))
+    return f"{os.path.basename(above)}/{name}" if re.fullmatch(r"seed\d+", name) else name

@@ -1,6 +1,5 @@
 """The page of a run that tells classes apart: examples, classes, confusion, balance."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,8 +18,8 @@ _CONFUSION = (
 _RELIABILITY = (
     "Reliability",
     f"Accuracy (blue) over confidence in {classification.NUM_BINS} bins, one panel per direction; "
-    "hatched red is what lacks, or is too much, to the diagonal, where the model is as sure as it "
-    "should be; the stepped line is the share of rows.",
+    "hatched red is the gap to the diagonal, on which the model is as sure as it should be; the "
+    "stepped line is the share of rows.",
 )
 _MISSING = (
     "Fused accuracy of the rows that hold every modality, where a share of them, drawn at random, "
@@ -90,7 +89,7 @@ def _balance(request: page_kind.Request) -> list[page.Picture]:
     """Returns what each modality did in training, where that was logged."""
     runs = {request.title: balance.read(request.workdir)}
     if request.baseline:
-        name = os.path.basename(os.path.abspath(request.baseline))
+        name = page_kind.title_of(request.baseline)
         name = f"{name} (baseline)" if name == request.title else name
         runs = {name: balance.read(request.baseline), **runs}
     if not any(balance.modalities(scalars) for scalars in runs.values()):

@@ -1,5 +1,6 @@
 """Evaluates a run by where it says a sound comes from, against boxes of what sounds."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -160,7 +161,7 @@ def _answers(
 ) -> list[np.ndarray]:
     """Returns what a function of batches answers to each row."""
     c = context.config
-    compiled = tf.function(answer, reduce_retracing=True, autograph=False)
+    compiled = _compiled(answer)
     found: list[np.ndarray] = []
     batches = inputs.joint_batches(c, part.directory, part.id.tolist(), c.eval.batch_size)
     with (
@@ -171,3 +172,10 @@ def _answers(
             found += list(compiled({k: v for k, v in batch.items() if k != "id"}).numpy())
             bar.update(len(found) - bar.n)
     return found
+
+
+@functools.lru_cache(maxsize=2)  # a report asks it of split after split
+def _compiled(
+    answer: Callable[[tensors.Batch], tf.Tensor],
+) -> tf.types.experimental.GenericFunction:
+    return tf.function(answer, reduce_retracing=True, autograph=False)

@@ -13,6 +13,7 @@ from tfav.data import shards
 from tfav.evaluation.metric import Metric
 from tfav.evaluation.result import Result
 from tfav.experiment import models
+from tfav.inference import spaces
 from tfav.recipes import recipe as base
 
 KEEP_LAST = "keep the last weights with --config.train.validate_every=0"
@@ -28,6 +29,9 @@ class Context:
       tags: which query lists or splits.
       lists_dir: folder of lists.
       seed: Random seed of the bootstrap resampling and of what else is drawn.
+
+    Raises:
+      UserError: the data hold vectors of another embedding space than the run was trained on.
     """
 
     run: models.Trained
@@ -35,6 +39,10 @@ class Context:
     tags: Sequence[str] = ("test",)
     lists_dir: str = ""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        trained_on = self.run.recipe.vector_spaces
+        spaces.require_inputs(self.index.directory, self.index.vector_spaces, trained_on)
 
     @property
     def config(self) -> ml_collections.ConfigDict:

@@ -35,14 +35,12 @@ class Pool:
         """Returns the sets of people who may meet, or what stands in the way.
 
         Args:
-          shared: columns in which they must agree; none: everybody may meet.
+          shared: columns of the data in which they must agree; none: everybody may meet.
         """
         if not shared:
             return [np.arange(len(self.labels))], None
         names = [""] * len(self.labels)
         for column in shared:
-            if column not in self._rows.extra:
-                return [], f"the data has no column {column!r}"
             values = _values(self._rows, column)
             for place, label in enumerate(self.labels.tolist()):
                 if len(values[label]) != 1 or not max(values[label]):

@@ -33,6 +33,7 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
     row_checks.check_rows(rows, settings.source)
     row_checks.check_inside(rows, settings.output)
     rows, given = row_checks.arrange(rows, settings)
+    spaces = row_checks.vector_spaces(rows)
     missing = _missing(given, (row.id for row in rows))
     if len(missing) > settings.allowed(len(queries.named(given))):
         raise _too_many_missing(missing, given, settings)
@@ -51,6 +52,7 @@ def prepare(rows: Sequence[manifest.Row], settings: Settings) -> dict[str, Any]:
             shards={s: settings.shards or -(-n // ROWS_PER_SHARD) for s, n in counts.items()},
             columns=list(rows[0].extra),
             modalities=_further(rows, settings),
+            vector_spaces=spaces,
         )
         with writer:
             for number, (row, result) in enumerate(results(rows, settings), 1):

@@ -18,6 +18,7 @@ from tfav import files
 from tfav.annotations import list_folder, lists
 from tfav.data import shards
 from tfav.data.prepare import candidates
+from tfav.data.prepare.identities import GENDER
 
 SIZES = tuple(range(2, 11))
 GALLERIES_PER_PROBE = 3
@@ -141,8 +142,10 @@ def seeded(
         pool = candidates.Pool(rows, probe, gallery)
         for stratum in lists.STRATA:
             shared = lists.SHARED[stratum]
+            if any(column not in index.extra for column in shared):
+                continue  # columns that nobody has promised: no warning
             if stratum not in lists.STRATA[:2] and not _tell_apart(index, shared):
-                continue  # few data have these columns with more than one value: no warning
+                continue  # few data have these columns with more than one value
             groups, obstacle = pool.groups(shared)
             fewest = min((len(group) for group in groups), default=0)
             drawn = [n for n in sizes if n <= fewest]
@@ -167,13 +170,15 @@ def seeded(
             if not match_only and fewest >= (2 if shared else 1):
                 galleries = pool.galleries(groups, shared)
                 yield retrieve.file, "".join(" ".join(line) + "\n" for line in galleries)
+    if GENDER not in index.extra:
+        logging.info("no list of %r keeps to one gender: the data has no column %r", split, GENDER)
     for why, names in lacking.items():
         logging.warning("no list %s %s", " and no ".join(names), why)
 
 
 def _tell_apart(index: shards.Index, columns: Sequence[str]) -> bool:
-    """Returns whether the data have these columns, and each of them more than one value."""
-    return all(c in index.extra and len(np.unique(index.extra[c])) > 1 for c in columns)
+    """Returns whether each of these columns of the data has more than one value."""
+    return all(len(np.unique(index.extra[column])) > 1 for column in columns)
 
 
 def _generator(seed: int, file: str) -> np.random.Generator:

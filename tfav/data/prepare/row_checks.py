@@ -107,7 +107,6 @@ def arrange(
                 "drop the flag or add a column 'video'."
             )
     _check_kinds(rows)
-    _check_spaces(rows)
     twice = [x for x, n in collections.Counter(row.id for row in rows).items() if n > 1]
     if twice:
         raise registry.UserError(f"the id {twice[0]!r} is given twice: every row needs its own.")
@@ -137,10 +136,12 @@ def _check_kinds(rows: Sequence[manifest.Row]) -> None:
                 )
 
 
-def _check_spaces(rows: Sequence[manifest.Row]) -> None:
-    """Raises UserError where vectors of one modality are of two embedding spaces.
+def vector_spaces(rows: Sequence[manifest.Row]) -> dict[str, str]:
+    """Returns modality to the id of the embedding space of its vectors, where tables name one.
 
-    Those of two modalities may be: each has an encoder of its own.
+    Raises:
+      UserError: vectors of one modality are of two. Those of two modalities may be: each has an
+        encoder of its own.
     """
     first: dict[str, tuple[str, str]] = {}  # modality to a file and its space
     array = kinds.ARRAY.name
@@ -159,3 +160,4 @@ def _check_spaces(rows: Sequence[manifest.Row]) -> None:
                 f"{file} is of the embedding space {space} and {other} of {its}, and both are "
                 f"{modality}: embed all of a modality with one model."
             )
+    return {modality: space for modality, (_, space) in first.items()}

@@ -84,6 +84,7 @@ def certificate(
         "keras": keras.__version__,
         "embedding_space": outputs.embedding_space(recipe),
         "hearing": recipe.hearing.facts(),
+        **({"vector_spaces": dict(recipe.vector_spaces)} if recipe.vector_spaces else {}),
         "trials": trials and verification.evaluate(trials, reference, directory, artefacts),
         "artefacts": found,
     }

@@ -27,6 +27,7 @@ def examine(rows: Sequence[manifest.Row], settings: Settings) -> tuple[Evidence,
     """
     row_checks.check_rows(rows, settings.source)
     rows, given = row_checks.arrange(rows, settings)
+    row_checks.vector_spaces(rows)
     count, good = tally.Tally(), []
     table = np.zeros(len(rows), looks.ROW)
     formats = [""] * len(rows)
