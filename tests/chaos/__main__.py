@@ -173,6 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--kills", type=int, default=100, help="how many, in turn over the matrix")
     parser.add_argument("--first", type=int, default=1, help="number of the kill to begin at")
+    parser.add_argument("--last", type=int, help="number of the kill to end at; default: of all")
     parser.add_argument("--only", default="", help="recipes or commands, commas between")
     parser.add_argument("--json", default="", help="file of all kills, written as they come")
     options = parser.parse_args(argv)
@@ -180,7 +181,7 @@ def main(argv: list[str] | None = None) -> int:
     pairs = [pair for pair in ALL if not only or pair[0] in only]
     chosen = list(itertools.islice(itertools.cycle(pairs), options.kills))
     # Those of one kind behind each other: what nobody killed is made once.
-    chosen.sort(key=pairs.index)
+    chosen = sorted(chosen, key=pairs.index)[: options.last]
     start, kills = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         server = forked.Server(folder)
