@@ -192,6 +192,11 @@ def test_a_tag_without_lists_names_the_tags_there_are(write, tmp_path):
         list_folder.find(tmp_path / "absent", "test")
 
 
+def test_a_folder_of_another_machine_is_told_to_be_copied():
+    with pytest.raises(registry.UserError, match="gs://b/lists is no folder of this machine"):
+        list_folder.find("gs://b/lists", "test")
+
+
 @pytest.mark.parametrize("other", ["reterival_v2f_test.txt", "retrieval_v2f_test.txt.gz"])
 def test_two_lists_for_one_question_are_refused(write, tmp_path, other):
     write("retrieval_v2f_test.txt", "a\nb\n")

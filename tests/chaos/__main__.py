@@ -135,11 +135,18 @@ class Place:
 
 
 def run(
-    folder: pathlib.Path, server: forked.Server, pairs: Sequence[Pair], seed: int
+    folder: pathlib.Path,
+    server: forked.Server,
+    pairs: Sequence[Pair],
+    seed: int,
+    first: int = 1,
 ) -> Iterable[Kill]:
-    """Yields one kill for each of the pairs of recipe (or command) and moment."""
+    """Yields one kill for each of the pairs of recipe (or command) and moment.
+
+    From the `first` on, counted from 1: what a kill draws does not depend on those before it.
+    """
     place = Place(folder, server)
-    for number, pair in enumerate(pairs):
+    for number, pair in enumerate(pairs[first - 1 :], first - 1):
         yield place.kill(pair, random.Random(f"{seed}/{number}/{pair}"))
 
 
@@ -165,6 +172,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], prog="tests.chaos")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--kills", type=int, default=100, help="how many, in turn over the matrix")
+    parser.add_argument("--first", type=int, default=1, help="number of the kill to begin at")
+    parser.add_argument("--last", type=int, help="number of the kill to end at; default: of all")
     parser.add_argument("--only", default="", help="recipes or commands, commas between")
     parser.add_argument("--json", default="", help="file of all kills, written as they come")
     options = parser.parse_args(argv)
@@ -172,13 +181,14 @@ def main(argv: list[str] | None = None) -> int:
     pairs = [pair for pair in ALL if not only or pair[0] in only]
     chosen = list(itertools.islice(itertools.cycle(pairs), options.kills))
     # Those of one kind behind each other: what nobody killed is made once.
-    chosen.sort(key=pairs.index)
+    chosen = sorted(chosen, key=pairs.index)[: options.last]
     start, kills = time.monotonic(), []
     with tempfile.TemporaryDirectory() as folder:
         server = forked.Server(folder)
         try:
-            made = run(pathlib.Path(folder), server, chosen, options.seed)
-            for one in tqdm.tqdm(made, total=len(chosen), unit="kill", disable=None):
+            made = run(pathlib.Path(folder), server, chosen, options.seed, options.first)
+            total = len(chosen) - options.first + 1
+            for one in tqdm.tqdm(made, total=total, unit="kill", disable=None):
                 kills.append(one)
                 if options.json:
                     text = json.dumps([kill._asdict() for kill in kills], indent=1)

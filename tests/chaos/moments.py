@@ -166,10 +166,16 @@ def _bytes(folder: pathlib.Path, form: str) -> dict[str, str]:
 
 
 def _export(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns the `.tflite` files' bytes, golden answers and the newest SavedModel's space."""
+    """Returns the bytes of `.tflite` files and golden answers, and the newest version's facts.
+
+    They hold the hashes of its files; that of TensorFlow's fingerprint, which holds a random
+    number, and their own seal differ from export to export.
+    """
     made = folder / "export"
-    facts = sorted(made.glob("*/assets.extra/tfav.json"))[-1]
-    return {**_bytes(made, r"\.tflite$|golden\.json"), "facts": facts.read_text()}
+    path = sorted(made.glob("*/assets.extra/tfav.json"))[-1]
+    facts = json.loads(path.read_text())
+    del facts["files"]["fingerprint.pb"], facts["sha256"]
+    return {**_bytes(made, r"\.tflite$|golden\.json"), "facts": facts}
 
 
 def _compared(folder: pathlib.Path) -> dict[str, Any]:

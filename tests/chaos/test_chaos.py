@@ -1,5 +1,7 @@
 """Five of the kills of `make chaos`, and what it would call lost."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,29 @@ def test_the_table_counts_kills_and_losses():
         "| dmc | step | 2 | 3 | 1 |",
         "| all |  | 2 | 3 | 1 |",
     ]
+
+
+def test_exports_differ_in_their_files_and_not_in_what_tensorflow_draws(tmp_path):
+    ends = []
+    for number, (model, drawn) in enumerate([("a", "1"), ("a", "2"), ("b", "2")]):
+        place = tmp_path / str(number) / "export" / "1" / "assets.extra"
+        place.mkdir(parents=True)
+        its = {"files": {"saved_model.pb": model, "fingerprint.pb": drawn}, "sha256": drawn}
+        (place / "tfav.json").write_text(json.dumps(its))
+        look = moments.other("export", tmp_path).look
+        ends.append(look(tmp_path / str(number)))
+    assert moments.differences(ends[0], ends[1]) == ""
+    assert moments.differences(ends[2], ends[1]) == "facts differs"
+
+
+def test_kills_from_one_on_are_those_of_the_whole_list(monkeypatch):
+    class Place:
+        def __init__(self, folder, server):
+            del folder, server
+
+        def kill(self, pair, draw):
+            return pair, draw.random()
+
+    monkeypatch.setattr(__main__, "Place", Place)
+    whole = list(__main__.run(None, None, PAIRS, seed=3))
+    assert list(__main__.run(None, None, PAIRS, seed=3, first=4)) == whole[3:] and whole[3:]

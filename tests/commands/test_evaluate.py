@@ -8,11 +8,12 @@ import shutil
 import sys
 
 import pytest
+import tensorflow as tf
 
 from tests import small, untrained
 from tfav import registry
 from tfav.commands import comparable, evaluate, plans, report
-from tfav.commands.protocols import protocol
+from tfav.commands.protocols import by_lists, protocol
 from tfav.data import shards
 from tfav.evaluation import result
 from tfav.experiment import evaluations, models
@@ -278,7 +279,7 @@ MINE = '''
 
 import numpy as np
 
-from tfav.commands.protocols import protocol
+from tfav.commands.protocols import by_lists, protocol
 from tfav.evaluation import bootstrap, result
 from tfav.evaluation.metric import Metric
 
@@ -337,6 +338,18 @@ def test_a_protocol_of_ones_own_prints_stores_spreads_compares_and_has_a_page(fo
     assert "mean length" in text and "<b> 0.50&nbsp;s</b>" in text.replace("\n", "")
     run(folder / "own")
     assert json.loads(own(folder / "own"))["results"][0]["metric"] == "length"
+
+
+def test_data_of_any_file_system_that_tensorflow_knows_gives_the_same_figures(folder):
+    far, found = "ram://evaluated/data", ({}, {})
+    tf.io.gfile.makedirs(far)
+    for path in (p for p in (folder / "data").iterdir() if p.is_file()):
+        tf.io.gfile.copy(str(path), f"{far}/{path.name}")
+    run(folder / "a", found=found[0])
+    run(folder / "a", directory=far, lists_dir=str(folder / "data" / "lists"), found=found[1])
+    assert found[0] == found[1] and found[0]
+    with pytest.raises(registry.UserError, match=f"{far} is no folder .* to pick the weights by"):
+        by_lists.Lists().check(models.trained(str(folder / "a")).config, shards.Index.read(far))
 
 
 def test_a_dotted_path_to_something_else_is_a_sentence(folder):

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from tfav import registry, states
+from tfav import files, registry, states
 from tfav.data import shards
 from tfav.data.input import endless, pipeline
+from tfav.experiment import measurement
 
 
 def _records():
@@ -240,6 +241,7 @@ def test_a_data_set_is_read_by_any_file_system_that_tensorflow_knows(tmp_path):
     assert sum(len(batch["id"]) for batch in batches) == 8
     index = shards.Index.read(far)
     assert not index.lost().any()
+    assert measurement.data_sha256(far) == files.sha256(tmp_path / "data" / "index.csv")
     tf.io.gfile.remove(f"{far}/{index.shard[0]}")
     with pytest.raises(registry.UserError, match=f"{far}/train-00000-of-00001.tfrecord is missing"):
         shards.Index.read(far)

@@ -249,5 +249,6 @@ DAMAGED = {
     "index": r"\.(csv|json)$",
     "checkpoint": r"^ckpt-",
     "description of a model": r"\.json$",
+    "SavedModel": r"^(?!tf_serving_warmup_requests$)",  # a server alone reads these
 }
 COSTLY = ("SavedModel",)  # not in the short run: it takes an export

@@ -26,9 +26,14 @@ def find(
       forms: the kinds of lists to find, by protocol; None: `lists.FORMS`.
 
     Raises:
-      UserError: no such folder, no list of the tag, two lists for one question, a misnamed list, or
-        a list that is missing or is not the one that `lists.json` names.
+      UserError: no such folder on this machine, no list of the tag, two lists for one question, a
+        misnamed list, or a list that is missing or is not the one that `lists.json` names.
     """
+    if "://" in os.fspath(folder):
+        raise registry.UserError(
+            f"{folder} is no folder of this machine, and query lists are read from one: copy them "
+            "here and name their folder with --lists=DIR."
+        )
     folder, forms = pathlib.Path(folder), forms or lists.FORMS
     if not folder.is_dir():
         raise registry.UserError(f"{folder} is no folder: give the one that holds the query lists.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from tfav import config_file, files, registry
+from tfav import config_file, registry
 from tfav.commands import plans
 from tfav.commands.protocols import table
 from tfav.experiment import measurement, models
@@ -131,7 +131,7 @@ def run(
     experiment.update_from_flattened_dict(fields)
     stamp = {
         "experiment": json.loads(config_file.to_json(experiment)),
-        "data": files.sha256(os.path.join(data, "index.csv")),
+        "data": measurement.data_sha256(data),
     }
     for name in asked.protocols:
         table.fitting(name, models.recipe_class(experiment), experiment)

@@ -21,6 +21,7 @@ FRAMES = "num_frames"  # the column of `image`; a further modality M has num_fra
 HEADER_BYTES = 12  # of a TFRecord: payload length (8), its checksum (4); the payload follows
 FOOTER_BYTES = 4  # checksum of the payload
 
+_TABLE = "index.csv"
 _INFO = {
     "format": int,
     "sample_rate_hz": int,
@@ -46,6 +47,22 @@ def fix_of(directory: str) -> str:
         "copy the data set again, or make it again with "
         f"tfav-prepare --output={directory} --overwrite"
     )
+
+
+def sha256(directory: str) -> str:
+    """Returns the SHA-256 by which a data set is known, that of its `index.csv`.
+
+    Raises:
+      UserError: there is none.
+    """
+    return hashlib.sha256(_table(directory)).hexdigest()
+
+
+def _table(directory: str) -> bytes:
+    path = os.path.join(directory, _TABLE)
+    if not tf.io.gfile.exists(path):
+        raise registry.UserError(f"{path} does not exist: {fix_of(directory)}.")
+    return _content(path)
 
 
 def _content(path: str) -> bytes:
@@ -86,12 +103,10 @@ def read_table(directory: str, info: dict) -> dict[str, np.ndarray]:
     Raises:
       UserError: there is none, or it is damaged or not the one that was written.
     """
-    path, fix = os.path.join(directory, "index.csv"), fix_of(directory)
-    if not tf.io.gfile.exists(path):
-        raise registry.UserError(f"{path} does not exist: {fix}.")
-    content = _content(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if info.setdefault("index_sha256", sha256) != sha256:
+    path, fix = os.path.join(directory, _TABLE), fix_of(directory)
+    content = _table(directory)
+    found_sha256 = hashlib.sha256(content).hexdigest()
+    if info.setdefault("index_sha256", found_sha256) != found_sha256:
         raise registry.UserError(
             f"{path} is not what was written, its SHA-256 is not that in dataset.json: {fix}."
         )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from tfav import config_file, files, registry
+from tfav.data import index_files
 from tfav.training import weights_file
 
 # Of a config's `eval`, what changes no figure: which protocols, and how many rows at a time.
@@ -99,5 +100,9 @@ def weights_sha256(workdir: str) -> str:
 
 
 def data_sha256(directory: str) -> str:
-    """Returns the SHA-256 by which a data set is known."""
-    return files.sha256(os.path.join(directory, "index.csv"))
+    """Returns the SHA-256 by which a data set is known, wherever TensorFlow reads files.
+
+    Raises:
+      UserError: no prepared data set there.
+    """
+    return index_files.sha256(directory)

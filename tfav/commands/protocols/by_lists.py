@@ -125,6 +125,11 @@ def _space(
 
 
 def _validation_lists(directory: str) -> Found:
+    if "://" in directory:
+        raise registry.UserError(
+            f"{directory} is no folder of this machine, and query lists to pick the weights by are "
+            f"read from one: copy the data set here, or {protocol.KEEP_LAST}."
+        )
     folder = os.path.join(directory, "lists")
     some = os.path.isdir(folder) and any(map(lists.is_list, os.listdir(folder)))
     found = [
