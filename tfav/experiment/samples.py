@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import ml_collections
 import numpy as np
+from absl import logging
 
 from tfav import files, registry
 from tfav.annotations import list_folder, lists
@@ -74,7 +75,15 @@ def rows(
 def trials(c: ml_collections.ConfigDict, index: shards.Index) -> verification.Trials | None:
     """Returns pairs of the data's own verification list; None where it has none."""
     folder, tag = os.path.join(index.directory, "lists"), _split(index)
-    if not os.path.isdir(folder) or not {"audio", "image"} <= set(c.modalities):
+    if not {"audio", "image"} <= set(c.modalities):
+        return None
+    if "://" in folder:
+        logging.warning(
+            "%s is no folder of this machine, from which lists are read: the export is not "
+            "compared on verification trials",
+            folder,
+        )
+    if not os.path.isdir(folder):
         return None
     found = [
         (name, path)
