@@ -127,11 +127,8 @@ def encoders(c: ml_collections.ConfigDict) -> dict[str, encoder.Encoder]:
             name=modality,
             **kind.encoder_arguments(modality, its),
         )
-        if not made[modality].weights_exist:  # they would be made in a step, and trained by none
-            raise registry.UserError(
-                f"the encoder {its.encoder!r} of --config.{section} has no weights yet: end its "
-                "__init__ with self.create_weights(), or they are neither trained nor kept."
-            )
+        if not made[modality].weights_exist:  # a step would make them, and the optimizer lack them
+            made[modality].create_weights()
         wanted, own = kind.item(modality, its), made[modality].item_spec
         if own.of(modality, wanted.num_frames) != wanted:
             raise registry.UserError(
