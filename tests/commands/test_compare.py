@@ -220,7 +220,7 @@ def get_config(variant="plain"):
 @pytest.mark.parametrize(
     ("variants", "sentence"),
     [
-        ("rich", "none/index.csv cannot be read"),  # the field is there: on to the data
+        ("rich", "none/index.csv does not exist"),  # the field is there: on to the data
         ("rich,plain", "config.loss.own_weight: the variant plain of .* has no such field"),
         ("plain,rich", "--config has no such field"),
     ],
@@ -268,7 +268,7 @@ def test_a_stopped_command_stops_its_run_which_saves_itself(folder, forks):
     [
         ({"variants": ["ablation_both", "none_such"]}, "no variant 'none_such'"),
         ({"baseline": "ablation_both"}, "--baseline=ablation_both is not among"),
-        ({"seeds": (7, 9)}, "data9/index.csv cannot be read"),
+        ({"seeds": (7, 9)}, "data9/index.csv does not exist"),
         ({"overrides": {"seed": 3}}, "--seeds"),
         ({"overrides": {"data.directory": "x"}}, "--data"),
     ],

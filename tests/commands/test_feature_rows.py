@@ -94,7 +94,7 @@ def test_other_settings_are_measured_anew_and_a_damaged_file_is_a_sentence(data,
         ({"features": ["rg"], "protocols": ["correspondence"]}, "give --protocols=linear_probe"),
         ({"features": ["rg", "rg"]}, "--features=rg,rg names rg twice"),
         ({"features": ["rg"], "baseline": "ltt"}, "--baseline=ltt is not among rg, log-mel stat"),
-        ({"eval_data": "/no/where"}, "/no/where/index.csv cannot be read"),
+        ({"eval_data": "/no/where"}, "/no/where/index.csv does not exist"),
         ({"protocols": ["lists"]}, "the recipe l3 cannot be evaluated by lists, which compares"),
     ],
 )
