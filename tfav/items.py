@@ -101,6 +101,8 @@ def from_facts(facts: Mapping[str, Any]) -> ItemSpec:
     Raises:
       KeyError, TypeError: not what `ItemSpec.facts` returns.
     """
+    if not isinstance(facts.get(_SPACE, ""), str):
+        raise TypeError(f"{_SPACE} is {facts[_SPACE]!r}, which is no text")
     return ItemSpec(**{**facts, "shape": tuple(facts["shape"])})
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+import tfav
 from tests.once import once
 from tfav import registry, states
 from tfav.commands import (
@@ -158,6 +159,9 @@ DOORS = {
     "tfav-train, on what another run found": lambda made, n, out: trained_on(
         made, n, out, tables_from=str(made / "run")
     ),
+    "tfav-train, on its file": lambda made, n, out: trained_on(
+        made, n, out, tables_from=str(made / "run" / "weights.npz")
+    ),
     "tfav-train, going on": resumed,
 }
 
@@ -165,7 +169,7 @@ DOORS = {
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_takes_vectors_of_its_own_space_and_of_none(door, name, made, tmp_path):
-    if door == "tfav-train, on what another run found" and name != "other":
+    if door.startswith("tfav-train, on ") and name != "other":
         with pytest.raises(registry.UserError, match="takes no weights over"):  # behind the door
             DOORS[door](made, name, tmp_path)
         return
@@ -210,3 +214,21 @@ def test_a_run_of_before_it_was_noted_loads_and_takes_vectors_of_any_space(made,
     assert all("vector_space" not in spec.facts() for spec in embedder.items.values())
     found = input_files.find([str(made / "other" / "audio.npz")], embedder.items)
     assert len(found["audio"]) == 2 * PEOPLE
+
+
+def test_a_run_that_went_on_with_vectors_of_no_name_keeps_its_space(made, tmp_path):
+    resumed(made, "none", tmp_path)
+    starts = environment.starts(str(tmp_path / "run"))
+    assert ["vector_spaces" in start for start in starts] == [True, False]
+    assert environment.vector_spaces(str(tmp_path / "run")) == dict.fromkeys(MODALITIES, MINE)
+
+
+@pytest.mark.parametrize("name", ["run", "export", "export/audio_float32.tflite"])
+def test_vectors_of_another_size_or_without_a_value_are_refused_as_arrays_too(made, name):
+    model = tfav.load(made / name)
+    for vector, said in (
+        (np.zeros(SIZE + 1, np.float32), r"item 0 is float32 \[5\]: give audio as float32 \[4\]"),
+        (np.full(SIZE, np.nan, np.float32), "item 0 holds NaN or infinite values"),
+    ):
+        with pytest.raises(registry.UserError, match=said):
+            model.embed(vector, modality="audio")

@@ -1,5 +1,6 @@
 """Shards and their index: what is written comes back, from its byte range alone."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests import small
-from tfav import files, registry, states
+from tfav import registry, states
 from tfav.data import shards
 from tfav.data.input import endless, pipeline
 from tfav.experiment import measurement
@@ -217,6 +218,23 @@ def test_a_shard_cut_short_or_missing_is_named(directory, damage):
         shards.Index.read(directory)
 
 
+def test_data_of_other_content_are_other_data_though_every_record_is_as_long(directory, tmp_path):
+    records = _records()
+    records[0] = dataclasses.replace(records[0], audio=records[0].audio + 5)
+    shards.write(tmp_path / "other", records, source="test", shards=2, columns=["gender"])
+    mine, other = (shards.Index.read(folder) for folder in (directory, tmp_path / "other"))
+    assert mine.info["index_sha256"] == other.info["index_sha256"]
+    assert mine.sha256 == measurement.data_sha256(directory) != other.sha256
+    # A data set of an older version is known by its index alone.
+    info = json.loads((directory / "dataset.json").read_text())
+    for shard in info["shards"]:
+        del shard["sha256"]
+    del info["sha256"]
+    (directory / "dataset.json").write_text(json.dumps(info))
+    assert shards.Index.read(directory).sha256 == mine.info["index_sha256"]
+    assert measurement.data_sha256(directory) == mine.info["index_sha256"]
+
+
 def test_a_data_set_is_read_by_any_file_system_that_tensorflow_knows(tmp_path):
     """`ram://` stands for `gs://` and `s3://`, whose paths take the same way."""
     small.write_dataset(str(tmp_path / "data"))
@@ -241,7 +259,7 @@ def test_a_data_set_is_read_by_any_file_system_that_tensorflow_knows(tmp_path):
     assert sum(len(batch["id"]) for batch in batches) == 8
     index = shards.Index.read(far)
     assert not index.lost().any()
-    assert measurement.data_sha256(far) == files.sha256(tmp_path / "data" / "index.csv")
+    assert measurement.data_sha256(far) == index.sha256
     tf.io.gfile.remove(f"{far}/{index.shard[0]}")
     with pytest.raises(registry.UserError, match=f"{far}/train-00000-of-00001.tfrecord is missing"):
         shards.Index.read(far)

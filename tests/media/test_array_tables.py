@@ -88,6 +88,10 @@ BAD = {
         {"id": IDS, "vector": VECTORS[:, None], "steps": [0, 1]},
         "no count from 1 to T",
     ),
+    "spaces.npz": (
+        {"id": IDS, "vector": VECTORS, "embedding_space": ["a", "b"]},
+        r"names its embedding space by <U1 \[2\]: give embedding_space as one text",
+    ),
 }
 
 

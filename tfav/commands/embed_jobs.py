@@ -65,7 +65,7 @@ def jobs(
     """
     decided = [_FORMAT, embedder.embedding_space, dataclasses.asdict(bounds)]
     if data:
-        decided.append(index_lib.Index.read(data).info["index_sha256"])
+        decided.append(index_lib.Index.read(data).sha256)
     for modality, items in wanted.items():
         for number, first in enumerate(range(0, len(items), ROWS)):
             part = tuple(items[first : first + ROWS])

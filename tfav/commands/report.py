@@ -23,7 +23,7 @@ from tfav.commands.protocols import protocol as protocols_base
 from tfav.commands.protocols import table
 from tfav.data import shards
 from tfav.evaluation import paired_runs
-from tfav.experiment import measurement, models
+from tfav.experiment import models
 from tfav.reports import balance, drawing, film, learning, page, projector
 
 _LEARNING = (
@@ -174,7 +174,7 @@ def _about(run: models.Trained, index: shards.Index, title: str) -> dict[str, st
     return {
         "Run": f"{title}, recipe {run.config.recipe}, seed {run.config.seed}",
         "Weights": ", ".join(f"{name} {value:.6g}" for name, value in facts),
-        "Data": f"{data}, index {measurement.data_sha256(index.directory)[:16]}",
+        "Data": f"{data}, SHA-256 {index.sha256[:16]}",
     }
 
 

@@ -110,14 +110,15 @@ def _train(
     """
     chief = strategy.is_chief(replicas)
     index = shards.Index.read(c.data.directory, cut=c.data.max_bad_records > 0)
-    data_sha256 = index.info["index_sha256"]
     for start in environment.starts(workdir):
-        if start["data_sha256"] != data_sha256:
+        # What older versions noted was the hash of index.csv alone.
+        if start["data_sha256"] not in (index.sha256, index.info["index_sha256"]):
             raise registry.UserError(
-                f"{c.data.directory} is not the data {workdir} was trained on (index.csv has "
-                "changed): give that data back, or train into a new --workdir."
+                f"{c.data.directory} is not the data {workdir} was trained on (its rows or "
+                "what they hold have changed): give that data back, or train into a new --workdir."
             )
-    for folder in filter(None, (workdir, c.train.tables_from)):  # what a teacher is given too
+    for source in filter(None, (workdir, c.train.tables_from)):  # what a teacher is given too
+        folder = os.path.dirname(source) if source.endswith(".npz") else source
         trained_on = environment.vector_spaces(folder)
         spaces.require_inputs(c.data.directory, index.vector_spaces, trained_on)
     labels = index.labels(c.data.train_split)
@@ -166,7 +167,7 @@ def _train(
             step=loop.step,
             replicas=replicas.num_replicas_in_sync,
             data=c.data.directory,
-            data_sha256=data_sha256,
+            data_sha256=index.sha256,
             labels=labels,
             **({"vector_spaces": index.vector_spaces} if index.vector_spaces else {}),
         )

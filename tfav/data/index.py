@@ -26,8 +26,7 @@ class Index:
       frames: modality (`image` and each further one) to [N] int64, 0 where a row has none; of
         what is no image 1.
       extra: name of a further column to [N] str.
-      info: the content of `dataset.json`; its `index_sha256`, that of `index.csv`, says which data
-        these are.
+      info: the content of `dataset.json`, with the `index_sha256` of `index.csv`.
     """
 
     directory: str
@@ -51,6 +50,11 @@ class Index:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities that any row holds: `audio`, `image`, then further ones."""
         return tuple(name for name in self._counts if self.held(name).any())
+
+    @property
+    def sha256(self) -> str:
+        """Which data these are: their hash, see `index_files.identity`."""
+        return index_files.identity(self.info)
 
     def held(self, modality: str) -> np.ndarray:
         """Returns [N] bool: which rows hold `modality`. One that the data does not know: none."""

@@ -7,7 +7,8 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +28,7 @@ _INFO = {
     "sample_rate_hz": int,
     "source": str,
     "splits": {"*": {"labels": [str], "*": int}},  # rows in all, and of each modality
-    "shards": [{"file": str, "bytes": int, "records": int}],
+    "shards": [{"file": str, "bytes": int, "records": int, "sha256?": str}],  # of its records
     "columns": [str],
     "modalities": [str],
     "kinds?": {"*": str},  # of those that are no images
@@ -50,12 +51,28 @@ def fix_of(directory: str) -> str:
 
 
 def sha256(directory: str) -> str:
-    """Returns the SHA-256 by which a data set is known, that of its `index.csv`.
+    """Returns the SHA-256 by which a data set is known, see `identity`.
 
     Raises:
-      UserError: there is none.
+      UserError: no prepared data set is there, or its `dataset.json` is damaged.
     """
-    return hashlib.sha256(_table(directory)).hexdigest()
+    table = hashlib.sha256(_table(directory)).hexdigest()
+    return identity({**read_info(directory), "index_sha256": table})
+
+
+def identity(info: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 by which a data set is known: of `index.csv` and of all records.
+
+    The index alone says how long each record is and not what it holds. Of a data set of an older
+    version, whose `dataset.json` has no hashes of records, it is that of `index.csv`.
+
+    Args:
+      info: the content of `dataset.json`, with `index_sha256`.
+    """
+    records = [shard["sha256"] for shard in info["shards"] if "sha256" in shard]
+    if not records:
+        return info["index_sha256"]
+    return hashlib.sha256(" ".join([info["index_sha256"], *records]).encode()).hexdigest()
 
 
 def _table(directory: str) -> bytes:

@@ -14,6 +14,7 @@ import collections
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -123,6 +124,7 @@ class Writer(contextlib.AbstractContextManager):
         self._labels: dict[str, dict[str, None]] = {}
         self._files: list[dict] = []
         self._open: tf.io.TFRecordWriter | None = None
+        self._payloads = hashlib.sha256()  # of the shard that is open
         path = os.path.join(self._directory, "index.csv")
         self._index = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (till close)
         self._lines = csv.writer(self._index, lineterminator="\n")
@@ -143,6 +145,7 @@ class Writer(contextlib.AbstractContextManager):
             self._open = self._start(name)
         payload = serialize(record)
         self._open.write(payload)
+        self._payloads.update(payload)
         shard = self._files[-1]
         num_samples = 0 if record.audio is None else len(record.audio)
         self._lines.writerow(
@@ -170,12 +173,14 @@ class Writer(contextlib.AbstractContextManager):
         self._close_shard()
         writer = tf.io.TFRecordWriter(os.path.join(self._directory, name))
         self._files.append({"file": name, "bytes": 0, "records": 0})
+        self._payloads = hashlib.sha256()
         return writer
 
     def _close_shard(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+            self._files[-1]["sha256"] = self._payloads.hexdigest()
 
     def close(self) -> None:
         """Writes what is left, and `dataset.json`, kept as the attribute `info`."""
@@ -187,7 +192,8 @@ class Writer(contextlib.AbstractContextManager):
                 name = f"{split}-{number:05d}-of-{total:05d}.tfrecord"
                 if split in self._splits and name not in done:
                     tf.io.TFRecordWriter(os.path.join(self._directory, name)).close()
-                    self._files.append({"file": name, "bytes": 0, "records": 0})
+                    nothing = hashlib.sha256().hexdigest()
+                    self._files.append({"file": name, "bytes": 0, "records": 0, "sha256": nothing})
         for split, count in self._splits.items():
             count["labels"] = list(self._labels[split])
         self.info = {

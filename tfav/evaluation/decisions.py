@@ -13,7 +13,7 @@ the metadata `tfav` of each `.tflite` and in `golden.json`, everywhere under the
      "left_out": {"far_0.001": "a sentence that says why"},
      "measured_on": {
        "recipe": "voice_face", "embedding_space": "0123456789abcdef",
-       "data": "<SHA-256 of its index.csv>", "seed": 0,
+       "data": "<SHA-256 by which the data set is known>", "seed": 0,
        "fitted": {"split": "val", "num_trials": 2500, "num_right": 50, "num_wrong": 2450,
                   "num_identities": 10},
        "evaluated": {"split": "test", ...}}}

@@ -66,6 +66,8 @@ def checked(
             f"{shape}."
         )
     item = item.astype(spec.dtype, copy=False)
+    if not spec.clip and item.dtype.kind == "f" and not np.isfinite(item).all():
+        raise registry.UserError(f"item {place} holds NaN or infinite values: give another.")
     try:
         if spec.clip:
             item = mono.checked(item)
@@ -82,6 +84,11 @@ def checked(
 
 
 def _fits(spec: items.ItemSpec, array: np.ndarray) -> bool:
-    """Says whether an array has the axes and the kind of values of one item."""
+    """Says whether an array has the axes, sizes and kind of values of one item."""
     axes = {len(spec.shape), 3} if spec.fitted else {len(spec.shape)}
-    return array.ndim in axes and array.dtype.kind == np.dtype(spec.dtype).kind
+    sizes = () if spec.fitted else zip(spec.shape, array.shape)
+    return (
+        array.ndim in axes
+        and array.dtype.kind == np.dtype(spec.dtype).kind
+        and all(wanted in (None, size) for wanted, size in sizes)
+    )

@@ -163,7 +163,13 @@ def _arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def _npz(path: str, modality: str) -> Table:
     arrays = _arrays(path)
-    space = str(arrays.get("embedding_space", ""))
+    named = arrays.get("embedding_space", np.array(""))
+    if named.ndim or named.dtype.kind != "U":
+        raise bad_file.BadFile(
+            f"names its embedding space by {named.dtype} {list(named.shape)}: give embedding_space "
+            "as one text, or leave it out"
+        )
+    space = str(named)
     if "id" in arrays and "vector" in arrays:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:

@@ -77,13 +77,16 @@ def starts(workdir: str) -> list[dict[str, Any]]:
 def vector_spaces(workdir: str) -> dict[str, str]:
     """Returns modality to the id of the space of the vectors that a run was trained on.
 
-    Nothing of a modality whose vectors named none, or of a run of before it was noted.
+    The first start that names one decides: later ones had the same vectors, named or not. Nothing
+    of a modality whose vectors never named one, or of a run of before it was noted.
 
     Raises:
       UserError: the file is damaged.
     """
-    known = [start.get("vector_spaces", {}) for start in starts(workdir)]
-    return known[-1] if known else {}
+    found: dict[str, str] = {}
+    for start in starts(workdir):
+        found = {**start.get("vector_spaces", {}), **found}
+    return found
 
 
 def record(workdir: str, entry: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def _results(name: str, context: protocol.Context, request: page_kind.Request) -
                 context.config,
                 name,
                 tags=(tag,),
-                data=context.index.info["index_sha256"],
+                data=context.index.sha256,
                 lists={},
                 weights=measurement.weights_sha256(request.workdir),
                 seed=context.seed,

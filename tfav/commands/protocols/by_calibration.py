@@ -114,7 +114,7 @@ def _of_pairs(
         about={
             "recipe": context.config.recipe,
             "embedding_space": outputs.embedding_space(recipe),
-            "data": context.index.info["index_sha256"],
+            "data": context.index.sha256,
         },
         num_bootstrap=context.num_bootstrap,
         seed=context.seed,
