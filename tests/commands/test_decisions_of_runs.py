@@ -145,7 +145,7 @@ def test_what_was_measured_is_found_for_these_weights_and_settings_alone(folder)
     assert found == next(r.details["decisions"] for r in own.results if "decisions" in r.details)
     index = shards.Index.read(str(folder / "data"))
     on = found["measured_on"]
-    assert on["data"] == index.info["index_sha256"] and on["recipe"] == "voice_face"
+    assert on["data"] == index.sha256 and on["recipe"] == "voice_face"
     assert on["embedding_space"] == outputs.embedding_space(trained(folder).recipe)
     assert measured_decisions.find(str(folder / "new"), c) is None
     with c.unlocked():

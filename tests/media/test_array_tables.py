@@ -90,7 +90,7 @@ BAD = {
     ),
     "spaces.npz": (
         {"id": IDS, "vector": VECTORS, "embedding_space": ["a", "b"]},
-        r"names its embedding space by <U1 \[2\]: give embedding_space as one text",
+        "has an embedding_space of <U1: give one text, or none",
     ),
 }
 

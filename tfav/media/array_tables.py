@@ -80,9 +80,8 @@ class Place(NamedTuple):
 
 def split(path: str | os.PathLike) -> Place:
     """Returns the parts of a path `FILE[@MODALITY][#ID]`; any other path is a file."""
-    path = os.fspath(path)
-    found = _PLACE.fullmatch(path)
-    return Place(*(part or "" for part in found.groups())) if found else Place(path)
+    found = _PLACE.fullmatch(os.fspath(path))
+    return Place(*(part or "" for part in found.groups())) if found else Place(os.fspath(path))
 
 
 def name_row(path: str | os.PathLike, modality: str, name: str) -> str:
@@ -165,11 +164,7 @@ def _npz(path: str, modality: str) -> Table:
     arrays = _arrays(path)
     named = arrays.get("embedding_space", np.array(""))
     if named.ndim or named.dtype.kind != "U":
-        raise bad_file.BadFile(
-            f"names its embedding space by {named.dtype} {list(named.shape)}: give embedding_space "
-            "as one text, or leave it out"
-        )
-    space = str(named)
+        raise bad_file.BadFile(f"has an embedding_space of {named.dtype}: give one text, or none")
     if "id" in arrays and "vector" in arrays:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:
@@ -183,7 +178,7 @@ def _npz(path: str, modality: str) -> Table:
         ids, values, arrays = arrays[own + _ID], arrays[own], {}
     steps = arrays.pop("steps", None)
     columns = {name: x.astype(str).tolist() for name, x in arrays.items() if x.ndim == 1}
-    return Table(_places(ids.astype(str).tolist()), values, steps, columns, space)
+    return Table(_places(ids.astype(str).tolist()), values, steps, columns, str(named))
 
 
 def _tfrecord(path: str, modality: str) -> Table:
@@ -229,8 +224,9 @@ def _csv(path: str, modality: str) -> Table:
             labels.append(_label(cells[-1]))
     if len({len(row) for row in rows}) != 1:
         raise bad_file.BadFile("has rows of several lengths, or none: give all of them one length")
-    ids = {f"{stem}/{number}": number for number in range(len(rows))}
-    return Table(ids, np.stack(rows), None, {"label": labels})
+    return Table(
+        {f"{stem}/{k}": k for k in range(len(rows))}, np.stack(rows), None, {"label": labels}
+    )
 
 
 def _label(cell: str) -> str:
