@@ -116,9 +116,8 @@ def modalities(path: str | os.PathLike) -> list[str]:
     Raises:
       BadFile: an `.npz` that cannot be read.
     """
-    if os.path.splitext(path)[1].lower() != ".npz":
-        return []
-    return [name[: -len(_ID)] for name in _arrays(path) if name.endswith(_ID)]
+    arrays = _arrays(path) if os.path.splitext(path)[1].lower() == ".npz" else {}
+    return [name[: -len(_ID)] for name in arrays if name.endswith(_ID)]
 
 
 @functools.lru_cache(maxsize=8)
@@ -224,9 +223,8 @@ def _csv(path: str, modality: str) -> Table:
             labels.append(_label(cells[-1]))
     if len({len(row) for row in rows}) != 1:
         raise bad_file.BadFile("has rows of several lengths, or none: give all of them one length")
-    return Table(
-        {f"{stem}/{k}": k for k in range(len(rows))}, np.stack(rows), None, {"label": labels}
-    )
+    ids = {f"{stem}/{number}": number for number in range(len(rows))}
+    return Table(ids, np.stack(rows), None, {"label": labels})
 
 
 def _label(cell: str) -> str:
