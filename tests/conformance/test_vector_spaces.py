@@ -232,3 +232,11 @@ def test_vectors_of_another_size_or_without_a_value_are_refused_as_arrays_too(ma
     ):
         with pytest.raises(registry.UserError, match=said):
             model.embed(vector, modality="audio")
+
+
+def test_vectors_of_another_size_than_the_config_says_leave_no_workdir(made, tmp_path):
+    c = config(str(made / "same" / "set"))
+    c.further.audio.size = SIZE + 1
+    with pytest.raises(registry.UserError, match="set size and sequence of --config.further.audio"):
+        training.train(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

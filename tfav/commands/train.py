@@ -160,6 +160,8 @@ def _train(
     protocols.check_fit(c)
     readiness.check_validation(c, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
+    with inputs.whole(c.data.directory):  # tables of vectors are read here
+        iterator = strategy.iterate(replicas, batches)
     if chief:
         os.makedirs(workdir, exist_ok=True)
         config_file.save(c, workdir)
@@ -181,7 +183,7 @@ def _train(
     with inputs.whole(c.data.directory), met.refused():
         fitting.fit(
             loop,
-            strategy.iterate(replicas, batches),
+            iterator,
             checkpoints,
             writer.Writer(workdir, loop.step) if chief else None,
             protocols.validation(c, recipe, index),
