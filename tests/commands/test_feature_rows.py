@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests import untrained
-from tfav import files, registry
+from tfav import registry
 from tfav.commands import compare, feature_rows
 from tfav.commands.protocols import by_probe
+from tfav.data import index_files
 from tfav.encoders import handmade
 from tfav.evaluation import linear_probe
 from tfav.evaluation import result as results_lib
@@ -168,7 +169,7 @@ def test_one_command_trains_on_one_corpus_and_probes_on_another(data, tmp_path, 
     )
     (entry,) = stored["evaluations"]
     assert entry["protocol"] == "linear_probe"
-    assert entry["data"] == files.sha256(os.path.join(other, "index.csv"))
+    assert entry["data"] == index_files.sha256(other)
     log = tmp_path / "out" / "l3" / "seed0.log"
     before = log.read_bytes()
     assert compare.compare(*arguments, **given) == text and log.read_bytes() == before
