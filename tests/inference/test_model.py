@@ -126,6 +126,13 @@ def test_embeddings_of_another_space_or_size_are_refused(run):
     "inputs, sentence",
     [
         ([], "there is nothing to embed"),
+        (tfav.Embeddings({}, {}, "", {}), "^Embeddings is neither a path nor an array: give paths"),
+        ([tfav.Embeddings({}, {}, "", {})], "^Embeddings is neither"),
+        ({"audio": "a.wav"}, "^dict is neither"),
+        (b"a.wav", "^bytes is neither"),
+        (3, "^int is neither"),
+        (None, "^NoneType is neither"),
+        ([0.5, 0.25], "^float is neither"),
         ("absent.wav", "absent.wav does not exist"),
         (np.zeros(8_000, np.int16), "int16 .8000. is not one item of audio or image"),
         (np.zeros([2, 8_000], np.float32), "float32 .2, 8000. is not one item"),

@@ -1,7 +1,7 @@
 """What a caller gives, as a list; arrays as items of a modality: which, and whether they fit."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,27 @@ from tfav.media import bad_file, mono
 
 # A path, an item as an array, or several of one kind.
 Given = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
+_ONE = (str, os.PathLike, np.ndarray)
 
 
 def listed(given: Given) -> list[Any]:
     """Returns one or several paths or arrays as a list.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or what is given is something else.
     """
-    if isinstance(given, (str, os.PathLike, np.ndarray)):
+    if isinstance(given, _ONE):
         return [given]
-    found = list(given)
+    whole = isinstance(given, (bytes, Mapping)) or hasattr(given, "_fields")  # a named tuple
+    found = list(given) if isinstance(given, Iterable) and not whole else [given]
     if not found:
         raise registry.UserError("there is nothing to embed: give at least one path or array.")
+    for one in found:
+        if not isinstance(one, _ONE):
+            raise registry.UserError(
+                f"{type(one).__name__} is neither a path nor an array: give paths of files or "
+                "folders, or NumPy arrays; embeddings are compared by `similarity` and `match`."
+            )
     return found
 
 
