@@ -210,7 +210,9 @@ class Pair:
     def __init__(self, folder, data, workdir):
         self.outputs = [folder / f"worker{i}.txt" for i in range(2)]
         self.addresses = [f"localhost:{port}" for port in free_ports(2)]
-        command = [sys.executable, *_command(data, workdir), "--strategy=multi_worker"]
+        # A beat on a busy machine takes a while; the default is for networks.
+        waits = ("--strategy=multi_worker", "--worker_timeout_seconds=15")
+        command = [sys.executable, *_command(data, workdir), *waits]
         self.workers = []
         for i, output in enumerate(self.outputs):
             task = {"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": i}}
