@@ -230,8 +230,8 @@ class Servable(tf.Module):
         return {"embedding": outputs.embedding(self._recipe, modality, self._batch(inputs))}
 
     def _embed_files(self, signature: str, spec: items.ItemSpec) -> Callable[..., _Tensors]:
-        read = file_readers.FILES[spec.file]
-        return lambda **files: self._embed(**read(signature, spec, files[spec.file]))
+        read = file_readers.reader(signature, spec)
+        return lambda **files: self._embed(**read(files[spec.file]))
 
     def _answering(self, name: str) -> Callable[..., _Tensors]:
         answer = self._fixed(name)

@@ -30,7 +30,7 @@ def read(
     checked = requests.rows(PAIR_FILES, sent)
     found: dict[str, tf.Tensor] = {}
     for spec in specs.values():
-        found |= file_readers.FILES[spec.file](PAIR_FILES, spec, checked[spec.file])
+        found |= file_readers.reader(PAIR_FILES, spec)(checked[spec.file])
     return found
 
 
