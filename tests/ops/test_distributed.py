@@ -5,6 +5,12 @@ import tensorflow as tf
 from tfav.ops import distributed
 
 
+@pytest.fixture(scope="module")
+def mirrored():
+    """Two replicas that exchange as those of a run do."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 def _split(strategy, rows):
     """Gives replica r the r-th part of `rows`."""
     parts = np.split(np.asarray(rows), strategy.num_replicas_in_sync)

@@ -47,7 +47,9 @@ class RecipeEmbedder:
         self.threshold = outputs.decision(recipe)
         self.temperature = recipe.facts().get("temperature")
         self.decisions = decisions.read(decided, self.embedding_space) if decided else None
-        self._functions: dict[tuple[str, int], tf.types.experimental.GenericFunction] = {}
+        # What reads the recipe alone is traced once for all protocols that embed by it.
+        own = function is None or getattr(function, "__self__", None) is recipe
+        self._functions = recipe.traced if own else {}
 
     @property
     def embedding_space(self) -> str:
@@ -86,9 +88,10 @@ class RecipeEmbedder:
             count = batch.get(length)
             whole = tf.fill(tf.shape(values)[:1], tf.shape(values)[1])
             wanted[length] = whole if count is None else tf.cast(count, tf.int32)
-        key = modality, values.shape.rank
+        rank = values.shape.rank
+        key = modality, rank, self.items[modality], self._function, self._recipe.hearing
         if key not in self._functions:
-            self._functions[key] = self._compile(*key)
+            self._functions[key] = self._compile(modality, rank)
         return self._functions[key](wanted).numpy()
 
     def classify(self, batch: tensors.Batch) -> dict[str, np.ndarray]:

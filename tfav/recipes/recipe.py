@@ -1,6 +1,6 @@
 """A recipe is one paper: named encoders, heads, and how the losses add up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,6 +26,8 @@ class Recipe:
         recipe from a config sets it. Training hears what its batches hold.
       vector_spaces: modality to the id of the embedding space of the vectors that it was trained
         on, where they named one; who loads a run sets it.
+      traced: functions that were traced of it, for whoever asks again; they read its weights when
+        they run.
 
     Args:
       encoders: modality to encoder.
@@ -61,6 +63,7 @@ class Recipe:
         self.encoders = encoders
         self.heads = heads
         self.tables = tables or {}
+        self.traced: dict[Hashable, tf.types.experimental.GenericFunction] = {}
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns one per-example tensor [b] for each of `scalars`.
