@@ -54,6 +54,7 @@ def _blocks() -> list[Block]:
 
 
 BLOCKS = _blocks()
+FIRST = next(block for block in BLOCKS if block.runs)
 
 
 def _commands(block: Block) -> list[list[str]]:
@@ -91,10 +92,17 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.runs], ids=lambda b: b.where)
-def test_block_runs(block, folder):
+def test_block_runs(block, folder, forks):
     for module in re.findall(r"^(?:from|import) (ai_edge_litert)\b", block.code, re.M):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"no {module} on this dependency line")
+    if block.language == "bash" and block != FIRST:
+        # Every program from scratch, as a shell starts them, is the first block's test.
+        for words in _commands(block):
+            program = words[0].removeprefix("tfav-")
+            done = forks.run(program, *words[1:], cwd=folder)
+            assert done.code == 0, f"{block.where}\n{words}\n{done.stdout}{done.stderr}"[-3000:]
+        return
     interpreter = {"bash": ["bash", "-e", "-c"], "python": ["python", "-c"]}[block.language]
     environment = {**os.environ, "PATH": os.pathsep.join([BIN, os.environ["PATH"]])}
     done = subprocess.run(
