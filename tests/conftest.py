@@ -28,7 +28,6 @@ LONGEST = (
     "test_integrity.py",
     "test_replica_matrix.py",
     "test_replicas.py",
-    "test_strategy.py",
     "test_two_workers.py",
     "test_chaos.py",
     "test_hostile.py",
