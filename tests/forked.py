@@ -9,6 +9,7 @@ AutoGraph made of functions (`tests.conversions`); a test of what must not hang 
 side of it in a process from scratch.
 """
 
+import io
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +93,7 @@ class Server:
 
     def __init__(self, folder: str | os.PathLike, prefix: Sequence[str] = ()):
         self._folder = os.fspath(folder)
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "tests.forked"],
             cwd=ROOT,
@@ -132,13 +135,53 @@ class Server:
         return self.start([os.path.join(ROOT, "bin", f"{binary}.py"), *flags], **where).done()
 
     def _ask(self, request: dict) -> int | None:
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._lock:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         """Ends the parent."""
         self._process.communicate(timeout=60)
+
+
+class _Loader:
+    """What `tfav.export.serving.fresh_process` starts, without the import of TensorFlow.
+
+    It is forked before the command has run anything: it has what that process has, which are
+    imports, and has started nothing.
+    """
+
+    def __init__(self) -> None:
+        requests, answers = os.pipe(), os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                os.dup2(requests[0], 0)
+                os.dup2(answers[1], 1)
+                for each in (*requests, *answers):
+                    os.close(each)
+                # Those that are there may hold what is not meant for it.
+                sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+                from tfav.export.serving import session_loader
+
+                session_loader.serve()
+            finally:
+                os._exit(0)
+        os.close(requests[0])
+        os.close(answers[1])
+        self.stdin, self.stdout = os.fdopen(requests[1], "w"), os.fdopen(answers[0])
+        self.stderr = io.StringIO()
+        self._returncode: int | None = None
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        if self._returncode is None:
+            ended, status = os.waitpid(self._pid, options)
+            self._returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self._returncode
+
+    def wait(self) -> int | None:
+        return self.poll(0)
 
 
 def _child(
@@ -150,6 +193,10 @@ def _child(
     os.environ["TMPDIR"] = tempfile.tempdir = temporary
     os.environ.update(env)
     conversions.tell(temporary)
+    if any("export" in word for word in argv):
+        from tfav.export.serving import fresh_process
+
+        fresh_process._parents[os.getpid(), sys.executable] = _Loader()
     os.chdir(cwd)
     for number, path in ((1, stdout), (2, stderr)):
         if number == 2 and stderr == stdout:
@@ -199,6 +246,7 @@ def main() -> None:
         train,
     )
     from tfav.data.prepare import dataset, sources  # noqa: F401
+    from tfav.export.serving import session_loader  # noqa: F401
 
     folders: dict[int, str] = {}
     for line in sys.stdin:
