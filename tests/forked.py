@@ -9,6 +9,8 @@ AutoGraph made of functions (`tests.conversions`); a test of what must not hang 
 side of it in a process from scratch.
 """
 
+import contextlib
+import functools
 import io
 import json
 import os
@@ -16,12 +18,14 @@ import pathlib
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -145,72 +149,105 @@ class Server:
         self._process.communicate(timeout=60)
 
 
-class _Loader:
-    """What `tfav.export.serving.fresh_process` starts, without the import of TensorFlow.
+class _Beside:
+    """A process forked before the command has run anything, so that it has imports and no more.
 
-    It is forked before the command has run anything: it has what that process has, which are
-    imports, and has started nothing.
+    Attributes:
+      connection: its standard input and output.
+      stdin: writes to it.
+      stdout: reads from it.
+      stderr: empty.
     """
 
-    def __init__(self) -> None:
-        requests, answers = os.pipe(), os.pipe()
+    def __init__(self, function: Callable[[], object]):
+        self.connection, its = socket.socketpair()
         self._pid = os.fork()
         if not self._pid:
             try:
-                os.dup2(requests[0], 0)
-                os.dup2(answers[1], 1)
-                for each in (*requests, *answers):
-                    os.close(each)
+                self.connection.close()
+                os.dup2(its.fileno(), 0)
+                os.dup2(its.fileno(), 1)
+                its.close()
                 # Those that are there may hold what is not meant for it.
-                sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
-                from tfav.export.serving import session_loader
-
-                session_loader.serve()
+                sys.stdin = os.fdopen(0, closefd=False)
+                sys.stdout = os.fdopen(1, "w", closefd=False)
+                function()
             finally:
                 os._exit(0)
-        os.close(requests[0])
-        os.close(answers[1])
-        self.stdin, self.stdout = os.fdopen(requests[1], "w"), os.fdopen(answers[0])
+        its.close()
+        self.stdin, self.stdout = self.connection.makefile("w"), self.connection.makefile("r")
         self.stderr = io.StringIO()
         self._returncode: int | None = None
 
     def poll(self, options: int = os.WNOHANG) -> int | None:
+        """Returns how it ended, None while it runs."""
         if self._returncode is None:
             ended, status = os.waitpid(self._pid, options)
             self._returncode = os.waitstatus_to_exitcode(status) if ended else None
         return self._returncode
 
     def wait(self) -> int | None:
+        """Returns how it ended, once it has."""
         return self.poll(0)
 
 
-def _child(
-    argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
-) -> int:
-    from tests import conversions
+def _answer_commands() -> None:
+    """Runs one command after the other, with the files that come with it."""
+    with socket.socket(fileno=0) as connection:
+        while True:
+            content, files, *_ = socket.recv_fds(connection, 1 << 20, 2)
+            if not content:
+                return
+            child = os.fork()
+            if not child:
+                connection.detach()
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os._exit(_run(json.loads(content), files))
+            for file in files:
+                os.close(file)
+            connection.sendall(f"{child}\n".encode())
+            _, status = os.waitpid(child, 0)
+            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
-    # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
-    os.environ["TMPDIR"] = tempfile.tempdir = temporary
-    os.environ.update(env)
-    conversions.tell(temporary)
-    if any("export" in word for word in argv):
-        from tfav.export.serving import fresh_process
 
-        fresh_process._parents[os.getpid(), sys.executable] = _Loader()
-    os.chdir(cwd)
-    for number, path in ((1, stdout), (2, stderr)):
-        if number == 2 and stderr == stdout:
-            os.dup2(1, 2)
-            continue
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+class _Command:
+    """What `tfav.commands.child` starts, in a fork of a process beside."""
+
+    def __init__(self, beside: _Beside, command: Sequence[str], stdout: Any, stderr: Any):
+        self._beside = beside
+        self._returncode: int | None = None
+        out = stdout.fileno() if stdout else 1
+        files = [out, out if stderr == subprocess.STDOUT else 2]
+        sys.stdout.flush()
+        content = json.dumps(command[1:]).encode()
+        socket.send_fds(beside.connection, [content], files)
+        self.pid = int(beside.stdout.readline())
+
+    def wait(self) -> int:
+        """Returns how it ended, once it has."""
+        if self._returncode is None:
+            self._returncode = int(self._beside.stdout.readline())
+        return self._returncode
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+
+def _run(argv: Sequence[str], files: Sequence[int]) -> int:
+    """Runs `python ARGV` in this process, with files for its outputs; returns its exit code."""
+    for number, file in enumerate(files, 1):
         os.dup2(file, number)
+    for file in set(files):
         os.close(file)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
     try:
         if argv[0] == "-m":
-            sys.argv = argv[1:]
+            sys.argv = list(argv[1:])
             runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
         else:
-            sys.argv = argv
+            sys.argv = list(argv)
             sys.path.insert(0, os.path.dirname(argv[0]))  # as Python does for a file that it runs
             runpy.run_path(argv[0], run_name="__main__")
         code = 0
@@ -222,6 +259,31 @@ def _child(
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _child(
+    argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
+) -> int:
+    from tests import conversions
+    from tfav.commands import child
+    from tfav.export.serving import fresh_process, session_loader
+
+    # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
+    os.environ["TMPDIR"] = tempfile.tempdir = temporary
+    os.environ.update(env)
+    conversions.tell(temporary)
+    os.chdir(cwd)
+    if any("export" in word for word in argv):
+        fresh_process._parents[os.getpid(), sys.executable] = _Beside(session_loader.serve)
+    if os.path.basename(argv[0]) in ("compare.py", "start.py"):
+        started = functools.partial(_Command, _Beside(_answer_commands))
+        child.subprocess = types.SimpleNamespace(Popen=started)
+    files = [os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)]
+    if stderr == stdout:
+        files *= 2
+    else:
+        files.append(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+    return _run(argv, files)
 
 
 def _start(request: dict, temporary: str) -> int:
@@ -237,6 +299,7 @@ def main() -> None:
 
     from tests import conversions
     from tfav.commands import (  # noqa: F401
+        child,
         compare,
         embed,
         evaluate,
