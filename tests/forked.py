@@ -4,6 +4,8 @@ Called as `python -m tests.forked`: reads one JSON line per request. `{"argv": [
 PATH, "stderr": PATH, "cwd": PATH, "env": {...}}` starts a command and is answered with the number
 of its process, `{"pid": N, "block": BOOL}` with its exit code, or with `null` while it runs. A fork
 is a process of its own: flags, device settings and the end of one command do not reach the next.
+What a command starts is a fork too: the commands of `tfav-compare` and `tfav-start`, and the
+process that checks a SavedModel.
 What forks share is the seed of Python's hashes, the places of the libraries in memory, and what
 AutoGraph made of functions (`tests.conversions`); a test of what must not hang on them runs one
 side of it in a process from scratch.

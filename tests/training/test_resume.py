@@ -54,12 +54,12 @@ def _stop(how: signal.Signals, path: str, start: Callable, command: Sequence[str
 
 
 def _ways(forks, scratch: str) -> dict[str, Callable]:
-    """Returns how the part of a run before it was stopped is started, and the part behind.
+    """Returns how the part of a run before it was stopped is started, and the part after it.
 
     One of the two in a process from scratch, as nothing that decides a sum may hang on a process.
     The other in a fork, as the run that nobody stopped.
     """
-    ways = dict.fromkeys(("before", "behind"), forks.start)
+    ways = dict.fromkeys(("before", "after"), forks.start)
     return ways | {scratch: lambda command: subprocess.Popen([sys.executable, *command], cwd=ROOT)}
 
 
@@ -90,7 +90,7 @@ def uninterrupted(data, tmp_path_factory, forks) -> str:
 
 
 @pytest.mark.parametrize(
-    ("how", "scratch"), [(signal.SIGKILL, "before"), (signal.SIGTERM, "behind")]
+    ("how", "scratch"), [(signal.SIGKILL, "before"), (signal.SIGTERM, "after")]
 )
 def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
     how, scratch, data, uninterrupted, tmp_path, forks
@@ -101,7 +101,7 @@ def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
     assert ended == (-9 if how == signal.SIGKILL else 143)
     # Another number of steps a call moves no number.
     command = _command(data, workdir, "--config.train.steps_per_call=7")
-    assert ways["behind"](command).wait(timeout=300) == 0
+    assert ways["after"](command).wait(timeout=300) == 0
 
     starts = environment.starts(workdir)
     assert [s["step"] for s in starts][0] == 0 and 20 <= starts[1]["step"] < STEPS
@@ -144,14 +144,14 @@ def two_phases(data, tmp_path_factory, forks) -> str:
     return workdir
 
 
-@pytest.mark.parametrize(("phase", "scratch"), [("first_phase", "before"), ("", "behind")])
+@pytest.mark.parametrize(("phase", "scratch"), [("first_phase", "before"), ("", "after")])
 def test_a_run_of_two_phases_resumes_in_either(phase, scratch, data, two_phases, tmp_path, forks):
     workdir, ways = str(tmp_path / "stopped"), _ways(forks, scratch)
     saved = os.path.join(workdir, phase, "checkpoints", "checkpoint")
     command = _command(data, workdir, *PHASES, variant="reweighted")
     assert _stop(signal.SIGKILL, saved, ways["before"], command) == -9
     command.append("--config.train.steps_per_call=7")
-    assert ways["behind"](command).wait(timeout=300) == 0
+    assert ways["after"](command).wait(timeout=300) == 0
     for folder in ("first_phase", ""):
         whole = _state(os.path.join(two_phases, folder))
         resumed = _state(os.path.join(workdir, folder))
