@@ -4,22 +4,30 @@ Called as `python -m tests.forked`: reads one JSON line per request. `{"argv": [
 PATH, "stderr": PATH, "cwd": PATH, "env": {...}}` starts a command and is answered with the number
 of its process, `{"pid": N, "block": BOOL}` with its exit code, or with `null` while it runs. A fork
 is a process of its own: flags, device settings and the end of one command do not reach the next.
+What a command starts is a fork too: the commands of `tfav-compare` and `tfav-start`, and the
+process that checks a SavedModel.
 What forks share is the seed of Python's hashes, the places of the libraries in memory, and what
 AutoGraph made of functions (`tests.conversions`); a test of what must not hang on them runs one
 side of it in a process from scratch.
 """
 
+import contextlib
+import functools
+import io
 import json
 import os
 import pathlib
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -91,6 +99,7 @@ class Server:
 
     def __init__(self, folder: str | os.PathLike, prefix: Sequence[str] = ()):
         self._folder = os.fspath(folder)
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "tests.forked"],
             cwd=ROOT,
@@ -132,38 +141,115 @@ class Server:
         return self.start([os.path.join(ROOT, "bin", f"{binary}.py"), *flags], **where).done()
 
     def _ask(self, request: dict) -> int | None:
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._lock:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         """Ends the parent."""
         self._process.communicate(timeout=60)
 
 
-def _child(
-    argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
-) -> int:
-    from tests import conversions
+class _Beside:
+    """A process forked before the command has run anything, so that it has imports and no more.
 
-    # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
-    os.environ["TMPDIR"] = tempfile.tempdir = temporary
-    os.environ.update(env)
-    conversions.tell(temporary)
-    os.chdir(cwd)
-    for number, path in ((1, stdout), (2, stderr)):
-        if number == 2 and stderr == stdout:
-            os.dup2(1, 2)
-            continue
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    Attributes:
+      connection: its standard input and output.
+      stdin: writes to it.
+      stdout: reads from it.
+      stderr: empty.
+    """
+
+    def __init__(self, function: Callable[[], object]):
+        self.connection, its = socket.socketpair()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                self.connection.close()
+                os.dup2(its.fileno(), 0)
+                os.dup2(its.fileno(), 1)
+                its.close()
+                # Those that are there may hold what is not meant for it.
+                sys.stdin = os.fdopen(0, closefd=False)
+                sys.stdout = os.fdopen(1, "w", closefd=False)
+                function()
+            finally:
+                os._exit(0)
+        its.close()
+        self.stdin, self.stdout = self.connection.makefile("w"), self.connection.makefile("r")
+        self.stderr = io.StringIO()
+        self._returncode: int | None = None
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        """Returns how it ended, None while it runs."""
+        if self._returncode is None:
+            ended, status = os.waitpid(self._pid, options)
+            self._returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self._returncode
+
+    def wait(self) -> int | None:
+        """Returns how it ended, once it has."""
+        return self.poll(0)
+
+
+def _answer_commands() -> None:
+    """Runs one command after the other, with the files that come with it."""
+    with socket.socket(fileno=0) as connection:
+        while True:
+            content, files, *_ = socket.recv_fds(connection, 1 << 20, 2)
+            if not content:
+                return
+            child = os.fork()
+            if not child:
+                connection.detach()
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os._exit(_run(json.loads(content), files))
+            for file in files:
+                os.close(file)
+            connection.sendall(f"{child}\n".encode())
+            _, status = os.waitpid(child, 0)
+            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+class _Command:
+    """What `tfav.commands.child` starts, in a fork of a process beside."""
+
+    def __init__(self, beside: _Beside, command: Sequence[str], stdout: Any, stderr: Any):
+        self._beside = beside
+        self._returncode: int | None = None
+        out = stdout.fileno() if stdout else 1
+        files = [out, out if stderr == subprocess.STDOUT else 2]
+        sys.stdout.flush()
+        content = json.dumps(command[1:]).encode()
+        socket.send_fds(beside.connection, [content], files)
+        self.pid = int(beside.stdout.readline())
+
+    def wait(self) -> int:
+        """Returns how it ended, once it has."""
+        if self._returncode is None:
+            self._returncode = int(self._beside.stdout.readline())
+        return self._returncode
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+
+def _run(argv: Sequence[str], files: Sequence[int]) -> int:
+    """Runs `python ARGV` in this process, with files for its outputs; returns its exit code."""
+    for number, file in enumerate(files, 1):
         os.dup2(file, number)
+    for file in set(files):
         os.close(file)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
     try:
         if argv[0] == "-m":
-            sys.argv = argv[1:]
+            sys.argv = list(argv[1:])
             runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
         else:
-            sys.argv = argv
+            sys.argv = list(argv)
             sys.path.insert(0, os.path.dirname(argv[0]))  # as Python does for a file that it runs
             runpy.run_path(argv[0], run_name="__main__")
         code = 0
@@ -175,6 +261,31 @@ def _child(
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _child(
+    argv: list[str], stdout: str, stderr: str, cwd: str, env: dict[str, str], temporary: str
+) -> int:
+    from tests import conversions
+    from tfav.commands import child
+    from tfav.export.serving import fresh_process, session_loader
+
+    # AutoGraph leaves its files there, which it removes at an end that `os._exit` does not have.
+    os.environ["TMPDIR"] = tempfile.tempdir = temporary
+    os.environ.update(env)
+    conversions.tell(temporary)
+    os.chdir(cwd)
+    if any("export" in word for word in argv):
+        fresh_process._parents[os.getpid(), sys.executable] = _Beside(session_loader.serve)
+    if os.path.basename(argv[0]) in ("compare.py", "start.py"):
+        started = functools.partial(_Command, _Beside(_answer_commands))
+        child.subprocess = types.SimpleNamespace(Popen=started)
+    files = [os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)]
+    if stderr == stdout:
+        files *= 2
+    else:
+        files.append(os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+    return _run(argv, files)
 
 
 def _start(request: dict, temporary: str) -> int:
@@ -190,6 +301,7 @@ def main() -> None:
 
     from tests import conversions
     from tfav.commands import (  # noqa: F401
+        child,
         compare,
         embed,
         evaluate,
@@ -199,6 +311,7 @@ def main() -> None:
         train,
     )
     from tfav.data.prepare import dataset, sources  # noqa: F401
+    from tfav.export.serving import session_loader  # noqa: F401
 
     folders: dict[int, str] = {}
     for line in sys.stdin:

@@ -70,23 +70,18 @@ def job(tmp_path_factory, forks) -> Job:
 
 
 @pytest.fixture(scope="module")
-def trained(job, tmp_path_factory) -> Job:
+def trained(job) -> Job:
     """The run of `job`, killed after its first checkpoint and resumed."""
-    command = [sys.executable, ROOT / "bin" / "train.py", f"--workdir={job.run}", *job.train_flags]
-    # Killed, it leaves what it would have removed at its end, such as AutoGraph's files.
-    env = {**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("killed"))}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
-    )
+    command = [ROOT / "bin" / "train.py", f"--workdir={job.run}", *job.train_flags]
+    process = job.server.start(command)
     state = job.run / "checkpoints" / "checkpoint"
     deadline = time.time() + 240
     while not state.exists():
-        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert process.poll() is None, process.done().stderr[-3000:]
         assert time.time() < deadline, "no checkpoint ever came"
         time.sleep(0.02)
     process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     job.done("train", f"--workdir={job.run}", *job.train_flags)
     return job
 

@@ -150,13 +150,14 @@ def test_the_table_has_a_row_per_kind_of_features_and_each_untrained_encoder_onc
     assert {r.direction for seeds in found.values() for its in seeds for r in its} == {"features"}
 
 
-def test_one_command_trains_on_one_corpus_and_probes_on_another(data, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+def test_one_command_trains_on_one_corpus_and_probes_on_another(data, tmp_path, forks):
     (tmp_path / "c.py").write_text(CONFIG)
     other = untrained.write_data(tmp_path / "other", num_rows=36)
-    given = dict(features=list(feature_rows.ROWS), eval_data=other, baseline="log-mel statistics")
-    arguments = str(tmp_path / "c.py"), ["l3"], [0], str(tmp_path / "out"), data
-    text = compare.compare(*arguments, **given)
+    flags = [f"--config={tmp_path}/c.py", "--variants=l3", "--seeds=0", f"--data={data}"]
+    flags += [f"--features={','.join(feature_rows.ROWS)}", f"--eval_data={other}"]
+    flags += ["--baseline=log-mel statistics", f"--output={tmp_path}/out"]
+    code, text, errors = forks.run("compare", *flags)
+    assert code == 0, errors[-3000:]
     rows = [line.split(" | ")[0][2:] for line in text.splitlines()[2:9]]
     assert rows == [*feature_rows.ROWS, "log-mel statistics", "l3, untrained", "l3"]
     assert "features linear probe" in text.splitlines()[0]
@@ -172,4 +173,4 @@ def test_one_command_trains_on_one_corpus_and_probes_on_another(data, tmp_path, 
     assert entry["data"] == index_files.sha256(other)
     log = tmp_path / "out" / "l3" / "seed0.log"
     before = log.read_bytes()
-    assert compare.compare(*arguments, **given) == text and log.read_bytes() == before
+    assert forks.run("compare", *flags).stdout == text and log.read_bytes() == before

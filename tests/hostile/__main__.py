@@ -22,6 +22,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import tqdm
 
+from tests import forked
 from tests.hostile import (
     OUTCOMES,
     SILENT,
@@ -55,6 +56,7 @@ _SHORT_WORDS = ("manifests", "folders", "destinations")
 
 def run(
     folder: pathlib.Path,
+    server: forked.Server,
     seed: int,
     per_kind: int,
     short: bool = False,
@@ -64,38 +66,36 @@ def run(
 
     Args:
       folder: where they are made; an empty one.
+      server: runs the commands.
       seed: of what is drawn.
       per_kind: attempts of each kind of state at each door; of files and words some more.
       short: those alone that take no trained run.
       only: names of `ONLY`, what is tried.
     """
     media.write_intact(folder / "media")
-    its = place.Place(folder, trained=not short)
-    try:
-        jobs = [
-            functools.partial(media.attempts, its, name, per_kind * _MEDIA_PER_ATTEMPT, seed)
-            for name in (media.MAKERS if "media" in only else ())
-        ]
-        for name, make in MAKERS.items():
-            if name not in only or (short and name not in _SHORT_WORDS):
+    its = place.Place(folder, server, trained=not short)
+    jobs = [
+        functools.partial(media.attempts, its, name, per_kind * _MEDIA_PER_ATTEMPT, seed)
+        for name in (media.MAKERS if "media" in only else ())
+    ]
+    for name, make in MAKERS.items():
+        if name not in only or (short and name not in _SHORT_WORDS):
+            continue
+        made = make(its, per_kind * _WORDS_PER_ATTEMPT, seed)
+        jobs += [functools.partial(_one, one) for one in made]
+    for kind, (_, doors) in (state.KINDS if "states" in only else {}).items():
+        for door in doors:
+            if short and (kind, door) not in _SHORT:
                 continue
-            made = make(its, per_kind * _WORDS_PER_ATTEMPT, seed)
-            jobs += [functools.partial(_one, one) for one in made]
-        for kind, (_, doors) in (state.KINDS if "states" in only else {}).items():
-            for door in doors:
-                if short and (kind, door) not in _SHORT:
-                    continue
-                count = max(1, per_kind // 2) if door in state.COSTLY else per_kind
-                jobs.append(functools.partial(_states, its, kind, door, count, seed))
-        found = []
-        with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-            waiting = [pool.submit(job) for job in jobs]
-            done = concurrent.futures.as_completed(waiting)
-            for future in tqdm.tqdm(done, total=len(waiting), unit="job", disable=None):
-                found += future.result()
-        return sorted(found)
-    finally:
-        its.close()
+            count = max(1, per_kind // 2) if door in state.COSTLY else per_kind
+            jobs.append(functools.partial(_states, its, kind, door, count, seed))
+    found = []
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        waiting = [pool.submit(job) for job in jobs]
+        done = concurrent.futures.as_completed(waiting)
+        for future in tqdm.tqdm(done, total=len(waiting), unit="job", disable=None):
+            found += future.result()
+    return sorted(found)
 
 
 def _one(attempt: Callable[[], Attempt]) -> list[Attempt]:
@@ -133,9 +133,12 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(
-            pathlib.Path(folder), options.seed, options.per_kind, only=options.only.split(",")
-        )
+        server = forked.Server(folder)
+        try:
+            given = pathlib.Path(folder), server, options.seed, options.per_kind
+            found = run(*given, only=options.only.split(","))
+        finally:
+            server.close()
     print(table(found))
     wrong = [one for one in found if one.outcome in (TRACEBACK, SILENT)]
     for one in found if options.all else wrong:

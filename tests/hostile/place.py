@@ -6,7 +6,6 @@ import pathlib
 import random
 import re
 import shutil
-import tempfile
 import threading
 
 import numpy as np
@@ -24,7 +23,7 @@ def get_config(variant=""):
     config.eval.num_bootstrap = 10
     return config
 """
-_LOAD = os.path.join("..", "tests", "hostile", "load")  # from bin/
+_LOAD = os.path.join(forked.ROOT, "tests", "hostile", "load.py")
 _WARNING = re.compile(r"^[WE]\d{4} .*?\] (.*)$|^warning: (.*)$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -33,13 +32,13 @@ class Place:
 
     Args:
       folder: an empty one.
+      server: runs the commands.
       trained: make runs and an export by the commands; else a data set and an untrained run alone.
     """
 
-    def __init__(self, folder: pathlib.Path, trained: bool = True):
+    def __init__(self, folder: pathlib.Path, server: forked.Server, trained: bool = True):
         self.folder, self.trained = folder, trained
-        self._servers = threading.local()
-        self._all: list[forked.Server] = []
+        self._server = server
         self.media = folder / "media"
         if not trained:
             self.data = pathlib.Path(untrained.write_data(folder / "data"))
@@ -78,11 +77,13 @@ class Place:
         return path
 
     def command(self, binary: str, *flags: object) -> forked.Done:
-        """Runs a command, or `load`, to its end; by the server of this thread."""
-        if not hasattr(self._servers, "mine"):
-            self._servers.mine = forked.Server(tempfile.mkdtemp(dir=self.folder))
-            self._all.append(self._servers.mine)
-        return self._servers.mine.run(_LOAD if binary == "load" else binary, *flags)
+        """Runs a command, or `load`, to its end; other threads may run others meanwhile."""
+        path = _LOAD if binary == "load" else os.path.join(forked.ROOT, "bin", f"{binary}.py")
+        written = self.folder / f"written{threading.get_ident()}"
+        outputs = {name: f"{written}.{name}" for name in ("stdout", "stderr")}
+        process = self._server.start([path, *flags], **outputs)
+        process.wait()
+        return process.done()
 
     def done(self, binary: str, *flags: object) -> forked.Done:
         """Runs a command on what is intact; it must succeed."""
@@ -90,11 +91,6 @@ class Place:
         if done.code:
             raise RuntimeError(f"{binary} {flags}: {done.stderr[-3000:]}")
         return done
-
-    def close(self) -> None:
-        """Ends the servers."""
-        for server in self._all:
-            server.close()
 
 
 def ended(done: forked.Done, last: bool = False) -> tuple[str | None, str]:

@@ -24,8 +24,8 @@ from tfav.media import limits
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
-def test_bad_files_manifests_and_runs_end_in_what_is_right_or_in_a_sentence(tmp_path):
-    found = __main__.run(tmp_path, seed=0, per_kind=1, short=True)
+def test_bad_files_manifests_and_runs_end_in_what_is_right_or_in_a_sentence(tmp_path, forks):
+    found = __main__.run(tmp_path, forks, seed=0, per_kind=1, short=True)
     assert len(found) > 80
     wrong = [one for one in found if one.outcome in (TRACEBACK, SILENT)]
     assert not wrong, wrong

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -40,20 +41,26 @@ def _command(data: str, workdir: str, *flags: str, variant: str = "demo") -> lis
     ]
 
 
-def _start(*arguments: str, **variant: str) -> subprocess.Popen:
-    """Starts a run in a process from scratch: nothing that decides a sum may hang on a process."""
-    command = [sys.executable, *_command(*arguments, **variant)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    )
-
-
-def _wait_for(path: str, process: subprocess.Popen) -> None:
+def _stop(how: signal.Signals, path: str, start: Callable, command: Sequence[str]) -> int:
+    """Starts a run, sends it a signal once a file is there, and returns how it ended."""
+    process = start(command)
     deadline = time.time() + 120
     while not os.path.exists(path):
-        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert process.poll() is None, "it ended by itself"
         assert time.time() < deadline, f"{path} never came"
         time.sleep(0.02)
+    process.send_signal(how)
+    return process.wait(timeout=120)
+
+
+def _ways(forks, scratch: str) -> dict[str, Callable]:
+    """Returns how the part of a run before it was stopped is started, and the part after it.
+
+    One of the two in a process from scratch, as nothing that decides a sum may hang on a process.
+    The other in a fork, as the run that nobody stopped.
+    """
+    ways = dict.fromkeys(("before", "after"), forks.start)
+    return ways | {scratch: lambda command: subprocess.Popen([sys.executable, *command], cwd=ROOT)}
 
 
 def _state(workdir: str) -> dict[str, np.ndarray]:
@@ -82,18 +89,19 @@ def uninterrupted(data, tmp_path_factory, forks) -> str:
     return workdir
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_stopped_and_resumed_run_equals_the_uninterrupted_one(how, data, uninterrupted, tmp_path):
-    workdir = str(tmp_path / "stopped")
-    process = _start(data, workdir)
-    _wait_for(os.path.join(workdir, "checkpoints", "checkpoint"), process)
-    process.send_signal(how)
-    text, _ = process.communicate(timeout=120)
-    assert process.returncode == (-9 if how == signal.SIGKILL else 143), text[-2000:]
+@pytest.mark.parametrize(
+    ("how", "scratch"), [(signal.SIGKILL, "before"), (signal.SIGTERM, "after")]
+)
+def test_stopped_and_resumed_run_equals_the_uninterrupted_one(
+    how, scratch, data, uninterrupted, tmp_path, forks
+):
+    workdir, ways = str(tmp_path / "stopped"), _ways(forks, scratch)
+    saved = os.path.join(workdir, "checkpoints", "checkpoint")
+    ended = _stop(how, saved, ways["before"], _command(data, workdir))
+    assert ended == (-9 if how == signal.SIGKILL else 143)
     # Another number of steps a call moves no number.
-    process = _start(data, workdir, "--config.train.steps_per_call=7")
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, text[-3000:]
+    command = _command(data, workdir, "--config.train.steps_per_call=7")
+    assert ways["after"](command).wait(timeout=300) == 0
 
     starts = environment.starts(workdir)
     assert [s["step"] for s in starts][0] == 0 and 20 <= starts[1]["step"] < STEPS
@@ -136,18 +144,14 @@ def two_phases(data, tmp_path_factory, forks) -> str:
     return workdir
 
 
-@pytest.mark.parametrize("phase", ["first_phase", ""])
-def test_a_run_of_two_phases_resumes_in_either(phase, data, two_phases, tmp_path):
-    workdir = str(tmp_path / "stopped")
-    process = _start(data, workdir, *PHASES, variant="reweighted")
-    _wait_for(os.path.join(workdir, phase, "checkpoints", "checkpoint"), process)
-    process.kill()
-    process.communicate(timeout=120)
-    process = _start(
-        data, workdir, *PHASES, "--config.train.steps_per_call=7", variant="reweighted"
-    )
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, text[-3000:]
+@pytest.mark.parametrize(("phase", "scratch"), [("first_phase", "before"), ("", "after")])
+def test_a_run_of_two_phases_resumes_in_either(phase, scratch, data, two_phases, tmp_path, forks):
+    workdir, ways = str(tmp_path / "stopped"), _ways(forks, scratch)
+    saved = os.path.join(workdir, phase, "checkpoints", "checkpoint")
+    command = _command(data, workdir, *PHASES, variant="reweighted")
+    assert _stop(signal.SIGKILL, saved, ways["before"], command) == -9
+    command.append("--config.train.steps_per_call=7")
+    assert ways["after"](command).wait(timeout=300) == 0
     for folder in ("first_phase", ""):
         whole = _state(os.path.join(two_phases, folder))
         resumed = _state(os.path.join(workdir, folder))

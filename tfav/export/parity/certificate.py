@@ -72,8 +72,9 @@ def certificate(
       verification.
     """
     reference = reference_lib.Reference(recipe, inputs, rows)
+    loaded = {name: embedders.load(os.path.join(directory, name)) for name in artefacts}
     found = {
-        name: _artefact(reference, directory, name, precision)
+        name: _artefact(reference, directory, name, precision, loaded[name])
         for name, precision in artefacts.items()
     }
     _add_ratios(found)
@@ -85,7 +86,7 @@ def certificate(
         "embedding_space": outputs.embedding_space(recipe),
         "hearing": recipe.hearing.facts(),
         **({"vector_spaces": dict(recipe.vector_spaces)} if recipe.vector_spaces else {}),
-        "trials": trials and verification.evaluate(trials, reference, directory, artefacts),
+        "trials": trials and verification.evaluate(trials, reference, loaded, artefacts),
         "artefacts": found,
     }
 
@@ -117,10 +118,13 @@ def _add_ratios(found: dict[str, Any]) -> None:
 
 
 def _artefact(
-    reference: reference_lib.Reference, directory: str, name: str, precision: str
+    reference: reference_lib.Reference,
+    directory: str,
+    name: str,
+    precision: str,
+    embedder: Any,
 ) -> dict[str, Any]:
     path = os.path.join(directory, name)
-    embedder = embedders.load(path)
     if isinstance(embedder, saved_model_embedder.SavedModelEmbedder):
         files = sorted(os.path.join(d, f) for d, _, names in os.walk(path) for f in names)
         described, parity = saved_model.describe(path), _served(reference, embedder, precision)

@@ -1,6 +1,5 @@
 """What an artefact does to verification: AUC and EER before and after, on one list of pairs."""
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,7 +7,6 @@ import numpy as np
 
 from tfav.evaluation import metrics
 from tfav.export.parity import reference as reference_lib
-from tfav.inference import embedders
 
 
 class Trials(NamedTuple):
@@ -30,7 +28,7 @@ class Trials(NamedTuple):
 def evaluate(
     trials: Trials,
     reference: reference_lib.Reference,
-    directory: str,
+    loaded: Mapping[str, Any],
     artefacts: Mapping[str, str],
 ) -> dict[str, Any]:
     """Verifies the pairs by the SavedModel, and by the files of each precision.
@@ -38,7 +36,7 @@ def evaluate(
     Args:
       trials: what to verify.
       reference: embeds as the checkpoint does, of each clip as much as the artefact takes.
-      directory: where the artefacts are.
+      loaded: name to the embedder of each artefact.
       artefacts: name (a version folder or `.tflite` file) to precision.
 
     Returns:
@@ -47,7 +45,7 @@ def evaluate(
     """
     sides: dict[str, dict[str, tuple[str, Any]]] = {}
     for name, precision in artefacts.items():
-        embedder = embedders.load(os.path.join(directory, name))
+        embedder = loaded[name]
         key = precision if name.endswith(".tflite") else "served"
         held = sides.setdefault(key, {})
         held |= {modality: (name, embedder) for modality in embedder.modalities}
