@@ -62,6 +62,25 @@ def test_every_config_file_is_listed_here():
     assert files == {name for name, _ in EXPERIMENTS}
 
 
+@pytest.fixture(scope="module")
+def known():
+    return {}
+
+
+@pytest.fixture
+def shared_encoders(known, monkeypatch):
+    """Experiments with the same encoders get the same ones: what they add is heads and losses."""
+
+    def encoders(c):
+        sections = [(m, s, its.to_json()) for m, (s, _, its) in models.sections(c).items()]
+        key = str((sections, c.embedding_size, c.seed, c.dtype))
+        return known[key] if key in known else known.setdefault(key, make(c))
+
+    make = models.encoders
+    monkeypatch.setattr(models, "encoders", encoders)
+
+
+@pytest.mark.usefixtures("shared_encoders")
 @pytest.mark.parametrize("name,variant", EXPERIMENTS)
 def test_config_validates_survives_json_and_builds(name, variant):
     c = _load(name, variant)

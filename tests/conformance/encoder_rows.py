@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.conformance import walk
 from tfav import weights
 from tfav.encoders import by_kind
+from tfav.ops import precision
 
 EMBEDDING_SIZE = 16
 
@@ -116,9 +118,33 @@ def as_if_trained(encoder):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
 
 
+def sha256(layer):
+    """Hash of the names, types, shapes and values of all weights."""
+    digest = hashlib.sha256()
+    for name, variable in sorted(weights.named_weights(layer, "x").items()):
+        value = variable.numpy()
+        digest.update(name.encode() + str((value.dtype.str, value.shape)).encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def fresh(row):
+    """A new encoder and the hash of its initial weights; `trained` gives it others."""
+    encoder = make(*row)
+    return encoder, sha256(encoder)
+
+
 @functools.cache
 def trained(row):
     """The encoder that the tests share: none of them may leave it changed."""
-    encoder = make(*row)
+    encoder, _ = fresh(row)
     as_if_trained(encoder)
     return encoder
+
+
+@functools.cache
+def halved(row):
+    """The encoder in bfloat16 that tests share, who give it the weights they need."""
+    with precision.policy("mixed_bfloat16"):
+        return make(*row)

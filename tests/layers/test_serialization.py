@@ -176,7 +176,7 @@ EXAMPLES = {
     "TDNN": ({"filters": 5, "kernel_size": 3, "dilation": 2, "seed": 1}, MAP[:, :, :1]),
     "Temperature": ({"temperature": 0.5, "max_scale": 3.0}, VECTORS),
     "Tail": ({"embedding_size": 2, "dropout": 0.5, "seeds": range(2)}, VECTORS),
-    # Of the encoders' packages; the encoders themselves: conformance/test_initial_weights.py.
+    # Of the encoders' packages; the encoders themselves: conformance/test_encoders.py.
     "ApplicationsNorm": (
         {
             "epsilon": 0.1,

@@ -1,4 +1,3 @@
-import collections
 import os
 import sys
 
@@ -7,7 +6,6 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 
-from tests.conformance import encoder_rows
 from tests.export import conftest
 from tfav import compat, registry
 from tfav.export import servable as servable_lib
@@ -278,37 +276,3 @@ def test_the_converters_own_dense_layers_are_refused(model):
 def test_a_file_in_which_nothing_is_of_8_bits_is_refused(model):
     with pytest.raises(ValueError, match="no op of the network is of 8 bits"):
         inspection.check_quantized(conversion.convert(model, ["embed_image"]))
-
-
-# Scopes -----------------------------------------------------------------------------------------
-
-
-@encoder_rows.every
-def test_scopes_tell_the_network_of_every_encoder_from_its_front_end(row):
-    encoder = encoder_rows.trained(row)
-    if encoder.modality == "audio":
-        specs = [tf.TensorSpec([1, 3_200], tf.float32), tf.TensorSpec([1], tf.int32)]
-    else:
-        specs = [tf.TensorSpec.from_tensor(encoder.example())]
-    graph = tf.function(lambda *x: encoder(*x)).get_concrete_function(*specs).graph
-    weighty = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
-    kinds = collections.defaultdict(list)
-    for op in graph.get_operations():
-        inside = bool(quantize.re.search(quantize._NETWORK, op.name))
-        if op.type in weighty and reads_a_variable(op):
-            kinds["network"].append(inside)
-        if op.type in ("RFFT", "Log", "Real", "Imag"):
-            kinds["front"].append(inside)
-    assert kinds["network"] and all(kinds["network"])
-    assert not any(kinds["front"]) and bool(kinds["front"]) == (encoder.modality == "audio")
-
-
-def reads_a_variable(op):
-    waiting = [t.op for t in op.inputs]
-    while waiting:
-        found = waiting.pop()
-        if found.type == "ReadVariableOp":
-            return True
-        if found.type in ("Identity", "Cast", "Reshape"):
-            waiting += [t.op for t in found.inputs]
-    return False
