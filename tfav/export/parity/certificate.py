@@ -122,7 +122,7 @@ def _artefact(
     directory: str,
     name: str,
     precision: str,
-    embedder: Any,
+    embedder: embedders.Embedder,
 ) -> dict[str, Any]:
     path = os.path.join(directory, name)
     if isinstance(embedder, saved_model_embedder.SavedModelEmbedder):

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfav.evaluation import metrics
 from tfav.export.parity import reference as reference_lib
+from tfav.inference import embedders
 
 
 class Trials(NamedTuple):
@@ -28,7 +29,7 @@ class Trials(NamedTuple):
 def evaluate(
     trials: Trials,
     reference: reference_lib.Reference,
-    loaded: Mapping[str, Any],
+    loaded: Mapping[str, embedders.Embedder],
     artefacts: Mapping[str, str],
 ) -> dict[str, Any]:
     """Verifies the pairs by the SavedModel, and by the files of each precision.
