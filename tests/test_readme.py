@@ -96,17 +96,21 @@ def test_block_runs(block, folder, forks):
     for module in re.findall(r"^(?:from|import) (ai_edge_litert)\b", block.code, re.M):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"no {module} on this dependency line")
-    if block.language == "bash" and block != FIRST:
-        # Every program from scratch, as a shell starts them, is the first block's test.
-        for words in _commands(block):
-            program = words[0].removeprefix("tfav-")
-            done = forks.run(program, *words[1:], cwd=folder)
-            assert done.code == 0, f"{block.where}\n{words}\n{done.stdout}{done.stderr}"[-3000:]
+    if block.language == "python":
+        _run_from_scratch(block, ["python", "-c", block.code], folder)
         return
-    interpreter = {"bash": ["bash", "-e", "-c"], "python": ["python", "-c"]}[block.language]
+    first, *others = block.code.partition("\n")[::2] if block == FIRST else ("", block.code)
+    if first:  # as a shell starts it; of every program tests/test_clone.py and `_help` have that
+        _run_from_scratch(block, ["bash", "-e", "-c", first], folder)
+    for words in _commands(block._replace(code="\n".join(others))):
+        done = forks.run(words[0].removeprefix("tfav-"), *words[1:], cwd=folder)
+        assert done.code == 0, f"{block.where}\n{words}\n{done.stdout}{done.stderr}"[-3000:]
+
+
+def _run_from_scratch(block, command, folder):
     environment = {**os.environ, "PATH": os.pathsep.join([BIN, os.environ["PATH"]])}
     done = subprocess.run(
-        [*interpreter, block.code],
+        command,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -114,7 +118,7 @@ def test_block_runs(block, folder, forks):
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, f"{block.where}\n{block.code}\n{done.stdout[-3000:]}"
+    assert done.returncode == 0, f"{block.where}\n{command}\n{done.stdout[-3000:]}"
 
 
 def test_every_command_of_the_package_is_told_of_and_the_main_ones_run():

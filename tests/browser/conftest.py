@@ -73,7 +73,7 @@ def scene_site(litert, tmp_path_factory) -> str:
     """The site of a recipe that localises and scores pairs; read only."""
 
     def recipe():
-        return test_localize.small(num_clusters=4, cluster_size=6, projection_size=12)
+        return test_localize.scenes()
 
     return _of_files(tmp_path_factory, litert, "scene_site", recipe, threshold=0.5)
 

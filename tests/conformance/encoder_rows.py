@@ -144,6 +144,14 @@ def trained(row):
 
 
 @functools.cache
+def doubled(row):
+    """The encoder in float64 that tests share, and its initial values by name."""
+    with precision.policy("float64"):
+        encoder = make(*row)
+    return encoder, {n: v.numpy() for n, v in weights.named_weights(encoder, "x").items()}
+
+
+@functools.cache
 def halved(row):
     """The encoder in bfloat16 that tests share, who give it the weights they need."""
     with precision.policy("mixed_bfloat16"):

@@ -23,6 +23,7 @@ from tfav.inference import artefacts, embedders, saved_model_embedder
 
 SIZE = conftest.SIZE
 OPTIONS = ExportOptions(audio_seconds=0.5, min_cosine=0.999)
+THRESHOLD = 0.5  # of the scores of pairs
 # Levels and not only changes are heard: instance norm would take a steady tone away.
 FRONTEND = {"num_mels": 16, "lower_hz": 125.0, "instance_norm": False, "log_offset": 0.01}
 
@@ -54,9 +55,29 @@ def small(name="dmc", **arguments):
     return recipe
 
 
+def scenes():
+    """The recipe of `published_scenes`, the same whenever it is made."""
+    return small(num_clusters=4, cluster_size=6, projection_size=12)
+
+
+def rows_of_scenes():
+    """Three rows, with clips of three lengths."""
+    found, lengths = moments(), (8_000, 3_000, 5_000)
+    return [
+        (f"row{i}", {"audio": found["audio"][i][:n], "image": found["image"][i]})
+        for i, n in enumerate(lengths)
+    ]
+
+
+def published_scenes(factory):
+    """What `publish` writes and returns of `scenes` with a threshold; read only."""
+    inputs = Inputs({}, rows=rows_of_scenes())
+    return conftest.export_once(factory, "located", "scenes", scenes(), inputs, threshold=THRESHOLD)
+
+
 @pytest.fixture(scope="module")
 def localizing():
-    return small(num_clusters=4, cluster_size=6, projection_size=12)
+    return scenes()
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +92,12 @@ def signatures(servable):
 
 @pytest.fixture(scope="module")
 def rows():
-    found, lengths = moments(), (8_000, 3_000, 5_000)
-    return [
-        (f"row{i}", {"audio": found["audio"][i][:n], "image": found["image"][i]})
-        for i, n in enumerate(lengths)
-    ]
+    return rows_of_scenes()
 
 
 @pytest.fixture(scope="module")
-def located(localizing, rows, tmp_path_factory):
-    """What `publish` writes and returns of a recipe that localises; read only."""
-    inputs = Inputs({}, rows=rows)
-    return conftest.export_once(tmp_path_factory, "located", "scenes", localizing, inputs)
+def located(tmp_path_factory):
+    return published_scenes(tmp_path_factory)
 
 
 def tensor(dtype, *shape):

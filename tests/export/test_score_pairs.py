@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 import tfav
-from tests.export import conftest
-from tests.export.test_localize import FRONTEND, OPTIONS, SIZE, moments, small, tensor
+from tests.export import conftest, test_localize
+from tests.export.test_localize import FRONTEND, OPTIONS, SIZE, THRESHOLD, moments, small, tensor
 from tfav import recipes, registry
 from tfav.encoders import audio, image
 from tfav.export import servable as servable_lib
@@ -20,8 +20,6 @@ from tfav.export.parity import agreement, gates
 from tfav.export.parity import certificate as parity
 from tfav.export.serving import served_pairs
 from tfav.inference import artefacts, embedders, saved_model_embedder
-
-THRESHOLD = 0.5
 
 
 def infonce():
@@ -35,8 +33,7 @@ def infonce():
 def made(name):
     if name == "infonce":
         return infonce()
-    arguments = {"num_clusters": 4, "cluster_size": 6} if name == "dmc" else {"hidden_size": 6}
-    return small(name, **arguments)
+    return test_localize.scenes() if name == "dmc" else small(name, hidden_size=6)
 
 
 def scores(recipe, batch):
@@ -49,22 +46,17 @@ def scores(recipe, batch):
 
 @pytest.fixture(scope="module")
 def rows():
-    found, lengths = moments(), (8_000, 3_000, 5_000)
-    return [
-        (f"row{i}", {"audio": found["audio"][i][:n], "image": found["image"][i]})
-        for i, n in enumerate(lengths)
-    ]
+    return test_localize.rows_of_scenes()
 
 
 @pytest.fixture(scope="module", params=["dmc", "infonce"])
 def exported(request, rows, tmp_path_factory):
-    """A recipe of pairs, and its export in float32; read only."""
+    """A recipe of pairs, and its export; read only."""
     recipe = made(request.param)
+    if request.param == "dmc":
+        return request.param, recipe, test_localize.published_scenes(tmp_path_factory)
     directory = str(tmp_path_factory.mktemp("exports") / "pairs")
-    threshold = THRESHOLD if request.param == "dmc" else None
-    certificate = conftest.export(
-        recipe, Inputs({}, rows=rows), directory, threshold=threshold, precisions=("float32",)
-    )
+    certificate = conftest.export(recipe, Inputs({}, rows=rows), directory, precisions=("float32",))
     return request.param, recipe, conftest.Published(directory, certificate, [])
 
 
@@ -134,15 +126,16 @@ def test_the_facts_tell_the_threshold_and_the_temperature(exported):
 
 
 def test_parity_of_the_scores_is_measured_in_every_form(exported):
-    _, _, published = exported
+    name, _, published = exported
     found = {
         (artefact, signature): compared
         for artefact, its in published.certificate["artefacts"].items()
         for signature, compared in its["parity"].items()
         if signature.startswith("score_pairs")
     }
-    phone = ("score_pairs_float32.tflite", "score_pairs")
-    assert sorted(found) == [("1", "score_pairs"), ("1", "score_pairs_files"), phone]
+    precisions = {"dmc": ("float16", "float32"), "infonce": ("float32",)}[name]
+    phones = [(f"score_pairs_{precision}.tflite", "score_pairs") for precision in precisions]
+    assert sorted(found) == [("1", "score_pairs"), ("1", "score_pairs_files"), *phones]
     for compared in found.values():
         assert compared["num_items"] == 3
         assert compared["max_abs_error"] < compared["max_error_allowed"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import once
 from tests.export.conftest import recipe  # noqa: F401
 from tests.serving import loopback, sounds
 from tests.serving.loaded import Loaded
@@ -14,9 +15,12 @@ from tfav.export.serving import saved_model
 @pytest.fixture(scope="session")
 def base(recipe, tmp_path_factory) -> str:  # noqa: F811
     """A model base path with version 1 of the tiny recipe; read only."""
-    directory = str(tmp_path_factory.mktemp("exports") / "demo")
-    saved_model.write(servable.Servable(recipe), directory)
-    return directory
+
+    def make(folder):
+        saved_model.write(servable.Servable(recipe), str(folder / "demo"))
+
+    folder, _ = once.once(tmp_path_factory, "served", make)
+    return str(folder / "demo")
 
 
 @pytest.fixture(scope="session")

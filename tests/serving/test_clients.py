@@ -11,13 +11,13 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.export import test_localize
 from tests.serving import loopback, sounds
 from tests.serving.loaded import Loaded
 from tfav.clients import client as client_lib
-from tfav.export import servable
-from tfav.export.serving import saved_model
+from tfav.inference import embedders
 from tfav.recipes import outputs
 
 FILE = pathlib.Path(client_lib.__file__)
@@ -397,11 +397,10 @@ def test_a_pair_is_scored_as_whole_files(answer, pair, clip, jpeg, monkeypatch):
     assert "the file is empty" in str(refused(client.score_pairs, sounds.wav(clip), b""))
 
 
-def test_pairs_of_a_real_export_are_scored_through_the_stand_in(clip, jpeg, tmp_path, capsys):
-    recipe = test_localize.small(num_clusters=4, cluster_size=6)
-    export = servable.Servable(recipe, threshold=-99.0)
-    directory = str(tmp_path / "scenes")
-    saved_model.write(export, directory)
+def test_pairs_of_a_real_export_are_scored_through_the_stand_in(
+    clip, jpeg, tmp_path, tmp_path_factory, capsys
+):
+    directory = test_localize.published_scenes(tmp_path_factory).directory
     (tmp_path / "a.wav").write_bytes(sounds.wav(clip))
     (tmp_path / "a.jpg").write_bytes(jpeg)
     server = loopback.Server(Loaded(directory, "scenes"))
@@ -410,10 +409,10 @@ def test_pairs_of_a_real_export_are_scored_through_the_stand_in(clip, jpeg, tmp_
         files = [str(tmp_path / name) for name in ("a.wav", "a.jpg", "a.jpg")]
         assert client_lib.main([*command, *files]) == 0
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert len(lines) == 2 and lines[0]["image"] == files[1] and lines[0]["matched"] is True
-        direct = export.signatures()["score_pairs_files"](wav=[sounds.wav(clip)], jpeg=[jpeg])[
-            "score"
-        ]
+        assert len(lines) == 2 and lines[0]["image"] == files[1]
+        sent = {"wav": tf.constant([sounds.wav(clip)]), "jpeg": tf.constant([jpeg])}
+        direct = embedders.load(directory).run("score_pairs_files", **sent)["score"]
         assert lines[0]["score"] == pytest.approx(float(direct[0]), abs=1e-4)
+        assert lines[0]["matched"] is bool(direct[0] >= test_localize.THRESHOLD)
     finally:
         server.close()

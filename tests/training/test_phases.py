@@ -112,9 +112,8 @@ def test_training_says_how_many_clips_are_longer_than_it_hears(tmp_path, caplog)
     assert "are longer" not in caplog.text
 
 
-@pytest.mark.parametrize("name", ["a [1]", "b*?", "{c} %d"])
-def test_a_run_lives_in_a_folder_of_any_name(tmp_path, name):
-    folder = tmp_path / name
+def test_a_run_lives_in_a_folder_of_any_name(tmp_path):
+    folder = tmp_path / "a [1] b*? {c} %d"
     c = small.config(small.write_dataset(str(folder / "data"), 8))
     c.train.num_steps = 5
     train.train(c, str(folder / "run"), "one_device")

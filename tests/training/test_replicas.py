@@ -61,9 +61,10 @@ HOW = {
     "voice_face": ("TF_CONFIG", 2, matrix.FULL),
     "mmcosine": ("slurm", 4 if matrix.FULL else 2, True),
 }
-# Two replicas of one process. Of the other recipe `make matrix` has them, and one step of every
-# recipe has conformance/test_recipes.py.
-MIRRORED = HOW if matrix.FULL else ("mmcosine",)
+# Two replicas of one process, by `make matrix`. Of these one step of every recipe has
+# conformance/test_recipes.py, one of every encoder test_encoders.py, ten of heads and states
+# test_replica_matrix.py.
+MIRRORED = HOW if matrix.FULL else ()
 
 
 @pytest.fixture(scope="module", params=HOW)
