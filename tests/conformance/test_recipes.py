@@ -12,6 +12,7 @@ from tests.conformance import replicas, walk
 from tfav import compat, recipes
 from tfav.commands import train
 from tfav.commands.protocols import table
+from tfav.configs import vectors
 from tfav.experiment import models
 from tfav.training import trainer
 
@@ -130,7 +131,8 @@ def test_two_replicas_have_the_scalars_and_gradients_of_one(name, mirrored, floa
             assert error <= 1e-10 * np.linalg.norm(whole) + 1e-12
 
 
-@pytest.mark.parametrize("name", ROWS)
+# The others tests/recipes/test_methods_of_vectors.py trains until they tell people apart.
+@pytest.mark.parametrize("name", [n for n in ROWS if n == "voice_face" or n not in vectors.METHODS])
 def test_the_loss_falls_in_fifty_steps(name, tmp_path):
     c = config(name, small.write_dataset(str(tmp_path / "data")))
     c.train.num_steps = c.train.checkpoint_every = 50

@@ -7,7 +7,11 @@ import tensorflow as tf
 from tests import small, untrained
 from tests.recipes import moments
 from tfav import compat, recipes, registry
-from tfav.commands import export, load, train
+from tfav.commands import load, train
+from tfav.experiment import models
+from tfav.export import servable as servable_lib
+from tfav.export.lite import tflite
+from tfav.inference import embedders
 from tfav.training import optimizers, trainer
 
 WINDOW, SHIFT = 1600, 800  # samples
@@ -108,13 +112,15 @@ def test_clips_too_short_for_a_shift_are_a_sentence(size):
         losses(batch)
 
 
-def test_its_audio_encoder_is_exported_and_answers_as_the_run_does(tmp_path):
+def test_its_audio_encoder_converts_and_answers_as_the_run_does(tmp_path):
     c = small.config(untrained.write_data(tmp_path / "data"))
     c.recipe, c.model, c.loss = "avts", SHORT, {}
     c.data.sampling, c.eval.protocols = "rows", ("correspondence",)
-    run, output = str(tmp_path / "run"), str(tmp_path / "export")
+    run = str(tmp_path / "run")
     train.train(c, run)
-    export.export(run, output, precisions=("float32",), durations=(0.5,))
-    wave = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)
-    of_run, of_export = (load.load(path).embed([wave]).vectors["audio"] for path in (run, output))
-    np.testing.assert_allclose(of_export, of_run, atol=1e-5)
+    servable = servable_lib.Servable(models.trained(run)[1])
+    tflite.write(servable, str(tmp_path), audio_samples=8_000, precisions=("float32",))
+    wave = np.random.default_rng(0).uniform(-0.3, 0.3, [1, 8_000]).astype(np.float32)
+    of_run = load.load(run).embed([wave[0]]).vectors["audio"]
+    phone = embedders.load(str(tmp_path / "audio_float32.tflite"))
+    np.testing.assert_allclose(phone.embed("audio", {"audio": wave}), of_run, atol=1e-5)
