@@ -99,10 +99,12 @@ def test_block_runs(block, folder, forks):
     if block.language == "python":
         _run_from_scratch(block, ["python", "-c", block.code], folder)
         return
-    first, *others = block.code.partition("\n")[::2] if block == FIRST else ("", block.code)
-    if first:  # as a shell starts it; of every program tests/test_clone.py and `_help` have that
+    code = block.code
+    if block == FIRST:
+        # One line as a shell starts it; `_help` and tests/test_clone.py start others so.
+        first, _, code = code.partition("\n")
         _run_from_scratch(block, ["bash", "-e", "-c", first], folder)
-    for words in _commands(block._replace(code="\n".join(others))):
+    for words in _commands(block._replace(code=code)):
         done = forks.run(words[0].removeprefix("tfav-"), *words[1:], cwd=folder)
         assert done.code == 0, f"{block.where}\n{words}\n{done.stdout}{done.stderr}"[-3000:]
 
