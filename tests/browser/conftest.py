@@ -71,11 +71,8 @@ def class_site(litert, tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def scene_site(litert, tmp_path_factory) -> str:
     """The site of a recipe that localises and scores pairs; read only."""
-
-    def recipe():
-        return test_localize.scenes()
-
-    return _of_files(tmp_path_factory, litert, "scene_site", recipe, threshold=0.5)
+    recipe, threshold = test_localize.scenes, test_localize.THRESHOLD
+    return _of_files(tmp_path_factory, litert, "scene_site", recipe, threshold=threshold)
 
 
 def python_of(folder: str) -> tfav.Model:
