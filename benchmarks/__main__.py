@@ -9,7 +9,6 @@ have a function `scales()` too: how time grows with size, with the exponent of t
 
 import argparse
 import dataclasses
-import importlib
 import os
 import platform
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 
 import tqdm
 
-from benchmarks import timing
+from benchmarks import processes, timing
 from tfav import files
 
 SUBJECTS = (
@@ -122,9 +121,9 @@ def main() -> None:
     bar = tqdm.tqdm(names, unit="subject")
     for name in bar:
         bar.set_postfix_str(name)
-        subject = importlib.import_module(f"benchmarks.{name}")
-        rows += subject.rows()
-        scales += subject.scales() if hasattr(subject, "scales") else []
+        found_rows, found_scales = processes.measured(name)
+        rows += found_rows
+        scales += found_scales
     about = {
         "machine": platform.platform(),
         "cores": len(os.sched_getaffinity(0)),

@@ -76,6 +76,7 @@ def steps(folder: str, method: str, encoder: str) -> Callable[[], object]:
         c.further[modality] = config.further_of(
             "array", encoder, arguments, size=SIZE, sequence=False
         )
+    strategies.set_intra_op_threads(c.train.intra_op_threads)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         recipe = models.model(c, PEOPLE)

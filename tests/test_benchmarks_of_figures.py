@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import bootstrap, made_up, pairs, retrieval, timing
+from benchmarks import bootstrap, made_up, pairs, processes, retrieval, timing
 
 
 def test_the_exponent_of_a_power_law_is_found_whatever_its_factor():
@@ -21,6 +21,11 @@ def test_scales_are_printed_with_their_ends_and_drawn(tmp_path):
     )
     main.plot(scales, str(tmp_path / "scale.png"))
     assert (tmp_path / "scale.png").stat().st_size > 0
+
+
+def test_a_subject_is_measured_in_a_process_of_its_own():
+    with pytest.raises(ModuleNotFoundError, match="No module named 'benchmarks.none'"):
+        processes.measured("none")
 
 
 def test_a_scale_holds_a_time_per_size():

@@ -106,13 +106,13 @@ def watch_workers(jobs: Mapping[str, Sequence[str]], seconds: float) -> None:
     )
 
 
-def reduced_apply(optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+def reduced_apply(optimizer: Any, gradients: list[tf.Tensor | None], variables: list[Any]) -> None:
     """Applies gradients that are already summed over replicas, as they are.
 
     Keras 3 clips before it sums over replicas, so the trainer sums and clips itself and the
-    optimizer must not sum again.
+    optimizer must not sum again. A weight whose gradient is None stays.
     """
-    pairs = list(zip(gradients, variables))
+    pairs = [(g, w) for g, w in zip(gradients, variables) if g is not None]
     if hasattr(optimizer, "apply_reduced"):  # one kernel per weight
         optimizer.apply_reduced(gradients, variables)
     elif KERAS_3:

@@ -10,9 +10,11 @@ from tfav import fields, registry, states, values
 
 FILE = "config.json"
 
-# What may differ between a run and its continuation without changing a single number it computes.
-# Of `eval` see `check_resumable`.
+# What may differ between a run and its continuation without changing a single number it computes,
+# but for the rounding of another machine: a run may go on on one with other cores. Of `eval` see
+# `check_resumable`.
 RESUMABLE = (
+    "train.intra_op_threads",
     "train.steps_per_call",
     "train.checkpoint_every",
     "train.keep_checkpoints",
@@ -54,7 +56,7 @@ _LATER = {
 # Likewise, of sections whose every field must be there.
 _LATER_IN = {
     "data": {"num_lengths": 0, "max_bad_records": 0},
-    "train": {"jit_compile": False},
+    "train": {"jit_compile": False, "intra_op_threads": 0},
     "eval": {"min_seconds": 0.0, "window_seconds": 0.0, "binarise": "threshold"},
 }
 

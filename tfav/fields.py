@@ -82,6 +82,7 @@ FIELDS: dict[str, values.Value] = {
     "train.weight_decay": number(0.0, 10.0, "below 0 weights grow without end"),
     "train.clip_norm": number(0.0, 1e9, "of the global gradient; 0: no clipping"),
     "train.jit_compile": FLAG,
+    "train.intra_op_threads": whole(0, 1024, "threads of one operation; 0: TensorFlow's choice"),
     "train.steps_per_call": whole(1, 10**6, "steps between two looks of the host"),
     "train.checkpoint_every": whole(1, _STEPS, "steps between two checkpoints"),
     "train.keep_checkpoints": whole(1, 10**6, "without one no run can go on"),

@@ -62,6 +62,29 @@ def config(name, data):
     return c
 
 
+def test_a_run_on_vectors_that_stops_half_way_ends_as_one_that_does_not(data, tmp_path, forks):
+    for workdir, steps in (("whole", 6), ("halves", 2), ("halves", 6)):
+        done = forks.run(
+            "train",
+            "--config=configs/vectors.py:supervised_contrastive",
+            f"--workdir={tmp_path / workdir}",
+            f"--config.data.directory={data}",
+            "--config.deterministic=True",
+            *(f"--config.further.{modality}.size={SIZE}" for modality in ("audio", "image")),
+            "--config.train.batch_size=8",
+            "--config.train.schedule=constant",
+            "--config.train.warmup_steps=0",
+            f"--config.train.num_steps={steps}",
+            "--config.train.validate_every=0",
+        )
+        assert done.code == 0, done.stderr[-3000:]
+    whole, halves = (models.trained(str(tmp_path / name)).recipe for name in ("whole", "halves"))
+    other = halves.named_weights()
+    assert len(other) > 4
+    for name, weight in whole.named_weights().items():
+        np.testing.assert_array_equal(weight.numpy(), other[name].numpy(), err_msg=name)
+
+
 @pytest.mark.parametrize("name", configs.METHODS)
 def test_a_method_learns_who_belongs_together_and_is_exported(name, data, tmp_path):
     train.train(config(name, data), str(tmp_path / "run"))

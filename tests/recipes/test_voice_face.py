@@ -125,6 +125,20 @@ def test_the_loss_is_the_sum_of_its_weighted_terms():
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-6)
 
 
+def test_a_classifier_that_nothing_asks_for_is_not_computed():
+    _, batch = _weighted([1.0, 1.0, 1.0])
+    given = {name: Given(batch[name]) for name in ("audio", "image")}
+    recipe = recipes.RECIPES["voice_face"](given, 3, implicit_weight=0.0, explicit_weight=2.0)
+    assert recipe.scalars == ("loss", "explicit", "explicit_hinge")
+    recipe.heads["classifier"].call = None  # whoever calls it fails
+    losses = recipe.compute_losses(batch, True)
+    assert set(losses) == set(recipe.scalars)
+    plain = alignment.explicit(batch["audio"], batch["image"], batch["label"])
+    np.testing.assert_allclose(losses["loss"], 2 * plain, rtol=1e-6)
+    # A table of identities needs its hardness.
+    assert "accuracy" in _weighted([1.0, 1.0, 1.0], implicit_weight=0.0)[0].scalars
+
+
 def test_accuracy_is_the_share_of_the_two_modalities_that_find_the_identity():
     recipe, batch = _weighted([1.0, 1.0, 1.0])
     # Voice 0 and face 0 point to identity 0, voice 1 to identity 1 and face 1 to identity 2.

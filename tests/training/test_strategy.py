@@ -1,6 +1,8 @@
 """Which devices a run takes and who writes."""
 
 import json
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -38,6 +40,23 @@ def test_one_device_and_many_take_the_same_batches_in_order(mirrored):
         expected = [4 * step, 4 * step + 1, 4 * step + 2, 4 * step + 3]
         assert next(one).numpy().tolist() == np.concatenate(rows).tolist() == expected
     assert isinstance(one, type(iter(tf.data.Dataset.range(1))))  # not a distributed one
+
+
+def test_threads_of_an_operation_are_set_before_tensorflow_computes_and_not_after():
+    code = """
+from tfav.training import strategy
+import tensorflow as tf
+strategy.set_intra_op_threads(1)
+strategy.set_intra_op_threads(0)
+tf.constant(1.0) + 1.0
+strategy.set_intra_op_threads(1)
+strategy.set_intra_op_threads(2)
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"]
+    assert done.stderr.count("comes too late") == 1
+    assert "--config.train.intra_op_threads=2 comes too late" in done.stderr
 
 
 @pytest.fixture

@@ -62,6 +62,22 @@ def test_one_step_clips_the_global_gradient_and_decays_kernels_alone(strategy, o
     assert loop.step == 1
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "lamb"])
+def test_what_no_loss_reads_stays_and_changes_nothing_beside_it(strategy, optimizer):
+    if optimizer == "lamb" and not compat.KERAS_3:
+        optimizer = "rectified_adam"
+    options = {"optimizer": optimizer, "weight_decay": 0.1, "clip_norm": 1.0}
+    alone = toy.train(strategy, toy.Toy, **options)
+    beside = toy.train(strategy, toy.Partly, **options)
+    told = [loop.run(toy.batches(strategy, [STEP] * 3), 3) for loop in (alone, beside)]
+    assert told[0] == told[1]
+    found = beside.recipe.named_weights()
+    assert found["spare/kernel"].numpy().tolist() == [[1.0], [1.0]]
+    assert found["spare/bias"].numpy().tolist() == [2.0]
+    for name, weight in alone.recipe.named_weights().items():
+        np.testing.assert_array_equal(found[name].numpy(), weight.numpy(), err_msg=name)
+
+
 def test_a_compiled_step_is_the_same_and_takes_one_replica(mirrored):
     one = tf.distribute.OneDeviceStrategy("/cpu:0")
     loop = toy.make(one, clip_norm=1.0, jit_compile=True)

@@ -39,6 +39,14 @@ class Toy(base.Recipe):
         self.stops.append(step)
 
 
+class Partly(Toy):
+    """The same beside a line that no loss reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads["spare"] = Line()
+
+
 class Pair(base.Recipe):
     """The squared error of a line and twice another one, as two encoders; adjusts its gradients."""
 

@@ -64,6 +64,7 @@ def train(
     blended = _reads_log(c)
     if c.deterministic:
         compat.enable_determinism()
+    strategy.set_intra_op_threads(c.train.intra_op_threads)
     replicas = strategy.create(  # before anything makes a tensor
         strategy_name, worker_timeout_seconds=worker_timeout_seconds, expect_gpus=expect_gpus
     )

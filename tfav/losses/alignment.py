@@ -199,12 +199,14 @@ def supervised_contrastive(
       UserError: `temperature` is not positive.
     """
     _check_positive("supervised_contrastive", temperature=temperature)
-    positive = _same_label(label)
-
-    def one_direction(anchor: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-        return -_masked_mean(tf.nn.log_softmax(_cosines(anchor, other) / temperature), positive)
-
-    return 0.5 * (one_direction(audio, image) + one_direction(image, audio))
+    audio, image = similarity.normalize(audio), similarity.normalize(image)
+    audio *= 1.0 / temperature  # the logits of both directions are products with it
+    positive = tf.cast(_same_label(label), audio.dtype)
+    share = positive / tf.reduce_sum(positive, axis=1, keepdims=True)
+    directions = (audio, distributed.gather(image)), (image, distributed.gather(audio))
+    logits = [tf.matmul(anchor, others, transpose_b=True) for anchor, others in directions]
+    # A mean over the positives is a cross entropy whose target is spread over them: one kernel.
+    return 0.5 * tf.add_n([tf.nn.softmax_cross_entropy_with_logits(share, z) for z in logits])
 
 
 ALIGNMENT: dict[str, Callable[..., tf.Tensor]] = {

@@ -23,6 +23,8 @@ class VoiceFace(recipe.Recipe):
 
     loss_i = w_i * (implicit_weight * (l_face_i + l_voice_i) + explicit_weight * l_explicit_i)
 
+    A classifier that neither the loss nor a table asks for is not computed and has no scalars.
+
     Args:
       encoders: `audio` (voice) and `image` (face) encoders of one embedding size.
       num_classes: identities of the training split.
@@ -149,19 +151,40 @@ class VoiceFace(recipe.Recipe):
         self.grow_from = grow_from
         if reweighting == "grow":
             self.host_every = grow_every
+        # A product with all identities is most of a small step.
+        self.classifies = bool(implicit_weight or tables)
         # The proposition's logits are linear in the embedding, the largest of several is not.
-        self.has_floor = sub_centers == 1
-        self.scalars = ("loss", "implicit", *(("implicit_floor",) if self.has_floor else ()))
-        self.scalars += ("explicit",)
+        self.has_floor = self.classifies and sub_centers == 1
+        self.scalars = ("loss", *(("implicit",) if self.classifies else ()))
+        self.scalars += (("implicit_floor",) if self.has_floor else ()) + ("explicit",)
         self.scalars += ("explicit_hinge",) if self.hinge_m else ()
-        self.scalars += ("accuracy",) + (("active",) if tables else ())
-        self.scalars += ("margin", "scale") if "margin" in heads else ()
+        self.scalars += ("accuracy",) if self.classifies else ()
+        self.scalars += ("active",) if tables else ()
+        self.scalars += ("margin", "scale") if self.classifies and "margin" in heads else ()
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns each of `scalars` as [b]; `implicit` and `explicit` weighted, as in `loss`."""
         label = batch["label"]
         voice = self.embed("audio", batch, training)
         face = self.embed("image", batch, training)
+        of_classes = (voice, face, label, training)
+        losses, weight = self._classification(*of_classes) if self.classifies else ({}, None)
+
+        def weighted(term: tf.Tensor) -> tf.Tensor:
+            return term if weight is None else weight * term
+
+        losses["explicit"] = weighted(self.alignment(voice, face, label))
+        terms = (self.implicit_weight, "implicit"), (self.explicit_weight, "explicit")
+        losses["loss"] = tf.add_n([w * losses[name] for w, name in terms if w])
+        if self.hinge_m:
+            hinge = bounds.explicit_hinge(voice, face, label, self.hinge_m)
+            losses["explicit_hinge"] = weighted(hinge)
+        return losses
+
+    def _classification(
+        self, voice: tf.Tensor, face: tf.Tensor, label: tf.Tensor, training: bool
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Returns each scalar of the shared classifier as [b], and the weight of each row [b]."""
         classifier = self.heads["classifier"]
         its = class_columns.of(self.heads, label, classifier.num_classes, training)
         rows = its.weights.get("classifier")
@@ -176,36 +199,23 @@ class VoiceFace(recipe.Recipe):
             harder = self.heads["margin"](logits, its.column, training=training, here=its.here)
             implicit = tf.add_n([its.cross_entropy(z) for z in harder.values()])
             drop = tf.add_n([its.own(logits[m] - z) for m, z in harder.items()])
-        explicit = self.alignment(voice, face, label)
         weight = tf.ones_like(implicit)
         if self.tables:
             weight = self.tables["identity"].observe(label, hardness=hardness)
         if self.legacy_weighting:
             mean = tf.reduce_mean(distributed.gather(implicit))
             implicit = tf.fill(tf.shape(implicit), mean)
-        implicit, explicit = weight * implicit, weight * explicit
         hits = [its.hits(z) for z in logits.values()]
-        # A term without a weight takes no backward pass: a classifier's is most of a small step.
-        weighted = (self.implicit_weight, implicit), (self.explicit_weight, explicit)
-        losses = {
-            "loss": tf.add_n([w * term for w, term in weighted if w]),
-            "implicit": implicit,
-            "explicit": explicit,
-            "accuracy": tf.add_n(hits) / len(hits),
-        }
+        losses = {"implicit": weight * implicit, "accuracy": tf.add_n(hits) / len(hits)}
         if self.has_floor:
             floor = self._floor(voice, face, its, weight, drop)
             losses["implicit_floor"] = tf.ones_like(weight) * floor
         if margin is not None:
             losses["margin"] = margin * tf.ones_like(weight)
             losses["scale"] = classifier.scale * tf.ones_like(weight)
-        if self.hinge_m:
-            losses["explicit_hinge"] = weight * bounds.explicit_hinge(
-                voice, face, label, self.hinge_m
-            )
         if self.tables:
             losses["active"] = tf.cast(weight > 0, weight.dtype)
-        return losses
+        return losses, weight
 
     def _floor(
         self,

@@ -24,6 +24,7 @@ class Groups:
       encoders: encoder to the positions of its weights.
       sampled: Whether a step reads some rows alone of each; None: of no weight.
       sharded: Positions of the weights that the replicas share.
+      idle: Positions of the weights that are in no group, as a step does not move them.
     """
 
     def __init__(
@@ -33,10 +34,11 @@ class Groups:
         encoders: Mapping[str, Sequence[int]],
         sampled: Sequence[bool] | None = None,
         sharded: Collection[int] = (),
+        idle: Collection[int] = (),
     ):
         owner = {i: name for name, positions in encoders.items() for i in positions}
         members: dict[Key, list[int]] = {}
-        for i in range(len(weights)):
+        for i in sorted(set(range(len(weights))) - set(idle)):
             is_alone = i in sharded or (sampled is not None and sampled[i])
             alone = i if is_alone else -1
             members.setdefault((owner.get(i, ""), bool(decayed[i]), alone), []).append(i)
@@ -51,8 +53,8 @@ class Groups:
 
     def split(
         self, vectors: Mapping[Key, tf.Tensor], rows: Mapping[int, tf.Tensor] | None = None
-    ) -> list[tf.Tensor | tf.IndexedSlices]:
-        """Returns what `join` was given, of vectors that may have been changed since.
+    ) -> list[tf.Tensor | tf.IndexedSlices | None]:
+        """Returns what `join` was given, of vectors that may have been changed since; None if idle.
 
         Args:
           vectors: Vector of each group.
@@ -65,22 +67,25 @@ class Groups:
                 values = tf.reshape(vectors[key], [-1, *shapes[0][1:]])
                 found[key[2]] = tf.IndexedSlices(values, rows[key[2]])
                 continue
+            if len(group) == 1:
+                found[group[0]] = vectors[key]
+                continue
             parts = tf.split(vectors[key], [shape.num_elements() for shape in shapes])
             found |= {i: tf.reshape(p, shape) for i, p, shape in zip(group, parts, shapes)}
-        return [found[i] for i in range(len(self._weights))]
+        return [found.get(i) for i in range(len(self._weights))]
 
     def norms(self, vectors: Mapping[Key, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the norm of all gradients as the empty name, and of each encoder's, [] each."""
-        squares = {key: 2.0 * tf.nn.l2_loss(vector) for key, vector in vectors.items()}
+        halves = {key: tf.nn.l2_loss(vector) for key, vector in vectors.items()}
         if self._sharded:
-            total = distributed.total(tf.stack([squares[key] for key in self._sharded]))
-            squares |= dict(zip(self._sharded, tf.unstack(total)))
-        found = {"": tf.add_n(list(squares.values()))}
+            total = distributed.total(tf.stack([halves[key] for key in self._sharded]))
+            halves |= dict(zip(self._sharded, tf.unstack(total)))
+        found = {"": tf.add_n(list(halves.values()))}
         for name in self._encoders:
-            own = [square for key, square in squares.items() if key[0] == name]
+            own = [half for key, half in halves.items() if key[0] == name]
             # None of it where all of an encoder's weights are frozen.
             found[name] = tf.add_n(own) if own else tf.zeros_like(found[""])
-        return {name: tf.sqrt(square) for name, square in found.items()}
+        return {name: tf.sqrt(2.0 * half) for name, half in found.items()}
 
     def decay(
         self,
@@ -110,4 +115,7 @@ class Groups:
 
 
 def _flat(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns tensors as one vector; one alone is left in its shape."""
+    if len(values) == 1:
+        return values[0]
     return tf.concat([tf.reshape(value, [-1]) for value in values], axis=0)

@@ -21,16 +21,18 @@ class SGD(keras.optimizers.SGD):
 
     slot_lists = ("momentums",)  # attributes that hold a slot of each weight, or are empty
 
-    def apply_reduced(self, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+    def apply_reduced(self, gradients: list[tf.Tensor | None], variables: list[Any]) -> None:
         """Moves this replica's copy of every weight; each replica is given the same gradients.
 
         Args:
-          gradients: summed over replicas; of some rows alone as `tf.IndexedSlices`, each row once.
+          gradients: summed over replicas; `tf.IndexedSlices` of some rows, each once; None: stays.
           variables: the weights the optimizer was built with, in that order.
         """
         rate = _rate_of(self, variables)
         slots = self.momentums if self.momentum else [None] * len(variables)
         for weight, gradient, slot in zip(variables, gradients, slots):
+            if gradient is None:
+                continue
             handle = compat.raw(weight).handle
             momentum = None if slot is None else compat.raw(slot).handle
             if isinstance(gradient, tf.IndexedSlices):
@@ -59,7 +61,7 @@ class Adam(keras.optimizers.Adam):
 
     slot_lists = ("_momentums", "_velocities")
 
-    def apply_reduced(self, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+    def apply_reduced(self, gradients: list[tf.Tensor | None], variables: list[Any]) -> None:
         """Moves this replica's copy of every weight; see `SGD.apply_reduced`."""
         rate = _rate_of(self, variables)
         step = tf.cast(compat.raw(self.iterations) + 1, rate.dtype)
@@ -67,6 +69,8 @@ class Adam(keras.optimizers.Adam):
         powers = [tf.pow(beta, step) for beta in betas]
         slots = zip(gradients, variables, self._momentums, self._velocities)
         for gradient, *held in slots:
+            if gradient is None:
+                continue
             weight, first, second = (compat.raw(variable).handle for variable in held)
             if isinstance(gradient, tf.IndexedSlices):
                 row_updates.adapt(
@@ -136,7 +140,6 @@ OPTIMIZERS: dict[str, Callable[[Rate, float], Any]] = {
     "lookahead": _lookahead,
     "moving_average": _moving_average,
 }
-
 
 # What each of them keeps per weight besides, in sizes of that weight.
 SLOTS = {

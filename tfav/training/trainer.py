@@ -1,5 +1,6 @@
 """The step of training, and many of them in one call. It knows no paper."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import tensorflow as tf
 from tfav import compat, tensors
 from tfav.ops import precision
 from tfav.recipes import recipe as base
-from tfav.training import flat, requirements
+from tfav.training import flat, requirements, step_loop
 from tfav.training import strategy as strategies
 
 
@@ -21,6 +22,8 @@ class Trainer:
     added as in the originals' weight decay) and applied as they are. So N replicas compute what one
     would. Of several encoders, `gradient_norm_NAME` is what the loss sends to each, before all
     that; `gradient_norm` is of all weights and adjusted.
+
+    A weight that no scalar with a gradient depends on stays as it is and does not decay either.
 
     Args:
       recipe: a built recipe.
@@ -66,8 +69,13 @@ class Trainer:
         encoders = recipe.encoder_positions() if len(recipe.encoders) > 1 else {}
         self._norms = [_norm_name(name) for name in (*encoders, "")]
         self._sharded = recipe.sharded()
-        self._groups = flat.Groups(
-            recipe.trainable_weights, recipe.decayed(), encoders, sampled, self._sharded
+        self._group = functools.partial(
+            flat.Groups,
+            recipe.trainable_weights,
+            recipe.decayed(),
+            encoders,
+            sampled,
+            self._sharded,
         )
         self._sampled = [i for i, its in enumerate(sampled) if its]
         self._counts = ("replaced",) if tolerant else ()
@@ -96,11 +104,16 @@ class Trainer:
         weight is made. Of a weight that the replicas share it is that of this replica's rows, which
         are already those of the loss of all replicas.
         """
-        scalars, gradients = self._gradients(batch)
+        scalars, gradients, _ = self._gradients(batch)
         return scalars, gradients["loss"]
 
-    def _gradients(self, batch: tensors.Batch) -> tuple[dict[str, tf.Tensor], dict[str, list[Any]]]:
-        """Returns the same with the gradients of the recipe's `parts`, by name."""
+    def _gradients(
+        self, batch: tensors.Batch
+    ) -> tuple[dict[str, tf.Tensor], dict[str, list[Any]], set[int]]:
+        """Returns the same with the gradients of the recipe's `parts`, by name, and what is idle.
+
+        A weight is idle if none of them depends on it; its gradients are zeros.
+        """
         variables = [compat.raw(w) for w in self.recipe.trainable_weights]
         of = ("loss", *self.recipe.parts)
 
@@ -110,39 +123,37 @@ class Trainer:
                 scalars = {
                     k: tf.reduce_sum(values[k]) / self.batch_size for k in self.recipe.scalars
                 }
-            zero = tf.UnconnectedGradients.ZERO
-            return scalars, {
-                k: tape.gradient(scalars[k], variables, unconnected_gradients=zero) for k in of
-            }
+            return scalars, {k: tape.gradient(scalars[k], variables) for k in of}
 
         if self._jit_compile:
             both_passes = tf.function(both_passes, autograph=False, jit_compile=True)
         scalars, found = both_passes(batch)
-        read = self._sampled
-        dense = {
-            k: [g.values if i in read else tf.convert_to_tensor(g) for i, g in enumerate(its)]
-            for k, its in found.items()
-        }
+        idle = {i for i, its in enumerate(zip(*found.values())) if all(g is None for g in its)}
+        read = [i for i in self._sampled if i not in idle]
+
+        def dense(i: int, gradient: Any) -> tf.Tensor:
+            if gradient is None:
+                return tf.zeros_like(variables[i])
+            return gradient.values if i in read else tf.convert_to_tensor(gradient)
+
+        gradients = {k: [dense(i, g) for i, g in enumerate(its)] for k, its in found.items()}
+        shared = [i for i in range(len(variables)) if i not in self._sharded and i not in idle]
         context = tf.distribute.get_replica_context()
-        summed = {
-            k: [g for i, g in enumerate(its) if i not in self._sharded] for k, its in dense.items()
-        }
-        summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
-        gradients = {
-            k: [g if i in self._sharded else next(its) for i, g in enumerate(dense[k])]
-            for k, its in ((k, iter(its)) for k, its in summed.items())
-        }
+        summed = {k: [its[i] for i in shared] for k, its in gradients.items()}
+        for k, its in context.all_reduce(tf.distribute.ReduceOp.SUM, summed).items():
+            for i, gradient in zip(shared, its):
+                gradients[k][i] = gradient
         for k, i in itertools.product(gradients, read):
             gradients[k][i] = tf.IndexedSlices(gradients[k][i], found[k][i].indices)
-        return scalars, gradients
+        return scalars, gradients, idle
 
     # Half of the time to the first step would go into rewriting code that is TensorFlow's already.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch: tensors.Batch) -> dict[str, tf.Tensor]:
         counted = {name: batch[tensors.SKIPPED] for name in self._counts}
         batch = {name: x for name, x in batch.items() if name != tensors.SKIPPED}
-        scalars, found = self._gradients(batch)
-        rows = {i: found["loss"][i].indices for i in self._sampled}
+        scalars, found, idle = self._gradients(batch)
+        rows = {i: found["loss"][i].indices for i in self._sampled if i not in idle}
         every = {
             k: [g.values if i in rows else g for i, g in enumerate(its)] for k, its in found.items()
         }
@@ -151,21 +162,22 @@ class Trainer:
             scalars[name] = tf.math.count_nonzero(skipped, dtype=precision.full_dtype())
         context = tf.distribute.get_replica_context()
         scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, scalars)
-        vectors = self._groups.join(gradients)
-        norms = self._groups.norms(vectors)  # before a recipe adjusts what reaches the encoders
+        groups = self._group(() if self._adjusts else idle)  # which a recipe may give a gradient
+        vectors = groups.join(gradients)
+        norms = groups.norms(vectors)  # before a recipe adjusts what reaches the encoders
         if self._adjusts:
             step = tf.cast(tf.identity(compat.raw(self.optimizer.iterations)), tf.int64)
             gradients = self.recipe.combine_gradients(every, scalars)
             gradients = self.recipe.adjust_gradients(gradients, scalars, step)
-            vectors = self._groups.join(gradients)
-            norms[""] = self._groups.norms(vectors)[""]
+            vectors = groups.join(gradients)
+            norms[""] = groups.norms(vectors)[""]
         # What is not finite moves no weight, so that one can look where it came from.
         finite = tf.math.is_finite(scalars["loss"] + norms[""])
         kept = tf.where(finite, self._clipping(norms[""]), 0.0)
         vectors = {k: tf.math.multiply_no_nan(v, kept) for k, v in vectors.items()}
         if self._weight_decay:
-            vectors = self._groups.decay(vectors, self._weight_decay, rows)
-        gradients = self._groups.split(vectors, rows)
+            vectors = groups.decay(vectors, self._weight_decay, rows)
+        gradients = groups.split(vectors, rows)
         compat.reduced_apply(self.optimizer, gradients, self.recipe.trainable_weights)
         return {**scalars, **{_norm_name(name): norm for name, norm in norms.items()}}
 
@@ -174,37 +186,20 @@ class Trainer:
         if not self._clip_norm:
             return tf.ones_like(norm)
         limit = tf.cast(self._clip_norm, norm.dtype)
-        return limit * tf.minimum(1.0 / norm, 1.0 / limit)
+        return limit / tf.maximum(norm, limit)
 
-    # A loop that is written out and carries one vector: TensorFlow takes a microsecond for each
-    # operation, and a step of a small model has little else.
     @tf.autograph.experimental.do_not_convert
     def _run_steps(
         self, iterator: Iterator, num_steps: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         names = (*self.recipe.scalars, *self._counts, *self._norms)
 
-        def going(step: tf.Tensor, good: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-            return tf.logical_and(step < num_steps, good)
-
-        def one(
-            step: tf.Tensor, _: tf.Tensor, totals: tf.Tensor, waited: tf.Tensor, done: tf.Tensor
-        ) -> tuple[tf.Tensor, ...]:
-            batch = next(iterator)
-            # Clocks that only look on: batches are fetched ahead of the steps all the same.
-            waited += tf.maximum(_when(batch) - done, 0.0)
+        def one(batch: tensors.Batch) -> dict[str, tf.Tensor]:
             values = self.strategy.run(self._replica_step, args=(batch,))
             # All replicas hold the same.
-            scalars = {k: self.strategy.experimental_local_results(values[k])[0] for k in names}
-            good = tf.math.is_finite(scalars["loss"] + scalars["gradient_norm"])
-            totals += tf.stack([scalars[k] for k in names])
-            return step + 1, good, totals, waited, _when(scalars)
+            return {k: self.strategy.experimental_local_results(values[k])[0] for k in names}
 
-        zeros = tf.zeros([len(names)], precision.full_dtype())
-        start = (tf.constant(0), tf.constant(True), zeros, tf.constant(0.0, tf.float64), _when([]))
-        steps, good, totals, waited, _ = tf.while_loop(going, one, start)
-        first_bad = tf.where(good, -1, steps - 1)
-        return dict(zip(names, tf.unstack(totals))), first_bad, waited
+        return step_loop.run(one, names, iterator, num_steps)
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
         """Takes `num_steps` steps in one call and returns the mean of each scalar.
@@ -233,14 +228,6 @@ class Trainer:
         if strategies.num_workers(self.strategy) == 1:
             return value
         return float(self._workers_mean(tf.constant(value, tf.float64)).numpy())
-
-
-def _when(values: Any) -> tf.Tensor:
-    """Returns the time [] float64 in seconds at which all of some tensors were there; or 0."""
-    if compat.deterministic():
-        return tf.constant(0.0, tf.float64)
-    with tf.control_dependencies(tf.nest.flatten(values, expand_composites=True)):
-        return tf.timestamp()
 
 
 def _norm_name(encoder: str) -> str:

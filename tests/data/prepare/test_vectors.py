@@ -8,11 +8,12 @@ from tfav import registry
 from tfav.commands import check_data
 from tfav.configs import vectors as configs
 from tfav.data import shards
-from tfav.data.input import vector_table
+from tfav.data.input import drawn_batches, endless, vector_table
 from tfav.data.prepare import dataset, manifest, sources
 from tfav.data.prepare.sources import csv_manifest
 from tfav.experiment import inputs
 from tfav.media import array_tables
+from tfav.training import strategy
 
 PEOPLE = 12
 SIZE = {"audio": 3, "image": 4}
@@ -47,6 +48,21 @@ def folder(tmp_path_factory):
     found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
     dataset.prepare(found, dataset.Settings(output=str(folder / "set")))
     return folder
+
+
+@pytest.fixture(scope="module")
+def rows_of_both(tmp_path_factory):
+    """A data set whose rows hold both modalities."""
+    folder = tmp_path_factory.mktemp("both")
+    own = {}
+    for modality, size in SIZE.items():
+        ids = [f"p{p}/{t}" for p in range(3) for t in range(3)]
+        vectors = np.random.default_rng(size).normal(size=(len(ids), size))
+        np.savez(folder / f"{modality}.npz", id=ids, vector=vectors, split=["train"] * 9)
+        own[modality] = str(folder / f"{modality}.npz")
+    settings = dataset.Settings(output=str(folder / "set"), draw_lists=False)
+    dataset.prepare(rows(own=own), settings)
+    return str(folder / "set")
 
 
 def config(folder):
@@ -102,6 +118,45 @@ def test_what_is_gathered_is_what_records_give_at_any_step_and_for_any_replica(f
             assert one.keys() == other.keys()
             for name in one:
                 np.testing.assert_array_equal(one[name], other[name], strict=True)
+
+
+@pytest.mark.parametrize("sampling", ["identities", "rows"])
+@pytest.mark.parametrize("large", [False, True])
+def test_what_a_step_draws_itself_is_what_records_give_eagerly_and_in_a_loop(
+    sampling, large, folder, rows_of_both, monkeypatch
+):
+    monkeypatch.setattr(endless, "_LARGE_BYTES", 0 if large else 1 << 30)
+    c = config(folder)
+    if sampling == "rows":
+        c.data.sampling, c.data.directory = sampling, rows_of_both
+    one = tf.distribute.OneDeviceStrategy("/cpu:0")
+
+    @tf.function
+    def three(batches):
+        kept = tf.TensorArray(tf.float32, 3, element_shape=[4, 3])
+        for place in tf.range(3):
+            kept = kept.write(place, next(batches)["audio"])
+        return kept.stack()
+
+    batches = strategy.iterate(one, inputs.training_batches(c, 3))
+    assert isinstance(batches, drawn_batches.DrawnBatches)
+    drawn = [three(batches).numpy(), three(batches).numpy()]
+    again = strategy.iterate(one, inputs.training_batches(c, 3))
+    first = next(again)
+    monkeypatch.setattr(vector_table, "holds", lambda items: False)
+    read = strategy.iterate(one, inputs.training_batches(c, 3))
+    assert not isinstance(read, drawn_batches.DrawnBatches)
+    expected = [next(read) for _ in range(6)]
+    assert first.keys() == expected[0].keys()
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, expected[0][name], strict=True)
+    np.testing.assert_array_equal(np.concatenate(drawn), [batch["audio"] for batch in expected])
+
+
+def test_records_that_may_be_bad_are_not_drawn_in_a_step(folder):
+    c = config(folder)
+    c.data.max_bad_records = 1
+    assert inputs.training_batches(c, 0).in_step() is None
 
 
 def test_a_size_that_is_not_the_tables_is_told_in_a_sentence(folder):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfav import registry, tensors
 from tfav.data import kinds, shards
-from tfav.data.input import pipeline, vector_table
+from tfav.data.input import drawn_batches, pipeline, vector_table
 from tfav.data.input import reader as reading
 
 ATTEMPTS = 8  # rows tried for one place of a batch, before the training stops
@@ -52,8 +52,9 @@ class Batches:
             )
         size = self.batch_size // context.num_input_pipelines
         mine = slice(context.input_pipeline_id * size, (context.input_pipeline_id + 1) * size)
-        if vector_table.holds(self.items) and not self.tolerant:
-            return self._gathered(mine, replicas // context.num_input_pipelines)
+        if self._in_memory:
+            gather = self._gather(mine, replicas // context.num_input_pipelines)
+            return pipeline.finish(tf.data.Dataset.range(tf.int64.max).map(gather))
         reader = reading.Reader(self.index, again=True, tolerant=self.tolerant)
         dataset = tf.data.Dataset.range(self.start_step, tf.int64.max)
         dataset = dataset.map(
@@ -66,22 +67,31 @@ class Batches:
         batch = dataset.padded_batch if padded else dataset.batch
         return pipeline.finish(batch(self.batch_size // replicas, drop_remainder=True))
 
-    def _gathered(self, mine: slice, replicas: int) -> tf.data.Dataset:
-        """Returns batches of vectors, each a gather from a table in memory, replica by replica."""
+    def in_step(self) -> drawn_batches.DrawnBatches | None:
+        """Returns the batches of one replica, each made where `next` is called; None of records."""
+        if not self._in_memory:
+            return None
+        return drawn_batches.DrawnBatches(self._gather(slice(0, self.batch_size), 1))
+
+    @property
+    def _in_memory(self) -> bool:
+        return vector_table.holds(self.items) and not self.tolerant
+
+    def _gather(self, mine: slice, replicas: int) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns what gathers the batch of a place, replica by replica, from tables in memory."""
         table = vector_table.VectorTable(self.index, self.items)
         size = (mine.stop - mine.start) // replicas
 
         def gather(place: tf.Tensor) -> dict[str, tf.Tensor]:
-            first = mine.start + size * (place % replicas)
-            found = self.plan(self.start_step + place // replicas)
-            own = {
-                name: tf.ensure_shape(found[name][first : first + size], [size])
-                for name in ("label", *self.drawn.values())
-            }
+            found = self.plan(self.start_step + (place // replicas if replicas > 1 else place))
+            own = {name: found[name] for name in ("label", *self.drawn.values())}
+            if size < self.batch_size:
+                first = mine.start + size * (place % replicas)
+                own = {n: tf.ensure_shape(x[first : first + size], [size]) for n, x in own.items()}
             vectors = {name: table.gather(name, own[row]) for name, row in self.drawn.items()}
             return {**vectors, "label": own["label"]}
 
-        return pipeline.finish(tf.data.Dataset.range(tf.int64.max).map(gather))
+        return gather
 
     def rows(self, step: int, attempt: int = 0) -> np.ndarray:
         """Returns the rows of `index` that step `step` draws: [batch_size, 1 or 2] int64."""

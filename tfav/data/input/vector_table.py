@@ -33,7 +33,7 @@ class VectorTable:
     """
 
     def __init__(self, index: shards.Index, items: Mapping[str, kinds.Item]):
-        self._place: dict[str, np.ndarray] = {}
+        self._place: dict[str, tf.Tensor] = {}
         self._values: dict[str, tf.Tensor] = {}
         paths = [os.path.join(index.directory, x) for x in dict.fromkeys(index.shard.tolist())]
         for modality, item in items.items():
@@ -45,7 +45,7 @@ class VectorTable:
                     f"the shards of {index.directory} hold {len(values)} vectors of {modality} and "
                     f"index.csv {held.sum()}: {index_files.fix_of(index.directory)}."
                 )
-            self._place[modality] = np.cumsum(held) - 1
+            self._place[modality] = tf.constant(np.cumsum(held) - 1)
             self._values[modality] = tf.constant(values)
 
     def gather(self, modality: str, rows: tf.Tensor) -> tf.Tensor:
