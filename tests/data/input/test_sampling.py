@@ -71,6 +71,14 @@ def test_an_epoch_visits_every_identity_once_except_the_remainder():
         assert seen.min() >= 0 and seen.max() < 10
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_items_are_those_that_one_shuffle_of_the_epoch_gives(batch_size):
+    epoch = tf.random.experimental.index_shuffle(tf.range(10), seed=[7, 0], max_index=9)
+    for step in range(10 // batch_size):
+        expected = epoch[step * batch_size :][:batch_size]
+        np.testing.assert_array_equal(draw(7, step, batch_size=batch_size), expected)
+
+
 def test_epochs_and_seeds_have_their_own_order():
     orders = {tuple(draw(seed, step, batch_size=10)) for seed in range(4) for step in range(4)}
     assert len(orders) == 16
