@@ -72,7 +72,8 @@ def identity_batches(
             f"{len(pool)} or fewer, or add identities."
         )
 
-    columns = _lifted([*dataclasses.astuple(pool), index.num_samples])
+    its_columns = [getattr(pool, field.name) for field in dataclasses.fields(pool)]
+    columns = _lifted([*its_columns, index.num_samples])
 
     def plan(step: tf.Tensor, attempt: int = 0) -> dict[str, tf.Tensor]:
         *its, num_samples = columns()

@@ -45,8 +45,9 @@ class VectorTable:
                     f"the shards of {index.directory} hold {len(values)} vectors of {modality} and "
                     f"index.csv {held.sum()}: {index_files.fix_of(index.directory)}."
                 )
-            self._place[modality] = tf.constant(np.cumsum(held) - 1)
-            self._values[modality] = tf.constant(values)
+            with tf.device("/cpu:0"):  # beside a GPU too, whose memory is the network's
+                self._place[modality] = tf.constant(np.cumsum(held) - 1)
+                self._values[modality] = tf.constant(values)
 
     def gather(self, modality: str, rows: tf.Tensor) -> tf.Tensor:
         """Returns the vectors [b, D] of rows [b] int64 of the index, which hold the modality."""
