@@ -79,6 +79,7 @@ def test_each_dependency_stays_where_it_belongs(file):
     assert "keras.ops" not in file.read_text() and "tf.keras" not in file.read_text()
     if any(str(file).endswith("tfav/" + name) for name in NUMPY_ONLY) or part == "evaluation":
         assert not heads & {"tensorflow", "keras", "matplotlib", "jinja2", "html"}
+    assert "add_n" not in _calls(file), "sums.in_order rounds alike in every run"
     assert "BatchNormalization" not in _calls(file), "normalization.BatchNorm is synchronized"
     assert "Dropout" not in _calls(file), "dropout.SeededDropout is the one that resumes"
 

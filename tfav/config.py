@@ -95,8 +95,8 @@ def base() -> ml_collections.ConfigDict:
     c.train.clip_norm = 0.0  # of the global gradient; 0: no clipping
     # Compile each replica's forward and backward pass by XLA: for one GPU and fixed shapes.
     c.train.jit_compile = False
-    # Threads that share one operation on the CPU; 0: as TensorFlow has it. One is best where
-    # operations are small.
+    # Threads that share one operation on the CPU, of all phases; 0: as TensorFlow has it. One is
+    # best where operations are small.
     c.train.intra_op_threads = 0
     c.train.steps_per_call = 50  # steps between two looks of the host
     c.train.checkpoint_every = 500

@@ -137,7 +137,7 @@ def _gradients(recipe, training_step=0):
     """Returns the gradients of a step before and after the method, by weight."""
     loop = _loop(recipe, tf.distribute.OneDeviceStrategy("CPU:0"))
     given = batch(seed=training_step)
-    scalars, every = loop._gradients({k: tf.constant(v) for k, v in given.items()})
+    scalars, every, _ = loop._gradients({k: tf.constant(v) for k, v in given.items()})
     after = recipe.combine_gradients(every, scalars)
     names = [
         f"{owner}/{i}"

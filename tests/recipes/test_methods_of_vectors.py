@@ -85,6 +85,17 @@ def test_a_run_on_vectors_that_stops_half_way_ends_as_one_that_does_not(data, tm
         np.testing.assert_array_equal(weight.numpy(), other[name].numpy(), err_msg=name)
 
 
+@pytest.mark.parametrize("name", ["cmpc", "self_lifting"])
+def test_more_clusters_than_rows_of_a_batch_are_refused_before_a_workdir_is_made(
+    name, data, tmp_path
+):
+    c = config(name, data)
+    c.model.num_clusters = 9
+    with pytest.raises(registry.UserError, match="batch_size=8 is less than the 9 rows"):
+        train.train(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("name", configs.METHODS)
 def test_a_method_learns_who_belongs_together_and_is_exported(name, data, tmp_path):
     train.train(config(name, data), str(tmp_path / "run"))

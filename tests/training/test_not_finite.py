@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests import small
 from tests.training import toy
-from tfav import registry
+from tfav import compat, registry
 from tfav.commands import train
 from tfav.data.input import endless
 from tfav.recipes import voice_face
@@ -103,6 +103,29 @@ def test_a_gradient_that_is_infinite_moves_no_weight_and_is_named():
     # Keras 2 names a weight without its layer here.
     form = r" \(the gradient of \S*(kernel|bias) came first, of a loss that is finite\)"
     assert re.fullmatch(form, text)
+
+
+class Moving(toy.Toy):
+    """Keeps the mean of what it was given, as batch norm does, where no gradient moves it."""
+
+    def __init__(self):
+        super().__init__()
+        line = self.heads["line"]
+        line.mean = line.add_weight(name="mean", shape=(2,), trainable=False)
+
+    def compute_losses(self, batch, training):
+        compat.raw(self.heads["line"].mean).assign(tf.reduce_mean(batch["x"], axis=0))
+        return super().compute_losses(batch, training)
+
+
+def test_what_the_forward_pass_has_moved_is_not_what_came_first():
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    loop = toy.train(strategy, Moving)
+    steps = [([[1.0, 0.0], [float("nan"), 1.0]], [0.0, 0.0])]
+    text = not_finite.explain(loop, toy.batches(strategy, steps), ["a", "b"], 0, "")
+    assert text == " (x of the batch came first, in 1 of 2 rows: b)"
+    named = loop.recipe.named_weights()
+    assert any(np.isnan(weight.numpy()).any() for weight in named.values())
 
 
 def test_replicas_tell_the_rows_in_the_order_of_the_batch(mirrored, tmp_path):

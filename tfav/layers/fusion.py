@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.layers import blocks, layer
-from tfav.ops import precision
+from tfav.ops import precision, sums
 
 
 @keras.saving.register_keras_serializable("tfav")
@@ -161,7 +161,7 @@ def _dense(size: int, units: int, modality: str, seed: int) -> keras.layers.Dens
 
 def _mean_of_others(values: Mapping[str, tf.Tensor], modality: str) -> tf.Tensor:
     others = [value for m, value in values.items() if m != modality]
-    return tf.add_n(others) / len(others)
+    return sums.in_order(others) / len(others)
 
 
 FUSIONS: dict[str, type[layer.Layer]] = {

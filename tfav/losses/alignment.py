@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfav import compat, registry
 from tfav.losses import addons, curriculum, negatives
-from tfav.ops import distributed, precision, similarity
+from tfav.ops import distributed, precision, similarity, sums
 
 # Far below any logit, and finite: the gradient of a masked entry is an exact zero, never NaN.
 _MASKED = float(tf.float32.min) / 2
@@ -61,11 +61,11 @@ def _same_label(label: tf.Tensor) -> tf.Tensor:
 
 def _soft_floor(one: negatives.Side, other: negatives.Side, m: float) -> tf.Tensor:
     """Returns `log(m + sum over negatives of exp(their excess over the own))`, both ways' mean."""
-    sums, owns = negatives.log_sums(one, other), negatives.own(one, other)
+    totals, owns = negatives.log_sums(one, other), negatives.own(one, other)
     # log(m + e^x) as it stands overflows once an anchor's norm passes 88.
     floor = math.log(m)
-    ways = [tf.math.softplus(total - own - floor) for total, own in zip(sums, owns)]
-    return 0.5 * tf.add_n(ways) + floor
+    ways = [tf.math.softplus(total - own - floor) for total, own in zip(totals, owns)]
+    return 0.5 * sums.in_order(ways) + floor
 
 
 def contrastive(
@@ -206,7 +206,7 @@ def supervised_contrastive(
     directions = (audio, distributed.gather(image)), (image, distributed.gather(audio))
     logits = [tf.matmul(anchor, others, transpose_b=True) for anchor, others in directions]
     # A mean over the positives is a cross entropy whose target is spread over them: one kernel.
-    return 0.5 * tf.add_n([tf.nn.softmax_cross_entropy_with_logits(share, z) for z in logits])
+    return 0.5 * sums.in_order([tf.nn.softmax_cross_entropy_with_logits(share, z) for z in logits])
 
 
 ALIGNMENT: dict[str, Callable[..., tf.Tensor]] = {

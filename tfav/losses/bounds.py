@@ -6,7 +6,7 @@
 import tensorflow as tf
 
 from tfav.losses import negatives
-from tfav.ops import distributed
+from tfav.ops import distributed, sums
 
 
 def implicit_floor(
@@ -94,4 +94,4 @@ def explicit_hinge(
     """
     sides = [negatives.by_cosine(tf.stop_gradient(x), label) for x in (voice, face)]
     pairs = zip(negatives.hardest(*sides), negatives.own(*sides))
-    return 0.5 * tf.add_n([tf.nn.relu(top - own + (m - 1.0)) for top, own in pairs])
+    return 0.5 * sums.in_order([tf.nn.relu(top - own + (m - 1.0)) for top, own in pairs])

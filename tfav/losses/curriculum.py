@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfav import registry
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, similarity, sums
 
 # The floor of a squared distance: the slope of a root has none at 0.
 _LEAST_SQUARE = 1e-9
@@ -66,4 +66,4 @@ def percentile(
     )
     square = tf.maximum(2.0 - 2.0 * chosen, _LEAST_SQUARE)
     cost = tf.where(some, tf.square(tf.nn.relu(margin - tf.sqrt(square))), 0.0)
-    return 0.5 * (matched + 0.5 * tf.add_n(tf.split(cost, 2)))
+    return 0.5 * (matched + 0.5 * sums.in_order(tf.split(cost, 2)))

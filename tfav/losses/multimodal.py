@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfav.ops import precision
+from tfav.ops import precision, sums
 
 
 def agreement(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -47,7 +47,7 @@ def margin(logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
 def shares(signed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns `margin_shares` of the margins [B] of each modality."""
     margins = {m: tf.abs(tf.stop_gradient(d)) for m, d in signed.items()}
-    total = tf.add_n(list(margins.values()))
+    total = sums.in_order(list(margins.values()))
     equal = 1.0 / len(margins)
     return {
         m: tf.where(total > 0, tf.math.divide_no_nan(d, total), equal) for m, d in margins.items()

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.losses import softmax
-from tfav.ops import distributed, precision, similarity
+from tfav.ops import distributed, precision, similarity, sums
 
 NEGATIVES = ("derangement", "all")
 
@@ -200,7 +200,7 @@ def info_nce(audio: tf.Tensor, image: tf.Tensor, scale: tf.Tensor | float) -> tf
         )
         for one, other in ((audio, image), (image, audio))
     ]
-    return 0.5 * tf.add_n(rows)
+    return 0.5 * sums.in_order(rows)
 
 
 def max_margin(

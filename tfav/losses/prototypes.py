@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.losses import softmax
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, similarity, sums
 
 
 def cluster(x: tf.Tensor, num_clusters: int, num_rounds: int = 4) -> tuple[tf.Tensor, tf.Tensor]:
@@ -34,9 +34,9 @@ def cluster(x: tf.Tensor, num_clusters: int, num_rounds: int = 4) -> tuple[tf.Te
 
     for _ in range(num_rounds):
         member = tf.one_hot(nearest(), num_clusters, dtype=x.dtype)
-        sums = tf.matmul(member, x, transpose_a=True)
+        totals = tf.matmul(member, x, transpose_a=True)
         there = tf.reduce_sum(member, axis=0)[:, tf.newaxis] > 0
-        centers = tf.where(there, similarity.normalize(sums), centers)
+        centers = tf.where(there, similarity.normalize(totals), centers)
     return centers, nearest()
 
 
@@ -72,7 +72,7 @@ def prototype_contrast(
         centers, member = cluster(distributed.gather(other), num_clusters, num_rounds)
         logits = tf.matmul(anchor, centers, transpose_b=True) / temperature
         rows.append(softmax.cross_entropy(logits, own_rows(member, tf.shape(anchor)[0])))
-    return 0.5 * tf.add_n(rows)
+    return 0.5 * sums.in_order(rows)
 
 
 def own_rows(x: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:

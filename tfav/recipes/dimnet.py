@@ -10,6 +10,7 @@ from tfav.encoders import encoder
 from tfav.layers import covariates as covariates_lib
 from tfav.layers import shared_classifier
 from tfav.losses import softmax
+from tfav.ops import sums
 from tfav.recipes import argument_rows, paired, recipe
 
 
@@ -58,8 +59,9 @@ class DIMNet(recipe.Recipe):
         paired.check_modalities(encoders)
         if not identity_weight and not (covariate_weight and covariates):
             raise registry.UserError(
-                "identity_weight=0 without a covariate leaves no loss: give it a weight, or name "
-                "a column, covariates={'gender': 2}."
+                "identity_weight=0 leaves no loss without a covariate whose covariate_weight is "
+                "above 0: give one of them a weight, such as covariate_weight=1 with "
+                "covariates={'gender': 2}."
             )
         counts = {"identity": num_classes, **covariates}
         heads: dict[str, keras.layers.Layer] = {
@@ -93,11 +95,12 @@ class DIMNet(recipe.Recipe):
                 label = self.tables["covariates"].of(name, label)
             known, target = label != covariates_lib.UNKNOWN, tf.maximum(label, 0)
             logits = [self.heads[f"classifier_{name}"](x) for x in embedded]
-            entropy = tf.add_n([softmax.cross_entropy(z, target) for z in logits])
+            entropy = sums.in_order([softmax.cross_entropy(z, target) for z in logits])
             right = [
                 tf.cast(tf.equal(tf.argmax(z, 1, label.dtype), label), z.dtype) for z in logits
             ]
             found[name] = tf.where(known, entropy, 0.0)
-            hits[f"{name}_accuracy"] = tf.add_n(right) / len(right)
-        loss = tf.add_n([self.weight[name] * value for name, value in found.items()])
+            hits[f"{name}_accuracy"] = sums.in_order(right) / len(right)
+        # A term without a weight takes no backward pass.
+        loss = sums.in_order([w * found[name] for name, w in self.weight.items() if w])
         return {"loss": loss, **found, **hits}

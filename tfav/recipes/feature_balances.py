@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfav.losses import pairs, rebalancing, softmax
-from tfav.ops import distributed, precision
+from tfav.ops import distributed, precision, sums
 from tfav.recipes import balancing
 from tfav.recipes.balancing import Balance, Seen
 
@@ -56,10 +56,10 @@ class PMR(Balance):
         scores = balancing.mean_of_batch(tf.stack(own, axis=1))
         behind, ahead = (tf.unstack(w) for w in rebalancing.rebalance(scores))
         parts = [w * softmax.cross_entropy(z, seen.label) for w, z in zip(behind, said)]
-        loss = self._alpha * tf.add_n(parts)
+        loss = self._alpha * sums.in_order(parts)
         if self._penalty:
             parts = [w * rebalancing.entropy(z) for w, z in zip(ahead, said)]
-            loss -= self._penalty * early * tf.add_n(parts)
+            loss -= self._penalty * early * sums.in_order(parts)
         return {"loss": seen.loss + loss, "loss_prototype": loss}
 
     def _observe(self, seen: Seen) -> None:
@@ -113,7 +113,7 @@ class LFM(Balance):
             for i, one in enumerate(rows)
             for other in rows[i + 1 :]
         ]
-        matching = tf.add_n(terms) / len(terms)
+        matching = sums.in_order(terms) / len(terms)
         weight = tf.exp(-tf.cast(self.steps, matching.dtype) / self._fade_steps)
         if seen.training:
             self.steps.assign_add(1)

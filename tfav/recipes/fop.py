@@ -6,7 +6,7 @@ from tfav import tensors
 from tfav.encoders import encoder
 from tfav.layers import fusion, shared_classifier
 from tfav.losses import orthogonality, softmax
-from tfav.ops import similarity
+from tfav.ops import similarity, sums
 from tfav.recipes import argument_rows, paired, recipe
 
 
@@ -53,7 +53,7 @@ class FOP(recipe.Recipe):
         """Returns each of `scalars` as [b]."""
         label = batch["label"]
         found = {name: self.embed(name, batch, training) for name in paired.MODALITIES}
-        fused = tf.add_n(list(self.heads["fusion"](found).values()))
+        fused = sums.in_order(list(self.heads["fusion"](found).values()))
         logits = self.heads["classifier"](fused)
         entropy = softmax.cross_entropy(logits, label)
         orthogonal = orthogonality.orthogonality(fused, label)

@@ -8,6 +8,7 @@ from absl import logging
 
 from tfav import registry, theory
 from tfav.layers import blending as blending_lib
+from tfav.ops import sums
 
 CHOICES = ("off", "equal", "estimated")
 
@@ -37,7 +38,7 @@ def blend(
     """Returns the weighted loss, its parts and their weights, [b] each, of losses [b] by name."""
     weights = its.weights()
     return {
-        "loss": tf.add_n([weights[k] * part for k, part in parts.items()]),
+        "loss": sums.in_order([weights[k] * part for k, part in parts.items()]),
         **{f"loss_{k}": part for k, part in parts.items()},
         **{f"blend_{k}": weights[k] * tf.ones_like(part) for k, part in parts.items()},
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfav.losses import rebalancing, softmax
-from tfav.ops import precision
+from tfav.ops import precision, sums
 from tfav.recipes import balancing
 from tfav.recipes.balancing import Balance, Gradients, Places, Seen
 
@@ -31,7 +31,7 @@ class MMPareto(Balance):
 
     def losses(self, seen: Seen) -> dict[str, tf.Tensor]:
         """Returns the sum of all losses, and that of the modalities' own."""
-        alone = tf.add_n([softmax.cross_entropy(z, seen.label) for z in seen.own.values()])
+        alone = sums.in_order([softmax.cross_entropy(z, seen.label) for z in seen.own.values()])
         return {"loss": seen.loss + alone, "loss_alone": alone}
 
     def combine(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfav import registry
 from tfav.layers import blending
 from tfav.losses import rebalancing
+from tfav.ops import sums
 
 CHOICES = ("sum", "certainty", "fitted", "taken")
 TABLE = "late_fusion"
@@ -67,4 +68,4 @@ def fuse(
         found = [share[:, tf.newaxis] * z for share, z in zip(shares, found)]
     elif weights:
         found = [weights[m] * z for m, z in logits.items()]
-    return tf.add_n(found)
+    return sums.in_order(found)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfav import registry, tensors
 from tfav.encoders import encoder as encoders_base
 from tfav.losses import alignment, multimodal
+from tfav.ops import sums
 from tfav.recipes import (
     balances,
     balancing,
@@ -189,11 +190,11 @@ class MMCosine(read_outs.Classifying):
         its = class_columns.of(self.heads, label, self.num_classes, training)
         fused = modal_heads.fuse(self.heads, features, self.encoders)
         unimodal = self._unimodal(fused, its)
-        total = tf.add_n(list(unimodal.values()))
+        total = sums.in_order(list(unimodal.values()))
         hits = its.hits(total)
         losses = modal_heads.margin_scalars(self.heads, tf.ones_like(hits))
         harder = modal_heads.harder(self.heads, "margin", unimodal, its, training)
-        losses["loss"] = its.cross_entropy(tf.add_n(list(harder.values())))
+        losses["loss"] = its.cross_entropy(sums.in_order(list(harder.values())))
         own = self._own(features, its) if self._has_own else {}
         own_harder = modal_heads.harder(self.heads, "own_margin", own, its, training)
         if "blending" in self.tables:
@@ -209,11 +210,11 @@ class MMCosine(read_outs.Classifying):
         pairs = list(itertools.combinations(self.encoders, 2))
         if self.contrastive_weight:
             terms = [self.contrastive(fused[a], fused[b], label) for a, b in pairs]
-            losses["contrastive"] = tf.add_n(terms) / len(pairs)
+            losses["contrastive"] = sums.in_order(terms) / len(pairs)
             losses["loss"] += self.contrastive_weight * losses["contrastive"]
         if self.agreement_weight:
             terms = [multimodal.agreement(unimodal[a], unimodal[b]) for a, b in pairs]
-            losses["agreement"] = tf.add_n(terms) / len(pairs)
+            losses["agreement"] = sums.in_order(terms) / len(pairs)
             losses["loss"] += self.agreement_weight * losses["agreement"]
         losses["accuracy"] = hits
         norms = modal_heads.norms(self.heads["classifier"], its.weights.get("classifier"))

@@ -40,6 +40,8 @@ class Recipe:
     arguments: Mapping[str, values.Value] = {}
     # The trainer returns to the host at every multiple of this many steps; 0: when it likes.
     host_every: int = 0
+    # Rows that a global batch needs.
+    least_batch: int = 1
     # Whether the cosine of two embeddings of unlike modalities says how well they fit.
     shares_space: bool = True
     # Columns of the data that `read_columns` is to be told of each class.

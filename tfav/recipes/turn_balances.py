@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfav.losses import rebalancing, softmax
-from tfav.ops import precision
+from tfav.ops import precision, sums
 from tfav.recipes import balancing
 from tfav.recipes.balancing import Balance, Gradients, Places, Seen
 
@@ -38,7 +38,7 @@ class MLA(Balance):
         """Returns the cross-entropy of the modality whose turn it is; in evaluation the mean."""
         every = [softmax.cross_entropy(seen.logits[m], seen.label) for m in self.modalities]
         if not seen.training:
-            return {"loss": tf.add_n(every) / len(every)}
+            return {"loss": sums.in_order(every) / len(every)}
         turn = _turn(self.steps, len(every), 1)
         means = [balancing.mean_of_batch(seen.features[m]) for m in self.modalities]
         self.mean.assign(tf.stack(means)[turn])
@@ -95,7 +95,7 @@ class ReconBoost(Balance):
             tf.where(its, seen.logits[m], tf.stop_gradient(seen.logits[m]))
             for its, m in zip(learns, self.modalities)
         ]
-        return {"loss": softmax.cross_entropy(tf.add_n(logits), seen.label)}
+        return {"loss": softmax.cross_entropy(sums.in_order(logits), seen.label)}
 
 
 def _turn(steps: tf.Variable, count: int, turn_steps: int) -> tf.Tensor:

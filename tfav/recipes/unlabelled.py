@@ -69,6 +69,7 @@ class CMPC(recipe.Recipe):
         paired.check_modalities(encoders)
         super().__init__(encoders, {})
         self.num_clusters, self.num_rounds = num_clusters, num_rounds
+        self.least_batch = num_clusters
         self.temperature = temperature
         self.instance_weight, self.prototype_weight = instance_weight, prototype_weight
 
@@ -128,6 +129,7 @@ class SelfLifting(recipe.Recipe):
         paired.check_modalities(encoders)
         super().__init__(encoders, {})
         self.num_clusters, self.num_rounds = num_clusters, num_rounds
+        self.least_batch = num_clusters
         self.alignment = alignments.resolve(alignment, **(alignment_args or {}))
 
     def compute_losses(self, batch: tensors.Batch, training: bool) -> dict[str, tf.Tensor]:

@@ -12,7 +12,7 @@ from tfav.encoders import encoder
 from tfav.layers import class_sampling, identity, shared_classifier
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds
-from tfav.ops import distributed, similarity
+from tfav.ops import distributed, similarity, sums
 from tfav.recipes import argument_rows, class_columns, recipe, scales
 
 REWEIGHTING = ("off", "grow", "frozen")
@@ -175,7 +175,7 @@ class VoiceFace(recipe.Recipe):
 
         losses["explicit"] = weighted(self.alignment(voice, face, label))
         terms = (self.implicit_weight, "implicit"), (self.explicit_weight, "explicit")
-        losses["loss"] = tf.add_n([w * losses[name] for w, name in terms if w])
+        losses["loss"] = sums.in_order([w * losses[name] for w, name in terms if w])
         if self.hinge_m:
             hinge = bounds.explicit_hinge(voice, face, label, self.hinge_m)
             losses["explicit_hinge"] = weighted(hinge)
@@ -192,13 +192,13 @@ class VoiceFace(recipe.Recipe):
         logits = {
             m: classifier(its.everyone(x), rows) for m, x in (("audio", voice), ("image", face))
         }
-        hardness = implicit = tf.add_n([its.cross_entropy(z) for z in logits.values()])
+        hardness = implicit = sums.in_order([its.cross_entropy(z) for z in logits.values()])
         drop = margin = None
         if "margin" in self.heads:
             margin = self.heads["margin"].current()
             harder = self.heads["margin"](logits, its.column, training=training, here=its.here)
-            implicit = tf.add_n([its.cross_entropy(z) for z in harder.values()])
-            drop = tf.add_n([its.own(logits[m] - z) for m, z in harder.items()])
+            implicit = sums.in_order([its.cross_entropy(z) for z in harder.values()])
+            drop = sums.in_order([its.own(logits[m] - z) for m, z in harder.items()])
         weight = tf.ones_like(implicit)
         if self.tables:
             weight = self.tables["identity"].observe(label, hardness=hardness)
@@ -206,7 +206,7 @@ class VoiceFace(recipe.Recipe):
             mean = tf.reduce_mean(distributed.gather(implicit))
             implicit = tf.fill(tf.shape(implicit), mean)
         hits = [its.hits(z) for z in logits.values()]
-        losses = {"implicit": weight * implicit, "accuracy": tf.add_n(hits) / len(hits)}
+        losses = {"implicit": weight * implicit, "accuracy": sums.in_order(hits) / len(hits)}
         if self.has_floor:
             floor = self._floor(voice, face, its, weight, drop)
             losses["implicit_floor"] = tf.ones_like(weight) * floor

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfav import compat
-from tfav.ops import distributed
+from tfav.ops import distributed, sums
 
 # Encoder or none, decayed or not, and of a weight alone its position, else -1.
 Key: TypeAlias = tuple[str, bool, int]
@@ -80,11 +80,11 @@ class Groups:
         if self._sharded:
             total = distributed.total(tf.stack([halves[key] for key in self._sharded]))
             halves |= dict(zip(self._sharded, tf.unstack(total)))
-        found = {"": tf.add_n(list(halves.values()))}
+        found = {"": sums.in_order(list(halves.values()))}
         for name in self._encoders:
             own = [half for key, half in halves.items() if key[0] == name]
             # None of it where all of an encoder's weights are frozen.
-            found[name] = tf.add_n(own) if own else tf.zeros_like(found[""])
+            found[name] = sums.in_order(own) if own else tf.zeros_like(found[""])
         return {name: tf.sqrt(2.0 * half) for name, half in found.items()}
 
     def decay(

@@ -50,7 +50,12 @@ def explain(
     inputs = {name: _joined([part.numpy() for part in local(x)]) for name, x in batch.items()}
     found = {f"{name} of the batch": _bad(tf.constant(x)) for name, x in inputs.items()}
     moved = [compat.path(w) for w in loop.recipe.trainable_weights]
-    weights = [n for n, w in loop.recipe.named_weights().items() if not _finite(w.numpy())]
+    # What a forward pass moves, as moving averages, is no older than this step's numbers.
+    weights = [
+        name
+        for name, weight in loop.recipe.named_weights().items()
+        if getattr(weight, "trainable", True) and not _finite(weight.numpy())
+    ]
     grown = [n for n, g in zip(moved, gradients) if not all(_finite(x.numpy()) for x in local(g))]
     text = _first(found | rows, weights, grown, ids)
     if path:

@@ -41,6 +41,12 @@ def check(
             "and model.sharded=True spreads one over them: set --config.train.optimizer to sgd or "
             "adam, or model.sharded to False."
         )
+    if batch_size < recipe.least_batch:
+        raise registry.UserError(
+            f"--config.train.batch_size={batch_size} is less than the {recipe.least_batch} rows "
+            "that this recipe needs, one for each of its clusters: raise it, or lower "
+            "--config.model.num_clusters."
+        )
     if batch_size < strategy.num_replicas_in_sync:
         raise registry.UserError(
             f"--config.train.batch_size={batch_size} is less than the "

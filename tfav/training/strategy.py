@@ -95,8 +95,6 @@ def set_intra_op_threads(number: int) -> None:
     Args:
       number: of threads; 0: as TensorFlow or `TF_NUM_INTRAOP_THREADS` has it.
     """
-    if not number:
-        return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(number)
     except RuntimeError:

@@ -23,7 +23,8 @@ class Trainer:
     would. Of several encoders, `gradient_norm_NAME` is what the loss sends to each, before all
     that; `gradient_norm` is of all weights and adjusted.
 
-    A weight that no scalar with a gradient depends on stays as it is and does not decay either.
+    A weight that neither the loss nor one of the recipe's `parts` depends on stays as it is and has
+    no decay, but for recipes that adjust gradients, as they may give it one.
 
     Args:
       recipe: a built recipe.

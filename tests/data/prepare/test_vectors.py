@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfav import registry
 from tfav.commands import check_data
+from tfav.commands.pages import stored
 from tfav.configs import vectors as configs
 from tfav.data import shards
 from tfav.data.input import drawn_batches, endless, vector_table
@@ -159,6 +160,11 @@ def test_records_that_may_be_bad_are_not_drawn_in_a_step(folder):
     assert inputs.training_batches(c, 0).in_step() is None
 
 
+def test_of_vectors_there_is_nothing_that_a_page_could_show(folder):
+    index = shards.Index.read(folder / "set")
+    assert [stored.content(index, 0, modality) for modality in SIZE] == [None, None]
+
+
 def test_a_size_that_is_not_the_tables_is_told_in_a_sentence(folder):
     c = config(folder)
     c.further.audio.size = 5
@@ -253,6 +259,7 @@ def test_a_vector_of_another_size_is_a_bad_row_that_names_both_sizes(tmp_path):
         ({}, "--source=vectors needs --source_option=NAME=FILE.npz"),
         ({"own": {"audio": "none.npz"}}, "none.npz does not exist"),
         ({"own": {"split": "x.npz"}}, "'split' cannot be the name of a further modality"),
+        ({"own": {"skipped": "x.npz"}}, "'skipped' cannot be the name of a further modality"),
         ({"own": {"audio": "TABLE"}}, "--val_fraction=0 with --test_fraction=0 draws none"),
         ({"own": {"audio": "TABLE"}, "columns": ["age"]}, "unknown column 'age'"),
         ({"own": {"audio": "NAMELESS"}, "columns": []}, "nameless.npz: a row's id is empty"),

@@ -4,16 +4,17 @@ import os
 
 import tensorflow as tf
 
-from tfav.data import shards
+from tfav.data import kinds, shards
 
 
 def content(index: shards.Index, row: int, modality: str) -> bytes | None:
-    """Returns what a row holds of a modality, the first frame of several; None if it holds nothing.
+    """Returns what a row holds of a modality, the first frame of several; None if there is nothing.
 
-    PCM16 little-endian of audio, a JPEG file of all else. For rows that were read and verified a
-    moment ago: the record's checksum is not looked at again.
+    PCM16 little-endian of audio, a JPEG file of all else; nothing of vectors, which can neither be
+    played nor shown. For rows that were read and verified a moment ago: the record's checksum is
+    not looked at again.
     """
-    if not index.held(modality)[row]:
+    if not index.held(modality)[row] or index.kind(modality) == kinds.ARRAY.name:
         return None
     with tf.io.gfile.GFile(os.path.join(index.directory, index.shard[row]), "rb") as file:
         file.seek(int(index.offset[row]))

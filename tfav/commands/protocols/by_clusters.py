@@ -13,6 +13,7 @@ from tfav.data import shards
 from tfav.evaluation import cluster_use
 from tfav.experiment import inputs, models
 from tfav.inference import recipe_embedder
+from tfav.ops import sums
 from tfav.recipes import abilities, outputs
 from tfav.recipes import recipe as base
 from tfav.training import trainer
@@ -104,7 +105,7 @@ def passes(c: ml_collections.ConfigDict) -> Callable[[], object]:
     @tf.function(autograph=False)
     def both_passes() -> tf.Tensor:
         scalars, gradients = strategy.run(loop.gradients, args=(batch,))
-        return scalars["loss"] + tf.add_n([tf.reduce_sum(g) for g in gradients])
+        return scalars["loss"] + sums.in_order([tf.reduce_sum(g) for g in gradients])
 
     return lambda: both_passes().numpy()
 

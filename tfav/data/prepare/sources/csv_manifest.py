@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from tfav import registry
+from tfav import registry, tensors
 from tfav.data import kinds as kinds_lib
 from tfav.data import shards
 from tfav.data.prepare import csv_files, manifest
@@ -22,6 +22,7 @@ _TAKEN = (
     "rows",
     "identities",
     "hours",
+    tensors.SKIPPED,
 )
 
 
