@@ -5,7 +5,8 @@
     python bin/train.py --config=configs/vectors.py:voice_face --workdir=runs/vectors
         --config.data.directory=DATA --config.further.audio.size=192
 
-Variants: the methods of the field over the same two small encoders, thousands of steps a second.
+Variants: the methods of the field over the same two small encoders; docs/performance.md has how
+many steps per second each takes.
 
   voice_face              the explicit and the implicit loss of Seeking the Shape of Sound.
   supervised_contrastive  Khosla et al. across modalities.
