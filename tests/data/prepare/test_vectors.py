@@ -154,6 +154,13 @@ def test_what_a_step_draws_itself_is_what_records_give_eagerly_and_in_a_loop(
     np.testing.assert_array_equal(np.concatenate(drawn), [batch["audio"] for batch in expected])
 
 
+def test_rows_that_hold_one_modality_each_are_no_reason_to_advise_a_batch_of_none(folder):
+    c = config(folder)
+    c.data.sampling = "rows"
+    with pytest.raises(registry.UserError, match="has 0 rows with audio and image and a .*: ask "):
+        inputs.training_batches(c, 0)
+
+
 def test_records_that_may_be_bad_are_not_drawn_in_a_step(folder):
     c = config(folder)
     c.data.max_bad_records = 1

@@ -111,11 +111,11 @@ def trainable(
     first = f"{index.id[left_out[0]]} has {lacks[left_out[0]]}" if len(left_out) else ""
     if not 1 <= batch_size <= len(kept):
         wanted = " and ".join(n if k == 1 else f"{k} frames of {n}" for n, k in num_frames.items())
+        lower = f"set --config.train.batch_size to {len(kept)} or fewer, " if len(kept) else ""
         raise registry.UserError(
             f"split {split!r} of {index.directory} has {len(kept)} rows with {wanted} and a batch "
-            f"takes {batch_size}{f' (first row left out: {first})' if first else ''}: set "
-            "--config.train.batch_size to that many or fewer, ask for fewer frames or modalities, "
-            "or prepare the data set with them."
+            f"takes {batch_size}{f' (first row left out: {first})' if first else ''}: {lower}"
+            "ask for fewer frames or modalities, or prepare the data set with them."
         )
     if first:
         logging.warning(
