@@ -1,13 +1,16 @@
 """The REST client against the stand-in: what direct calls answer, and a sentence for mistakes."""
 
 import ast
+import http.client
 import http.server
+import io
 import json
 import pathlib
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
 
 import numpy as np
 import pytest
@@ -303,6 +306,72 @@ def test_a_restart_is_outlasted(loaded, clip):
     waiting.join(30)
     second.close()
     assert answers == [expected]
+
+
+class Cut(http.server.BaseHTTPRequestHandler):
+    """Sends the first answers as far as a server does that is killed while it answers."""
+
+    protocol_version = "HTTP/1.1"
+    whole = {
+        200: b'{"model_version_status": [{"version": "1", "state": "AVAILABLE"}]}',
+        400: b'{"error": "too many rows"}',
+        503: b'{"error": "the server is starting"}',
+    }
+
+    def do_GET(self):  # noqa: N802
+        owner = self.server
+        owner.asked += 1
+        self.send_response(owner.status)
+        self.send_header("Content-Length", str(len(self.whole[owner.status])))
+        self.end_headers()
+        cut = owner.asked <= owner.cut
+        self.wfile.write(self.whole[owner.status][: owner.sent if cut else None])
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("sent", [0, 9])
+@pytest.mark.parametrize("status", sorted(Cut.whole))
+def test_an_answer_that_did_not_arrive_whole_is_asked_for_again(status, sent):
+    """A server that is killed between its headers and its sentence has refused nothing yet."""
+    other = http.server.HTTPServer(("127.0.0.1", 0), Cut)
+    other.status, other.sent, other.asked, other.cut = status, sent, 0, 2
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    client = client_lib.Client(f"http://127.0.0.1:{other.server_address[1]}", "demo", retries=2)
+    if status == 200:
+        assert client.status() == {1: "AVAILABLE"}
+    else:
+        error = refused(client.status)
+        assert error.status == status and str(error) == json.loads(Cut.whole[status])["error"]
+    assert other.asked == 3
+    other.cut = 6  # the last answer too
+    error = refused(client.status)
+    assert other.asked == 6
+    if status == 200:
+        assert "did not answer in 3 tries" in str(error) and "IncompleteRead" in str(error)
+    else:
+        sentence = "and the rest of the answer did not arrive"
+        assert error.status == status and str(error).endswith(sentence)
+    other.shutdown()
+
+
+@pytest.mark.parametrize("end", [ConnectionResetError, TimeoutError, http.client.IncompleteRead])
+def test_a_refusal_may_end_in_any_way_before_it_is_whole(end, monkeypatch):
+    class Ended(io.BytesIO):
+        def read(self, *args):
+            raise end(b"")
+
+    def answer(request, timeout):
+        if opened.append(timeout) or len(opened) < 3:
+            raise urllib.error.HTTPError("http://h", 400, "Bad Request", {}, Ended())
+        return io.BytesIO(Cut.whole[200])
+
+    opened = []
+    monkeypatch.setattr(client_lib.urllib.request, "urlopen", answer)
+    assert client_lib.Client("http://h", "demo", retries=2).status() == {1: "AVAILABLE"}
+    assert len(opened) == 3
 
 
 class Other(http.server.BaseHTTPRequestHandler):

@@ -17,8 +17,9 @@ A WAV file is sent with its header written anew, so that what a pipe has left op
 chunks, matter to nobody. Images are sent as they are: the server turns them upright.
 
 Two seconds of audio are 715 kB as JSON numbers (`embed_audio`) and 85 kB as a base64 WAV file
-(`embed_wav`): prefer the latter. Every call is idempotent, so one that got no answer, timed out or
-met a server that was not ready (HTTP 503) is sent again, after a pause that doubles.
+(`embed_wav`): prefer the latter. Every call is idempotent, so one that got no answer or a part of
+one, timed out or met a server that was not ready (HTTP 503) is sent again, after a pause that
+doubles.
 """
 
 from __future__ import annotations
@@ -285,8 +286,9 @@ class Client(Calls):
                     content = response.read()
                 break
             except urllib.error.HTTPError as error:
-                failure = ServingError(_sentence(error), error.code)
-                if error.code != 503:
+                content = _content(error)
+                failure = ServingError(_sentence(error, content), error.code)
+                if content is not None and error.code != 503:
                     raise failure from None
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
@@ -477,15 +479,22 @@ def _plain(value: object) -> object:
     )
 
 
-def _sentence(error: urllib.error.HTTPError) -> str:
-    """Returns what the server says of an error; of a proxy in between, what that says."""
+def _content(error: urllib.error.HTTPError) -> bytes | None:
+    """Returns the body of a refusal; None where the server went before it had sent all of it."""
     try:
-        content = error.read()
+        return error.read()
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def _sentence(error: urllib.error.HTTPError, content: bytes | None) -> str:
+    """Returns what the server says of an error; of a proxy in between, what that says."""
+    if content is None:
+        return f"HTTP {error.code} {error.reason}, and the rest of the answer did not arrive"
+    try:
         return asserted(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {error.code} {error.reason}: {content[:200].decode(errors='replace')}"
-    except (OSError, http.client.HTTPException):
-        return f"HTTP {error.code} {error.reason}"
 
 
 def _tensors(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
