@@ -297,6 +297,16 @@ def test_wrong_value_names_the_field_and_the_fix(field, value, sentence):
         config.validate(config.first_phase(c) if field == "first_phase" else c)
 
 
+def test_a_first_phase_has_the_threads_of_the_process():
+    c = _with(_load("voice_face", "demo"), "first_phase", {"train": {"intra_op_threads": 2}})
+    sentence = "first_phase.train.intra_op_threads=2 is not that of train, 0, .*: set --config.tr"
+    with pytest.raises(registry.UserError, match=sentence):
+        config.validate(c)
+    c = _with(c, "train.intra_op_threads", 2)
+    config.validate(c)
+    config.validate(config.first_phase(c))
+
+
 def test_two_sources_of_weights_for_one_encoder_are_refused():
     c = _with(_load("voice_face", "demo"), "init.audio", "a.pth")
     c = _with(c, "train.init_from", "runs/x")

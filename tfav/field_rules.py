@@ -116,6 +116,17 @@ def _start(c: Mapping[str, Any]) -> str:
     )
 
 
+def _threads(c: Mapping[str, Any]) -> str:
+    threads, first = c["train"]["intra_op_threads"], c["first_phase"].get("train")
+    own = first.get("intra_op_threads", threads) if isinstance(first, Mapping) else threads
+    if own == threads:
+        return ""
+    return (
+        f"first_phase.train.intra_op_threads={own} is not that of train, {threads}, and one "
+        "process trains both phases: set --config.train.intra_op_threads alone"
+    )
+
+
 def _late_fusion(c: Mapping[str, Any]) -> str:
     if c["model"].get("late_fusion") != "fitted" or c["train"]["validate_every"]:
         return ""
@@ -137,5 +148,6 @@ RULES: tuple[Callable[[Mapping[str, Any]], str], ...] = (
     _bands,
     _frames,
     _start,
+    _threads,
     _late_fusion,
 )

@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 
+# Names that a modality cannot have: inputs, outputs, signatures and files of exports are called so.
+RESERVED = (
+    *("classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs"),
+    *("waveform", "wav"),
+)
 _SPACE = "vector_space"  # left out of facts where empty, so that older versions read them
 
 

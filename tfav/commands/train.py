@@ -161,6 +161,7 @@ def _train(
     protocols.check_fit(c)
     readiness.check_validation(c, index, needed=blended)
     batches = inputs.training_batches(c, loop.step)
+    inputs.check_shapes(c, index)
     with inputs.whole(c.data.directory):  # tables of vectors are read here
         iterator = strategy.iterate(replicas, batches)
     if chief:

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfav import registry, tensors
 from tfav.clients import client
-from tfav.data import kinds
-from tfav.data.input import augment, endless, pipeline
+from tfav.data import kinds, shards
+from tfav.data.input import augment, endless, pipeline, reader
 from tfav.data.input.batches import ATTEMPTS, Batches
 from tfav.experiment import bad_records, collect, models
 
@@ -71,6 +71,35 @@ def training_batches(c: ml_collections.ConfigDict, start_step: int) -> Batches:
         start_step=start_step,
         tolerant=c.data.max_bad_records > 0,
     )
+
+
+def check_shapes(c: ml_collections.ConfigDict, index: shards.Index) -> None:
+    """Reads one record of each modality whose records share a shape, before a run is begun.
+
+    Args:
+      c: config of a run.
+      index: of its data.
+
+    Raises:
+      UserError: the config asks for another shape; an unreadable record where none is tolerated.
+    """
+    part = index.select(c.data.train_split)
+    for modality, item in _items(c).items():
+        held = np.flatnonzero(part.held(modality))[:1]
+        if type(item.kind).form is kinds.Kind.form or not len(held):
+            continue
+        try:
+            with whole(index.directory):
+                _read_first(part.take(held), modality, item)
+        except registry.UserError as error:
+            if not c.data.max_bad_records or kinds.MISFIT in str(error):
+                raise
+
+
+def _read_first(part: shards.Index, modality: str, item: kinds.Item) -> None:
+    first, make = reader.Reader(part), item.kind.evaluation(modality, item, (1, 1))
+    row = tf.data.Dataset.range(1)  # on the CPU, and what a graph asserts is a sentence
+    row.map(lambda k: make(first.read(k, (modality,))[modality])).get_single_element()
 
 
 def _items(c: ml_collections.ConfigDict) -> dict[str, kinds.Item]:

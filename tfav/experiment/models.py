@@ -50,7 +50,8 @@ def sections(c: ml_collections.ConfigDict) -> dict[str, Section]:
     """Returns what a config says of each of its modalities; clips first, then in its order.
 
     Raises:
-      UserError: a kind that does not exist, or a field of the section that it lacks or refuses.
+      UserError: a kind that does not exist, a field of the section that it lacks or refuses, or a
+        modality that is called as what counts the steps of another.
     """
     known = {"audio": Section("audio", kinds.AUDIO, c.audio)}
     known["image"] = Section("image", kinds.IMAGE, c.image)
@@ -58,6 +59,12 @@ def sections(c: ml_collections.ConfigDict) -> dict[str, Section]:
         if modality in c.modalities:
             known[modality] = _further(modality, its)
     found = {modality: known[modality] for modality in c.modalities}
+    for modality, (_, kind, its) in found.items():
+        if (length := kind.item(modality, its).length) in found:
+            raise registry.UserError(
+                f"--config.modalities names {length}, and batches count the length of {modality} "
+                "under this name: rename one of them in the config and the data."
+            )
     # The order of a head's columns: that of runs from before there were kinds.
     return dict(sorted(found.items(), key=lambda entry: entry[1].kind is not kinds.AUDIO))
 

@@ -21,10 +21,6 @@ Functions = Mapping[str, tf.types.experimental.ConcreteFunction]
 _Tensors = dict[str, tf.Tensor]
 _Specs = signature_specs.Specs
 
-# Names that a modality cannot have: inputs, outputs, signatures and files are called so.
-_TAKEN = {"classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs"}
-_TAKEN |= {"waveform", "wav"}
-
 
 class Servable(tf.Module):
     """A recipe as a module that SavedModel and the TFLite converter keep whole.
@@ -64,7 +60,7 @@ class Servable(tf.Module):
                     f"the {modality} encoder computes in {encoder.compute_dtype}: rebuild "
                     "the recipe in float32 and load its weights, then export"
                 )
-            if modality in _TAKEN:
+            if modality in items.RESERVED:
                 raise registry.UserError(
                     f"a modality is called {modality}, and exports call something else so: rename "
                     "it in the config and the data."

@@ -20,7 +20,7 @@ import functools
 import os
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +47,7 @@ class Table:
       steps: Number of steps that count of each sequence, [N]; None: all.
       columns: name of a column to the text of each row.
       space: id of the embedding space that tfav-embed names; empty: the table names none.
+      modality: of what tfav-embed has written, its name there; empty: another table.
     """
 
     place: Mapping[str, int]
@@ -54,6 +55,7 @@ class Table:
     steps: np.ndarray | None
     columns: Mapping[str, Sequence[str]]
     space: str = ""
+    modality: str = ""
 
     def row(self, name: str) -> np.ndarray:
         """Returns the numbers of a row, [D] or [T, D].
@@ -164,20 +166,22 @@ def _npz(path: str, modality: str) -> Table:
     named = arrays.get("embedding_space", np.array(""))
     if named.ndim or named.dtype.kind != "U":
         raise bad_file.BadFile(f"has an embedding_space of {named.dtype}: give one text, or none")
+    own = ""
     if "id" in arrays and "vector" in arrays:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:
         embedded = [name for name in arrays if name + _ID in arrays]
         own = modality if modality in embedded else embedded[0] if len(embedded) == 1 else ""
         if not own:
+            names = ", ".join(f"FILE@{name}" for name in embedded)
             raise bad_file.BadFile(
                 f"holds {', '.join(arrays) or 'nothing'}: give the arrays id [N] and vector [N, D]"
-                + (f", or name one of {', '.join(embedded)}" if embedded else "")
+                + (f", or name one of {names}" if names else "")
             )
         ids, values, arrays = arrays[own + _ID], arrays[own], {}
     steps = arrays.pop("steps", None)
     columns = {name: x.astype(str).tolist() for name, x in arrays.items() if x.ndim == 1}
-    return Table(_places(ids.astype(str).tolist()), values, steps, columns, str(named))
+    return Table(_places(ids.astype(str).tolist()), values, steps, columns, str(named), own)
 
 
 def _tfrecord(path: str, modality: str) -> Table:
@@ -242,9 +246,5 @@ def _places(ids: Sequence[str]) -> dict[str, int]:
     return found
 
 
-READERS: dict[str, Callable[[str, str], Table]] = {
-    ".npz": _npz,
-    ".tfrecord": _tfrecord,
-    ".csv": _csv,
-}
+READERS = {".npz": _npz, ".tfrecord": _tfrecord, ".csv": _csv}
 _PLACE = re.compile(r"(.+?\.(?:npz|tfrecord|csv))(?:@([a-z][a-z0-9_]*))?(?:#(.*))?", re.DOTALL)

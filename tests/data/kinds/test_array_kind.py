@@ -1,7 +1,9 @@
 """Vectors and sequences, from `.npy` files to a trained run's batches."""
 
+import shutil
 import zipfile
 
+import ml_collections
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ import tensorflow as tf
 from tests import small
 from tfav import config as config_lib
 from tfav import items, registry
+from tfav.commands import train
 from tfav.data import kinds, shards
 from tfav.data.input import endless
 from tfav.data.prepare import dataset, manifest
@@ -126,12 +129,62 @@ def test_a_config_that_does_not_fit_the_data_is_told_in_a_sentence(folder):
         list(inputs.evaluation_batches(c, c.data.directory, ["r0"], "imu", 1))
 
 
+def test_a_modality_that_is_called_as_the_steps_of_another_is_refused(folder):
+    c = config(folder)
+    c.further.imu_steps = config_lib.further_of("array", "tiny", size=3, sequence=False)
+    models.sections(c)  # no modality yet
+    c.modalities = ("imu", "imu_steps")
+    with pytest.raises(registry.UserError, match="names imu_steps, and batches count the length"):
+        models.sections(c)
+    c.further.imu.sequence = False
+    assert list(models.sections(c)) == ["imu", "imu_steps"]
+
+
+@pytest.mark.parametrize("modality", ["imu", "face"])
+@pytest.mark.parametrize("tolerated", [0, 8])
+def test_a_shape_that_the_data_does_not_have_is_told_before_a_run_begins(
+    folder, modality, tolerated
+):
+    c = config(folder)
+    c.data.max_bad_records = tolerated
+    index = shards.Index.read(c.data.directory)
+    inputs.check_shapes(c, index)
+    c.further[modality].size = 5
+    with pytest.raises(registry.UserError, match=f"set size and .* --config.further.{modality} to"):
+        inputs.check_shapes(c, index)
+
+
+def test_sequences_of_another_size_than_the_config_says_leave_no_workdir(folder, tmp_path):
+    c = config(folder)
+    c.further.imu.size = 5
+    c.model, c.loss = ml_collections.ConfigDict(), ml_collections.ConfigDict()
+    c.eval.protocols, c.train.validate_every = ("missing_modalities",), 0
+    with pytest.raises(registry.UserError, match="the imu of a record has another shape"):
+        train.train(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_first_record_that_is_damaged_is_told_where_none_is_tolerated(folder, tmp_path):
+    shutil.copytree(folder / "set", tmp_path / "set")
+    c = config(tmp_path)
+    (shard,) = (tmp_path / "set").glob("train*.tfrecord")
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 1
+    shard.write_bytes(content)
+    index = shards.Index.read(c.data.directory)
+    with pytest.raises(registry.UserError, match="a record of .* cannot be read"):
+        inputs.check_shapes(c, index)
+    c.data.max_bad_records = 1
+    inputs.check_shapes(c, index)
+
+
 @pytest.mark.parametrize(
     ("modalities", "message"),
     [
         (["imu=audio"], "--modalities=imu=audio: the column `audio` alone holds audio"),
         (["imu=sensor"], "unknown kind of modality 'sensor'"),
         (["imu=array", "split=array"], "'split' cannot be the name of a further modality"),
+        (["imu=array", "wav=array"], "'wav' cannot be the name of a further modality"),
         (["gyro=array"], "has no column 'gyro'"),
     ],
 )

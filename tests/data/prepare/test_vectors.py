@@ -8,12 +8,12 @@ from tfav import registry
 from tfav.commands import check_data
 from tfav.commands.pages import stored
 from tfav.configs import vectors as configs
-from tfav.data import shards
+from tfav.data import kinds, shards
 from tfav.data.input import drawn_batches, endless, vector_table
 from tfav.data.prepare import dataset, manifest, sources
 from tfav.data.prepare.sources import csv_manifest
 from tfav.experiment import inputs
-from tfav.media import array_tables
+from tfav.media import array_tables, limits
 from tfav.training import strategy
 
 PEOPLE = 12
@@ -282,6 +282,46 @@ def test_what_cannot_be_a_data_set_is_a_sentence(options, message, tmp_path):
     more = {"val_fraction": 0.5} if "columns" in options else {}
     with pytest.raises(registry.UserError, match=message):
         rows(**{**options, "own": own, **more})
+
+
+@pytest.mark.parametrize(
+    ("option", "found"),
+    [
+        ("voice=one.npz", "one.npz holds audio, which is read as voice"),
+        ("voice=one.npz@audio", 0.0),
+        ("audio=one.npz", 0.0),
+        ("audio=two.npz", 0.0),
+        ("audio=two.npz@face", 1.0),
+        ("voice=two.npz@face", 1.0),
+        ("voice=two.npz", "two.npz holds .*, or name one of FILE@audio, FILE@face"),
+        ("audio=one.npz@face", "as one.npz holds audio: write --source_option=audio=one.npz@audio"),
+        ("audio=plain.npz", 2.0),
+        ("audio=plain.npz@audio", "holds one table: write --source_option=audio=plain.npz."),
+        ("audio=plain.npz#a/1", "holds one table: write --source_option=audio=plain.npz."),
+        ("audio=none.npz@audio", "^none.npz does not exist"),
+    ],
+)
+def test_a_table_is_of_the_modality_that_is_named(option, found, tmp_path, caplog, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ids, first = ["a/1", "b/1"], {"audio_id": ["a/1", "b/1"], "audio": np.zeros([2, 3])}
+    np.savez("one.npz", **first)
+    np.savez("two.npz", **first, face_id=ids, face=np.ones([2, 3]))
+    np.savez("plain.npz", id=ids, vector=np.full([2, 3], 2.0))
+    modality, _, path = option.partition("=")
+    warned = isinstance(found, str) and "read as" in found
+    if isinstance(found, str) and not warned:
+        with pytest.raises(registry.UserError, match=found):
+            rows(own={modality: path}, val_fraction=0.5)
+        return
+    made = rows(own={modality: path}, val_fraction=0.5)
+    assert [row.further[modality] for row in made] == [
+        (f"{path if '@' in path else f'{path}@{modality}'}#{name}",) for name in ids
+    ]
+    vector = kinds.ARRAY.values_in(made[0].further[modality][0], limits.Limits())
+    assert vector.tolist() == 3 * [0.0 if warned else found]
+    assert [r.getMessage() for r in caplog.records if "read as" in r.getMessage()] == (
+        [found] if warned else []
+    )
 
 
 def test_columns_of_a_manifest_may_be_vectors_for_audio_and_image(tmp_path):

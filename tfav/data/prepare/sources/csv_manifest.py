@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from tfav import registry, tensors
+from tfav import items, registry, tensors
 from tfav.data import kinds as kinds_lib
 from tfav.data import shards
 from tfav.data.prepare import csv_files, manifest
 
 _MODALITY = re.compile(r"[a-z][a-z0-9_]*")
-# What batches, records and reports call something else.
+# What batches, records, reports and exports call something else.
 _TAKEN = (
     *manifest.REQUIRED,
     *manifest.FILES,
@@ -23,6 +23,7 @@ _TAKEN = (
     "identities",
     "hours",
     tensors.SKIPPED,
+    *items.RESERVED,
 )
 
 

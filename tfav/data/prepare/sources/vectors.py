@@ -16,10 +16,11 @@ _SPLITS = ("test", "val")
 
 
 def rows(options: manifest.Options) -> list[manifest.Row]:
-    """Returns one row per id of the tables that `options.own` names, modality to file.
+    """Returns one row per id of the tables that `options.own` names, modality to `FILE[@NAME]`.
 
-    A row of several tables holds all their modalities. Label, split and further columns are those
-    of `options.manifest` (columns id, split, label and any others), or else of the tables. Where
+    NAME is that of the modality in a file of tfav-embed, where it is another. A row of several
+    tables holds all their modalities. Label, split and further columns are those of
+    `options.manifest` (columns id, split, label and any others), or else of the tables. Where
     neither has them, the label is the folder that an id begins with, and the splits are drawn:
     `options.val_fraction` and `options.test_fraction` of the labels, from `options.seed`.
 
@@ -31,13 +32,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
             "--source=vectors needs --source_option=NAME=FILE.npz, a table of each modality, such "
             "as audio=voices.npz."
         )
-    tables = {}
-    for modality, path in options.own.items():
-        csv_manifest.check_name(modality, f"--source_option={modality}={path}")
-        try:
-            tables[modality] = array_tables.read(path, modality)
-        except bad_file.BadFile as error:
-            raise registry.UserError(f"{path} {error.reason}.") from error
+    places = {modality: array_tables.split(path) for modality, path in options.own.items()}
+    tables = {modality: _table(modality, options.own[modality]) for modality in options.own}
     about = _of_manifest(options) if options.manifest else _of_tables(tables, options)
     names = list(next(iter(about.values())))
     reserved = [n for n in names if n in shards.COLUMNS[3:] or n.startswith(shards.FRAMES)]
@@ -56,17 +52,39 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
                 "split and label."
             )
         its = about[name]
-        held = [m for m, table in tables.items() if name in table.place]
+        held = {m: places[m] for m, table in tables.items() if name in table.place}
         row = manifest.Row(
             id=name,
             split=its["split"],
             label=its["label"],
             extra={column: its[column] for column in columns},
-            further={m: (array_tables.name_row(options.own[m], m, name),) for m in held},
+            further={
+                m: (array_tables.name_row(place.file, place.modality or m, name),)
+                for m, place in held.items()
+            },
             kinds=dict.fromkeys(held, kinds.ARRAY.name),
         )
         manifest.check_words(row, ", ".join(options.own[m] for m in held))
         found.append(row)
+    return found
+
+
+def _table(modality: str, path: str) -> array_tables.Table:
+    """Returns the table that is a modality's."""
+    csv_manifest.check_name(modality, f"--source_option={modality}={path}")
+    place = array_tables.split(path)
+    try:
+        found = array_tables.read(place.file, place.modality or modality)
+    except bad_file.BadFile as error:
+        raise registry.UserError(f"{place.file} {error.reason}.") from error
+    if place.id or place.modality not in ("", found.modality):
+        it, name = (found.modality, f"@{found.modality}") if found.modality else ("one table", "")
+        raise registry.UserError(
+            f"--source_option={modality}={path} names no table, as {place.file} holds {it}: write "
+            f"--source_option={modality}={place.file}{name}."
+        )
+    if found.modality not in ("", modality, place.modality):
+        logging.warning("%s holds %s, which is read as %s", path, found.modality, modality)
     return found
 
 
