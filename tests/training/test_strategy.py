@@ -61,6 +61,15 @@ print(tf.config.threading.get_intra_op_parallelism_threads())
         assert f"--config.train.intra_op_threads={number} comes too late" in done.stderr
 
 
+def test_threads_that_tensorflow_has_already_are_no_reason_to_warn(caplog):
+    tf.constant(1.0) + 1.0
+    assert tf.config.threading.get_intra_op_parallelism_threads() == 0
+    strategy.set_intra_op_threads(0)
+    assert not caplog.records
+    strategy.set_intra_op_threads(3)
+    assert "intra_op_threads=3 comes too late" in caplog.text
+
+
 @pytest.fixture
 def made(monkeypatch):
     """Keeps what would be made of devices and workers that are not here."""

@@ -95,6 +95,8 @@ def set_intra_op_threads(number: int) -> None:
     Args:
       number: of threads; 0: as TensorFlow or `TF_NUM_INTRAOP_THREADS` has it.
     """
+    if number == tf.config.threading.get_intra_op_parallelism_threads():
+        return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(number)
     except RuntimeError:
