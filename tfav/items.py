@@ -4,15 +4,15 @@ Pipelines, signatures and embedders read this instead of asking which modality i
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 # Names that a modality cannot have: inputs, outputs, signatures and files of exports are called so.
 RESERVED = (
-    *("classifier", "fused", "jpeg", "localize", "num_samples", "score_pairs"),
-    *("waveform", "wav"),
+    *("classifier", "embedding_space", "fused", "jpeg", "localize", "num_samples"),
+    *("score_pairs", "shares_space", "waveform", "wav"),
 )
 _SPACE = "vector_space"  # left out of facts where empty, so that older versions read them
 
@@ -98,6 +98,12 @@ class ItemSpec:
         """Returns it as JSON has it, a space only where there is one; see `from_facts`."""
         found = dataclasses.asdict(self)
         return found if self.vector_space else {k: v for k, v in found.items() if k != _SPACE}
+
+
+def clash(names: Collection[str]) -> str:
+    """Says which modality is called as the ids of another one are; empty: none."""
+    both = (name for name in names if f"{name}_id" in names)
+    return next((f"a file of tfav-embed calls the ids of {n} {n}_id" for n in both), "")
 
 
 def from_facts(facts: Mapping[str, Any]) -> ItemSpec:

@@ -1,6 +1,8 @@
 """Tables of vectors: each form says the same, and what is none is a sentence."""
 
+import pathlib
 import pickle
+import tempfile
 
 import numpy as np
 import pytest
@@ -22,6 +24,15 @@ def _embedded(folder):
     arrays = {"audio_id": IDS, "audio": VECTORS, "image_id": ["x"], "image": VECTORS[:1]}
     np.savez(folder / "e.npz", embedding_space=np.array("abc"), **arrays)
     return folder / "e.npz"
+
+
+def _record(payload):
+    """Returns a file of one TFRecord."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "one")
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            writer.write(payload)
+        return path.read_bytes()
 
 
 def _tfrecord(folder):
@@ -88,6 +99,20 @@ BAD = {
         {"id": IDS, "vector": VECTORS[:, None], "steps": [0, 1]},
         "no count from 1 to T",
     ),
+    "labels.npz": (
+        {"id": IDS, "vector": VECTORS, "label": [["a"], ["b"]]},
+        r"holds a label of the shape \[2, 1\]: give one per id, \[N\]",
+    ),
+    "ids.npz": (
+        {"id": [[name] for name in IDS], "vector": VECTORS},
+        r"holds an array id of the shape \[2, 1\]: give one per vector",
+    ),
+    "word.npz": ({"id": "ab", "vector": VECTORS}, r"holds an array id of the shape \[\]"),
+    "bytes.npz": ({"id": [b"\xff", b"a"], "vector": VECTORS}, "array id that is no text in UTF-8"),
+    "taken.npz": (
+        {"audio": VECTORS, "audio_id": VECTORS},
+        r"holds an array audio_id of the shape \[2, 3\]: give one per vector",
+    ),
     "spaces.npz": (
         {"id": IDS, "vector": VECTORS, "embedding_space": ["a", "b"]},
         "has an embedding_space of <U1: give one text, or none",
@@ -103,6 +128,31 @@ def test_arrays_that_are_no_table_are_told_in_a_sentence(name, tmp_path):
         array_tables.read(tmp_path / name)
 
 
+def test_labels_of_records_may_be_numbers_and_ids_bytes(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "n.tfrecord")) as writer:
+        for name, vector in zip(IDS, VECTORS):
+            features = {
+                "id": tf.train.Feature(bytes_list={"value": [name.encode()]}),
+                "vector": tf.train.Feature(float_list={"value": vector.tolist()}),
+                "label": tf.train.Feature(int64_list={"value": [7]}),
+            }
+            writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
+    assert array_tables.read(tmp_path / "n.tfrecord").columns == {"label": ["7", "7"]}
+    np.savez(tmp_path / "b.npz", id=["é".encode(), b"a"], vector=VECTORS, age=[0.1, 2])
+    table = array_tables.read(tmp_path / "b.npz")
+    assert list(table.place) == ["é", "a"] and table.columns == {"age": ["0.1", "2.0"]}
+
+
+def test_arrays_that_are_no_columns_are_told_of(tmp_path, caplog):
+    more = {"image_id": IDS, "pixels": np.zeros([2, 4]), "rate": np.array(3)}
+    np.savez(tmp_path / "t.npz", id=IDS, vector=VECTORS, **more)
+    table = array_tables.read(tmp_path / "t.npz")
+    assert table.columns == {"image_id": IDS}
+    said = [r.getMessage() for r in caplog.records]
+    assert ["'pixels'" in said[0], "'rate'" in said[1], len(said)] == [True, True, 2]
+    assert array_tables.modalities(tmp_path / "t.npz") == []  # a column, and no ids
+
+
 def test_nothing_is_unpickled_and_the_sentence_says_how_to_convert(tmp_path):
     (tmp_path / "d.pkl").write_bytes(pickle.dumps({"a": VECTORS[0]}))
     np.savez(tmp_path / "d.npz", id=IDS, vector=np.array([{"a": 1}, {}], object))
@@ -116,6 +166,8 @@ def test_nothing_is_unpickled_and_the_sentence_says_how_to_convert(tmp_path):
     [
         ("cut.npz", b"PK", "is no whole .npz"),
         ("cut.tfrecord", b"abcd" * 9, "is no whole file of TFRecords"),
+        ("other.tfrecord", _record(b"junk"), "is no whole file of TFRecords"),
+        ("long.csv", b"1,2," + b"9" * 200_000, "a cell in row 0 that is no number .field larger"),
         ("words.csv", b"id,vector\n", "a cell in row 0 that is no number"),
         ("uneven.csv", b"1,2,a\n1,a\n", "rows of several lengths"),
         ("x.mat", b"abc", "is no table of vectors: give one of .npz, .tfrecord, .csv"),

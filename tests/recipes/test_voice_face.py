@@ -20,6 +20,14 @@ class Given:
         return self.embedding
 
 
+@pytest.mark.parametrize("names", [("audio",), ("audio", "gait"), ("audio", "image", "gait")])
+def test_other_modalities_are_refused(names):
+    with pytest.raises(registry.UserError, match="pairs audio and image, and --config.modalities"):
+        recipes.RECIPES["voice_face"]({name: Given(tf.zeros([1, 2])) for name in names}, 3)
+    sizes = dict.fromkeys(names, 2)  # asked for before that
+    assert recipes.RECIPES["voice_face"].class_weights({}, sizes, 3) == [(3, 2)]
+
+
 @pytest.mark.parametrize("name", ["ssos_mmcosine_a.npz", "ssos_mmcosine_b.npz"])
 def test_losses_and_gradients_are_those_of_the_released_code(golden, name):
     g = golden(name)

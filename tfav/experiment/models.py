@@ -51,7 +51,7 @@ def sections(c: ml_collections.ConfigDict) -> dict[str, Section]:
 
     Raises:
       UserError: a kind that does not exist, a field of the section that it lacks or refuses, or a
-        modality that is called as what counts the steps of another.
+        modality that is called as something of another one.
     """
     known = {"audio": Section("audio", kinds.AUDIO, c.audio)}
     known["image"] = Section("image", kinds.IMAGE, c.image)
@@ -59,12 +59,13 @@ def sections(c: ml_collections.ConfigDict) -> dict[str, Section]:
         if modality in c.modalities:
             known[modality] = _further(modality, its)
     found = {modality: known[modality] for modality in c.modalities}
-    for modality, (_, kind, its) in found.items():
-        if (length := kind.item(modality, its).length) in found:
-            raise registry.UserError(
-                f"--config.modalities names {length}, and batches count the length of {modality} "
-                "under this name: rename one of them in the config and the data."
-            )
+    lengths = {m: kind.item(m, its).length for m, (_, kind, its) in found.items()}
+    counted = (f"batches count the steps of {m} as {n}" for m, n in lengths.items() if n in found)
+    if wrong := items_lib.clash(found) or next(counted, ""):
+        raise registry.UserError(
+            f"--config.modalities={tuple(c.modalities)}, and {wrong}: rename one of the two in the "
+            "config and the data."
+        )
     # The order of a head's columns: that of runs from before there were kinds.
     return dict(sorted(found.items(), key=lambda entry: entry[1].kind is not kinds.AUDIO))
 

@@ -73,6 +73,8 @@ def checked(
             f"item {place} is {item.dtype} {list(item.shape)}: give {modality} as {spec.dtype} "
             f"{shape}."
         )
+    if not spec.clip and not item.size:
+        raise registry.UserError(f"item {place} holds no steps: give one or more.")
     item = item.astype(spec.dtype, copy=False)
     if not spec.clip and item.dtype.kind == "f" and not np.isfinite(item).all():
         raise registry.UserError(f"item {place} holds NaN or infinite values: give another.")

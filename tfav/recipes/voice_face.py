@@ -13,7 +13,7 @@ from tfav.layers import class_sampling, identity, shared_classifier
 from tfav.losses import alignment as alignments
 from tfav.losses import bounds
 from tfav.ops import distributed, similarity, sums
-from tfav.recipes import argument_rows, class_columns, recipe, scales
+from tfav.recipes import argument_rows, class_columns, paired, recipe, scales
 
 REWEIGHTING = ("off", "grow", "frozen")
 
@@ -106,6 +106,7 @@ class VoiceFace(recipe.Recipe):
         legacy_weighting: bool = False,
         seed: int = 0,
     ):
+        paired.check_modalities(encoders)
         class_columns.check(sharded, sampled)
         classifier = shared_classifier.SharedClassifier(
             num_classes,
@@ -188,7 +189,6 @@ class VoiceFace(recipe.Recipe):
         classifier = self.heads["classifier"]
         its = class_columns.of(self.heads, label, classifier.num_classes, training)
         rows = its.weights.get("classifier")
-        # One weight matrix, two modalities.
         logits = {
             m: classifier(its.everyone(x), rows) for m, x in (("audio", voice), ("image", face))
         }
@@ -242,7 +242,7 @@ class VoiceFace(recipe.Recipe):
         cls, arguments: Mapping[str, Any], sizes: Mapping[str, int], num_classes: int
     ) -> list[tuple[int, int]]:
         """Returns the shape of the shared classifier's weights."""
-        return [(num_classes * arguments.get("sub_centers", 1), sizes["audio"])]
+        return [(num_classes * arguments.get("sub_centers", 1), min(sizes.values()))]
 
     def between_calls(self, step: int) -> None:
         """Grows the set of active identities where it is due, before iteration `step`."""

@@ -1,5 +1,6 @@
 """Vectors and sequences, from `.npy` files to a trained run's batches."""
 
+import dataclasses
 import shutil
 import zipfile
 
@@ -134,10 +135,14 @@ def test_a_modality_that_is_called_as_the_steps_of_another_is_refused(folder):
     c.further.imu_steps = config_lib.further_of("array", "tiny", size=3, sequence=False)
     models.sections(c)  # no modality yet
     c.modalities = ("imu", "imu_steps")
-    with pytest.raises(registry.UserError, match="names imu_steps, and batches count the length"):
+    with pytest.raises(registry.UserError, match="count the steps of imu as imu_steps: ren"):
         models.sections(c)
     c.further.imu.sequence = False
     assert list(models.sections(c)) == ["imu", "imu_steps"]
+    c.further.imu_id = c.further.imu_steps
+    c.modalities = ("imu", "imu_id")
+    with pytest.raises(registry.UserError, match="a file of tfav-embed calls the ids of imu imu_"):
+        models.sections(c)
 
 
 @pytest.mark.parametrize("modality", ["imu", "face"])
@@ -185,6 +190,7 @@ def test_a_first_record_that_is_damaged_is_told_where_none_is_tolerated(folder, 
         (["imu=sensor"], "unknown kind of modality 'sensor'"),
         (["imu=array", "split=array"], "'split' cannot be the name of a further modality"),
         (["imu=array", "wav=array"], "'wav' cannot be the name of a further modality"),
+        (["imu=array", "shares_space=array"], "'shares_space' cannot be the name"),
         (["gyro=array"], "has no column 'gyro'"),
     ],
 )
@@ -200,6 +206,17 @@ def test_rows_of_a_source_that_disagree_on_a_kind_are_refused(tmp_path):
     ]
     with pytest.raises(registry.UserError, match="'b' has imu of the kind image and .* array"):
         dataset.prepare(rows, dataset.Settings(output=str(tmp_path / "set")))
+
+
+@pytest.mark.parametrize("first", ["imu", "audio"])
+def test_a_modality_that_is_called_as_the_ids_of_another_is_no_data_set(first, tmp_path):
+    further = {f"{first}_id": ("b.npy",)} | ({"imu": ("a.npy",)} if first == "imu" else {})
+    sound = "a.wav" if first == "audio" else None
+    row = manifest.Row("a", "train", "x", audio=sound, further=further)
+    row = dataclasses.replace(row, kinds=dict.fromkeys(further, "array"))
+    with pytest.raises(registry.UserError, match=f"calls the ids of {first} {first}_id: rename"):
+        dataset.prepare([row], dataset.Settings(output=str(tmp_path / "set")))
+    assert not (tmp_path / "set").exists()
 
 
 def test_identities_are_drawn_of_audio_and_image_alone(folder):

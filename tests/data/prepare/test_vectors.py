@@ -1,5 +1,7 @@
 """The source `vectors`: tables become a data set, and its batches are gathered from memory."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -284,6 +286,32 @@ def test_what_cannot_be_a_data_set_is_a_sentence(options, message, tmp_path):
         rows(**{**options, "own": own, **more})
 
 
+def test_a_manifest_says_each_id_once_with_a_label_and_its_lines_are_counted(tmp_path, caplog):
+    np.savez(tmp_path / "v.npz", id=["1", "2"], vector=np.ones([2, 3]))
+    options = {"own": {"audio": str(tmp_path / "v.npz")}, "manifest": str(tmp_path / "m.csv")}
+    header = "id,split,label,shard\n"
+    (tmp_path / "m.csv").write_text(header + "1,train,a,\n2,train,b,\n1,test,c,\n")
+    with pytest.raises(registry.UserError, match="m.csv line 4 repeats the id '1'"):
+        rows(**options)
+    (tmp_path / "m.csv").write_text(header + "1,train,a,\n2,train,,\n")
+    with pytest.raises(registry.UserError, match="the id '2' has an empty label: fill it in"):
+        rows(**options)
+    (tmp_path / "m.csv").write_text(header + "1,train,a,x\n2,train,b,x\n4,test,c,x\n3,test,c,x\n")
+    caplog.clear()
+    assert [row.label for row in rows(**options)] == ["a", "b"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "left out: the column 'shard', a name that the index uses itself",
+        f"left out: 2 lines of {tmp_path}/m.csv, whose ids no table has (first: 3)",
+    ]
+
+
+def test_a_share_that_draws_nothing_is_warned_of(tmp_path, caplog):
+    np.savez(tmp_path / "v.npz", id=["a/1", "b/1"], vector=np.ones([2, 3]))
+    found = rows(own={"audio": str(tmp_path / "v.npz")}, val_fraction=0.1, test_fraction=0.5)
+    assert sorted(row.split for row in found) == ["test", "train"]
+    assert "--val_fraction=0.1 draws none of 2 labels" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("option", "found"),
     [
@@ -344,6 +372,19 @@ def test_the_check_of_data_reads_vectors_as_nothing_else(folder, tmp_path):
     found = rows(own=own, val_fraction=0.25, test_fraction=0.25)
     checked = check_data.check(found, dataset.Settings(output=str(tmp_path / "out")), ())
     assert not checked.refusal and (tmp_path / "out-check.html").exists()
+    assert "Files in two splits" not in checked.text
+
+
+def test_a_row_of_a_table_that_two_splits_read_is_found(tmp_path):
+    np.savez(tmp_path / "v.npz", id=["a", "b"], vector=np.eye(2))
+    found = [
+        manifest.Row(name, split, name, further={"audio": (f"{tmp_path}/v.npz#{row}",)})
+        for name, split, row in (("1", "train", "a"), ("2", "test", "b"), ("3", "test", "a"))
+    ]
+    found = [dataclasses.replace(row, kinds={"audio": "array"}) for row in found]
+    for some, shared in ((found[:2], False), (found, True)):
+        checked = check_data.check(some, dataset.Settings(output=str(tmp_path / "out")), ())
+        assert ("Files in two splits: 1 file" in checked.text) is shared
 
 
 def embedded(path, space, people):

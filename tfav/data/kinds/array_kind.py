@@ -143,7 +143,8 @@ def _decoded(content: "tf.Tensor", modality: str, spec: items.ItemSpec) -> "tf.T
         [
             f"the {modality} of a record {MISFIT} than {_shape(spec)}, namely [",
             its,
-            f"]: set size and sequence of --config.further.{modality} to what was prepared.",
+            f"]: set size and sequence of --config.further.{modality} to what was prepared, or "
+            "give other data.",
         ]
     )
     rank = len(spec.shape)

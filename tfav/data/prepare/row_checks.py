@@ -6,7 +6,7 @@ import fnmatch
 import os
 from collections.abc import Sequence
 
-from tfav import registry
+from tfav import items, registry
 from tfav.annotations import list_folder
 from tfav.data import kinds
 from tfav.data.prepare import identities, manifest, queries, tally
@@ -124,7 +124,7 @@ def arrange(
 
 
 def _check_kinds(rows: Sequence[manifest.Row]) -> None:
-    """Raises UserError where rows say that a modality is of two kinds."""
+    """Raises UserError where a modality is of two kinds, or called as something of another."""
     kind_of: dict[str, str] = {}
     for row in rows:
         for name in row.further:
@@ -134,6 +134,9 @@ def _check_kinds(rows: Sequence[manifest.Row]) -> None:
                     f"the row {row.id!r} has {name} of the kind {kind} and an earlier one of "
                     f"{kind_of[name]}: give all rows of a source the same."
                 )
+    plain = {m for m in manifest.MODALITIES if any(getattr(row, m) for row in rows)}
+    if wrong := items.clash(plain | kind_of.keys()):
+        raise registry.UserError(f"the rows hold both, and {wrong}: rename one of the two.")
 
 
 def vector_spaces(rows: Sequence[manifest.Row]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import os
 from tfav.data.prepare import sources
 from tfav.data.prepare.doctor.evidence import SHOWN, Evidence
 from tfav.data.prepare.doctor.finding import GOOD, MISLEADS, NOTE, Finding, one
+from tfav.media import array_tables
 
 _BY_MODALITY = {"audio": "clip", "image": "image"}
 
@@ -75,8 +76,11 @@ def files(evidence: Evidence) -> Finding | None:
     users: dict[str, dict[str, str]] = {}
     for row, usable in zip(evidence.rows, evidence.usable):
         if usable and row.split in evidence.splits:
-            for path in row.paths:
-                users.setdefault(os.path.realpath(path), {}).setdefault(row.split, row.id)
+            rows = [path for path in row.others.values() if array_tables.split(path).id]
+            tables = {array_tables.split(path).file for path in rows}
+            files = [os.path.realpath(path) for path in row.paths if path not in tables]
+            for path in (*files, *rows):  # a row of a table is what a file is elsewhere
+                users.setdefault(path, {}).setdefault(row.split, row.id)
     shared = {path: of for path, of in users.items() if len(of) > 1}
     return one(
         "Files in two splits",

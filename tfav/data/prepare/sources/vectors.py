@@ -37,6 +37,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     about = _of_manifest(options) if options.manifest else _of_tables(tables, options)
     names = list(next(iter(about.values())))
     reserved = [n for n in names if n in shards.COLUMNS[3:] or n.startswith(shards.FRAMES)]
+    if reserved:
+        logging.warning("left out: the column %r, a name that the index uses itself", reserved[0])
     columns = [n for n in names if n not in (*manifest.REQUIRED, *reserved)]
     unknown = [name for name in options.columns or () if name not in columns]
     if unknown:
@@ -52,6 +54,8 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
                 "split and label."
             )
         its = about[name]
+        if not its["label"]:
+            raise registry.UserError(f"the id {name!r} has an empty label: fill it in.")
         held = {m: places[m] for m, table in tables.items() if name in table.place}
         row = manifest.Row(
             id=name,
@@ -66,6 +70,14 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
         )
         manifest.check_words(row, ", ".join(options.own[m] for m in held))
         found.append(row)
+    unused = about.keys() - {row.id for row in found}
+    if unused:
+        logging.warning(
+            "left out: %d lines of %s, whose ids no table has (first: %s)",
+            len(unused),
+            options.manifest,
+            min(unused),
+        )
     return found
 
 
@@ -91,7 +103,14 @@ def _table(modality: str, path: str) -> array_tables.Table:
 def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
     lines = csv_files.read(options.manifest or "", manifest.REQUIRED)
     _refuse_fractions(options, f"{options.manifest} has a column `split`")
-    return {cells["id"]: cells for _, cells in lines}
+    found: dict[str, dict[str, str]] = {}
+    for number, cells in lines:
+        if found.setdefault(cells["id"], cells) is not cells:
+            raise registry.UserError(
+                f"{options.manifest} line {number} repeats the id {cells['id']!r}: every row needs "
+                "an id of its own."
+            )
+    return found
 
 
 def _of_tables(
@@ -193,6 +212,10 @@ def _drawn(labels: Sequence[str], options: manifest.Options) -> dict[str, str]:
     first = 0
     for name in _SPLITS:
         count = round(shares[name] * len(labels))
+        if shares[name] and not count:
+            logging.warning(
+                "--%s_fraction=%g draws none of %d labels", name, shares[name], len(labels)
+            )
         found |= {labels[place]: name for place in order[first : first + count]}
         first += count
     return found
