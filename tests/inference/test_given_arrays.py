@@ -19,7 +19,7 @@ def embedder():
 
 
 def test_a_sequence_has_a_step_or_is_refused(embedder):
-    with pytest.raises(registry.UserError, match="item 4 holds no steps: give one or more"):
+    with pytest.raises(registry.UserError, match="item 4 is empty: give another"):
         given_arrays.checked(embedder, "imu", 4, np.zeros([0, 2], np.float32))
     one = given_arrays.checked(embedder, "imu", 0, np.ones([1, 2], np.float32))
     assert one.shape == (1, 2)

@@ -74,7 +74,7 @@ def checked(
             f"{shape}."
         )
     if not spec.clip and not item.size:
-        raise registry.UserError(f"item {place} holds no steps: give one or more.")
+        raise registry.UserError(f"item {place} is empty: give another.")
     item = item.astype(spec.dtype, copy=False)
     if not spec.clip and item.dtype.kind == "f" and not np.isfinite(item).all():
         raise registry.UserError(f"item {place} holds NaN or infinite values: give another.")

@@ -300,7 +300,7 @@ def test_a_manifest_says_each_id_once_with_a_label_and_its_lines_are_counted(tmp
     caplog.clear()
     assert [row.label for row in rows(**options)] == ["a", "b"]
     assert [r.getMessage() for r in caplog.records] == [
-        "left out: the column 'shard', a name that the index uses itself",
+        "left out: shard, columns that the index has itself",
         f"left out: 2 lines of {tmp_path}/m.csv, whose ids no table has (first: 3)",
     ]
 

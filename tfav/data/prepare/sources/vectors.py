@@ -38,7 +38,7 @@ def rows(options: manifest.Options) -> list[manifest.Row]:
     names = list(next(iter(about.values())))
     reserved = [n for n in names if n in shards.COLUMNS[3:] or n.startswith(shards.FRAMES)]
     if reserved:
-        logging.warning("left out: the column %r, a name that the index uses itself", reserved[0])
+        logging.warning("left out: %s, columns that the index has itself", ", ".join(reserved))
     columns = [n for n in names if n not in (*manifest.REQUIRED, *reserved)]
     unknown = [name for name in options.columns or () if name not in columns]
     if unknown:
