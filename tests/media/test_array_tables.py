@@ -135,6 +135,7 @@ def test_labels_of_records_may_be_numbers_and_ids_bytes(tmp_path):
                 "id": tf.train.Feature(bytes_list={"value": [name.encode()]}),
                 "vector": tf.train.Feature(float_list={"value": vector.tolist()}),
                 "label": tf.train.Feature(int64_list={"value": [7]}),
+                "size": tf.train.Feature(int64_list={"value": [7, 8]}),
             }
             writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
     assert array_tables.read(tmp_path / "n.tfrecord").columns == {"label": ["7", "7"]}

@@ -115,18 +115,17 @@ def _tfrecord(path: str, modality: str) -> Table:
                 )
             ids.append(features["id"].bytes_list.value[0].decode())
             rows.append(np.array(features["vector"].float_list.value, np.float32))
-            cells = {n: (*f.bytes_list.value, *f.int64_list.value) for n, f in features.items()}
-            first = {n: found[0] for n, found in cells.items() if found and n != "id"}
-            columns.append(
-                {n: x.decode() if isinstance(x, bytes) else str(x) for n, x in first.items()}
-            )
+            text = {n: f.bytes_list.value for n, f in features.items() if n != "id"}
+            found = {n: value[0].decode() for n, value in text.items() if value}
+            whole = {n: f.int64_list.value for n, f in features.items()}
+            columns.append(found | {n: str(x[0]) for n, x in whole.items() if len(x) == 1})
     except (tf.errors.DataLossError, UnicodeDecodeError, message.DecodeError) as error:
         raise bad_file.BadFile("is no whole file of TFRecords with text in UTF-8") from error
     if len({len(row) for row in rows}) != 1:
         raise bad_file.BadFile("holds vectors of several sizes, or none: give all of them one size")
     names = [name for name in columns[0] if all(name in its for its in columns)]
-    text = {name: [its[name] for its in columns] for name in names}
-    return Table(_places(ids), np.stack(rows), None, text)
+    cells = {name: [its[name] for its in columns] for name in names}
+    return Table(_places(ids), np.stack(rows), None, cells)
 
 
 def _csv(path: str, modality: str) -> Table:
