@@ -37,8 +37,8 @@ def find(
     folder, forms = pathlib.Path(folder), forms or lists.FORMS
     if not folder.is_dir():
         raise registry.UserError(
-            f"{folder} is no folder: name the one that holds the query lists by --lists, or prepare "
-            "the data with lists."
+            f"{folder} is no folder: name the one that holds the query lists by --lists, or "
+            "prepare the data with lists."
         )
     paths = [path for path in sorted(folder.iterdir()) if lists.is_list(path, forms)]
     named = [(lists.parse_name(path, forms), path) for path in paths]
