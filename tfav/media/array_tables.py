@@ -20,7 +20,7 @@ import re
 from typing import NamedTuple
 
 from tfav.media import bad_file
-from tfav.media.table_readers import CONVERT, ID, READERS, Table, arrays_of
+from tfav.media.table_readers import CONVERT, READERS, Table, arrays_of, modalities_in
 
 _PICKLED = (".pkl", ".pickle", ".pt", ".pth")
 
@@ -71,8 +71,7 @@ def modalities(path: str | os.PathLike) -> list[str]:
     Raises:
       BadFile: an `.npz` that cannot be read.
     """
-    arrays = arrays_of(path) if os.path.splitext(path)[1].lower() == ".npz" else {}
-    return [] if {"id", "vector"} <= arrays.keys() else [n for n in arrays if n + ID in arrays]
+    return modalities_in(arrays_of(path)) if os.path.splitext(path)[1].lower() == ".npz" else []
 
 
 @functools.lru_cache(maxsize=8)

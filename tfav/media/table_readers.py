@@ -4,14 +4,15 @@ import csv
 import dataclasses
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from absl import logging
 
 from tfav.media import bad_file
 
-ID = "_id"  # what follows a modality's name in the name of its ids
+_PLAIN = {"id", "vector"}  # the arrays of a table of one modality
+_ID = "_id"  # what follows a modality's name in the name of its ids
 _WORDS = ("label", "split")  # columns that decide what a row is
 # How a dictionary of vectors becomes a table, where its maker is trusted.
 CONVERT = (
@@ -68,16 +69,21 @@ def arrays_of(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ) from error
 
 
+def modalities_in(arrays: Collection[str]) -> list[str]:
+    """Returns the modalities of what `tfav-embed` has written, by the names of its arrays."""
+    return [] if set(arrays) >= _PLAIN else [name for name in arrays if name + _ID in arrays]
+
+
 def _npz(path: str, modality: str) -> Table:
     arrays = arrays_of(path)
     named = arrays.get("embedding_space", np.array(""))
     if named.ndim or named.dtype.kind != "U":
         raise bad_file.BadFile(f"has an embedding_space of {named.dtype}: give one text, or none")
     own = ""
-    if "id" in arrays and "vector" in arrays:
+    if arrays.keys() >= _PLAIN:
         ids, values = arrays.pop("id"), arrays.pop("vector")
     else:
-        embedded = [name for name in arrays if name + ID in arrays]
+        embedded = modalities_in(arrays)
         own = modality if modality in embedded else embedded[0] if len(embedded) == 1 else ""
         if not own:
             names = ", ".join(f"FILE@{name}" for name in embedded)
@@ -85,7 +91,7 @@ def _npz(path: str, modality: str) -> Table:
                 f"holds {', '.join(arrays) or 'nothing'}: give the arrays id [N] and vector [N, D]"
                 + (f", or name one of {names}" if names else "")
             )
-        ids, values, arrays = arrays[own + ID], arrays[own], {}
+        ids, values, arrays = arrays[own + _ID], arrays[own], {}
     steps = arrays.pop("steps", None)
     arrays.pop("embedding_space", None)
     for name in [name for name, x in arrays.items() if x.ndim != 1]:
@@ -94,7 +100,7 @@ def _npz(path: str, modality: str) -> Table:
             raise bad_file.BadFile(f"holds a {name} of the shape {shape}: give one per id, [N]")
         logging.warning("left out: the array %r of %s, of the shape %s", name, path, shape)
     columns = {name: _texts(name, x) for name, x in arrays.items()}
-    places = _places(_texts(own + ID if own else "id", ids))
+    places = _places(_texts(own + _ID if own else "id", ids))
     return Table(places, values, steps, columns, str(named), own)
 
 

@@ -291,11 +291,14 @@ def test_a_manifest_says_each_id_once_with_a_label_and_its_lines_are_counted(tmp
     options = {"own": {"audio": str(tmp_path / "v.npz")}, "manifest": str(tmp_path / "m.csv")}
     header = "id,split,label,shard\n"
     (tmp_path / "m.csv").write_text(header + "1,train,a,\n2,train,b,\n1,test,c,\n")
-    with pytest.raises(registry.UserError, match="m.csv line 4 repeats the id '1'"):
+    with pytest.raises(registry.UserError, match="m.csv line 4 repeats the id '1' of line 2"):
         rows(**options)
     (tmp_path / "m.csv").write_text(header + "1,train,a,\n2,train,,\n")
-    with pytest.raises(registry.UserError, match="the id '2' has an empty label: fill it in"):
+    with pytest.raises(registry.UserError, match="m.csv line 3 has an empty 'label': fill it in"):
         rows(**options)
+    np.savez(tmp_path / "e.npz", id=["1", "2"], vector=np.ones([2, 3]), label=["a", ""])
+    with pytest.raises(registry.UserError, match="the id '2' has an empty label: fill it in"):
+        rows(own={"audio": str(tmp_path / "e.npz")}, test_fraction=0.5)
     (tmp_path / "m.csv").write_text(header + "1,train,a,x\n2,train,b,x\n4,test,c,x\n3,test,c,x\n")
     caplog.clear()
     assert [row.label for row in rows(**options)] == ["a", "b"]

@@ -58,7 +58,7 @@ def read(
         file.
     """
     path = os.fspath(path)
-    lines = csv_files.read(path, manifest.REQUIRED)
+    lines = read_lines(path)
     header = list(lines[0][1])
     _check_modalities(path, header, modalities)
     kind_of = _kinds(modalities)
@@ -83,23 +83,13 @@ def read(
     carried = further if columns is None else list(columns)
     folder = os.path.dirname(os.path.abspath(path))
     found: list[manifest.Row] = []
-    seen: dict[str, int] = {}
     for number, cells in lines:
         where = f"{path} line {number}"
-        for name in manifest.REQUIRED:
-            if not cells[name]:
-                raise registry.UserError(f"{where} has an empty {name!r}: fill it in.")
         if not any(cells[name] for name in files):
             raise registry.UserError(
                 f"{where} (id {cells['id']!r}) names no file: fill in {' or '.join(files)} or drop "
                 "the row."
             )
-        if cells["id"] in seen:
-            raise registry.UserError(
-                f"{where} repeats the id {cells['id']!r} of line {seen[cells['id']]}: "
-                "every row needs an id of its own."
-            )
-        seen[cells["id"]] = number
         paths: dict[str, Any] = {
             name: _existing(folder, cells[name]) for name in files if cells[name]
         }
@@ -115,6 +105,28 @@ def read(
         manifest.check_words(row, where)
         found.append(row)
     return found
+
+
+def read_lines(path: str | os.PathLike) -> list[tuple[int, dict[str, str]]]:
+    """Returns the lines of a manifest, as `csv_files.read` does.
+
+    Raises:
+      UserError: as `csv_files.read`; an empty id, split or label, or an id that another line has.
+    """
+    lines = csv_files.read(path, manifest.REQUIRED)
+    seen: dict[str, int] = {}
+    for number, cells in lines:
+        where = f"{path} line {number}"
+        for name in manifest.REQUIRED:
+            if not cells[name]:
+                raise registry.UserError(f"{where} has an empty {name!r}: fill it in.")
+        if cells["id"] in seen:
+            raise registry.UserError(
+                f"{where} repeats the id {cells['id']!r} of line {seen[cells['id']]}: "
+                "every row needs an id of its own."
+            )
+        seen[cells["id"]] = number
+    return lines
 
 
 def _existing(folder: str, cell: str) -> str:

@@ -8,7 +8,7 @@ from absl import logging
 
 from tfav import registry
 from tfav.data import kinds, shards
-from tfav.data.prepare import csv_files, manifest
+from tfav.data.prepare import manifest
 from tfav.data.prepare.sources import csv_manifest
 from tfav.media import array_tables, bad_file
 
@@ -101,16 +101,9 @@ def _table(modality: str, path: str) -> array_tables.Table:
 
 
 def _of_manifest(options: manifest.Options) -> dict[str, dict[str, str]]:
-    lines = csv_files.read(options.manifest or "", manifest.REQUIRED)
+    lines = csv_manifest.read_lines(options.manifest or "")
     _refuse_fractions(options, f"{options.manifest} has a column `split`")
-    found: dict[str, dict[str, str]] = {}
-    for number, cells in lines:
-        if found.setdefault(cells["id"], cells) is not cells:
-            raise registry.UserError(
-                f"{options.manifest} line {number} repeats the id {cells['id']!r}: every row needs "
-                "an id of its own."
-            )
-    return found
+    return {cells["id"]: cells for _, cells in lines}
 
 
 def _of_tables(
